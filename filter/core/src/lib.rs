@@ -3,3 +3,5 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod limits;
+pub mod remapper;
