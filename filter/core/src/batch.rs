@@ -5,6 +5,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
 
+use crate::limits::LANES_MAX;
 use crate::remapper::Lane;
 
 /// Bytes of a v2 batch before its records.
@@ -26,8 +27,6 @@ const ATTRIBUTES_LANE_SHIFT: u32 = 8;
 const PRODUCER_LANE_SHIFT: u32 = 40;
 /// No producer; a plain batch of lane 0.
 const NO_PRODUCER: i64 = -1;
-/// Lanes that fit between `PRODUCER_LANE_SHIFT` and the sign of the producer id.
-const LANES_MAX: u32 = 1 << (63 - PRODUCER_LANE_SHIFT);
 
 /// The header of a v2 record batch, field by field in wire order. Timestamps are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +74,7 @@ pub enum TagError {
     Control,
     /// A transactional batch for a lane other than 0.
     Transactional,
-    /// The lane does not fit into a producer id (at most 2^23 - 1).
+    /// The lane does not fit into a producer id (at most `LANES_MAX`).
     LaneTooLarge,
 }
 
@@ -129,13 +128,18 @@ impl Header {
 
     /// The bytes of the whole batch, header and records: at least `HEADER_BYTES`, or the length is a lie.
     pub fn total_bytes(&self) -> Result<usize, BatchError> {
-        let total = usize::try_from(self.batch_length).ok().and_then(|length| length.checked_add(PREFIX_BYTES));
-        total.filter(|total| *total >= HEADER_BYTES).ok_or(BatchError::Length(self.batch_length))
+        let total = usize::try_from(self.batch_length)
+            .ok()
+            .and_then(|length| length.checked_add(PREFIX_BYTES));
+        total
+            .filter(|total| *total >= HEADER_BYTES)
+            .ok_or(BatchError::Length(self.batch_length))
     }
 
     /// The offset of the last record, also of one that compaction took away.
     pub fn last_offset(&self) -> i64 {
-        self.base_offset.saturating_add(i64::from(self.last_offset_delta))
+        self.base_offset
+            .saturating_add(i64::from(self.last_offset_delta))
     }
 
     pub fn is_control(&self) -> bool {
@@ -158,7 +162,9 @@ pub fn lane(header: &Header) -> Whose {
         return Whose::EverySibling;
     }
     let lane = match header.producer_id {
-        _ if header.is_transactional() => u64::from(header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT),
+        _ if header.is_transactional() => {
+            u64::from(header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT)
+        }
         NO_PRODUCER => 0,
         plain if plain < NO_PRODUCER => plain.unsigned_abs() - 2,
         idempotent => idempotent.unsigned_abs() >> PRODUCER_LANE_SHIFT,
@@ -168,12 +174,18 @@ pub fn lane(header: &Header) -> Whose {
 
 /// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer computed still
 /// guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`: bytes behind the header.
-pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
+pub fn tag(
+    header: &Header,
+    tail_len: usize,
+    lane: Lane,
+) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
     if header.is_control() {
         return Err(TagError::Control);
     }
     let own_ids = NO_PRODUCER..1 << PRODUCER_LANE_SHIFT;
-    if !own_ids.contains(&header.producer_id) || header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT != 0 {
+    if !own_ids.contains(&header.producer_id)
+        || header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT != 0
+    {
         return Err(TagError::ClientTagged);
     }
     if lane.0 == 0 {
@@ -182,7 +194,7 @@ pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; H
     if header.is_transactional() {
         return Err(TagError::Transactional);
     }
-    if lane.0 >= LANES_MAX {
+    if lane.0 > LANES_MAX {
         return Err(TagError::LaneTooLarge);
     }
     let lane = i64::from(lane.0);
@@ -229,10 +241,16 @@ pub fn single_batch(records: &[u8]) -> Result<Header, BatchError> {
 /// One complete entry of a fetched record set, and where it lies in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    Batch { range: Range<usize>, header: Header },
+    Batch {
+        range: Range<usize>,
+        header: Header,
+    },
     /// A message of magic 0 or 1, or a compressed set of them: older than any mapping, so lane 0. `last_offset` is that
     /// of its last record (a compressed set carries the offset of its last message).
-    Old { range: Range<usize>, last_offset: i64 },
+    Old {
+        range: Range<usize>,
+        last_offset: i64,
+    },
 }
 
 /// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut the last
@@ -245,7 +263,10 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     pub fn new(records: &'a [u8]) -> Self {
-        Batches { records, position: 0 }
+        Batches {
+            records,
+            position: 0,
+        }
     }
 
     /// Where the next entry starts: once the iterator has ended, the start of the cut-off tail, or the end of the set.
@@ -257,15 +278,23 @@ impl<'a> Batches<'a> {
         let rest = self.records.get(self.position..)?;
         let mut prefix: &[u8] = rest.first_chunk::<PREFIX_BYTES>()?;
         let offset = prefix.get_i64();
-        let bytes = usize::try_from(prefix.get_i32()).ok()?.checked_add(PREFIX_BYTES)?;
+        let bytes = usize::try_from(prefix.get_i32())
+            .ok()?
+            .checked_add(PREFIX_BYTES)?;
         let magic = *rest.get(MAGIC_AT)?;
         if bytes > rest.len() {
             return None;
         }
         let range = self.position..self.position.checked_add(bytes)?;
         let entry = match magic {
-            2 if bytes >= HEADER_BYTES => Entry::Batch { range: range.clone(), header: Header::parse(rest)? },
-            0 | 1 if bytes >= OLD_MESSAGE_BYTES_MIN => Entry::Old { range: range.clone(), last_offset: offset },
+            2 if bytes >= HEADER_BYTES => Entry::Batch {
+                range: range.clone(),
+                header: Header::parse(rest)?,
+            },
+            0 | 1 if bytes >= OLD_MESSAGE_BYTES_MIN => Entry::Old {
+                range: range.clone(),
+                last_offset: offset,
+            },
             _ => return None,
         };
         Some((range, entry))

@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod batch;
 pub mod limits;
 pub mod remapper;
