@@ -6,3 +6,4 @@
 pub mod batch;
 pub mod limits;
 pub mod remapper;
+pub mod shape;

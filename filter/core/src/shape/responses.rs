@@ -1,0 +1,231 @@
+//! The shapes of the responses that are decoded, field by field as `kafka-protocol` 0.18 reads them.
+//! Fields: Kafka's message definitions, `clients/src/main/resources/common/message/*Response.json`.
+use super::{
+    Field::{
+        self, Array, Bytes, List, NullArray, NullBytes, NullStr, Since, Str, Struct, Tagged, Until,
+    },
+    Shape, BOOL, INT16, INT32, INT64, INT8, UUID,
+};
+
+/// No version of the message is flexible.
+const NEVER: i16 = i16::MAX;
+
+/// KIP-951: where the leaders moved to. `(id, host, port, rack)`.
+const NODE_ENDPOINTS: Field = Array(&[INT32, Str, INT32, NullStr]);
+/// KIP-951: `(leader id, leader epoch)`.
+const CURRENT_LEADER: Field = Struct(&[INT32, INT32]);
+
+pub const PRODUCE: Shape = Shape {
+    flexible_since: 9,
+    fields: &[
+        Array(&[
+            Str,
+            Array(&[
+                INT32,
+                INT16,
+                INT64,
+                INT64,
+                Since(5, &INT64),
+                Since(8, &Array(&[INT32, NullStr])),
+                Since(8, &NullStr),
+                Since(10, &Tagged(0, &CURRENT_LEADER)),
+            ]),
+        ]),
+        INT32,
+        Since(10, &Tagged(0, &NODE_ENDPOINTS)),
+    ],
+};
+
+pub const FETCH: Shape = Shape {
+    flexible_since: 12,
+    fields: &[
+        INT32,
+        Since(7, &INT16),
+        Since(7, &INT32),
+        Array(&[
+            Str,
+            Array(&[
+                INT32,
+                INT16,
+                INT64,
+                INT64,
+                Since(5, &INT64),
+                NullArray(&[INT64, INT64]),
+                Since(11, &INT32),
+                NullBytes,
+                Tagged(0, &Struct(&[INT32, INT64])),
+                Tagged(1, &CURRENT_LEADER),
+                Tagged(2, &Struct(&[INT64, INT32])),
+            ]),
+        ]),
+    ],
+};
+
+pub const LIST_OFFSETS: Shape = Shape {
+    flexible_since: 6,
+    fields: &[
+        Since(2, &INT32),
+        Array(&[Str, Array(&[INT32, INT16, INT64, INT64, Since(4, &INT32)])]),
+    ],
+};
+
+const METADATA_PARTITION: &[Field] = &[
+    INT16,
+    INT32,
+    INT32,
+    Since(7, &INT32),
+    List(&INT32),
+    List(&INT32),
+    Since(5, &List(&INT32)),
+];
+
+pub const METADATA: Shape = Shape {
+    flexible_since: 9,
+    fields: &[
+        Since(3, &INT32),
+        Array(&[INT32, Str, INT32, Since(1, &NullStr)]),
+        Since(2, &NullStr),
+        Since(1, &INT32),
+        Array(&[
+            INT16,
+            NullStr,
+            Since(10, &UUID),
+            Since(1, &BOOL),
+            Array(METADATA_PARTITION),
+            Since(8, &INT32),
+        ]),
+        Since(8, &Until(10, &INT32)),
+        Since(13, &INT16),
+    ],
+};
+
+pub const OFFSET_COMMIT: Shape = Shape {
+    flexible_since: 8,
+    fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT16])])],
+};
+
+pub const OFFSET_FETCH: Shape = Shape {
+    flexible_since: 6,
+    fields: &[
+        Since(3, &INT32),
+        Until(
+            7,
+            &Array(&[
+                Str,
+                Array(&[INT32, INT64, Since(5, &INT32), NullStr, INT16]),
+            ]),
+        ),
+        Since(2, &Until(7, &INT16)),
+        Since(
+            8,
+            &Array(&[
+                Str,
+                Array(&[Str, Array(&[INT32, INT64, INT32, NullStr, INT16])]),
+                INT16,
+            ]),
+        ),
+    ],
+};
+
+pub const FIND_COORDINATOR: Shape = Shape {
+    flexible_since: 3,
+    fields: &[
+        Since(1, &INT32),
+        Until(3, &INT16),
+        Since(1, &Until(3, &NullStr)),
+        Until(3, &INT32),
+        Until(3, &Str),
+        Until(3, &INT32),
+        Since(4, &Array(&[Str, INT32, Str, INT32, INT16, NullStr])),
+    ],
+};
+
+pub const HEARTBEAT: Shape = Shape {
+    flexible_since: 4,
+    fields: &[Since(1, &INT32), INT16],
+};
+
+const GROUP_MEMBER: &[Field] = &[Str, Since(4, &NullStr), Str, Str, Bytes, Bytes];
+
+pub const DESCRIBE_GROUPS: Shape = Shape {
+    flexible_since: 5,
+    fields: &[
+        Since(1, &INT32),
+        Array(&[
+            INT16,
+            Since(6, &NullStr),
+            Str,
+            Str,
+            Str,
+            Str,
+            Array(GROUP_MEMBER),
+            Since(3, &INT32),
+        ]),
+    ],
+};
+
+pub const LIST_GROUPS: Shape = Shape {
+    flexible_since: 3,
+    fields: &[
+        Since(1, &INT32),
+        INT16,
+        Array(&[Str, Str, Since(4, &Str), Since(5, &Str)]),
+    ],
+};
+
+pub const SASL_HANDSHAKE: Shape = Shape {
+    flexible_since: NEVER,
+    fields: &[INT16, List(&Str)],
+};
+
+pub const API_VERSIONS: Shape = Shape {
+    flexible_since: 3,
+    fields: &[
+        INT16,
+        Array(&[INT16, INT16, INT16]),
+        Since(1, &INT32),
+        Tagged(0, &Array(&[Str, INT16, INT16])),
+        Tagged(1, &INT64),
+        Tagged(2, &Array(&[Str, INT16, INT16])),
+        Tagged(3, &BOOL),
+    ],
+};
+
+pub const INIT_PRODUCER_ID: Shape = Shape {
+    flexible_since: 2,
+    fields: &[INT32, INT16, INT64, INT16],
+};
+
+pub const OFFSET_FOR_LEADER_EPOCH: Shape = Shape {
+    flexible_since: 4,
+    fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])],
+};
+
+pub const SASL_AUTHENTICATE: Shape = Shape {
+    flexible_since: 2,
+    fields: &[INT16, NullStr, Bytes, Since(1, &INT64)],
+};
+
+pub const DELETE_GROUPS: Shape = Shape {
+    flexible_since: 2,
+    fields: &[INT32, Array(&[Str, INT16])],
+};
+
+pub const OFFSET_DELETE: Shape = Shape {
+    flexible_since: NEVER,
+    fields: &[INT16, INT32, Array(&[Str, Array(&[INT32, INT16])])],
+};
+
+pub const DESCRIBE_CLUSTER: Shape = Shape {
+    flexible_since: 0,
+    fields: &[
+        INT32,
+        INT16,
+        NullStr,
+        Since(1, &INT8),
+        Str,
+        INT32,
+        Array(&[INT32, Str, INT32, NullStr, Since(2, &BOOL)]),
+        INT32,
+    ],
+};

@@ -1,0 +1,455 @@
+//! Each shape is checked against `kafka-protocol` itself: bodies are built from the shape, and must decode and encode
+//! back to the same bytes, in every version. Then each body is spoilt in every way that the check is there for.
+use super::*;
+use bytes::BytesMut;
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::Encodable;
+use proptest::prelude::*;
+use std::ops::RangeInclusive;
+
+struct Case {
+    name: &'static str,
+    shape: &'static Shape,
+    versions: RangeInclusive<i16>,
+    /// What `kafka-protocol` makes of a body: decoded and encoded again, `None` if it refuses it or leaves bytes over.
+    reencode: fn(&[u8], i16) -> Option<Bytes>,
+    default: fn(i16) -> Bytes,
+}
+
+fn reencode<M: Decodable + Encodable>(body: &[u8], version: i16) -> Option<Bytes> {
+    let mut rest = Bytes::copy_from_slice(body);
+    let message = M::decode(&mut rest, version).ok()?;
+    rest.is_empty().then(|| encode(&message, version))
+}
+
+fn encode<M: Encodable>(message: &M, version: i16) -> Bytes {
+    let mut bytes = BytesMut::new();
+    message.encode(&mut bytes, version).unwrap();
+    bytes.freeze()
+}
+
+macro_rules! cases {
+    ($($request:ident, $response:ident, $shape:ident, $versions:expr;)*) => {
+        [$(
+            Case {
+                name: stringify!($request),
+                shape: &requests::$shape,
+                versions: $versions,
+                reencode: reencode::<$request>,
+                default: |version| encode(&$request::default(), version),
+            },
+            Case {
+                name: stringify!($response),
+                shape: &responses::$shape,
+                versions: $versions,
+                reencode: reencode::<$response>,
+                default: |version| encode(&$response::default(), version),
+            },
+        )*]
+    };
+}
+
+fn cases() -> impl Iterator<Item = (Case, i16)> {
+    let cases = cases! {
+        ProduceRequest, ProduceResponse, PRODUCE, 3..=12;
+        FetchRequest, FetchResponse, FETCH, 4..=12;
+        ListOffsetsRequest, ListOffsetsResponse, LIST_OFFSETS, 1..=10;
+        MetadataRequest, MetadataResponse, METADATA, 0..=13;
+        OffsetCommitRequest, OffsetCommitResponse, OFFSET_COMMIT, 2..=9;
+        OffsetFetchRequest, OffsetFetchResponse, OFFSET_FETCH, 1..=9;
+        FindCoordinatorRequest, FindCoordinatorResponse, FIND_COORDINATOR, 0..=6;
+        HeartbeatRequest, HeartbeatResponse, HEARTBEAT, 0..=4;
+        DescribeGroupsRequest, DescribeGroupsResponse, DESCRIBE_GROUPS, 0..=6;
+        ListGroupsRequest, ListGroupsResponse, LIST_GROUPS, 0..=5;
+        SaslHandshakeRequest, SaslHandshakeResponse, SASL_HANDSHAKE, 0..=1;
+        ApiVersionsRequest, ApiVersionsResponse, API_VERSIONS, 0..=4;
+        InitProducerIdRequest, InitProducerIdResponse, INIT_PRODUCER_ID, 0..=5;
+        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH, 2..=4;
+        SaslAuthenticateRequest, SaslAuthenticateResponse, SASL_AUTHENTICATE, 0..=2;
+        DeleteGroupsRequest, DeleteGroupsResponse, DELETE_GROUPS, 0..=2;
+        OffsetDeleteRequest, OffsetDeleteResponse, OFFSET_DELETE, 0..=0;
+        DescribeClusterRequest, DescribeClusterResponse, DESCRIBE_CLUSTER, 0..=2;
+    };
+    let versions = |case: Case| {
+        let (low, high) = case.versions.clone().into_inner();
+        (low..=high).map(move |version| {
+            (
+                Case {
+                    versions: low..=high,
+                    ..case
+                },
+                version,
+            )
+        })
+    };
+    cases.into_iter().flat_map(versions)
+}
+
+/// A length or count in a built body.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: usize,
+    bytes: usize,
+    is_string: bool,
+}
+
+/// Builds a body from its shape: two elements per array, strings of three bytes, all tags and one unknown tag.
+struct Builder {
+    version: i16,
+    flexible: bool,
+    bytes: Vec<u8>,
+    lengths: Vec<Mark>,
+    /// Whether what may be null is null.
+    nulls: bool,
+    /// Fields that may not be null, so far; the one with this number is null all the same.
+    strict: usize,
+    spoil: Option<usize>,
+}
+
+impl Builder {
+    fn build(shape: &'static Shape, version: i16, nulls: bool, spoil: Option<usize>) -> Builder {
+        let flexible = version >= shape.flexible_since;
+        let (bytes, lengths) = (Vec::new(), Vec::new());
+        let mut builder = Builder {
+            version,
+            flexible,
+            bytes,
+            lengths,
+            nulls,
+            strict: 0,
+            spoil,
+        };
+        builder.structure(shape.fields);
+        builder
+    }
+
+    fn structure(&mut self, fields: &'static [Field]) {
+        fields.iter().for_each(|field| self.field(field));
+        if !self.flexible {
+            return;
+        }
+        let tags: Vec<_> = fields.iter().filter_map(|field| self.tag(field)).collect();
+        self.lengths.push(Mark {
+            at: self.bytes.len(),
+            bytes: 1,
+            is_string: false,
+        });
+        self.bytes.push(tags.len() as u8 + 1);
+        for (tag, content) in tags {
+            let size_at = self.bytes.len() + 1;
+            self.bytes.extend([tag as u8, 0]);
+            self.field(content);
+            self.bytes[size_at] = u8::try_from(self.bytes.len() - size_at - 1).unwrap();
+            assert!(self.bytes[size_at] < 0x80);
+        }
+        self.bytes.extend([100, 3, 9, 9, 9]);
+    }
+
+    fn tag(&self, field: &'static Field) -> Option<(u32, &'static Field)> {
+        match field {
+            Field::Tagged(tag, content) => Some((*tag, content)),
+            Field::Since(version, field) if self.version >= *version => self.tag(field),
+            Field::Until(version, field) if self.version <= *version => self.tag(field),
+            _ => None,
+        }
+    }
+
+    fn field(&mut self, field: &'static Field) {
+        match field {
+            Field::Fixed(bytes) => self.bytes.extend(vec![1; *bytes]),
+            Field::Str | Field::NullStr => {
+                if self.length(3, matches!(field, Field::NullStr), true) {
+                    self.bytes.extend(b"abc");
+                }
+            }
+            Field::Bytes | Field::NullBytes => {
+                if self.length(2, matches!(field, Field::NullBytes), false) {
+                    self.bytes.extend([0xff, 0]);
+                }
+            }
+            Field::Array(fields) | Field::NullArray(fields) => {
+                if self.length(2, matches!(field, Field::NullArray(_)), false) {
+                    (0..2).for_each(|_| self.structure(fields));
+                }
+            }
+            Field::List(element) => {
+                if self.length(2, false, false) {
+                    (0..2).for_each(|_| self.field(element));
+                }
+            }
+            Field::Struct(fields) => self.structure(fields),
+            Field::Since(version, field) if self.version >= *version => self.field(field),
+            Field::Until(version, field) if self.version <= *version => self.field(field),
+            Field::Since(..) | Field::Until(..) | Field::Tagged(..) => {}
+        }
+    }
+
+    /// Writes the length, or null; says whether content has to follow.
+    fn length(&mut self, length: u8, nullable: bool, is_string: bool) -> bool {
+        let null = if nullable {
+            self.nulls
+        } else {
+            self.spoil == Some(self.strict)
+        };
+        self.strict += usize::from(!nullable);
+        let at = self.bytes.len();
+        match (self.flexible, is_string) {
+            (true, _) => self.bytes.push(if null { 0 } else { length + 1 }),
+            (false, true) => self
+                .bytes
+                .extend(if null { [0xff; 2] } else { [0, length] }),
+            (false, false) => self
+                .bytes
+                .extend(if null { [0xff; 4] } else { [0, 0, 0, length] }),
+        }
+        self.lengths.push(Mark {
+            at,
+            bytes: self.bytes.len() - at,
+            is_string,
+        });
+        !null
+    }
+}
+
+#[test]
+fn shapes_are_what_kafka_protocol_reads() {
+    for (case, version) in cases() {
+        let what = format!("{} v{version}", case.name);
+        let default = (case.default)(version);
+        assert_eq!(
+            case.shape.check(version, &default),
+            Ok(()),
+            "{what}, default"
+        );
+        let full = Builder::build(case.shape, version, false, None).bytes;
+        assert_eq!(case.shape.check(version, &full), Ok(()), "{what}, {full:?}");
+        assert_eq!(
+            (case.reencode)(&full, version).as_deref(),
+            Some(&full[..]),
+            "{what}"
+        );
+        // A tagged field that is null need not come back, so here it must do that all bytes are read.
+        let nulls = Builder::build(case.shape, version, true, None).bytes;
+        assert_eq!(
+            case.shape.check(version, &nulls),
+            Ok(()),
+            "{what}, {nulls:?}"
+        );
+        assert!((case.reencode)(&nulls, version).is_some(), "{what}");
+    }
+}
+
+#[test]
+fn only_what_may_be_null_is() {
+    for (case, version) in cases() {
+        let strict = Builder::build(case.shape, version, false, None).strict;
+        for spoil in 0..strict {
+            let body = Builder::build(case.shape, version, false, Some(spoil)).bytes;
+            let refused = case.shape.check(version, &body).map_err(|error| error.what);
+            assert_eq!(
+                refused,
+                Err(Misshape::NegativeLength),
+                "{} v{version}, field {spoil}",
+                case.name
+            );
+            assert_eq!(
+                (case.reencode)(&body, version),
+                None,
+                "{} v{version}, field {spoil}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn cut_or_padded_bodies() {
+    for (case, version) in cases() {
+        for mut body in [
+            (case.default)(version).to_vec(),
+            Builder::build(case.shape, version, false, None).bytes,
+        ] {
+            for end in 0..body.len() {
+                let refused = case.shape.check(version, &body[..end]).unwrap_err();
+                assert_eq!(
+                    refused.what,
+                    Misshape::Truncated,
+                    "{} v{version}, {end} bytes",
+                    case.name
+                );
+                assert!(refused.at <= end);
+            }
+            body.push(0);
+            let refused = ShapeError {
+                at: body.len() - 1,
+                what: Misshape::TrailingBytes,
+            };
+            assert_eq!(
+                case.shape.check(version, &body),
+                Err(refused),
+                "{} v{version}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn lengths_and_counts_that_lie() {
+    for (case, version) in cases() {
+        let Builder {
+            bytes,
+            lengths,
+            flexible,
+            ..
+        } = Builder::build(case.shape, version, false, None);
+        for Mark {
+            at,
+            bytes: len,
+            is_string,
+        } in lengths
+        {
+            let lies: &[&[u8]] = match (flexible, is_string) {
+                (true, _) => &[
+                    &[0xff, 0xff, 0xff, 0xff, 0x0f],
+                    &[0x80, 0x80, 0x80, 0x80, 0x08],
+                    &[0xff; 6],
+                ],
+                (false, true) => &[&[0x7f, 0xff], &[0xff, 0xfe], &[0x80, 0]],
+                (false, false) => &[
+                    &[0x7f, 0xff, 0xff, 0xff],
+                    &[0xff, 0xff, 0xff, 0xfe],
+                    &[0x80, 0, 0, 0],
+                ],
+            };
+            for lie in lies {
+                let body = [&bytes[..at], lie, &bytes[at + len..]].concat();
+                assert!(
+                    case.shape.check(version, &body).is_err(),
+                    "{} v{version} at {at}: {lie:?}",
+                    case.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn elements_are_counted_over_the_whole_message() {
+    let names = |count: usize| [&(count as i32).to_be_bytes()[..], &vec![0; 2 * count]].concat();
+    let check = |body: &[u8]| {
+        requests::DELETE_GROUPS
+            .check(0, body)
+            .map_err(|error| error.what)
+    };
+    assert_eq!(check(&names(ELEMENTS_MAX)), Ok(()));
+    assert_eq!(
+        check(&names(ELEMENTS_MAX + 1)),
+        Err(Misshape::TooManyElements)
+    );
+
+    // Two lists of groups that pass alone, and tags that take up what is left.
+    let list = |count: usize| [&varint(count as u32 + 1)[..], &vec![1; count]].concat();
+    let check = |body: &[u8]| {
+        requests::LIST_GROUPS
+            .check(5, body)
+            .map_err(|error| error.what)
+    };
+    let half = list(ELEMENTS_MAX / 2);
+    assert_eq!(check(&[&half[..], &half, &[0]].concat()), Ok(()));
+    assert_eq!(
+        check(&[&half[..], &half, &[1, 9, 0]].concat()),
+        Err(Misshape::TooManyElements)
+    );
+}
+
+#[test]
+fn numbers_cost_no_more_than_their_bytes() {
+    let count = 3 * ELEMENTS_MAX;
+    let mut body = vec![0, 0, 0, 1, 0, 0];
+    body.extend((count as i32).to_be_bytes());
+    body.extend(vec![0; 4 * count]);
+    let topics = Shape {
+        fields: &[Field::Array(&[Field::Str, Field::List(&INT32)])],
+        flexible_since: i16::MAX,
+    };
+    assert_eq!(topics.check(0, &body), Ok(()));
+    assert!(topics.check(0, &body[..body.len() - 1]).is_err());
+}
+
+#[test]
+fn a_known_tag_ends_where_its_size_says() {
+    let body = |size: u8| [&[0, 0, 1, 0, 0, 0, 0, 1, 1, size][..], &[0; 8]].concat();
+    let check = |body: &[u8]| {
+        responses::API_VERSIONS
+            .check(3, body)
+            .map_err(|error| error.what)
+    };
+    assert_eq!(check(&body(8)), Ok(()));
+    assert_eq!(check(&body(7)), Err(Misshape::TagSize));
+    assert_eq!(
+        check(&[&body(9)[..], &[0]].concat()),
+        Err(Misshape::TagSize)
+    );
+    assert_eq!(check(&body(9)), Err(Misshape::Truncated));
+}
+
+#[test]
+fn decodes_what_fits() {
+    let mut body = Bytes::from_static(&[0, 1, b'g', 0, 0, 0, 7, 0, 1, b'm']);
+    let request: HeartbeatRequest = decode(&requests::HEARTBEAT, &mut body, 0).unwrap();
+    assert_eq!((request.group_id.as_str(), request.generation_id), ("g", 7));
+    assert!(body.is_empty());
+
+    let mut not_utf8 = Bytes::from_static(&[0, 1, 0xff, 0, 0, 0, 7, 0, 1, b'm']);
+    let refused = decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut not_utf8, 0).unwrap_err();
+    assert_eq!(refused.what, Misshape::Undecodable);
+
+    let refused =
+        decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut Bytes::new(), 0).unwrap_err();
+    assert_eq!(
+        refused,
+        ShapeError {
+            at: 0,
+            what: Misshape::Truncated
+        }
+    );
+}
+
+fn varint(mut value: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for (case, version) in cases() {
+            if case.shape.check(version, &bytes).is_ok() {
+                (case.reencode)(&bytes, version);
+            }
+        }
+    }
+
+    /// One wrong byte gives a body that is refused, or that decodes in no more memory than it has.
+    #[test]
+    fn a_wrong_byte_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>(), nulls in any::<bool>()) {
+        for (case, version) in cases() {
+            let mut body = Builder::build(case.shape, version, nulls, None).bytes;
+            let at = at.index(body.len().max(1));
+            if let Some(place) = body.get_mut(at) {
+                *place = byte;
+            }
+            if case.shape.check(version, &body).is_ok() {
+                (case.reencode)(&body, version);
+            }
+        }
+    }
+}
