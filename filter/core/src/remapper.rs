@@ -3,9 +3,13 @@
 //!
 //! `V` virtual partitions share `P` physical ones, `C = V / P` each. The lane tells those `C` siblings apart.
 
+mod error;
+
 use std::fmt;
 
 use serde::Deserialize;
+
+pub use self::error::{MappingError, PartitionKind, RemapError};
 
 use crate::limits::{LANES_MAX, OFFSET_RANGE_MIN};
 
@@ -308,138 +312,6 @@ fn in_range(kind: PartitionKind, number: i64, count: i64) -> Result<(), RemapErr
         })
     }
 }
-
-/// Why a mapping cannot be. Its text starts with the name of the field that is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MappingError {
-    NoPhysicalPartitions {
-        physical_partitions: i32,
-    },
-    FewerThanPhysical {
-        virtual_partitions: i32,
-        physical_partitions: i32,
-    },
-    NotAMultiple {
-        virtual_partitions: i32,
-        physical_partitions: i32,
-    },
-    TooManyLanes {
-        virtual_partitions: i32,
-        physical_partitions: i32,
-        lanes: u32,
-    },
-    OffsetRangeTooSmall {
-        offset_range: i64,
-    },
-    OffsetRangeTooLarge {
-        offset_range: i64,
-        lanes: u32,
-    },
-}
-
-impl fmt::Display for MappingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::NoPhysicalPartitions { physical_partitions } => {
-                write!(f, "physical_partitions: {physical_partitions} is less than 1")
-            }
-            Self::FewerThanPhysical { virtual_partitions, physical_partitions } => write!(
-                f,
-                "virtual_partitions: {virtual_partitions} is less than physical_partitions {physical_partitions}"
-            ),
-            Self::NotAMultiple { virtual_partitions, physical_partitions } => write!(
-                f,
-                "virtual_partitions: {virtual_partitions} is not a multiple of physical_partitions {physical_partitions}"
-            ),
-            Self::TooManyLanes { virtual_partitions, physical_partitions, lanes } => write!(
-                f,
-                "virtual_partitions: {virtual_partitions} are {lanes} for each of physical_partitions \
-                 {physical_partitions}; at most {LANES_MAX} can share one"
-            ),
-            Self::OffsetRangeTooSmall { offset_range } => {
-                write!(f, "offset_range: {offset_range} is less than {OFFSET_RANGE_MIN} (2^20)")
-            }
-            Self::OffsetRangeTooLarge { offset_range, lanes } => write!(
-                f,
-                "offset_range: {offset_range} is more than {}; {lanes} virtual partitions share a physical one, \
-                 and all their offsets must stay below 2^63",
-                (1_u64 << 63) / u64::from(lanes.max(1))
-            ),
-        }
-    }
-}
-
-impl std::error::Error for MappingError {}
-
-/// Which number of a mapping was out of range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartitionKind {
-    Virtual,
-    Physical,
-    Lane,
-}
-
-/// Why a partition or an offset has no counterpart on the other side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemapError {
-    /// No such partition, or no such lane: valid are `0..count`.
-    PartitionOutOfRange {
-        kind: PartitionKind,
-        number: i64,
-        count: i64,
-    },
-    /// The offset has outgrown `offset_range`.
-    OffsetOverflow { offset: i64, offset_range: i64 },
-    /// The client's offset is not one of its lane, whose offsets are `first..=last`: it is of another
-    /// virtual partition, or was stored under another mapping.
-    OffsetForeign {
-        offset: i64,
-        lane: Lane,
-        first: i64,
-        last: i64,
-    },
-}
-
-impl fmt::Display for RemapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::PartitionOutOfRange {
-                kind,
-                number,
-                count,
-            } => {
-                let what = match kind {
-                    PartitionKind::Virtual => "virtual partition",
-                    PartitionKind::Physical => "physical partition",
-                    PartitionKind::Lane => "lane",
-                };
-                write!(f, "{what} {number} is not in 0..{count}")
-            }
-            Self::OffsetOverflow {
-                offset,
-                offset_range,
-            } => {
-                write!(
-                    f,
-                    "offset {offset} is not below the offset range {offset_range}"
-                )
-            }
-            Self::OffsetForeign {
-                offset,
-                lane,
-                first,
-                last,
-            } => {
-                write!(
-                    f,
-                    "offset {offset} is not of lane {lane}, whose offsets are {first}..={last}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for RemapError {}
 
 #[cfg(test)]
 mod tests;
