@@ -7,3 +7,6 @@ pub mod batch;
 pub mod limits;
 pub mod remapper;
 pub mod shape;
+pub mod brokers;
+pub mod config;
+pub mod topics;

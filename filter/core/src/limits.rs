@@ -30,3 +30,56 @@ pub const TOPIC_CACHE_ENTRIES_MAX: usize = 10_000;
 
 /// Longest host name in bytes (RFC 1035, section 2.3.4, without the root label).
 pub const HOST_BYTES_MAX: usize = 253;
+
+/// `limits.frame_bytes` by default: what a broker accepts, too (`socket.request.max.bytes`).
+pub const FRAME_BYTES_DEFAULT: usize = 100 << 20;
+
+/// Least `limits.frame_bytes`: a broker's ApiVersions answer takes about half of it, and without that one
+/// no connection starts.
+pub const FRAME_BYTES_MIN: usize = 1 << 10;
+
+/// Most `limits.frame_bytes`: a frame and its rewritten copy fit the 4 GiB of a wasm memory, with as much
+/// again for the other connections of the worker.
+pub const FRAME_BYTES_MAX: usize = 1 << 30;
+
+/// `limits.fetch_max_bytes` by default. Kafka's consumers ask for 50 MiB; reading on past siblings holds
+/// several answers at once, so a fetch gets a third of that.
+pub const FETCH_MAX_BYTES_DEFAULT: i32 = 16 << 20;
+
+/// Least `limits.fetch_max_bytes`: what fits the least `limits.frame_bytes`. A broker sends a first batch
+/// that is larger all the same, so a small value costs round trips, never progress.
+pub const FETCH_MAX_BYTES_MIN: i32 = 1 << 9;
+
+/// `limits.frame_bytes` over the most that `limits.fetch_max_bytes` may be: the other half of the frame is
+/// room for the partitions' headers, and for a first batch that passes the limit.
+pub const FRAME_TO_FETCH_BYTES: usize = 2;
+
+/// `limits.in_flight_requests` by default: an order above what clients pipeline (Java 5, franz-go 20 or so);
+/// beyond it the filter stops reading and Envoy holds the client back.
+pub const IN_FLIGHT_REQUESTS_DEFAULT: usize = 64;
+
+/// Most `limits.in_flight_requests`: each may hold a frame of its own in memory.
+pub const IN_FLIGHT_REQUESTS_MAX: usize = 1_000;
+
+/// Partitions that one request may name. A broker recommends at most 4,000 of its own; a consumer of all
+/// partitions of a large cluster stays below this, and each costs a few hundred bytes while in flight.
+pub const REQUEST_PARTITIONS_MAX: usize = 100_000;
+
+/// Positions behind dropped siblings that one connection remembers. Forgetting one costs a fetch that
+/// reads the siblings again, never a record.
+pub const SKIP_POSITIONS_MAX: usize = 10_000;
+
+/// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
+pub const LEARNED_BROKERS_MAX: usize = 10_000;
+
+/// One day in milliseconds, the least `shadow_groups.retention_ms`: shorter, and a consumer that rests overnight loses
+/// the committed offsets of all lanes but the first.
+pub const SHADOW_RETENTION_MS_MIN: i64 = 86_400_000;
+
+/// One year of 365 days in milliseconds, `shadow_groups.retention_ms` by default: a shadow group has no
+/// members, so the broker would forget it while its group is still in use.
+pub const SHADOW_RETENTION_MS_DEFAULT: i64 = 365 * SHADOW_RETENTION_MS_MIN;
+
+/// A hundred years in milliseconds, the most `shadow_groups.retention_ms`: added to a commit's time it
+/// stays far from overflow on the broker.
+pub const SHADOW_RETENTION_MS_MAX: i64 = 100 * SHADOW_RETENTION_MS_DEFAULT;

@@ -1,0 +1,199 @@
+//! The filter's configuration: one JSON object, read once and turned into values that cannot be wrong.
+//!
+//! Whatever is wrong with it is told by the path of the field and what would be right, since the text
+//! ends up in the log line with which Envoy refuses a listener. `envoy/filter-config.schema.json`
+//! describes the same for editors.
+
+mod brokers;
+mod mapping;
+mod raw;
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+
+use self::raw::{Given, LimitsSection, Whole};
+use crate::brokers::{Advertise, Route};
+use crate::limits::*;
+
+pub use self::mapping::{Mapping, TopicMapping, TopicMatch};
+
+/// Everything that can be configured, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Tells this filter's stats from those of others: one or more of `[A-Za-z0-9_-]`.
+    pub stat_prefix: String,
+    pub mapping: Mapping,
+    pub advertise: Advertise,
+    pub route: Route,
+    pub filler: FillerMode,
+    pub limits: Limits,
+    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds.
+    pub shadow_retention_ms: i64,
+}
+
+/// Whether a fetch that dropped trailing siblings' records ends with a control batch that moves the
+/// consumer past them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FillerMode {
+    /// For clients that are known to take it well.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// What one connection may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest frame in bytes, in both directions.
+    pub frame_bytes: usize,
+    /// Most bytes of records that one upstream fetch asks for; at most half of `frame_bytes`.
+    pub fetch_max_bytes: i32,
+    /// Requests of one client that wait for an answer; beyond it the filter stops reading.
+    pub in_flight_requests: usize,
+}
+
+impl Config {
+    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped.
+    ///
+    /// # Errors
+    /// On text that is no JSON object, on unknown fields, and on any value out of its range.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.len() > CONFIG_BYTES_MAX {
+            let len = text.len();
+            return Err(ConfigError(format!(
+                "{len} bytes are more than {CONFIG_BYTES_MAX}"
+            )));
+        }
+        let raw = if text.trim().is_empty() {
+            raw::Root::default()
+        } else {
+            read(text)?
+        };
+        let advertise = brokers::advertise(raw.advertise)?;
+        Ok(Self {
+            stat_prefix: stat_prefix(raw.stat_prefix)?,
+            mapping: mapping::mapping(raw.mapping)?,
+            route: brokers::route(raw.route, &advertise)?,
+            advertise,
+            filler: raw.fetch.filler,
+            limits: limits(&raw.limits)?,
+            shadow_retention_ms: within(
+                "shadow_groups.retention_ms",
+                raw.shadow_groups.retention_ms,
+                SHADOW_RETENTION_MS_DEFAULT,
+                SHADOW_RETENTION_MS_MIN..=SHADOW_RETENTION_MS_MAX,
+            )?,
+        })
+    }
+}
+
+/// What is wrong with a configuration: the path of the field, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    fn at(path: &str, problem: impl fmt::Display) -> Self {
+        Self(format!("{path}: {problem}"))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn read(text: &str) -> Result<raw::Root, ConfigError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let root = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        match path.as_str() {
+            "." => ConfigError(error.into_inner().to_string()),
+            path => ConfigError::at(path, error.inner()),
+        }
+    })?;
+    json.end().map_err(|error| ConfigError(error.to_string()))?;
+    Ok(root)
+}
+
+fn stat_prefix(given: Given<String>) -> Result<String, ConfigError> {
+    let prefix = given.0.unwrap_or_else(|| "kafka".to_owned());
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if prefix.is_empty() || !prefix.bytes().all(legal) {
+        return Err(ConfigError::at(
+            "stat_prefix",
+            format_args!("{prefix:?} is not one or more of A-Z a-z 0-9 _ -"),
+        ));
+    }
+    Ok(prefix)
+}
+
+fn limits(raw: &LimitsSection) -> Result<Limits, ConfigError> {
+    let frames = FRAME_BYTES_MIN..=FRAME_BYTES_MAX;
+    let frame_bytes = within(
+        "limits.frame_bytes",
+        raw.frame_bytes,
+        FRAME_BYTES_DEFAULT,
+        frames,
+    )?;
+    // At most half a GiB, so it fits.
+    let fetch_most = i32::try_from(frame_bytes / FRAME_TO_FETCH_BYTES).unwrap_or(i32::MAX);
+    let fetch_path = "limits.fetch_max_bytes";
+    let fetch_max_bytes = within(
+        fetch_path,
+        raw.fetch_max_bytes,
+        FETCH_MAX_BYTES_DEFAULT.min(fetch_most),
+        FETCH_MAX_BYTES_MIN..=i32::MAX,
+    )?;
+    if fetch_max_bytes > fetch_most {
+        let problem = format_args!(
+            "{fetch_max_bytes} is more than {fetch_most}, half of frame_bytes {frame_bytes}"
+        );
+        return Err(ConfigError::at(fetch_path, problem));
+    }
+    let requests = 1..=IN_FLIGHT_REQUESTS_MAX;
+    let in_flight_requests = within(
+        "limits.in_flight_requests",
+        raw.in_flight_requests,
+        IN_FLIGHT_REQUESTS_DEFAULT,
+        requests,
+    )?;
+    Ok(Limits {
+        frame_bytes,
+        fetch_max_bytes,
+        in_flight_requests,
+    })
+}
+
+/// The number that is given, if it lies in the range; the default if none is.
+fn within<T>(
+    path: &str,
+    given: Given<Whole>,
+    default: T,
+    range: RangeInclusive<T>,
+) -> Result<T, ConfigError>
+where
+    T: TryFrom<i64> + PartialOrd + fmt::Display,
+{
+    let Some(Whole(value)) = given.0 else {
+        return Ok(default);
+    };
+    T::try_from(value)
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            ConfigError::at(
+                path,
+                format_args!("{value} is not in {}..={}", range.start(), range.end()),
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! The configuration as it is written: serde's view of the JSON, before any value is checked.
+//!
+//! A field is either [`Given`] or absent. `null` is refused wherever it stands: a section whose contents
+//! got lost, say by a slip of indentation, must not count as left out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::Deserialize;
+
+use crate::remapper::{Layout, OffsetEncoding};
+
+/// A field that may be absent, but not `null`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given<T>(pub(super) Option<T>);
+
+impl<T> Default for Given<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Self(Some(value)))
+    }
+}
+
+/// A whole number. Also written as a float without a fraction: Envoy keeps the numbers of a Struct as
+/// doubles, and may write large ones with an exponent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whole(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number below 2^63")
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Whole, E> {
+        Ok(Whole(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+        i64::try_from(value)
+            .map(Whole)
+            .map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(value), &self))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
+        // 2^63 is a float; every smaller whole one is an i64.
+        if value.fract() == 0.0 && value.abs() < 9_223_372_036_854_775_808.0 {
+            Ok(Whole(value as i64))
+        } else {
+            Err(E::invalid_value(serde::de::Unexpected::Float(value), &self))
+        }
+    }
+}
+
+/// A section that this version knows by name only. Leaving it out silently could leave a listener open
+/// that was meant to be closed.
+#[derive(Debug)]
+pub(super) struct Unsupported;
+
+impl<'de> Deserialize<'de> for Unsupported {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer)?;
+        Err(D::Error::custom("not supported by this version"))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Root {
+    pub(super) stat_prefix: Given<String>,
+    pub(super) mapping: MappingSection,
+    pub(super) advertise: Given<AdvertiseSection>,
+    pub(super) route: Given<RouteSection>,
+    pub(super) shadow_groups: ShadowGroups,
+    pub(super) fetch: Fetch,
+    #[allow(dead_code)] // Here so that the error is not "unknown field".
+    sasl: Given<Unsupported>,
+    #[allow(dead_code)]
+    principal: Given<Unsupported>,
+    #[allow(dead_code)]
+    upstream: Given<Unsupported>,
+    pub(super) limits: LimitsSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MappingSection {
+    pub(super) virtual_partitions: Given<Whole>,
+    pub(super) physical_partitions: Given<Whole>,
+    pub(super) offset_range: Given<Whole>,
+    pub(super) layout: Given<Layout>,
+    pub(super) offset_encoding: Given<OffsetEncoding>,
+    pub(super) topics: Vec<TopicEntry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TopicEntry {
+    pub(super) name: Given<String>,
+    pub(super) regex: Given<String>,
+    pub(super) passthrough: bool,
+    pub(super) virtual_partitions: Given<Whole>,
+    pub(super) physical_partitions: Given<Whole>,
+    pub(super) offset_range: Given<Whole>,
+    pub(super) layout: Given<Layout>,
+    pub(super) offset_encoding: Given<OffsetEncoding>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AdvertiseSection {
+    pub(super) unchanged: Given<Nothing>,
+    pub(super) ports: Given<PortsSection>,
+    pub(super) sni: Given<SniSection>,
+    pub(super) table: Given<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortsSection {
+    pub(super) host: String,
+    pub(super) base: Whole,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SniSection {
+    pub(super) host: String,
+    pub(super) port: Whole,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RouteSection {
+    pub(super) envoy: Given<Nothing>,
+    pub(super) dynamic: Given<DynamicSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DynamicSection {
+    pub(super) bootstrap: Vec<String>,
+    #[serde(default)]
+    pub(super) address: Given<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ShadowGroups {
+    pub(super) retention_ms: Given<Whole>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Fetch {
+    pub(super) filler: super::FillerMode,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LimitsSection {
+    pub(super) frame_bytes: Given<Whole>,
+    pub(super) fetch_max_bytes: Given<Whole>,
+    pub(super) in_flight_requests: Given<Whole>,
+}

@@ -1,0 +1,89 @@
+//! Which mapping a topic has: the entry with its exact name, else the first regex that matches the whole
+//! name, else the default.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use regex::Regex;
+
+use crate::config::{Mapping, TopicMatch};
+use crate::limits::TOPIC_CACHE_ENTRIES_MAX;
+use crate::remapper::PartitionRemapper;
+
+/// What a topic is mapped by; `None` passes through untouched.
+type Resolved = Option<Rc<PartitionRemapper>>;
+
+/// The mapping section of the configuration, made ready for lookups by topic name.
+#[derive(Debug)]
+pub struct TopicRegistry {
+    names: HashMap<String, Resolved>,
+    /// In the order of the configuration: the first match counts.
+    regexes: Vec<(Regex, Resolved)>,
+    default: Resolved,
+    /// What regexes and default have answered, since every request asks again.
+    cache: RefCell<HashMap<String, Resolved>>,
+}
+
+impl TopicRegistry {
+    pub fn new(mapping: &Mapping) -> Self {
+        let shared = |remapper: &Option<PartitionRemapper>| remapper.clone().map(Rc::new);
+        let mut names = HashMap::new();
+        let mut regexes = Vec::new();
+        for topic in &mapping.topics {
+            match &topic.matches {
+                TopicMatch::Name(name) => {
+                    names.insert(name.clone(), shared(&topic.remapper));
+                }
+                TopicMatch::Regex(regex) => regexes.push((regex.clone(), shared(&topic.remapper))),
+            }
+        }
+        let default = shared(&mapping.default);
+        Self {
+            names,
+            regexes,
+            default,
+            cache: RefCell::default(),
+        }
+    }
+
+    /// The mapping of a topic, or `None` if it passes through. Topics that start with `__` are Kafka's own
+    /// and are never mapped.
+    pub fn remapper(&self, topic: &str) -> Option<Rc<PartitionRemapper>> {
+        if topic.starts_with("__") {
+            return None;
+        }
+        if let Some(named) = self.names.get(topic) {
+            return named.clone();
+        }
+        if self.regexes.is_empty() {
+            return self.default.clone();
+        }
+        if let Some(cached) = self.cache.borrow().get(topic) {
+            return cached.clone();
+        }
+        let resolved = self.by_regex_or_default(topic);
+        let mut cache = self.cache.borrow_mut();
+        if cache.len() < TOPIC_CACHE_ENTRIES_MAX {
+            cache.insert(topic.to_owned(), resolved.clone());
+        }
+        resolved
+    }
+
+    /// Whether any topic can be mapped. If not, no frame needs to be read for partitions.
+    pub fn maps_anything(&self) -> bool {
+        let mut listed = self
+            .names
+            .values()
+            .chain(self.regexes.iter().map(|(_, resolved)| resolved));
+        self.default.is_some() || listed.any(Option::is_some)
+    }
+
+    fn by_regex_or_default(&self, topic: &str) -> Resolved {
+        let matching = self.regexes.iter().find(|(regex, _)| regex.is_match(topic));
+        matching.map_or_else(|| self.default.clone(), |(_, resolved)| resolved.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;
