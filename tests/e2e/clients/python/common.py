@@ -1,0 +1,86 @@
+"""What the Python client programs share: the command line, the lines they print, the assignments from stdin."""
+
+import queue
+import sys
+import threading
+from dataclasses import dataclass
+
+
+@dataclass
+class ProduceArgs:
+    bootstrap: str
+    topic: str
+    partitions: int
+    count: int
+    codec: str
+    idempotent: bool
+    run: str
+
+    def records(self):
+        """(partition, value) of every record, interleaved over the partitions."""
+        for seq in range(self.count):
+            for v in range(self.partitions):
+                yield v, f"{self.run}-{v}-{seq}".encode()
+
+
+@dataclass
+class ConsumeArgs:
+    bootstrap: str
+    topic: str
+    partition: int
+    read_committed: bool
+    max_bytes: int
+
+    @property
+    def isolation_level(self) -> str:
+        return "read_committed" if self.read_committed else "read_uncommitted"
+
+
+def parse(argv):
+    """The arguments as ../README.md gives them."""
+    command, *a = argv[1:]
+    if command == "produce":
+        return ProduceArgs(a[0], a[1], int(a[2]), int(a[3]), a[4], a[5] == "1", a[6])
+    if command == "consume":
+        return ConsumeArgs(a[0], a[1], int(a[2]), a[3] == "1", int(a[4]))
+    raise SystemExit(f"unknown command {command}")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def flush() -> None:
+    sys.stdout.flush()
+
+
+class Printer:
+    """Prints one assignment's records, and its position when that changed."""
+
+    def __init__(self, partition: int):
+        self.last_position = None
+        say(f"S {partition}")
+
+    def record(self, partition: int, offset: int, value: bytes) -> None:
+        say(f"R {partition} {offset} {value.decode()}")
+
+    def position(self, position) -> None:
+        if position is not None and position != self.last_position:
+            say(f"P {position}")
+            self.last_position = position
+        flush()
+
+
+def assignments(first: ConsumeArgs) -> "queue.Queue[tuple[str, int] | None]":
+    """The assignment of the command line, then those of stdin, then None."""
+    q: queue.Queue = queue.Queue()
+    q.put((first.topic, first.partition))
+
+    def read() -> None:
+        for line in sys.stdin:
+            topic, partition = line.split()
+            q.put((topic, int(partition)))
+        q.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return q

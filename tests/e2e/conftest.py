@@ -1,0 +1,85 @@
+"""One broker and one Envoy for all tests; topics are what a test has for itself."""
+
+import pytest
+from harness import clients, topics
+from harness.envoy import Envoy
+from harness.kafka import KafkaCluster
+from harness.raw import Raw
+
+CONFIG = {"mapping": {"topics": [f.entry() for f in topics.FAMILIES]}}
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--passthrough",
+        action="store_true",
+        help="no filter, and topics with as many partitions as clients see: tries the harness and the client programs",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--passthrough"):
+        remapping = [i for i in items if i.get_closest_marker("remap")]
+        config.hook.pytest_deselected(items=remapping)
+        items[:] = [i for i in items if i not in remapping]
+
+
+@pytest.fixture(scope="session")
+def passthrough(request) -> bool:
+    return request.config.getoption("--passthrough")
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The compiled client programs."""
+    clients.build()
+    return clients.LIBRARIES
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"))
+    yield cluster
+    cluster.assert_alive()
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_envoy(tmp_path_factory, cluster, passthrough):
+    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, CONFIG, "passthrough" if passthrough else "dynamic")
+    yield envoy
+    envoy.stop()
+
+
+@pytest.fixture
+def envoy(shared_envoy):
+    """The shared Envoy, which must have come through the test alive and without a trap."""
+    yield shared_envoy
+    assert shared_envoy.process.alive(), shared_envoy.process.log_tail()
+    shared_envoy.assert_no_traps()
+
+
+@pytest.fixture
+def raw(envoy):
+    """A connection to broker 1 through Envoy."""
+    with Raw(envoy.port(1)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def direct(cluster):
+    """A connection to broker 1 around Envoy."""
+    with Raw(cluster.ports[1]) as connection:
+        yield connection
+
+
+@pytest.fixture
+def new_topic(cluster, passthrough):
+    """new_topic(family, config) creates a mapped topic on the broker."""
+
+    def create(family=topics.MODULO, config: dict | None = None) -> topics.Topic:
+        topic = topics.Topic(family, topics.unique(family.name))
+        cluster.create_topic(topic.name, family.virtual if passthrough else family.physical, config=config)
+        return topic
+
+    return create

@@ -1,0 +1,189 @@
+"""Builds and runs the client programs of tests/e2e/clients (its README gives their command line)."""
+
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from .kafka import JAVA
+from .paths import BUILD, CLIENTS, KAFKA_JARS
+
+ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+
+
+@dataclass(frozen=True)
+class Library:
+    """A Kafka library as a client program. `tells_position`: whether its consumer shows its position."""
+
+    name: str
+    argv: tuple
+    tells_position: bool
+    codecs: tuple = ALL_CODECS
+
+
+class Record(NamedTuple):
+    offset: int
+    value: str
+
+
+def _python(file: str) -> tuple:
+    return (sys.executable, CLIENTS / "python" / file)
+
+
+LIBRARIES = {
+    library.name: library
+    for library in (
+        Library("java", (*JAVA, "-Xmx256m", "-cp", f"{KAFKA_JARS}/*:{BUILD}/java", "Client"), True),
+        Library("librdkafka", _python("librdkafka.py"), True),
+        Library("kafka-python", _python("kafka_python.py"), True),
+        Library("aiokafka", _python("aio_kafka.py"), True),
+        Library("kafkajs", ("node", CLIENTS / "node/client.js"), False),
+        Library("franz-go", (BUILD / "goclient", "franz"), False),
+        Library("sarama", (BUILD / "goclient", "sarama"), False),
+    )
+}
+
+
+def build() -> None:
+    """Compiles what is not yet compiled or older than its source."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    java = CLIENTS / "java/Client.java"
+    if _stale(BUILD / "java/Client.class", java):
+        _run("javac", "-cp", f"{KAFKA_JARS}/*", "-d", BUILD / "java", java)
+    if _stale(BUILD / "goclient", *(CLIENTS / "go").iterdir()):
+        _run("go", "build", "-o", BUILD / "goclient", ".", cwd=CLIENTS / "go")
+    if not (CLIENTS / "node/node_modules").exists():
+        _run("npm", "ci", "--no-audit", "--no-fund", cwd=CLIENTS / "node")
+
+
+def produce(
+    library: Library, bootstrap: str, topic: str, partitions: int, count: int, codec: str, idempotent: bool, run: str, seconds: float = 60
+) -> dict[int, list[Record]]:
+    """Writes `count` records to each partition; partition → what was acknowledged, by offset. Every record must be."""
+    command = [*library.argv, "produce", bootstrap, topic, partitions, count, codec, int(idempotent), run]
+    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds)
+    acks, refused, ended = parse_acks(done.stdout)
+    errors = f"{library.name} {codec}: {done.stderr[-2000:]}"
+    assert ended and not refused, f"{refused[:3]} {errors}"
+    wanted = {v: [f"{run}-{v}-{seq}" for seq in range(count)] for v in range(partitions)}
+    got = {v: [r.value for r in acks[v]] for v in range(partitions)}
+    assert got == wanted, f"not each record acknowledged once and in order of its offset; {errors}"
+    return acks
+
+
+def parse_acks(stdout: str) -> tuple[dict[int, list[Record]], list[str], bool]:
+    """(partition → acknowledged records by offset, refusals, whether the program came to its end)."""
+    acks, refused, ended = defaultdict(list), [], False
+    for line in stdout.splitlines():
+        kind, *words = line.split(" ", 3)
+        if kind == "A":
+            acks[int(words[0])].append(Record(int(words[1]), words[2]))
+        elif kind == "E":
+            refused.append(line)
+        elif kind == "END":
+            ended = True
+    for records in acks.values():
+        records.sort()
+    return acks, refused, ended
+
+
+class Consumer:
+    """A running consumer program, assigned to one partition at a time."""
+
+    def __init__(self, library: Library, bootstrap: str, topic: str, partition: int, log: Path, read_committed=False, max_bytes=0):
+        self.library = library
+        self.log = log
+        command = [*library.argv, "consume", bootstrap, topic, partition, int(read_committed), max_bytes]
+        with log.open("a") as errors:
+            self._child = subprocess.Popen(
+                [str(a) for a in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._pump, daemon=True).start()
+        self._begin(partition)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._child.kill()
+        self._child.wait()
+
+    def assign(self, topic: str, partition: int) -> None:
+        """Reads this partition, from its beginning, and no other."""
+        self._child.stdin.write(f"{topic} {partition}\n")
+        self._child.stdin.flush()
+        self._begin(partition)
+
+    def expect(self, wanted: list[Record], seconds: float = 30) -> None:
+        """Waits until as many records as `wanted` have come since the assignment, which must be just those in that order."""
+        self._take_until(lambda: len(self.records) >= len(wanted), seconds)
+        if self.records == wanted:
+            return
+        missing, extra = sorted(set(wanted) - set(self.records)), sorted(set(self.records) - set(wanted))
+        raise AssertionError(
+            f"{self._who()}: {len(self.records)} records for {len(wanted)}; missing {len(missing)} {missing[:3]}, "
+            f"extra {len(extra)} {extra[:3]}{self._errors()}"
+        )
+
+    def expect_position(self, wanted: int, seconds: float = 10) -> None:
+        """Waits until the consumer's position is `wanted`; for libraries that tell it."""
+        self._take_until(lambda: self.position == wanted, seconds)
+        assert self.position == wanted, f"{self._who()}: position {self.position}, not {wanted}{self._errors()}"
+
+    def expect_nothing_more(self, seconds: float = 0.3) -> None:
+        before = len(self.records)
+        self._take_until(lambda: len(self.records) > before, seconds)
+        assert len(self.records) == before, f"{self._who()}: unexpected {self.records[before:][:3]}"
+
+    def _who(self) -> str:
+        return f"{self.library.name} on partition {self.partition}"
+
+    def _errors(self) -> str:
+        tail = self.log.read_text(errors="replace")[-1500:]
+        return f"; its stderr:\n{tail}" if tail else ""
+
+    def _begin(self, partition: int) -> None:
+        self.partition, self.records, self.position = partition, [], None
+        deadline = time.monotonic() + 30
+        while (line := self._next(deadline)) != f"S {partition}":
+            assert line is not None, f"{self._who()} does not start{self._errors()}"
+
+    def _take_until(self, condition, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            line = self._next(deadline)
+            if line is None:
+                return
+            kind, *words = line.split(" ", 3)
+            if kind == "P":
+                self.position = int(words[0])
+            elif kind == "R":
+                assert int(words[0]) == self.partition, f"{self._who()} got a record of {words[0]}"
+                self.records.append(Record(int(words[1]), words[2]))
+
+    def _next(self, deadline: float) -> str | None:
+        """The next line, or None when the time is over or the program has ended."""
+        try:
+            return self._lines.get(timeout=max(deadline - time.monotonic(), 0.001)) or None
+        except queue.Empty:
+            return None
+
+    def _pump(self) -> None:
+        for line in self._child.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put("")
+
+
+def _stale(target: Path, *sources: Path) -> bool:
+    return not target.exists() or any(s.stat().st_mtime > target.stat().st_mtime for s in sources)
+
+
+def _run(*command, cwd: Path | None = None) -> None:
+    done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr[-3000:]}"

@@ -1,0 +1,189 @@
+"""Envoy with the filter in front of a KafkaCluster, on ports that survive a restart."""
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from .kafka import KafkaCluster
+from .paths import ENVOY_BINARY, ENVOY_STATS_BOOTSTRAP, WASM
+from .process import Process, free_ports, wait_until
+
+TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure", re.I)
+TYPE = "type.googleapis.com/envoy.extensions."
+DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_ONLY"}
+
+
+class Envoy:
+    """One Envoy process.
+
+    mode `dynamic`: one listener on the ports base (bootstrap), base+1, …, base+brokers; the filter steers to the broker.
+    mode `routed`: base+id has a listener of its own and a static cluster for broker `id`; base is one more for broker 1.
+    mode `passthrough`: as `routed`, but without the filter, to try the harness itself.
+    `config` is the filter's, without advertise and route, which follow from the mode.
+    """
+
+    def __init__(self, directory: Path, cluster: KafkaCluster, config: dict, mode: str = "dynamic"):
+        assert mode == "passthrough" or WASM.exists(), f"no filter at {WASM}: run `make wasm` or set KPR_WASM"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.cluster = cluster
+        self.mode = mode
+        self.base = free_ports(max(cluster.ids) + 2)
+        self.admin_port = self.base + max(cluster.ids) + 1
+        self.log = directory / "envoy.log"
+        self._bootstrap = directory / "envoy.json"
+        self.filter_config = self._complete(config)
+        self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
+        self.start()
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.base}"
+
+    def port(self, broker: int = 1) -> int:
+        """Where broker `broker` is reached through Envoy."""
+        return self.base + broker
+
+    def start(self) -> None:
+        argv = [ENVOY_BINARY, "-c", self._bootstrap, "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "info"]
+        self.process = Process(argv, self.log)
+        wait_until("Envoy ready", self._ready, 30)
+
+    def kill(self) -> None:
+        """SIGKILL: connections end without a word, and nothing is drained."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        """On the same ports, with the same configuration."""
+        self.process.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """Ends it, and asserts that it had not ended by itself and that no wasm call had trapped."""
+        alive = self.process.alive()
+        self.process.stop()
+        assert alive, f"Envoy had ended:\n{self.process.log_tail()}"
+        self.assert_no_traps()
+
+    def assert_no_traps(self) -> None:
+        bad = [line for line in self.log.read_text(errors="replace").splitlines() if TRAPS.search(line)]
+        assert not bad, f"{len(bad)} bad lines in {self.log}:\n" + "\n".join(bad[:10])
+
+    def memory_mib(self) -> float:
+        return self.process.memory_mib()
+
+    def prometheus(self) -> str:
+        return self._admin("/stats?format=prometheus")
+
+    def stats(self) -> dict[tuple[str, frozenset], float]:
+        """(metric name, its labels as (key, value) pairs) → value."""
+        line = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
+        found = {}
+        for text in self.prometheus().splitlines():
+            if m := line.match(text):
+                labels = frozenset(re.findall(r'(\w+)="([^"]*)"', m[2] or ""))
+                found[m[1], labels] = float(m[3])
+        return found
+
+    def stat(self, name: str, **labels: str) -> float:
+        """The sum of all series of `name` that have these labels; 0 when there is none yet."""
+        return sum(v for (n, have), v in self.stats().items() if n == name and set(labels.items()) <= have)
+
+    def _admin(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def _ready(self) -> bool:
+        assert self.process.alive(), f"Envoy does not start:\n{self.process.log_tail()}"
+        try:
+            return self._admin("/ready").strip() == "LIVE"
+        except OSError:
+            return False
+
+    def _complete(self, config: dict) -> dict:
+        route = {"envoy": {}}
+        if self.mode == "dynamic":
+            route = {"dynamic": {"bootstrap": self.cluster.bootstrap.split(",")}}
+        return {"stat_prefix": "t", **config, "advertise": {"ports": {"host": "127.0.0.1", "base": self.base}}, "route": route}
+
+    def _bootstrap_config(self) -> dict:
+        config = {
+            "admin": {"address": address(self.admin_port)},
+            "static_resources": self._dynamic() if self.mode == "dynamic" else self._routed(),
+        }
+        if ENVOY_STATS_BOOTSTRAP.exists():
+            shipped = yaml.safe_load(ENVOY_STATS_BOOTSTRAP.read_text())
+            config["stats_config"] = shipped["stats_config"]
+        return config
+
+    def _dynamic(self) -> dict:
+        first, *others = [address(self.base + i) for i in range(max(self.cluster.ids) + 1)]
+        forward = network_filter("sni_dynamic_forward_proxy", "sni_dynamic_forward_proxy.v3.FilterConfig", dns_cache_config=DNS_CACHE)
+        listener = {
+            "name": "kafka",
+            "address": first,
+            "additional_addresses": [{"address": a} for a in others],
+            "filter_chains": [{"filters": [self._wasm(), forward, tcp_proxy("brokers")]}],
+        }
+        cluster_type = {
+            "@type": TYPE + "clusters.dynamic_forward_proxy.v3.ClusterConfig",
+            "dns_cache_config": DNS_CACHE,
+        }
+        cluster = {
+            "name": "brokers",
+            "lb_policy": "CLUSTER_PROVIDED",
+            "connect_timeout": "2s",
+            "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": cluster_type},
+        }
+        return {"listeners": [listener], "clusters": [cluster]}
+
+    def _routed(self) -> dict:
+        before = [] if self.mode == "passthrough" else [self._wasm()]
+        targets = {0: 1, **{i: i for i in self.cluster.ids}}
+        listeners = [
+            {
+                "name": f"kafka-{i}",
+                "address": address(self.base + i),
+                "filter_chains": [{"filters": [*before, tcp_proxy(f"broker-{broker}")]}],
+            }
+            for i, broker in targets.items()
+        ]
+        return {"listeners": listeners, "clusters": [static_cluster(f"broker-{i}", p) for i, p in self.cluster.ports.items()]}
+
+    def _wasm(self) -> dict:
+        return network_filter(
+            "wasm",
+            "wasm.v3.Wasm",
+            config={
+                "name": "kafka",
+                "root_id": "kafka",
+                "vm_config": {
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "vm_id": "kafka",
+                    "code": {"local": {"filename": str(WASM)}},
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": json.dumps(self.filter_config),
+                },
+            },
+        )
+
+
+def network_filter(name: str, proto: str, **fields) -> dict:
+    return {"name": f"envoy.filters.network.{name}", "typed_config": {"@type": f"{TYPE}filters.network.{proto}", **fields}}
+
+
+def tcp_proxy(cluster: str) -> dict:
+    return network_filter("tcp_proxy", "tcp_proxy.v3.TcpProxy", stat_prefix="kafka", cluster=cluster)
+
+
+def static_cluster(name: str, port: int) -> dict:
+    endpoint = {"lb_endpoints": [{"endpoint": {"address": address(port)}}]}
+    return {"name": name, "connect_timeout": "2s", "load_assignment": {"cluster_name": name, "endpoints": [endpoint]}}
+
+
+def address(port: int) -> dict:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}

@@ -1,0 +1,149 @@
+"""A Kafka cluster in KRaft mode: one or more nodes, each broker and controller, on free ports of 127.0.0.1."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+
+from .paths import KAFKA_JARS
+from .process import Process, free_ports, wait_until
+
+CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
+# Short-lived test brokers start twice as fast without the optimising compiler.
+JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+
+
+class KafkaCluster:
+    """Brokers with the ids 1..=brokers. `overrides` are lines of server.properties that win over the harness's."""
+
+    def __init__(self, directory: Path, brokers: int = 1, overrides: dict | None = None):
+        jars = list(KAFKA_JARS.glob("*.jar"))
+        assert jars, f"no Kafka jars in {KAFKA_JARS}: run tests/tools/install.sh or set KPR_TOOLS"
+        self.directory = directory
+        self.ids = range(1, brokers + 1)
+        first = free_ports(2 * brokers)
+        self.ports = {i: first + i - 1 for i in self.ids}
+        self._controller_ports = {i: first + brokers + i - 1 for i in self.ids}
+        self._processes: dict[int, Process] = {}
+        for i in self.ids:
+            self._write_properties(i, overrides or {})
+        self._format()
+        for i in self.ids:
+            self.start(i)
+        self.wait_ready()
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of every broker, for clients that go around Envoy."""
+        return ",".join(f"127.0.0.1:{p}" for p in self.ports.values())
+
+    @property
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.bootstrap})
+
+    def log(self, broker: int) -> Path:
+        return self.directory / f"broker-{broker}.log"
+
+    def start(self, broker: int) -> None:
+        argv = [*JAVA, "-Xmx512m", "-cp", f"{KAFKA_JARS}/*", "kafka.Kafka", self._properties(broker)]
+        self._processes[broker] = Process(argv, self.log(broker))
+
+    def kill(self, broker: int) -> None:
+        """SIGKILL, as when a machine is lost."""
+        self._processes[broker].kill()
+
+    def restart(self, broker: int) -> None:
+        """Starts a killed broker again on its old data, and waits until all are there."""
+        self.start(broker)
+        self.wait_ready()
+
+    def stop(self) -> None:
+        for p in self._processes.values():
+            p.child.kill()
+        for p in self._processes.values():
+            p.child.wait()
+        shutil.rmtree(self.directory / "data", ignore_errors=True)
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        """Until every broker is in the cluster's metadata."""
+        admin = self.admin
+        wait_until("all brokers in the metadata", lambda: self._brokers_seen(admin) == set(self.ids), seconds)
+
+    def create_topic(self, name: str, partitions: int, replicas: int | None = None, config: dict | None = None) -> None:
+        """Straight on the brokers; returns when every partition has a leader."""
+        replicas = replicas or len(self.ids)
+        admin = self.admin
+        admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
+        wait_until(f"leaders of {name}", lambda: self._has_leaders(admin, name, partitions), 30)
+
+    def set_topic_config(self, name: str, config: dict) -> None:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
+        self.admin.alter_configs([resource])[resource].result(30)
+
+    def wait_in_sync(self, topic: str, seconds: float = 60) -> None:
+        """Until every replica of the topic's partitions is in sync again."""
+        admin = self.admin
+        wait_until(f"{topic} in sync", lambda: self._in_sync(admin, topic), seconds, every=0.2)
+
+    def assert_alive(self) -> None:
+        for i, p in self._processes.items():
+            assert p.alive(), f"broker {i} has ended:\n{p.log_tail()}"
+
+    def _brokers_seen(self, admin: AdminClient) -> set:
+        self.assert_alive()
+        try:
+            return set(admin.list_topics(timeout=2).brokers)
+        except Exception:  # not up yet
+            return set()
+
+    @staticmethod
+    def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
+        topic = admin.list_topics(name, timeout=5).topics[name]
+        return len(topic.partitions) == partitions and all(p.leader > 0 for p in topic.partitions.values())
+
+    @staticmethod
+    def _in_sync(admin: AdminClient, topic: str) -> bool:
+        partitions = admin.list_topics(topic, timeout=5).topics[topic].partitions.values()
+        return bool(partitions) and all(len(p.isrs) == len(p.replicas) for p in partitions)
+
+    def _properties(self, broker: int) -> Path:
+        return self.directory / f"broker-{broker}.properties"
+
+    def _write_properties(self, broker: int, overrides: dict) -> None:
+        size = len(self.ids)
+        copies = min(size, 3)
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": broker,
+            "controller.quorum.voters": ",".join(f"{i}@127.0.0.1:{p}" for i, p in self._controller_ports.items()),
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.ports[broker]},CONTROLLER://127.0.0.1:{self._controller_ports[broker]}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.ports[broker]}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": self.directory / "data" / str(broker),
+            "offsets.topic.replication.factor": copies,
+            "offsets.topic.num.partitions": 3,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": min(copies, 2),
+            "transaction.state.log.num.partitions": 3,
+            "share.coordinator.state.topic.replication.factor": copies,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "auto.create.topics.enable": "false",
+            # Compaction tests should not have to wait for the default 15 s between the cleaner's rounds.
+            "log.cleaner.backoff.ms": 200,
+            # A killed broker should be given up soon, and its partitions get other leaders.
+            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 1000,
+            **overrides,
+        }
+        self._properties(broker).write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
+
+    def _format(self) -> None:
+        argv = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
+        formats = [subprocess.Popen([*argv, self._properties(i)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for i in self.ids]
+        for f in formats:
+            _, errors = f.communicate(timeout=60)
+            assert f.returncode == 0, errors.decode()

@@ -1,0 +1,80 @@
+"""Child processes in sessions of their own, with their output in a log file; free ports; waiting."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Process:
+    """A server that runs until it is stopped. Its stdout and stderr are appended to `log`."""
+
+    def __init__(self, argv: list, log: Path, env: dict | None = None):
+        self.log = log
+        with log.open("ab") as out:
+            self.child = subprocess.Popen(
+                [str(a) for a in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+            )
+
+    def alive(self) -> bool:
+        return self.child.poll() is None
+
+    def stop(self, seconds: float = 15) -> None:
+        """SIGTERM, then SIGKILL when it has not ended after `seconds`."""
+        if self.alive():
+            self.child.terminate()
+            try:
+                self.child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to flush or to say goodbye."""
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+
+    def memory_mib(self) -> float:
+        """Resident memory in MiB."""
+        pages = int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def log_tail(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` consecutive free ports, below the range that the kernel gives to outgoing connections."""
+    for _ in range(200):
+        first = random.randrange(15000, 32000 - count)
+        if all(_is_free(first + i) for i in range(count)):
+            return first
+    raise RuntimeError(f"no {count} consecutive free ports found")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_until(what: str, condition: Callable[[], object], seconds: float = 30, every: float = 0.05):
+    """Polls until `condition()` is true, and returns what it was. AssertionError that names `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
+        time.sleep(every)
