@@ -253,6 +253,16 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The offset of its last record.
+    pub fn last_offset(&self) -> i64 {
+        match self {
+            Entry::Batch { header, .. } => header.last_offset(),
+            Entry::Old { last_offset, .. } => *last_offset,
+        }
+    }
+}
+
 /// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut the last
 /// one at the fetch limit) or that is none.
 #[derive(Clone, Debug)]

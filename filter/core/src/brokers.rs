@@ -5,7 +5,8 @@ pub mod address;
 
 use std::collections::BTreeMap;
 
-use self::address::{Address, AddressTemplate, HostTemplate};
+pub use self::address::Address;
+use self::address::{AddressTemplate, HostTemplate};
 
 /// How a broker is named to clients in Metadata, FindCoordinator and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +96,13 @@ pub struct DynamicRoute {
     pub address: Option<AddressTemplate>,
 }
 
+impl DynamicRoute {
+    /// Where broker `id` is reached that names itself `known`.
+    pub fn address_of(&self, id: i32, known: Address) -> Address {
+        self.address.as_ref().map_or(known, |template| template.fill(id))
+    }
+}
+
 /// A list of addresses that is never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -145,13 +153,7 @@ impl Route {
             return Destination::Envoy;
         };
         match (broker, known) {
-            (Some(id), Some(known)) => {
-                let address = route
-                    .address
-                    .as_ref()
-                    .map_or(known, |template| template.fill(id));
-                Destination::Broker { id, address }
-            }
+            (Some(id), Some(known)) => Destination::Broker { id, address: route.address_of(id, known) },
             (learn, _) => Destination::Bootstrap {
                 address: route.bootstrap.at(turn).clone(),
                 learn,

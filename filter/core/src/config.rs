@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
-use self::raw::{Given, LimitsSection, Whole};
+use self::raw::{Given, LimitsSection, Object, Whole};
 use crate::brokers::{Advertise, Route};
 use crate::limits::*;
 
@@ -76,14 +76,14 @@ impl Config {
         let advertise = brokers::advertise(raw.advertise)?;
         Ok(Self {
             stat_prefix: stat_prefix(raw.stat_prefix)?,
-            mapping: mapping::mapping(raw.mapping)?,
+            mapping: mapping::mapping(raw.mapping.0)?,
             route: brokers::route(raw.route, &advertise)?,
             advertise,
-            filler: raw.fetch.filler,
-            limits: limits(&raw.limits)?,
+            filler: raw.fetch.0.filler,
+            limits: limits(&raw.limits.0)?,
             shadow_retention_ms: within(
                 "shadow_groups.retention_ms",
-                raw.shadow_groups.retention_ms,
+                raw.shadow_groups.0.retention_ms,
                 SHADOW_RETENTION_MS_DEFAULT,
                 SHADOW_RETENTION_MS_MIN..=SHADOW_RETENTION_MS_MAX,
             )?,
@@ -110,16 +110,24 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 fn read(text: &str) -> Result<raw::Root, ConfigError> {
+    let no_json = |error: &serde_json::Error| ConfigError(format!("not valid JSON: {error}"));
     let mut json = serde_json::Deserializer::from_str(text);
-    let root = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
+    let root: Object<raw::Root> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        if !error.is_data() {
+            return no_json(&error);
+        }
+        // The path says where better than a position, which is of no use if Envoy wrote the JSON.
+        let text = error.to_string();
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        let problem = text.strip_suffix(&position).unwrap_or(&text);
         match path.as_str() {
-            "." => ConfigError(error.into_inner().to_string()),
-            path => ConfigError::at(path, error.inner()),
+            "." => ConfigError(problem.to_owned()),
+            path => ConfigError::at(path, problem),
         }
     })?;
-    json.end().map_err(|error| ConfigError(error.to_string()))?;
-    Ok(root)
+    json.end().map_err(|error| no_json(&error))?;
+    Ok(root.0)
 }
 
 fn stat_prefix(given: Given<String>) -> Result<String, ConfigError> {
@@ -142,15 +150,11 @@ fn limits(raw: &LimitsSection) -> Result<Limits, ConfigError> {
         FRAME_BYTES_DEFAULT,
         frames,
     )?;
-    // At most half a GiB, so it fits.
-    let fetch_most = i32::try_from(frame_bytes / FRAME_TO_FETCH_BYTES).unwrap_or(i32::MAX);
+    let fetch_most = i32::try_from(frame_bytes / 2).unwrap_or(FETCH_MAX_BYTES_MAX);
     let fetch_path = "limits.fetch_max_bytes";
-    let fetch_max_bytes = within(
-        fetch_path,
-        raw.fetch_max_bytes,
-        FETCH_MAX_BYTES_DEFAULT.min(fetch_most),
-        FETCH_MAX_BYTES_MIN..=i32::MAX,
-    )?;
+    let fetches = FETCH_MAX_BYTES_MIN..=FETCH_MAX_BYTES_MAX;
+    let fetch_default = FETCH_MAX_BYTES_DEFAULT.min(fetch_most);
+    let fetch_max_bytes = within(fetch_path, raw.fetch_max_bytes, fetch_default, fetches)?;
     if fetch_max_bytes > fetch_most {
         let problem = format_args!(
             "{fetch_max_bytes} is more than {fetch_most}, half of frame_bytes {frame_bytes}"

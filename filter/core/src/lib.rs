@@ -3,10 +3,36 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
-pub mod batch;
-pub mod limits;
-pub mod remapper;
-pub mod shape;
-pub mod brokers;
 pub mod config;
+pub mod connection;
+pub mod frame;
+pub(crate) mod apis;
+pub(crate) mod exchange;
+pub(crate) mod rounds;
 pub mod topics;
+pub mod remapper;
+pub mod batch;
+pub mod shape;
+pub mod shadow;
+pub mod rope;
+pub(crate) mod wire;
+pub mod brokers;
+pub mod learn;
+pub mod error;
+pub mod limits;
+pub mod stats;
+
+pub use exchange::Millis;
+
+/// What all connections of a plugin have in common.
+pub struct Shared {
+    pub config: config::Config,
+    pub topics: topics::TopicRegistry,
+}
+
+impl Shared {
+    pub fn new(config: config::Config) -> Self {
+        let topics = topics::TopicRegistry::new(&config.mapping);
+        Self { config, topics }
+    }
+}

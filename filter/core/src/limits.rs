@@ -50,9 +50,9 @@ pub const FETCH_MAX_BYTES_DEFAULT: i32 = 16 << 20;
 /// that is larger all the same, so a small value costs round trips, never progress.
 pub const FETCH_MAX_BYTES_MIN: i32 = 1 << 9;
 
-/// `limits.frame_bytes` over the most that `limits.fetch_max_bytes` may be: the other half of the frame is
-/// room for the partitions' headers, and for a first batch that passes the limit.
-pub const FRAME_TO_FETCH_BYTES: usize = 2;
+/// Most `limits.fetch_max_bytes`: half of [`FRAME_BYTES_MAX`]. The other half of a frame is room for the
+/// partitions' headers, and for a first batch that passes the limit.
+pub const FETCH_MAX_BYTES_MAX: i32 = 1 << 29;
 
 /// `limits.in_flight_requests` by default: an order above what clients pipeline (Java 5, franz-go 20 or so);
 /// beyond it the filter stops reading and Envoy holds the client back.
@@ -83,3 +83,17 @@ pub const SHADOW_RETENTION_MS_DEFAULT: i64 = 365 * SHADOW_RETENTION_MS_MIN;
 /// A hundred years in milliseconds, the most `shadow_groups.retention_ms`: added to a commit's time it
 /// stays far from overflow on the broker.
 pub const SHADOW_RETENTION_MS_MAX: i64 = 100 * SHADOW_RETENTION_MS_DEFAULT;
+
+/// Chunks below this many bytes are collected in one buffer instead of being kept one by one: a peer that
+/// sends single bytes must not cost a hundred times what it sends.
+pub const CHUNK_BYTES_MIN: usize = 1024;
+
+/// Slices below this many bytes are copied into the output; larger ones are worth a call of the host each.
+pub const SHARED_BYTES_MIN: usize = 2048;
+
+/// Bytes of a frame that are looked at to decide whether it may go on unread: a request header and the first
+/// topic's name nearly always lie within.
+pub const WINDOW_BYTES: usize = 512;
+
+/// A broker's answer may be this long whatever `limits.frame_bytes` says: Metadata of a large cluster.
+pub const ANSWER_BYTES_MIN: usize = 100 << 20;

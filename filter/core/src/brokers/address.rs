@@ -17,6 +17,14 @@ pub struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// The address that a broker gives itself in an answer, unless its port is none.
+    pub fn of(host: &str, port: i32) -> Option<Self> {
+        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        Some(Self { host: host.to_owned(), port })
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use regex::{Regex, RegexBuilder};
 
-use super::raw::{Given, MappingSection, TopicEntry, Whole};
+use super::raw::{Given, MappingSection, Object, TopicEntry, Whole};
 use super::{within, ConfigError};
-use crate::limits::{OFFSET_RANGE_DEFAULT, REGEX_BYTES_MAX, TOPIC_NAME_BYTES_MAX};
+use crate::limits::{OFFSET_RANGE_DEFAULT, OFFSET_RANGE_MIN, REGEX_BYTES_MAX, TOPIC_NAME_BYTES_MAX};
 use crate::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 
 /// Which topics are mapped, and how.
@@ -44,24 +44,13 @@ struct Numbers {
     offset_encoding: OffsetEncoding,
 }
 
-const NO_NUMBERS: Numbers = Numbers {
-    virtual_partitions: None,
-    physical_partitions: None,
-    offset_range: OFFSET_RANGE_DEFAULT,
-    layout: Layout::Modulo,
-    offset_encoding: OffsetEncoding::Identity,
-};
-
 pub(super) fn mapping(raw: MappingSection) -> Result<Mapping, ConfigError> {
     let top = Numbers {
         virtual_partitions: partitions("mapping.virtual_partitions", raw.virtual_partitions)?,
         physical_partitions: partitions("mapping.physical_partitions", raw.physical_partitions)?,
-        offset_range: raw
-            .offset_range
-            .0
-            .map_or(NO_NUMBERS.offset_range, |Whole(range)| range),
-        layout: raw.layout.0.unwrap_or(NO_NUMBERS.layout),
-        offset_encoding: raw.offset_encoding.0.unwrap_or(NO_NUMBERS.offset_encoding),
+        offset_range: offset_range("mapping", raw.offset_range, OFFSET_RANGE_DEFAULT)?,
+        layout: raw.layout.0.unwrap_or_default(),
+        offset_encoding: raw.offset_encoding.0.unwrap_or_default(),
     };
     let topics = topics(raw.topics, top)?;
     let none_listed = topics.iter().all(|topic| topic.remapper.is_none());
@@ -69,21 +58,20 @@ pub(super) fn mapping(raw: MappingSection) -> Result<Mapping, ConfigError> {
         (None, None) => None,
         // One of them alone is there to be inherited; if nothing inherits it, the other was forgotten.
         (None, Some(_)) | (Some(_), None) if !none_listed => None,
-        _ => Some(remapper("mapping", top)?),
+        _ => Some(remapper("mapping", top, "is missing")?),
     };
     Ok(Mapping { default, topics })
 }
 
-fn topics(entries: Vec<TopicEntry>, top: Numbers) -> Result<Vec<TopicMapping>, ConfigError> {
+fn topics(entries: Vec<Object<TopicEntry>>, top: Numbers) -> Result<Vec<TopicMapping>, ConfigError> {
     let mut seen = HashMap::new();
     let mut topics = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.into_iter().enumerate() {
+    for (index, Object(entry)) in entries.into_iter().enumerate() {
         let path = format!("mapping.topics[{index}]");
         let topic = topic(&path, entry, top)?;
         if let TopicMatch::Name(name) = &topic.matches {
             if let Some(earlier) = seen.insert(name.clone(), index) {
-                let problem =
-                    format_args!("{name:?} is listed already, by mapping.topics[{earlier}]");
+                let problem = format_args!("{name:?} is listed already, by mapping.topics[{earlier}]");
                 return Err(ConfigError::at(&format!("{path}.name"), problem));
             }
         }
@@ -93,26 +81,12 @@ fn topics(entries: Vec<TopicEntry>, top: Numbers) -> Result<Vec<TopicMapping>, C
 }
 
 fn topic(path: &str, entry: TopicEntry, top: Numbers) -> Result<TopicMapping, ConfigError> {
-    let remapper = if entry.passthrough {
-        passthrough(path, &entry)?
-    } else {
-        Some(inherit(path, &entry, top)?)
-    };
+    let remapper = if entry.passthrough { passthrough(path, &entry)? } else { Some(inherit(path, &entry, top)?) };
     let matches = match (entry.name.0, entry.regex.0) {
         (Some(name), None) => TopicMatch::Name(topic_name(&format!("{path}.name"), name)?),
         (None, Some(regex)) => TopicMatch::Regex(anchored(&format!("{path}.regex"), &regex)?),
-        (Some(_), Some(_)) => {
-            return Err(ConfigError::at(
-                path,
-                "has both name and regex; one of them is needed",
-            ))
-        }
-        (None, None) => {
-            return Err(ConfigError::at(
-                path,
-                "has no name and no regex; one of them is needed",
-            ))
-        }
+        (Some(_), Some(_)) => return Err(ConfigError::at(path, "has both name and regex; one of them is needed")),
+        (None, None) => return Err(ConfigError::at(path, "has no name and no regex; one of them is needed")),
     };
     Ok(TopicMapping { matches, remapper })
 }
@@ -127,56 +101,39 @@ fn passthrough(path: &str, entry: &TopicEntry) -> Result<Option<PartitionRemappe
         ("offset_encoding", entry.offset_encoding.0.is_some()),
     ];
     match fields.iter().find(|(_, given)| *given) {
-        Some((field, _)) => Err(ConfigError::at(
-            &format!("{path}.{field}"),
-            "cannot stand beside passthrough: true",
-        )),
+        Some((field, _)) => Err(ConfigError::at(&format!("{path}.{field}"), "cannot stand beside passthrough: true")),
         None => Ok(None),
     }
 }
 
 fn inherit(path: &str, entry: &TopicEntry, top: Numbers) -> Result<PartitionRemapper, ConfigError> {
-    let own_virtual = partitions(
-        &format!("{path}.virtual_partitions"),
-        entry.virtual_partitions,
-    )?;
-    let own_physical = partitions(
-        &format!("{path}.physical_partitions"),
-        entry.physical_partitions,
-    )?;
+    let own_virtual = partitions(&format!("{path}.virtual_partitions"), entry.virtual_partitions)?;
+    let own_physical = partitions(&format!("{path}.physical_partitions"), entry.physical_partitions)?;
     let numbers = Numbers {
         virtual_partitions: own_virtual.or(top.virtual_partitions),
         physical_partitions: own_physical.or(top.physical_partitions),
-        offset_range: entry
-            .offset_range
-            .0
-            .map_or(top.offset_range, |Whole(range)| range),
+        offset_range: offset_range(path, entry.offset_range, top.offset_range)?,
         layout: entry.layout.0.unwrap_or(top.layout),
         offset_encoding: entry.offset_encoding.0.unwrap_or(top.offset_encoding),
     };
-    remapper(path, numbers)
+    remapper(path, numbers, "is missing, also at the top of mapping")
 }
 
-fn remapper(path: &str, numbers: Numbers) -> Result<PartitionRemapper, ConfigError> {
-    let missing = |field| {
-        ConfigError::at(
-            &format!("{path}.{field}"),
-            "is missing, here and at the top of mapping",
-        )
-    };
+fn remapper(path: &str, numbers: Numbers, missing: &str) -> Result<PartitionRemapper, ConfigError> {
+    let missing = |field| ConfigError::at(&format!("{path}.{field}"), missing);
     PartitionRemapper::new(
-        numbers
-            .virtual_partitions
-            .ok_or_else(|| missing("virtual_partitions"))?,
-        numbers
-            .physical_partitions
-            .ok_or_else(|| missing("physical_partitions"))?,
+        numbers.virtual_partitions.ok_or_else(|| missing("virtual_partitions"))?,
+        numbers.physical_partitions.ok_or_else(|| missing("physical_partitions"))?,
         numbers.offset_range,
         numbers.layout,
         numbers.offset_encoding,
     )
     // The error's text begins with the field.
     .map_err(|error| ConfigError(format!("{path}.{error}")))
+}
+
+fn offset_range(path: &str, given: Given<Whole>, default: i64) -> Result<i64, ConfigError> {
+    within(&format!("{path}.offset_range"), given, default, OFFSET_RANGE_MIN..=i64::MAX)
 }
 
 fn partitions(path: &str, given: Given<Whole>) -> Result<Option<i32>, ConfigError> {
@@ -197,22 +154,26 @@ fn topic_name(path: &str, name: String) -> Result<String, ConfigError> {
         return Err(ConfigError::at(path, problem));
     }
     if name.starts_with("__") {
-        let problem =
-            format_args!("{name:?} starts with __; such topics are never mapped and need no entry");
+        let problem = format_args!("{name:?} starts with __; such topics are never mapped and need no entry");
         return Err(ConfigError::at(path, problem));
     }
     Ok(name)
 }
 
 /// Compiled for whole names. It is compiled as it stands first, so that a text like `a)(b` does not
-/// become valid by the parentheses around it, and so that errors quote what was written.
+/// become valid by the parentheses around it.
 fn anchored(path: &str, regex: &str) -> Result<Regex, ConfigError> {
-    let compile = |text: &str| {
-        RegexBuilder::new(text)
-            .size_limit(REGEX_BYTES_MAX)
-            .build()
-            .map_err(|error| ConfigError::at(path, error))
-    };
-    compile(regex)?;
-    compile(&format!(r"\A(?:{regex})\z"))
+    let compile = |text: &str| RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build();
+    let compiled = compile(regex).and_then(|_| compile(&format!(r"\A(?:{regex})\z")));
+    compiled.map_err(|error| match error {
+        regex::Error::CompiledTooBig(limit) => {
+            ConfigError::at(path, format_args!("{regex:?} takes more than {limit} bytes compiled"))
+        }
+        // A drawing of the place, then the reason on a line of its own.
+        other => {
+            let text = other.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            ConfigError::at(path, format_args!("{regex:?} is no regex: {reason}"))
+        }
+    })
 }

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::Deserialize;
 
 use crate::remapper::{Layout, OffsetEncoding};
@@ -24,6 +26,30 @@ impl<T> Default for Given<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(|value| Self(Some(value)))
+    }
+}
+
+/// A JSON object. Derived structs would take an array as well, its items in the order of their fields.
+#[derive(Debug, Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }
 
@@ -52,9 +78,7 @@ impl Visitor<'_> for WholeVisitor {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
-        i64::try_from(value)
-            .map(Whole)
-            .map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(value), &self))
+        i64::try_from(value).map(Whole).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
@@ -62,7 +86,7 @@ impl Visitor<'_> for WholeVisitor {
         if value.fract() == 0.0 && value.abs() < 9_223_372_036_854_775_808.0 {
             Ok(Whole(value as i64))
         } else {
-            Err(E::invalid_value(serde::de::Unexpected::Float(value), &self))
+            Err(E::invalid_value(Unexpected::Float(value), &self))
         }
     }
 }
@@ -83,18 +107,18 @@ impl<'de> Deserialize<'de> for Unsupported {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Root {
     pub(super) stat_prefix: Given<String>,
-    pub(super) mapping: MappingSection,
-    pub(super) advertise: Given<AdvertiseSection>,
-    pub(super) route: Given<RouteSection>,
-    pub(super) shadow_groups: ShadowGroups,
-    pub(super) fetch: Fetch,
+    pub(super) mapping: Object<MappingSection>,
+    pub(super) advertise: Given<Object<AdvertiseSection>>,
+    pub(super) route: Given<Object<RouteSection>>,
+    pub(super) shadow_groups: Object<ShadowGroups>,
+    pub(super) fetch: Object<Fetch>,
     #[allow(dead_code)] // Here so that the error is not "unknown field".
     sasl: Given<Unsupported>,
     #[allow(dead_code)]
     principal: Given<Unsupported>,
     #[allow(dead_code)]
     upstream: Given<Unsupported>,
-    pub(super) limits: LimitsSection,
+    pub(super) limits: Object<LimitsSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,7 +129,7 @@ pub(super) struct MappingSection {
     pub(super) offset_range: Given<Whole>,
     pub(super) layout: Given<Layout>,
     pub(super) offset_encoding: Given<OffsetEncoding>,
-    pub(super) topics: Vec<TopicEntry>,
+    pub(super) topics: Vec<Object<TopicEntry>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,9 +148,9 @@ pub(super) struct TopicEntry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AdvertiseSection {
-    pub(super) unchanged: Given<Nothing>,
-    pub(super) ports: Given<PortsSection>,
-    pub(super) sni: Given<SniSection>,
+    pub(super) unchanged: Given<Object<Nothing>>,
+    pub(super) ports: Given<Object<PortsSection>>,
+    pub(super) sni: Given<Object<SniSection>>,
     pub(super) table: Given<BTreeMap<String, String>>,
 }
 
@@ -151,8 +175,8 @@ pub(super) struct SniSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RouteSection {
-    pub(super) envoy: Given<Nothing>,
-    pub(super) dynamic: Given<DynamicSection>,
+    pub(super) envoy: Given<Object<Nothing>>,
+    pub(super) dynamic: Given<Object<DynamicSection>>,
 }
 
 #[derive(Debug, Deserialize)]

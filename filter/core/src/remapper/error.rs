@@ -49,7 +49,7 @@ impl fmt::Display for MappingError {
             ),
             Self::TooManyLanes { virtual_partitions, physical_partitions, lanes } => write!(
                 f,
-                "virtual_partitions: {virtual_partitions} are {lanes} for each of physical_partitions \
+                "virtual_partitions: {virtual_partitions} puts {lanes} on each of physical_partitions \
                  {physical_partitions}; at most {LANES_MAX} can share one"
             ),
             Self::OffsetRangeTooSmall { offset_range } => {

@@ -50,7 +50,7 @@ fn impossible_mappings_say_what_would_be_right() {
             1 << 23,
             1,
             OFFSET_RANGE_MIN,
-            "virtual_partitions: 8388608 are 8388608 for each of physical_partitions 1; at most 8388607 can share one",
+            "virtual_partitions: 8388608 puts 8388608 on each of physical_partitions 1; at most 8388607 can share one",
         ),
         (10, 10, OFFSET_RANGE_MIN - 1, "offset_range: 1048575 is less than 1048576 (2^20)"),
         (10, 10, -1, "offset_range: -1 is less than 1048576 (2^20)"),

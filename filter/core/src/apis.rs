@@ -1,0 +1,208 @@
+//! THE TABLE: every API key of Kafka 4.3, with the versions offered to clients and what becomes of it.
+//!
+//! It fails closed: a key or version that does not stand here, or that is hidden, is neither listed in the ApiVersions
+//! answer nor let through, since a message that nobody has looked at could carry a physical partition number past the
+//! filter. The order below is the order of Kafka's protocol guide.
+
+pub(crate) mod api_versions;
+pub(crate) mod describe_cluster;
+pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
+pub(crate) mod init_producer_id;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod offset_for_leader_epoch;
+pub(crate) mod produce;
+
+use crate::error::Fault;
+use crate::exchange::{Context, Plan, Request};
+use crate::Shared;
+use Decision::{Hide, Pass, PassUnmapped, Rewrite};
+
+/// A request half: one of `apis/<name>.rs`.
+pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;
+
+/// What becomes of the requests of an API key.
+#[derive(Clone, Copy)]
+pub(crate) enum Decision {
+    /// `apis/<name>.rs` reads the request, and the answer where it must.
+    Rewrite(RequestHalf),
+    /// Names neither partitions nor brokers: goes by untouched in both directions.
+    Pass,
+    /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
+    PassUnmapped,
+    /// Neither listed nor let through.
+    Hide,
+}
+
+/// One line of the table.
+pub(crate) struct Api {
+    pub(crate) key: i16,
+    /// The name in the protocol guide; also the stats' tag.
+    pub(crate) name: &'static str,
+    pub(crate) version_min: i16,
+    /// Below `version_min` where nothing is offered.
+    pub(crate) version_max: i16,
+    pub(crate) decision: Decision,
+}
+
+const fn api(key: i16, name: &'static str, version_min: i16, version_max: i16, decision: Decision) -> Api {
+    Api { key, name, version_min, version_max, decision }
+}
+
+#[rustfmt::skip]
+pub(crate) static TABLE: [Api; 93] = [
+    api(0, "Produce", 3, 12, Rewrite(produce::request)),                      // 13 names topics by id
+    api(1, "Fetch", 4, 12, Rewrite(fetch::request)),                          // 13 names topics by id
+    api(2, "ListOffsets", 1, 10, Rewrite(list_offsets::request)),             // 11 is unknown to the codec
+    api(3, "Metadata", 0, 13, Rewrite(metadata::request)),                    // the virtual partitions, and the brokers' addresses
+    api(4, "LeaderAndIsr", 0, -1, Hide),                                      // controller to broker
+    api(5, "StopReplica", 0, -1, Hide),                                       // controller to broker
+    api(6, "UpdateMetadata", 0, -1, Hide),                                    // controller to broker
+    api(7, "ControlledShutdown", 0, -1, Hide),                                // broker to controller
+    api(8, "OffsetCommit", 2, 9, PassUnmapped),                               // names partitions
+    api(9, "OffsetFetch", 1, 9, PassUnmapped),                                // names partitions
+    api(10, "FindCoordinator", 0, 6, Rewrite(find_coordinator::request)),     // the coordinator's address
+    api(11, "JoinGroup", 0, 9, Pass),                                         // assignors run in the clients, on virtual partitions
+    api(12, "Heartbeat", 0, 4, Pass),                                         // names no partition
+    api(13, "LeaveGroup", 0, 5, Pass),                                        // names no partition
+    api(14, "SyncGroup", 0, 5, Pass),                                         // the assignment is opaque to the broker
+    api(15, "DescribeGroups", 0, 6, Pass),                                    // the assignment is opaque to the broker
+    api(16, "ListGroups", 0, 5, Pass),                                        // names no partition
+    api(17, "SaslHandshake", 1, 1, Pass),                                     // the broker authenticates; 0 would go on without frames
+    api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)),             // broker, codec and this table in common
+    api(19, "CreateTopics", 2, 7, PassUnmapped),                              // counts physical partitions
+    api(20, "DeleteTopics", 1, 6, Pass),                                      // names no partition
+    api(21, "DeleteRecords", 0, 2, PassUnmapped),                             // would cut siblings off
+    api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request)),      // idempotence passes, transactions do not yet
+    api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request)),// maps partitions and end offsets
+    api(24, "AddPartitionsToTxn", 0, 3, PassUnmapped),                        // names partitions; 4 and 5 are broker to broker
+    api(25, "AddOffsetsToTxn", 0, 4, PassUnmapped),                           // belongs to transactions
+    api(26, "EndTxn", 0, 5, PassUnmapped),                                    // belongs to transactions
+    api(27, "WriteTxnMarkers", 0, -1, Hide),                                  // broker to broker
+    api(28, "TxnOffsetCommit", 0, 5, PassUnmapped),                           // names partitions
+    api(29, "DescribeAcls", 1, 3, Pass),                                      // names no partition
+    api(30, "CreateAcls", 1, 3, Pass),                                        // names no partition
+    api(31, "DeleteAcls", 1, 3, Pass),                                        // names no partition
+    api(32, "DescribeConfigs", 1, 4, Pass),                                   // names no partition
+    api(33, "AlterConfigs", 0, 2, Pass),                                      // names no partition
+    api(34, "AlterReplicaLogDirs", 0, -1, Hide),                              // moves physical partitions
+    api(35, "DescribeLogDirs", 0, -1, Hide),                                  // sizes of physical partitions
+    api(36, "SaslAuthenticate", 0, 2, Pass),                                  // the broker authenticates
+    api(37, "CreatePartitions", 0, 3, PassUnmapped),                          // counts physical partitions
+    api(38, "CreateDelegationToken", 1, 3, Pass),                             // names no partition
+    api(39, "RenewDelegationToken", 1, 2, Pass),                              // names no partition
+    api(40, "ExpireDelegationToken", 1, 2, Pass),                             // names no partition
+    api(41, "DescribeDelegationToken", 1, 3, Pass),                           // names no partition
+    api(42, "DeleteGroups", 0, 2, Pass),                                      // names no partition
+    api(43, "ElectLeaders", 0, 2, PassUnmapped),                              // names physical partitions
+    api(44, "IncrementalAlterConfigs", 0, 1, Pass),                           // names no partition
+    api(45, "AlterPartitionReassignments", 0, -1, Hide),                      // moves physical partitions
+    api(46, "ListPartitionReassignments", 0, -1, Hide),                       // names physical partitions
+    api(47, "OffsetDelete", 0, 0, PassUnmapped),                              // names partitions
+    api(48, "DescribeClientQuotas", 0, 1, Pass),                              // names no partition
+    api(49, "AlterClientQuotas", 0, 1, Pass),                                 // names no partition
+    api(50, "DescribeUserScramCredentials", 0, 0, Pass),                      // names no partition
+    api(51, "AlterUserScramCredentials", 0, 0, Pass),                         // names no partition
+    api(52, "Vote", 0, -1, Hide),                                             // quorum
+    api(53, "BeginQuorumEpoch", 0, -1, Hide),                                 // quorum
+    api(54, "EndQuorumEpoch", 0, -1, Hide),                                   // quorum
+    api(55, "DescribeQuorum", 0, -1, Hide),                                   // quorum; names controllers by address
+    api(56, "AlterPartition", 0, -1, Hide),                                   // broker to controller
+    api(57, "UpdateFeatures", 0, -1, Hide),                                   // could turn on features that need hidden APIs
+    api(58, "Envelope", 0, -1, Hide),                                         // broker to controller
+    api(59, "FetchSnapshot", 0, -1, Hide),                                    // quorum
+    api(60, "DescribeCluster", 0, 2, Rewrite(describe_cluster::request)),     // the brokers' addresses
+    api(61, "DescribeProducers", 0, 0, PassUnmapped),                         // names partitions
+    api(62, "BrokerRegistration", 0, -1, Hide),                               // broker to controller
+    api(63, "BrokerHeartbeat", 0, -1, Hide),                                  // broker to controller
+    api(64, "UnregisterBroker", 0, -1, Hide),                                 // cluster administration
+    api(65, "DescribeTransactions", 0, 0, PassUnmapped),                      // names partitions
+    api(66, "ListTransactions", 0, 2, Pass),                                  // names no partition
+    api(67, "AllocateProducerIds", 0, -1, Hide),                              // broker to controller
+    api(68, "ConsumerGroupHeartbeat", 0, -1, Hide),                           // KIP-848: the broker would assign physical partitions
+    api(69, "ConsumerGroupDescribe", 0, -1, Hide),                            // KIP-848
+    api(70, "ControllerRegistration", 0, -1, Hide),                           // quorum
+    api(71, "GetTelemetrySubscriptions", 0, 0, Pass),                         // names no partition
+    api(72, "PushTelemetry", 0, 0, Pass),                                     // names no partition
+    api(73, "AssignReplicasToDirs", 0, -1, Hide),                             // broker to controller
+    api(74, "ListConfigResources", 0, 1, Pass),                               // names no partition
+    api(75, "DescribeTopicPartitions", 0, -1, Hide),                          // clients fall back to Metadata
+    api(76, "ShareGroupHeartbeat", 0, -1, Hide),                              // KIP-932: the broker would assign physical partitions
+    api(77, "ShareGroupDescribe", 0, -1, Hide),                               // KIP-932
+    api(78, "ShareFetch", 0, -1, Hide),                                       // KIP-932
+    api(79, "ShareAcknowledge", 0, -1, Hide),                                 // KIP-932
+    api(80, "AddRaftVoter", 0, -1, Hide),                                     // quorum
+    api(81, "RemoveRaftVoter", 0, -1, Hide),                                  // quorum
+    api(82, "UpdateRaftVoter", 0, -1, Hide),                                  // quorum
+    api(83, "InitializeShareGroupState", 0, -1, Hide),                        // broker to broker
+    api(84, "ReadShareGroupState", 0, -1, Hide),                              // broker to broker
+    api(85, "WriteShareGroupState", 0, -1, Hide),                             // broker to broker
+    api(86, "DeleteShareGroupState", 0, -1, Hide),                            // broker to broker
+    api(87, "ReadShareGroupStateSummary", 0, -1, Hide),                       // broker to broker
+    api(88, "StreamsGroupHeartbeat", 0, -1, Hide),                            // KIP-1071: the broker would assign physical partitions
+    api(89, "StreamsGroupDescribe", 0, -1, Hide),                             // KIP-1071
+    api(90, "DescribeShareGroupOffsets", 0, -1, Hide),                        // KIP-932
+    api(91, "AlterShareGroupOffsets", 0, -1, Hide),                           // KIP-932
+    api(92, "DeleteShareGroupOffsets", 0, -1, Hide),                          // KIP-932
+];
+
+/// The line of `key`.
+pub(crate) fn find(key: i16) -> Option<&'static Api> {
+    usize::try_from(key).ok().and_then(|index| TABLE.get(index))
+}
+
+/// The protocol guide's name of `key`.
+pub(crate) fn name(key: i16) -> &'static str {
+    find(key).map_or("unknown", |api| api.name)
+}
+
+/// The line of Metadata, which the filter asks in its own name as well.
+///
+/// # Errors
+/// Never: the table has it.
+pub(crate) fn metadata_api() -> Result<&'static Api, Fault> {
+    find(3).ok_or(Fault::Exchange)
+}
+
+/// Whether requests of this line are let through under the configuration.
+pub(crate) fn is_offered(api: &Api, shared: &Shared) -> bool {
+    match api.decision {
+        Rewrite(_) | Pass => true,
+        PassUnmapped => !shared.topics.maps_anything(),
+        Hide => false,
+    }
+}
+
+/// The line of `key` if `version` of it is let through.
+pub(crate) fn offered(key: i16, version: i16, shared: &Shared) -> Option<&'static Api> {
+    let api = find(key)?;
+    (is_offered(api, shared) && (api.version_min..=api.version_max).contains(&version)).then_some(api)
+}
+
+/// The start of a request frame, behind its length field (protocol guide: request header v0).
+pub(crate) struct RequestHead<'a> {
+    pub(crate) key: i16,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    /// What of the frame is there behind the correlation id.
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> RequestHead<'a> {
+    /// None when `frame` is too short.
+    pub(crate) fn parse(frame: &'a [u8]) -> Option<Self> {
+        let (key, rest) = frame.split_first_chunk()?;
+        let (version, rest) = rest.split_first_chunk()?;
+        let (correlation_id, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            key: i16::from_be_bytes(*key),
+            version: i16::from_be_bytes(*version),
+            correlation_id: i32::from_be_bytes(*correlation_id),
+            rest,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

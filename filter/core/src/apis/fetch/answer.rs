@@ -1,0 +1,131 @@
+//! The Fetch answer, by hand around the record sets, which stay where they are.
+
+use bytes::BytesMut;
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::FetchResponse;
+use kafka_protocol::protocol::Encodable;
+use kafka_protocol::ResponseError;
+
+use super::place::Sibling;
+use crate::error::Fault;
+use crate::exchange::Context;
+use crate::remapper::RemapError;
+use crate::rope::Rope;
+use crate::rounds;
+
+/// The first flexible version (KIP-482).
+const FLEXIBLE: i16 = 12;
+/// The first version with a top-level error and a session (KIP-227).
+const SESSIONS: i16 = 7;
+
+/// An answer that holds an error and nothing else.
+///
+/// # Errors
+/// [`Fault::Encode`]
+pub(super) fn top_level_error(error_code: i16, version: i16) -> Result<Rope, Fault> {
+    let mut out = Rope::new();
+    out.put_message(&FetchResponse::default().with_error_code(error_code), version)?;
+    Ok(out)
+}
+
+/// # Errors
+/// [`Fault::Encode`]
+pub(super) fn encode(
+    cx: &mut Context<'_>,
+    siblings: Vec<&mut Sibling>,
+    throttle_time_ms: i32,
+    version: i16,
+) -> Result<Rope, Fault> {
+    let flexible = version >= FLEXIBLE;
+    let mut out = Rope::new();
+    out.put_i32(throttle_time_ms);
+    if version >= SESSIONS {
+        out.put_i16(0);
+        out.put_i32(0);
+    }
+    let topics = rounds::group(siblings.into_iter().map(|sibling| (sibling.topic.clone(), sibling)));
+    out.put_array_len(flexible, topics.len());
+    for (topic, siblings) in topics {
+        out.put_nullable_string(flexible, Some(topic.0.as_str()));
+        out.put_array_len(flexible, siblings.len());
+        for sibling in siblings {
+            let data = tell(cx, sibling);
+            cx.note(data.error_code);
+            put_partition(&mut out, &data, sibling, version)?;
+        }
+        out.put_no_tags(flexible);
+    }
+    out.put_no_tags(flexible);
+    Ok(out)
+}
+
+/// What the client is told of the sibling, without its records.
+fn tell(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
+    let told = match sibling.overflow.take() {
+        Some(error) => Err(error),
+        None => translate(sibling),
+    };
+    told.unwrap_or_else(|error| {
+        cx.warn(format!("topic {}: {error}", sibling.topic.0));
+        sibling.records.clear();
+        PartitionData::default()
+            .with_partition_index(sibling.partition)
+            .with_error_code(ResponseError::UnknownServerError.code())
+            .with_high_watermark(-1)
+    })
+}
+
+fn translate(sibling: &mut Sibling) -> Result<PartitionData, RemapError> {
+    let mut data = sibling.data.clone().with_partition_index(sibling.partition);
+    let Some((remapper, lane)) = &sibling.lane else {
+        return Ok(data.with_aborted_transactions(sibling.data.aborted_transactions.take()));
+    };
+    if data.error_code == 0 && sibling.records.is_empty() && sibling.cursor > sibling.position {
+        // The client stays before its siblings' batches: to it the log ends there. Some reconnect on the real end.
+        data.high_watermark = sibling.position;
+        data.last_stable_offset = data.last_stable_offset.min(sibling.position);
+    }
+    let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
+    data.high_watermark = offset(data.high_watermark)?;
+    data.last_stable_offset = offset(data.last_stable_offset)?;
+    data.log_start_offset = offset(data.log_start_offset)?;
+    data.diverging_epoch.end_offset = offset(data.diverging_epoch.end_offset)?;
+    if data.aborted_transactions.is_some() {
+        let mut aborted = std::mem::take(&mut sibling.aborted);
+        for transaction in &mut aborted {
+            transaction.first_offset = offset(transaction.first_offset)?;
+        }
+        data.aborted_transactions = Some(aborted);
+    }
+    Ok(data)
+}
+
+/// A partition's structure ends in its record set and the tagged fields: these are split off what the codec writes
+/// without records, and the record set put between.
+fn put_partition(out: &mut Rope, data: &PartitionData, sibling: &Sibling, version: i16) -> Result<(), Fault> {
+    let flexible = version >= FLEXIBLE;
+    let mut coded = BytesMut::new();
+    data.encode(&mut coded, version).map_err(|_| Fault::Encode)?;
+    let tags = if flexible { tags_len(data, coded.len(), version)? } else { 0 };
+    let null_records = if flexible { 1 } else { 4 };
+    let head = coded.len().checked_sub(tags + null_records).ok_or(Fault::Encode)?;
+    out.put_slice(coded.get(..head).ok_or(Fault::Encode)?);
+    out.put_bytes_len(flexible, Some(sibling.records.iter().map(bytes::Bytes::len).sum()));
+    for entry in &sibling.records {
+        out.put_bytes(entry);
+    }
+    out.put_slice(coded.get(head + null_records..).ok_or(Fault::Encode)?);
+    Ok(())
+}
+
+/// Bytes of the tagged fields at the end of `data`, which is `len` bytes long.
+fn tags_len(data: &PartitionData, len: usize, version: i16) -> Result<usize, Fault> {
+    let untagged = data
+        .clone()
+        .with_diverging_epoch(Default::default())
+        .with_current_leader(Default::default())
+        .with_snapshot_id(Default::default())
+        .with_unknown_tagged_fields(Default::default());
+    let untagged = untagged.compute_size(version).map_err(|_| Fault::Encode)?;
+    len.checked_sub(untagged).map(|tagged| tagged + 1).ok_or(Fault::Encode)
+}

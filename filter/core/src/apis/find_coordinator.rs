@@ -1,0 +1,81 @@
+//! FindCoordinator (KIP-699): the coordinator's address as clients reach it.
+//!
+//! Transactions are not supported yet, so a transaction coordinator is refused here, with words, before a client tries.
+
+use bytes::Bytes;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request};
+use crate::rope::Rope;
+use crate::shape;
+
+/// FindCoordinator key type 1 (KIP-98).
+const TRANSACTION: i8 = 1;
+const NO_TRANSACTIONS: &str = "transactions are not supported while the partition remapper maps topics";
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let message: FindCoordinatorRequest = request.decode(&shape::requests::FIND_COORDINATOR)?;
+    if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
+        cx.note(ResponseError::InvalidRequest.code());
+        let mut out = Rope::new();
+        out.put_message(&refusal(&message, request.version), request.version)?;
+        return Ok(Plan::Answer(out));
+    }
+    Ok(Plan::PassUp(Box::new(Answer { version: request.version })))
+}
+
+fn refusal(message: &FindCoordinatorRequest, version: i16) -> FindCoordinatorResponse {
+    let code = ResponseError::InvalidRequest.code();
+    let words = Some(StrBytes::from_static_str(NO_TRANSACTIONS));
+    let mut answer = FindCoordinatorResponse::default();
+    if version >= 4 {
+        let refused = |key: &StrBytes| {
+            Coordinator::default()
+                .with_key(key.clone())
+                .with_node_id((-1).into())
+                .with_port(-1)
+                .with_error_code(code)
+                .with_error_message(words.clone())
+        };
+        answer.coordinators = message.coordinator_keys.iter().map(refused).collect();
+        return answer;
+    }
+    answer = answer.with_error_code(code).with_node_id((-1).into()).with_port(-1);
+    if version >= 1 {
+        answer.error_message = words;
+    }
+    answer
+}
+
+struct Answer {
+    version: i16,
+}
+
+impl Pending for Answer {
+    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+        let mut answer: FindCoordinatorResponse =
+            shape::decode(&shape::responses::FIND_COORDINATOR, &mut body, self.version)
+                .map_err(|_| Fault::Answer { api: "FindCoordinator", what: "it is malformed" })?;
+        let unavailable = ResponseError::CoordinatorNotAvailable.code();
+        if self.version >= 4 {
+            for found in &mut answer.coordinators {
+                cx.note(found.error_code);
+                if found.error_code == 0 && !cx.readdress(found.node_id.0, &mut found.host, &mut found.port) {
+                    found.error_code = unavailable;
+                }
+            }
+        } else {
+            cx.note(answer.error_code);
+            if answer.error_code == 0 && !cx.readdress(answer.node_id.0, &mut answer.host, &mut answer.port) {
+                answer.error_code = unavailable;
+            }
+        }
+        let mut out = Rope::new();
+        out.put_message(&answer, self.version)?;
+        Ok(Next::Answer(out))
+    }
+}

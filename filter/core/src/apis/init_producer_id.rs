@@ -1,0 +1,22 @@
+//! InitProducerId (KIP-98, KIP-360): idempotent producers pass; a transactional id is refused until transactions are rewritten.
+
+use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use kafka_protocol::ResponseError;
+
+use crate::error::Fault;
+use crate::exchange::{Context, Plan, Request};
+use crate::rope::Rope;
+use crate::shape;
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let message: InitProducerIdRequest = request.decode(&shape::requests::INIT_PRODUCER_ID)?;
+    if message.transactional_id.is_none() || !cx.shared.topics.maps_anything() {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let code = ResponseError::InvalidRequest.code();
+    cx.note(code);
+    let answer = InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
+    let mut out = Rope::new();
+    out.put_message(&answer, request.version)?;
+    Ok(Plan::Answer(out))
+}

@@ -1,0 +1,277 @@
+//! Produce: virtual partitions to physical ones, each batch tagged with its lane.
+//!
+//! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings go up in rounds,
+//! since a broker takes each partition once per request; their answers are merged. What cannot be stored safely is
+//! refused here, partition by partition, without disturbing the rest of the request.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::produce_response::{NodeEndpoint, PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::apis::RequestHead;
+use crate::batch::{self, TagError};
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::rope::Rope;
+use crate::rounds::{self, Turns};
+use crate::shape;
+use crate::stats::Stat;
+use crate::topics::TopicRegistry;
+use crate::wire::Reader;
+
+const API: &str = "Produce";
+/// The first flexible version (KIP-482).
+const FLEXIBLE: i16 = 9;
+/// The first version whose answers hold error messages (KIP-467).
+const ERROR_MESSAGES: i16 = 8;
+
+/// Whether the request that starts with `head` names one topic only, and that unmapped: then it may stream. Tells, if so,
+/// whether it will be answered.
+pub(crate) fn passes(head: &RequestHead<'_>, topics: &TopicRegistry) -> Option<bool> {
+    let flexible = head.version >= FLEXIBLE;
+    let mut reader = Reader::new(head.rest);
+    reader.nullable_string(false)?;
+    if flexible && reader.uvarint()? != 0 {
+        return None;
+    }
+    reader.nullable_string(flexible)?;
+    let acks = reader.i16()?;
+    reader.i32()?;
+    if reader.array_len(flexible)? != 1 {
+        return None;
+    }
+    let topic = std::str::from_utf8(reader.nullable_string(flexible)??).ok()?;
+    topics.remapper(topic).is_none().then_some(acks != 0)
+}
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let message: ProduceRequest = request.decode(&shape::requests::PRODUCE)?;
+    let answered = message.acks != 0;
+    if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
+        return Ok(Plan::Pass { answered });
+    }
+    let mut turns = Turns::new();
+    let mut rounds: Vec<Vec<Part>> = vec![];
+    let mut answers = Answers::new(request.version);
+    for topic in &message.topic_data {
+        let remapper = cx.shared.topics.remapper(&topic.name.0);
+        for data in &topic.partition_data {
+            let records = data.records.clone();
+            match Part::new(&topic.name, data.index, records, remapper.as_ref()) {
+                Ok(part) => {
+                    cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
+                    cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.lane.is_some()));
+                    let round = turns.next((topic.name.clone(), part.physical));
+                    if rounds.len() == round {
+                        rounds.push(vec![]);
+                    }
+                    if let Some(round) = rounds.get_mut(round) {
+                        round.push(part);
+                    }
+                }
+                Err(refusal) => answers.refuse(cx, &topic.name, data.index, refusal),
+            }
+        }
+    }
+    let requests = rounds.iter().map(|parts| upstream(&message, parts, request.version)).collect();
+    if !answered {
+        let refused = answers.answered.first().map(|(topic, _)| topic.0.to_string());
+        let then = refused.map(|topic| Fault::UnacknowledgedRefusal { topic });
+        return Ok(Plan::Forget { requests, then });
+    }
+    if requests.is_empty() {
+        return Ok(Plan::Answer(answers.merge()?));
+    }
+    answers.rounds = rounds;
+    Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+}
+
+/// Why a partition's records are not sent to the broker.
+struct Refusal {
+    error: ResponseError,
+    words: &'static str,
+}
+
+/// One partition of one round.
+struct Part {
+    topic: TopicName,
+    /// As the client names it.
+    partition: i32,
+    physical: i32,
+    lane: Option<(Rc<PartitionRemapper>, Lane)>,
+    /// Replaces the header of `records`.
+    header: Option<[u8; batch::HEADER_BYTES]>,
+    records: Option<Bytes>,
+}
+
+impl Part {
+    fn new(
+        topic: &TopicName,
+        partition: i32,
+        records: Option<Bytes>,
+        remapper: Option<&Rc<PartitionRemapper>>,
+    ) -> Result<Self, Refusal> {
+        let topic = topic.clone();
+        let Some(remapper) = remapper else {
+            return Ok(Self { topic, partition, physical: partition, lane: None, header: None, records });
+        };
+        let (p, lane) = remapper.virtual_to_physical(VirtualPartition(partition)).map_err(|_| Refusal {
+            error: ResponseError::UnknownTopicOrPartition,
+            words: "the topic has fewer virtual partitions",
+        })?;
+        let header = tag(records.as_deref().unwrap_or_default(), lane)?;
+        Ok(Self { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)), header, records })
+    }
+}
+
+fn tag(records: &[u8], lane: Lane) -> Result<Option<[u8; batch::HEADER_BYTES]>, Refusal> {
+    let invalid = |words| Refusal { error: ResponseError::InvalidRecord, words };
+    let header = batch::single_batch(records)
+        .map_err(|_| invalid("a partition of a Produce request must hold exactly one record batch of magic 2"))?;
+    let tail = records.len().saturating_sub(batch::HEADER_BYTES);
+    batch::tag(&header, tail, lane).map_err(|error| match error {
+        TagError::Transactional => Refusal {
+            error: ResponseError::PolicyViolation,
+            words: "transactional records are not supported on a virtual partition",
+        },
+        TagError::Control => invalid("clients may not write control batches"),
+        TagError::ClientTagged => invalid("the producer id or the attributes use bits that mark virtual partitions"),
+        TagError::LaneTooLarge => invalid("the lane does not fit into the batch header"),
+    })
+}
+
+/// A round's request, by hand: its record sets stay where they are.
+fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream {
+    let flexible = version >= FLEXIBLE;
+    let mut body = Rope::new();
+    body.put_nullable_string(flexible, message.transactional_id.as_ref().map(|id| id.0.as_str()));
+    body.put_i16(message.acks);
+    body.put_i32(message.timeout_ms);
+    let topics = rounds::group(parts.iter().map(|part| (part.topic.clone(), part)));
+    body.put_array_len(flexible, topics.len());
+    for (topic, parts) in topics {
+        body.put_nullable_string(flexible, Some(topic.0.as_str()));
+        body.put_array_len(flexible, parts.len());
+        for part in parts {
+            body.put_i32(part.physical);
+            put_records(&mut body, flexible, part);
+            body.put_no_tags(flexible);
+        }
+        body.put_no_tags(flexible);
+    }
+    body.put_no_tags(flexible);
+    Upstream { key: ApiKey::Produce as i16, version, body }
+}
+
+fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
+    let Some(records) = &part.records else { return body.put_bytes_len(flexible, None) };
+    body.put_bytes_len(flexible, Some(records.len()));
+    match &part.header {
+        Some(header) if records.len() >= header.len() => {
+            body.put_slice(header);
+            body.put_bytes(&records.slice(header.len()..));
+        }
+        _ => body.put_bytes(records),
+    }
+}
+
+struct Answers {
+    version: i16,
+    rounds: Vec<Vec<Part>>,
+    /// The round whose answer comes next.
+    next: usize,
+    throttle_time_ms: i32,
+    answered: Vec<(TopicName, PartitionProduceResponse)>,
+    node_endpoints: Vec<NodeEndpoint>,
+}
+
+impl Answers {
+    fn new(version: i16) -> Self {
+        Self { version, rounds: vec![], next: 0, throttle_time_ms: 0, answered: vec![], node_endpoints: vec![] }
+    }
+
+    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, refusal: Refusal) {
+        let code = refusal.error.code();
+        cx.note(code);
+        let mut answer = PartitionProduceResponse::default().with_index(partition).with_error_code(code).with_base_offset(-1);
+        if self.version >= ERROR_MESSAGES {
+            answer.error_message = Some(StrBytes::from_static_str(refusal.words));
+        }
+        self.answered.push((topic.clone(), answer));
+    }
+
+    fn tell(&mut self, cx: &mut Context<'_>, part: &Part, mut answer: PartitionProduceResponse) {
+        answer.index = part.partition;
+        if let Some((remapper, lane)) = &part.lane {
+            let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
+            match (offset(answer.base_offset), offset(answer.log_start_offset)) {
+                (Ok(base_offset), Ok(log_start_offset)) => {
+                    answer.base_offset = base_offset;
+                    answer.log_start_offset = log_start_offset;
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    cx.warn(format!("topic {}: {error}", part.topic.0));
+                    let words = "stored, but its offset lies beyond offset_range";
+                    let refusal = Refusal { error: ResponseError::UnknownServerError, words };
+                    return self.refuse(cx, &part.topic, part.partition, refusal);
+                }
+            }
+        }
+        cx.note(answer.error_code);
+        self.answered.push((part.topic.clone(), answer));
+    }
+
+    fn merge(&mut self) -> Result<Rope, Fault> {
+        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter().map(|(name, partitions)| {
+            TopicProduceResponse::default().with_name(name).with_partition_responses(partitions)
+        });
+        let answer = ProduceResponse::default()
+            .with_responses(topics.collect())
+            .with_throttle_time_ms(self.throttle_time_ms)
+            .with_node_endpoints(std::mem::take(&mut self.node_endpoints));
+        let mut out = Rope::new();
+        out.put_message(&answer, self.version)?;
+        Ok(out)
+    }
+
+    fn gather_endpoints(&mut self, cx: &mut Context<'_>, endpoints: Vec<NodeEndpoint>) {
+        for mut endpoint in endpoints {
+            let known = self.node_endpoints.iter().any(|known| known.node_id == endpoint.node_id);
+            if !known && cx.readdress(endpoint.node_id.0, &mut endpoint.host, &mut endpoint.port) {
+                self.node_endpoints.push(endpoint);
+            }
+        }
+    }
+}
+
+impl Pending for Answers {
+    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+        let answer: ProduceResponse = shape::decode(&shape::responses::PRODUCE, &mut body, self.version)
+            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
+        let mut parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
+        for topic in answer.responses {
+            for answer in topic.partition_responses {
+                let asked = |part: &Part| part.physical == answer.index && part.topic == topic.name;
+                let at = parts.iter().position(asked);
+                let at = at.ok_or(Fault::Answer { api: API, what: "it names a partition that was not written" })?;
+                let part = parts.swap_remove(at);
+                self.tell(cx, &part, answer);
+            }
+        }
+        if !parts.is_empty() {
+            return Err(Fault::Answer { api: API, what: "a partition is missing" });
+        }
+        self.gather_endpoints(cx, answer.node_endpoints);
+        self.next += 1;
+        if self.next < self.rounds.len() {
+            return Ok(Next::Wait);
+        }
+        Ok(Next::Answer(self.merge()?))
+    }
+}

@@ -1,0 +1,496 @@
+//! One client connection and its broker connection: bytes, time in; actions out.
+//!
+//! ```text
+//!            client bytes                                   broker bytes
+//!   ┌───────────────────────────┐                   ┌───────────────────────────┐
+//!   │ client_passes: how many   │                   │ broker_passes             │
+//!   │ may go on untouched       │                   │                           │
+//!   │ handle_client_bytes ──────┼─► exchanges ◄─────┼─ handle_broker_bytes      │
+//!   └─────────────┬─────────────┘    (in order)     └─────────────┬─────────────┘
+//!                 └────────────────► poll_action ◄────────────────┘
+//! ```
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use crate::apis::{self, Decision};
+use crate::brokers::Address;
+use crate::error::Fault;
+use crate::exchange::{Carried, Context, Exchange, Millis, Next, Pending, Plan, Request, Session, Upstream};
+use crate::frame::{self, Input};
+use crate::learn::{Learn, Learner};
+use crate::limits;
+use crate::rope::Rope;
+use crate::stats::{Outcome, Stat};
+use crate::Shared;
+
+/// What the shell has to do, in this order.
+#[derive(Debug)]
+pub enum Action {
+    ToBroker(Rope),
+    ToClient(Rope),
+    /// Brokers of the cluster under the addresses that they give themselves.
+    Learn(Vec<(i32, Address)>),
+    Count(Stat, u64),
+    Warn(String),
+    /// Close both sides; what was sent before is flushed. Nothing follows.
+    Close,
+}
+
+/// ```text
+///   Opening ──first client bytes──► Open ──fault──► Closed
+///      └─(must learn)─► the filter's own Metadata goes first, as a barrier
+/// ```
+#[derive(Debug)]
+enum Phase {
+    Opening(Option<Learn>),
+    Open,
+    Closed,
+}
+
+pub struct Connection {
+    shared: Rc<Shared>,
+    phase: Phase,
+    client: Input,
+    broker: Input,
+    /// Bytes of the client's (broker's) current frame that still go on untouched.
+    client_stream: usize,
+    broker_stream: usize,
+    exchanges: VecDeque<Exchange>,
+    session: Session,
+    actions: VecDeque<Action>,
+}
+
+impl Connection {
+    /// `learn`: the connection stands for a broker whose address is not known yet.
+    pub fn new(shared: Rc<Shared>, learn: Option<Learn>) -> Self {
+        let frame_bytes_max = shared.config.limits.frame_bytes;
+        Self {
+            shared,
+            phase: Phase::Opening(learn),
+            client: Input::new(frame_bytes_max),
+            broker: Input::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),
+            client_stream: 0,
+            broker_stream: 0,
+            exchanges: VecDeque::new(),
+            session: Session::default(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// False while client bytes are better left where they are (back pressure).
+    pub fn wants_client_bytes(&self) -> bool {
+        !matches!(self.phase, Phase::Closed) && !self.is_blocked()
+    }
+
+    /// No request is unanswered and no byte held back.
+    pub fn is_idle(&self) -> bool {
+        self.exchanges.is_empty() && self.client.is_empty() && self.broker.is_empty()
+    }
+
+    /// The next thing to do, or None.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// How many of the `available` next client bytes may go on untouched without being handed in; `window` holds the
+    /// first of them. To be asked only while no action is waiting.
+    pub fn client_passes(&mut self, window: &[u8], available: usize, now: Millis) -> usize {
+        if self.client_stream == 0 {
+            if !self.client.is_empty() || self.is_blocked() || !matches!(self.phase, Phase::Open) {
+                return 0;
+            }
+            match self.sniff(window, now) {
+                Some(frame) => self.client_stream = frame,
+                None => return 0,
+            }
+        }
+        let n = self.client_stream.min(available);
+        self.client_stream -= n;
+        self.count(Stat::BytesReceived, n);
+        n
+    }
+
+    /// Client bytes in stream order.
+    pub fn handle_client_bytes(&mut self, bytes: Bytes, now: Millis) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        self.count(Stat::BytesReceived, bytes.len());
+        self.client.push(bytes);
+        self.attempt(|this| this.advance_client(now));
+    }
+
+    /// As [`Self::client_passes`], for the bytes of the broker.
+    pub fn broker_passes(&mut self, window: &[u8], available: usize, now: Millis) -> usize {
+        if self.broker_stream == 0 {
+            let due = self.broker.is_empty() && !matches!(self.phase, Phase::Closed);
+            match self.passing_answer(if due { window } else { &[] }) {
+                Some(frame) => self.begin_answer_stream(frame, now),
+                None => return 0,
+            }
+        }
+        let n = self.broker_stream.min(available);
+        self.broker_stream -= n;
+        self.count(Stat::BytesSent, n);
+        n
+    }
+
+    /// Broker bytes in stream order. May free held client frames to go on.
+    pub fn handle_broker_bytes(&mut self, bytes: Bytes, now: Millis) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        self.broker.push(bytes);
+        self.attempt(|this| this.advance_broker(now));
+        self.attempt(|this| this.advance_client(now));
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.exchanges.len() >= self.shared.config.limits.in_flight_requests
+            || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
+    }
+
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> Result<(), Fault>) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        if let Err(fault) = step(self) {
+            self.phase = Phase::Closed;
+            self.count(Stat::Errors { blame: fault.blame() }, 1);
+            self.actions.push_back(Action::Warn(fault.to_string()));
+            self.actions.push_back(Action::Close);
+        }
+    }
+
+    fn advance_client(&mut self, now: Millis) -> Result<(), Fault> {
+        if let Phase::Opening(learn) = &mut self.phase {
+            let learn = learn.take();
+            self.phase = Phase::Open;
+            if let Some(learn) = learn {
+                self.ask_brokers(learn, now)?;
+            }
+        }
+        while self.client.len() > 0 {
+            if self.client_stream > 0 {
+                let bytes = self.client.take_up_to(self.client_stream);
+                self.client_stream -= bytes.len();
+                self.to_broker(bytes);
+                continue;
+            }
+            if self.is_blocked() {
+                break;
+            }
+            let Some(len) = self.client.frame_len()? else { break };
+            let window = self.client.len().min(limits::WINDOW_BYTES);
+            let window = Bytes::copy_from_slice(self.client.peek(window).unwrap_or_default());
+            if let Some(frame) = self.sniff(&window, now) {
+                self.client_stream = frame;
+                continue;
+            }
+            let Some(frame) = self.client.take(len) else { break };
+            self.handle_request(frame, now)?;
+        }
+        Ok(())
+    }
+
+    /// If the frame that starts in `window` goes on untouched whatever the rest of it holds: opens its exchange and gives
+    /// the frame's whole length.
+    fn sniff(&mut self, window: &[u8], now: Millis) -> Option<usize> {
+        let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, self.shared.config.limits.frame_bytes).ok()?;
+        let head = apis::RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
+        let api = apis::offered(head.key, head.version, &self.shared)?;
+        let answered = match api.decision {
+            Decision::Pass | Decision::PassUnmapped => true,
+            Decision::Rewrite(_) => apis::produce::passes(&head, &self.shared.topics)?,
+            Decision::Hide => return None,
+        };
+        self.count(Stat::Requests { api: api.name }, 1);
+        self.count(Stat::UpstreamRequests { api: api.name }, 1);
+        if answered {
+            self.open(Request::headed(api, &head), None, now);
+        }
+        Some(len)
+    }
+
+    fn handle_request(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
+        let mut body = frame.slice(frame::LENGTH_BYTES..);
+        let unread = body.clone();
+        let head = apis::RequestHead::parse(&unread).ok_or(Fault::RequestHeader)?;
+        let shared = Rc::clone(&self.shared);
+        let Some(api) = apis::offered(head.key, head.version, &shared) else {
+            return self.handle_unoffered(&head, now);
+        };
+        let mut request = Request::headed(api, &head);
+        let header = RequestHeader::decode(&mut body, header_version(api.key, head.version)?);
+        request.client_id = header.map_err(|_| Fault::RequestHeader)?.client_id;
+        request.body = body;
+        self.count(Stat::Requests { api: api.name }, 1);
+        let plan = match api.decision {
+            Decision::Rewrite(half) => {
+                let mut cx = self.context(&shared, now);
+                let plan = half(&mut cx, &request)?;
+                let errors = cx.errors;
+                (plan, errors)
+            }
+            _ => (Plan::Pass { answered: true }, 0),
+        };
+        self.carry_out(plan.0, plan.1, request, frame, now)
+    }
+
+    /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by closing.
+    fn handle_unoffered(&mut self, head: &apis::RequestHead, now: Millis) -> Result<(), Fault> {
+        let refused = Fault::NotOffered { key: head.key, version: head.version };
+        if head.key != ApiKey::ApiVersions as i16 {
+            return Err(refused);
+        }
+        let api = apis::offered(head.key, 0, &self.shared).ok_or(refused)?;
+        self.count(Stat::Requests { api: api.name }, 1);
+        let mut request = Request::headed(api, head);
+        request.version = 0;
+        let pending = apis::api_versions::unsupported();
+        self.send(vec![apis::api_versions::carrier()], &request, now, Some(pending), false)
+    }
+
+    fn carry_out(&mut self, plan: Plan, errors: usize, request: Request, frame: Bytes, now: Millis) -> Result<(), Fault> {
+        match plan {
+            Plan::Pass { answered } => {
+                self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
+                self.to_broker(frame);
+                if answered {
+                    self.open(request, None, now);
+                }
+                Ok(())
+            }
+            Plan::PassUp(pending) => {
+                self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
+                self.to_broker(frame);
+                self.open(request, Some(pending), now);
+                Ok(())
+            }
+            Plan::Send { requests, pending, barrier } => self.send(requests, &request, now, Some(pending), barrier),
+            Plan::Forget { requests, then } => {
+                for upstream in requests {
+                    self.send_upstream(upstream, &request)?;
+                }
+                then.map_or(Ok(()), Err)
+            }
+            Plan::Answer(body) => {
+                let pending = Box::new(Carried { body: Some(body), errors });
+                self.send(vec![apis::api_versions::carrier()], &request, now, Some(pending), false)
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        requests: Vec<Upstream>,
+        request: &Request,
+        now: Millis,
+        pending: Option<Box<dyn Pending>>,
+        barrier: bool,
+    ) -> Result<(), Fault> {
+        let awaited = requests.iter().map(|upstream| (upstream.key, upstream.version)).collect();
+        for upstream in requests {
+            self.send_upstream(upstream, request)?;
+        }
+        self.open(request.without_body(), pending, now);
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.awaited = awaited;
+            exchange.barrier = barrier;
+        }
+        Ok(())
+    }
+
+    fn send_upstream(&mut self, upstream: Upstream, request: &Request) -> Result<(), Fault> {
+        let header = RequestHeader::default()
+            .with_request_api_key(upstream.key)
+            .with_request_api_version(upstream.version)
+            .with_correlation_id(request.correlation_id)
+            .with_client_id(request.client_id.clone());
+        let mut head = BytesMut::new();
+        header.encode(&mut head, header_version(upstream.key, upstream.version)?).map_err(|_| Fault::Encode)?;
+        let mut out = Rope::new();
+        out.put_i32(i32::try_from(head.len() + upstream.body.len()).map_err(|_| Fault::Encode)?);
+        out.put_slice(&head);
+        out.append(upstream.body);
+        self.actions.push_back(Action::ToBroker(out));
+        self.count(Stat::UpstreamRequests { api: apis::name(upstream.key) }, 1);
+        Ok(())
+    }
+
+    fn ask_brokers(&mut self, learn: Learn, now: Millis) -> Result<(), Fault> {
+        let (upstream, pending) = Learner::start(learn)?;
+        let request = Request::own(apis::metadata_api()?);
+        self.send(vec![upstream], &request, now, Some(pending), true)?;
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.own = true;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, request: Request, pending: Option<Box<dyn Pending>>, now: Millis) {
+        self.exchanges.push_back(Exchange {
+            correlation_id: request.correlation_id,
+            api: request.api,
+            version: request.version,
+            client_id: request.client_id,
+            started: now,
+            awaited: VecDeque::from([(request.api.key, request.version)]),
+            barrier: false,
+            pending,
+            own: false,
+        });
+    }
+
+    fn advance_broker(&mut self, now: Millis) -> Result<(), Fault> {
+        while self.broker.len() > 0 {
+            if self.broker_stream > 0 {
+                let bytes = self.broker.take_up_to(self.broker_stream);
+                self.broker_stream -= bytes.len();
+                self.to_client(bytes);
+                continue;
+            }
+            let Some(len) = self.broker.frame_len().map_err(broker_fault)? else { break };
+            let head = self.broker.peek(ANSWER_HEAD_BYTES).map(Bytes::copy_from_slice).unwrap_or_default();
+            if let Some(frame) = self.passing_answer(&head) {
+                self.begin_answer_stream(frame, now);
+                continue;
+            }
+            let Some(frame) = self.broker.take(len) else { break };
+            self.handle_answer(frame, now)?;
+        }
+        Ok(())
+    }
+
+    /// The whole length of the answer that starts in `window`, if it is due and goes on untouched.
+    fn passing_answer(&self, window: &[u8]) -> Option<usize> {
+        let oldest = self.exchanges.front().filter(|oldest| oldest.pending.is_none())?;
+        let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, i32::MAX as usize).ok()?;
+        let correlation_id = window.get(frame::LENGTH_BYTES..ANSWER_HEAD_BYTES)?.first_chunk()?;
+        (len >= ANSWER_HEAD_BYTES && i32::from_be_bytes(*correlation_id) == oldest.correlation_id).then_some(len)
+    }
+
+    fn begin_answer_stream(&mut self, frame: usize, now: Millis) {
+        self.broker_stream = frame;
+        if let Some(exchange) = self.exchanges.pop_front() {
+            self.count_answer(&exchange, Outcome::Passed, now);
+        }
+    }
+
+    fn handle_answer(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
+        let mut exchange = self.exchanges.pop_front().ok_or(Fault::UnsolicitedAnswer)?;
+        let api = exchange.api.name;
+        let mut body = frame.slice(frame::LENGTH_BYTES..);
+        let got = body.first_chunk().map(|field| i32::from_be_bytes(*field));
+        let got = got.ok_or(Fault::Answer { api, what: "it is too short for a header" })?;
+        if got != exchange.correlation_id {
+            return Err(Fault::CorrelationId { expected: exchange.correlation_id, got });
+        }
+        let (key, version) = exchange.awaited.pop_front().ok_or(Fault::Exchange)?;
+        let header_version = api_key(key)?.response_header_version(version);
+        ResponseHeader::decode(&mut body, header_version)
+            .map_err(|_| Fault::Answer { api, what: "its header is malformed" })?;
+        let mut pending = exchange.pending.take().ok_or(Fault::Exchange)?;
+        let shared = Rc::clone(&self.shared);
+        let mut cx = self.context(&shared, now);
+        let next = pending.response(&mut cx, body)?;
+        let errors = cx.errors;
+        exchange.pending = Some(pending);
+        self.go_on(exchange, next, errors, now)
+    }
+
+    fn go_on(&mut self, mut exchange: Exchange, next: Next, errors: usize, now: Millis) -> Result<(), Fault> {
+        match next {
+            Next::Wait if exchange.awaited.is_empty() => Err(Fault::Exchange),
+            Next::Wait => {
+                self.exchanges.push_front(exchange);
+                Ok(())
+            }
+            Next::Send(requests) if exchange.barrier && self.exchanges.is_empty() && !requests.is_empty() => {
+                let request = Request::of(&exchange);
+                for upstream in requests {
+                    exchange.awaited.push_back((upstream.key, upstream.version));
+                    self.send_upstream(upstream, &request)?;
+                }
+                self.exchanges.push_front(exchange);
+                Ok(())
+            }
+            Next::Send(_) => Err(Fault::Exchange),
+            Next::Answer(_) if !exchange.awaited.is_empty() => Err(Fault::Exchange),
+            Next::Answer(_) if exchange.own => Ok(()),
+            Next::Answer(body) => {
+                let outcome = if errors > 0 { Outcome::Error } else { Outcome::Ok };
+                self.count_answer(&exchange, outcome, now);
+                self.answer(&exchange, body)
+            }
+        }
+    }
+
+    fn answer(&mut self, exchange: &Exchange, body: Rope) -> Result<(), Fault> {
+        let mut head = BytesMut::new();
+        let header_version = api_key(exchange.api.key)?.response_header_version(exchange.version);
+        let header = ResponseHeader::default().with_correlation_id(exchange.correlation_id);
+        header.encode(&mut head, header_version).map_err(|_| Fault::Encode)?;
+        let mut out = Rope::new();
+        out.put_i32(i32::try_from(head.len() + body.len()).map_err(|_| Fault::Encode)?);
+        out.put_slice(&head);
+        out.append(body);
+        self.count(Stat::BytesSent, out.len());
+        self.actions.push_back(Action::ToClient(out));
+        Ok(())
+    }
+
+    fn count_answer(&mut self, exchange: &Exchange, outcome: Outcome, now: Millis) {
+        let api = exchange.api.name;
+        self.count(Stat::Responses { api, outcome }, 1);
+        let duration_ms = now.saturating_sub(exchange.started);
+        self.actions.push_back(Action::Count(Stat::RequestDurationMs { api }, duration_ms));
+    }
+
+    fn to_broker(&mut self, bytes: Bytes) {
+        let mut out = Rope::new();
+        out.put_bytes(&bytes);
+        self.actions.push_back(Action::ToBroker(out));
+    }
+
+    fn to_client(&mut self, bytes: Bytes) {
+        self.count(Stat::BytesSent, bytes.len());
+        let mut out = Rope::new();
+        out.put_bytes(&bytes);
+        self.actions.push_back(Action::ToClient(out));
+    }
+
+    fn count(&mut self, stat: Stat, n: usize) {
+        if n > 0 {
+            self.actions.push_back(Action::Count(stat, n as u64));
+        }
+    }
+
+    fn context<'a>(&'a mut self, shared: &'a Shared, now: Millis) -> Context<'a> {
+        Context { shared, session: &mut self.session, now, actions: &mut self.actions, errors: 0 }
+    }
+}
+
+/// An answer's length field and correlation id, bytes.
+const ANSWER_HEAD_BYTES: usize = frame::LENGTH_BYTES + 4;
+
+fn api_key(key: i16) -> Result<ApiKey, Fault> {
+    ApiKey::try_from(key).map_err(|()| Fault::Exchange)
+}
+
+fn header_version(key: i16, version: i16) -> Result<i16, Fault> {
+    Ok(api_key(key)?.request_header_version(version))
+}
+
+/// A length that a client may not send is the broker's fault on its side.
+fn broker_fault(_: Fault) -> Fault {
+    Fault::Answer { api: "any", what: "its frame length is out of range" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! An exchange: one client request and all that it takes to answer it.
+//!
+//! ```text
+//!   request ──► Plan::Pass ──────────────► the answer streams by
+//!          └──► Plan::Send ──► awaiting n ──► Pending::response ─┬─► Next::Wait     (more answers are due)
+//!          └──► Plan::Answer ► a carrier ──┘                     ├─► Next::Send     (another round goes up)
+//!          └──► Plan::Forget   (acks=0: no answer, no exchange)  └─► Next::Answer   (to the client, in order)
+//! ```
+//!
+//! The broker answers a connection's requests in order, so answers always belong to the oldest exchange. One that may send
+//! another round after it saw an answer is a barrier: later client frames wait until it is done, so that it is always the
+//! youngest exchange while it sends. A broker handles one request per connection at a time, so waiting changes no meaning.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+
+use crate::apis::{Api, RequestHead};
+use crate::connection::Action;
+use crate::error::{Blame, Fault};
+use crate::remapper::VirtualPartition;
+use crate::rope::Rope;
+use crate::shape::Shape;
+use crate::stats::Stat;
+use crate::Shared;
+
+/// Milliseconds on a clock that never goes back.
+pub type Millis = u64;
+
+/// A client request, its header read and its body not yet.
+pub(crate) struct Request {
+    pub(crate) api: &'static Api,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: Option<StrBytes>,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    /// A request of which only the head was read.
+    pub(crate) fn headed(api: &'static Api, head: &RequestHead<'_>) -> Self {
+        Self { api, version: head.version, correlation_id: head.correlation_id, client_id: None, body: Bytes::new() }
+    }
+
+    /// A request of the filter's own.
+    pub(crate) fn own(api: &'static Api) -> Self {
+        Self { api, version: 0, correlation_id: 0, client_id: Some(StrBytes::from_static_str("kafka-partition-remapper")), body: Bytes::new() }
+    }
+
+    /// The request that opened `exchange`, without its body.
+    pub(crate) fn of(exchange: &Exchange) -> Self {
+        let Exchange { api, version, correlation_id, client_id, .. } = exchange;
+        Self { api, version: *version, correlation_id: *correlation_id, client_id: client_id.clone(), body: Bytes::new() }
+    }
+
+    pub(crate) fn without_body(&self) -> Self {
+        Self { api: self.api, version: self.version, correlation_id: self.correlation_id, client_id: self.client_id.clone(), body: Bytes::new() }
+    }
+
+    /// The body as a message of its version.
+    ///
+    /// # Errors
+    /// [`Fault::Request`]: the client's fault.
+    pub(crate) fn decode<M: Decodable>(&self, shape: &Shape) -> Result<M, Fault> {
+        crate::shape::decode(shape, &mut self.body.clone(), self.version)
+            .map_err(|error| Fault::Request { api: self.api.name, at: error.at })
+    }
+}
+
+/// A request that the filter sends to the broker.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) key: i16,
+    pub(crate) version: i16,
+    pub(crate) body: Rope,
+}
+
+impl Upstream {
+    /// # Errors
+    /// [`Fault::Encode`]
+    pub(crate) fn new<M: Encodable>(key: i16, version: i16, message: &M) -> Result<Self, Fault> {
+        let mut body = Rope::new();
+        body.put_message(message, version)?;
+        Ok(Self { key, version, body })
+    }
+}
+
+/// What a request half decides.
+pub(crate) enum Plan {
+    /// The frame goes on untouched, and so does its answer.
+    Pass { answered: bool },
+    /// The frame goes on untouched; its answer is for `Pending`.
+    PassUp(Box<dyn Pending>),
+    /// These go up instead, one answer each.
+    Send { requests: Vec<Upstream>, pending: Box<dyn Pending>, barrier: bool },
+    /// These go up instead, and none is answered (Produce with acks=0). `then`: the connection ends behind them.
+    Forget { requests: Vec<Upstream>, then: Option<Fault> },
+    /// The answer's body is known already; it rides on a carrier's answer.
+    Answer(Rope),
+}
+
+/// What a response half decides.
+pub(crate) enum Next {
+    Wait,
+    Send(Vec<Upstream>),
+    Answer(Rope),
+}
+
+/// The response half of an API: what an exchange remembers between its request and its answers.
+pub(crate) trait Pending {
+    /// One answer body, in the order of the requests.
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault>;
+}
+
+/// What lies in the queue for each request that will be answered.
+pub(crate) struct Exchange {
+    pub(crate) correlation_id: i32,
+    pub(crate) api: &'static Api,
+    pub(crate) version: i16,
+    pub(crate) client_id: Option<StrBytes>,
+    pub(crate) started: Millis,
+    /// API key and version of the broker's answers that are still due, oldest first.
+    pub(crate) awaited: VecDeque<(i16, i16)>,
+    pub(crate) barrier: bool,
+    /// None: the answer passes.
+    pub(crate) pending: Option<Box<dyn Pending>>,
+    /// The answer is for the filter itself: nothing goes to the client.
+    pub(crate) own: bool,
+}
+
+/// A known answer, waiting for its carrier's.
+pub(crate) struct Carried {
+    pub(crate) body: Option<Rope>,
+    pub(crate) errors: usize,
+}
+
+impl Pending for Carried {
+    fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
+        cx.errors += self.errors;
+        self.body.take().map(Next::Answer).ok_or(Fault::Exchange)
+    }
+}
+
+/// A consumer's position behind siblings: what is remembered between two Fetches of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Skip {
+    /// The (physical) offset that the client will ask for.
+    pub(crate) client_offset: i64,
+    /// Nothing of its own lies before this offset.
+    pub(crate) upstream_offset: i64,
+    /// The leader epoch that the client named; another one may hold other data.
+    pub(crate) leader_epoch: i32,
+}
+
+/// What a connection remembers between exchanges.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// `client_software_name` of ApiVersions v3+ (KIP-511).
+    pub(crate) software: Option<StrBytes>,
+    pub(crate) skips: HashMap<(StrBytes, VirtualPartition), Skip>,
+    /// Counts Fetches, so that the position asked first rotates.
+    pub(crate) turn: usize,
+}
+
+/// What a request or response half may look at and say.
+pub(crate) struct Context<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) session: &'a mut Session,
+    pub(crate) now: Millis,
+    pub(crate) actions: &'a mut VecDeque<Action>,
+    /// Error codes put into, or seen in, the answer.
+    pub(crate) errors: usize,
+}
+
+impl Context<'_> {
+    pub(crate) fn count(&mut self, stat: Stat, n: usize) {
+        if n > 0 {
+            self.actions.push_back(Action::Count(stat, n as u64));
+        }
+    }
+
+    pub(crate) fn warn(&mut self, text: String) {
+        self.actions.push_back(Action::Warn(text));
+    }
+
+    pub(crate) fn is_mapped(&self, topic: &TopicName) -> bool {
+        self.shared.topics.remapper(&topic.0).is_some()
+    }
+
+    /// Gives a broker the address under which clients reach it. False when the configuration has none for it: then it
+    /// must not be named at all, since its own address would lead around the filter.
+    pub(crate) fn readdress(&mut self, id: i32, host: &mut StrBytes, port: &mut i32) -> bool {
+        match self.shared.config.advertise.address(id, host, *port) {
+            Some((advertised_host, advertised_port)) => {
+                *host = StrBytes::from_string(advertised_host);
+                *port = advertised_port;
+                true
+            }
+            None => {
+                self.count(Stat::Errors { blame: Blame::Config }, 1);
+                self.warn(format!("advertise names no address for broker {id}: clients are not told of it"));
+                false
+            }
+        }
+    }
+
+    /// Notes an error code of the answer for the stats.
+    pub(crate) fn note(&mut self, error_code: i16) {
+        self.errors += usize::from(error_code != 0);
+    }
+}

@@ -1,0 +1,56 @@
+//! Asking the cluster who its brokers are, where a connection stands for a broker whose address is not known yet.
+//!
+//! Such a connection was sent to a bootstrap broker. Before anything of the client goes up, the filter asks Metadata in its
+//! own name. If the broker turns out to live elsewhere, the connection is closed: the client reconnects, and is then sent right.
+
+use bytes::Bytes;
+use kafka_protocol::messages::{ApiKey, MetadataRequest};
+
+use crate::apis::metadata;
+use crate::brokers::{Address, Route};
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Upstream};
+use crate::rope::Rope;
+
+/// A connection that was sent to `connected` for want of knowing better, and stands for broker `broker`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learn {
+    pub broker: i32,
+    pub connected: Address,
+}
+
+/// The oldest version that can ask for no topic at all.
+const METADATA_VERSION: i16 = 1;
+
+/// Waits for the brokers.
+pub(crate) struct Learner {
+    learn: Learn,
+}
+
+impl Learner {
+    /// # Errors
+    /// [`Fault::Encode`]
+    pub(crate) fn start(learn: Learn) -> Result<(Upstream, Box<dyn Pending>), Fault> {
+        let nothing = MetadataRequest::default().with_topics(Some(vec![]));
+        Ok((Upstream::new(ApiKey::Metadata as i16, METADATA_VERSION, &nothing)?, Box::new(Self { learn })))
+    }
+}
+
+impl Pending for Learner {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer = metadata::decode(body, METADATA_VERSION)?;
+        metadata::learn(cx, &answer);
+        let Learn { broker, connected } = &self.learn;
+        let found = answer.brokers.iter().find(|known| known.node_id.0 == *broker);
+        // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does not lead.
+        let known = found.and_then(|known| Address::of(&known.host, known.port));
+        let belongs = match (&cx.shared.config.route, known) {
+            (Route::Dynamic(route), Some(known)) => route.address_of(*broker, known),
+            _ => connected.clone(),
+        };
+        if belongs != *connected {
+            return Err(Fault::Misrouted { broker: *broker });
+        }
+        Ok(Next::Answer(Rope::new()))
+    }
+}

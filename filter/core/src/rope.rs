@@ -1,0 +1,111 @@
+//! Output as a list of slices: what is new is written here, what came in a frame is only referred to.
+//!
+//! The host takes output in any number of pieces, so a record set crosses the filter without being copied inside it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::protocol::Encodable;
+
+use crate::error::Fault;
+use crate::limits;
+
+/// Bytes to be sent, as slices in order.
+#[derive(Debug, Default, Clone)]
+pub struct Rope {
+    parts: Vec<Bytes>,
+    tail: BytesMut,
+    len: usize,
+}
+
+impl Rope {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All bytes together.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies `bytes` in.
+    pub fn put_slice(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Refers to `bytes` when they are many enough to be worth a piece of their own, else copies them.
+    pub fn put_bytes(&mut self, bytes: &Bytes) {
+        if bytes.len() < limits::SHARED_BYTES_MIN {
+            return self.put_slice(bytes);
+        }
+        self.close_tail();
+        self.len += bytes.len();
+        self.parts.push(bytes.clone());
+    }
+
+    /// Puts another rope behind this one.
+    pub fn append(&mut self, other: Rope) {
+        for part in other.into_parts() {
+            self.put_bytes(&part);
+        }
+    }
+
+    /// Puts a message, coded by `kafka-protocol`.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`] when the message cannot be written in that version.
+    pub fn put_message<M: Encodable>(&mut self, message: &M, version: i16) -> Result<(), Fault> {
+        let before = self.tail.len();
+        message.encode(&mut self.tail, version).map_err(|_| Fault::Encode)?;
+        self.len += self.tail.len() - before;
+        Ok(())
+    }
+
+    /// An unsigned varint (protocol guide: UNSIGNED_VARINT).
+    pub fn put_uvarint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.put_slice(&[(value & 0x7f) as u8 | 0x80]);
+            value >>= 7;
+        }
+        self.put_slice(&[value as u8]);
+    }
+
+    pub fn put_i16(&mut self, value: i16) {
+        self.tail.put_i16(value);
+        self.len += 2;
+    }
+
+    pub fn put_i32(&mut self, value: i32) {
+        self.tail.put_i32(value);
+        self.len += 4;
+    }
+
+    /// The slices in order; none is empty.
+    pub fn into_parts(mut self) -> Vec<Bytes> {
+        self.close_tail();
+        self.parts
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.parts.push(self.tail.split().freeze());
+        }
+    }
+
+    /// All in one piece (a copy when there are several).
+    pub fn into_bytes(self) -> Bytes {
+        let len = self.len;
+        let mut parts = self.into_parts();
+        if parts.len() <= 1 {
+            return parts.pop().unwrap_or_default();
+        }
+        let mut out = BytesMut::with_capacity(len);
+        for part in &parts {
+            out.extend_from_slice(part);
+        }
+        out.freeze()
+    }
+}

@@ -1,0 +1,155 @@
+//! Requests that name siblings, split into rounds in which no physical partition repeats.
+//!
+//! Kafka takes each partition once per request: a repeated one silently overrides the earlier. So siblings are asked for
+//! in rounds, sent back to back, and their answers merged. Siblings with the same question share one place.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use kafka_protocol::messages::TopicName;
+
+/// Finds, place by place, the first round in which a key has not been named.
+#[derive(Debug)]
+pub(crate) struct Turns<K> {
+    taken: HashMap<K, usize>,
+}
+
+impl<K: Hash + Eq> Turns<K> {
+    pub(crate) fn new() -> Self {
+        Self { taken: HashMap::new() }
+    }
+
+    /// The round, from 0, of this naming of `key`.
+    pub(crate) fn next(&mut self, key: K) -> usize {
+        let taken = self.taken.entry(key).or_insert(0);
+        *taken += 1;
+        *taken - 1
+    }
+}
+
+/// A topic's physical partition, as the broker names it.
+pub(crate) type Place = (TopicName, i32);
+
+/// One round: a question per place, and who asked it.
+#[derive(Debug)]
+pub(crate) struct Round<Q, A> {
+    places: HashMap<Place, usize>,
+    pub(crate) questions: Vec<(Place, Q)>,
+    askers: Vec<Vec<A>>,
+}
+
+impl<Q, A> Round<Q, A> {
+    fn new() -> Self {
+        Self { places: HashMap::new(), questions: vec![], askers: vec![] }
+    }
+
+    /// Takes who asked at `place`; empty when nobody did, or when they were taken before.
+    pub(crate) fn take_askers(&mut self, place: &Place) -> Vec<A> {
+        let askers = self.places.get(place).and_then(|slot| self.askers.get_mut(*slot));
+        askers.map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether somebody has not been answered.
+    pub(crate) fn is_open(&self) -> bool {
+        self.askers.iter().any(|askers| !askers.is_empty())
+    }
+
+    /// The questions by topic, in the order in which the topics were first named.
+    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(i32, &Q)>)> {
+        group(self.questions.iter().map(|((topic, partition), question)| (topic.clone(), (*partition, question))))
+    }
+}
+
+/// All questions of one request, in rounds.
+#[derive(Debug)]
+pub(crate) struct Rounds<Q, A> {
+    rounds: Vec<Round<Q, A>>,
+}
+
+impl<Q: PartialEq, A> Rounds<Q, A> {
+    pub(crate) fn new() -> Self {
+        Self { rounds: vec![] }
+    }
+
+    /// Asks `question` at `place` for `asker`: where it is asked already, else in the first round where the place is free.
+    pub(crate) fn ask(&mut self, place: Place, question: Q, asker: A) {
+        for round in &mut self.rounds {
+            match round.places.get(&place) {
+                Some(&slot) if round.questions.get(slot).is_some_and(|(_, asked)| *asked == question) => {
+                    if let Some(askers) = round.askers.get_mut(slot) {
+                        askers.push(asker);
+                    }
+                    return;
+                }
+                Some(_) => {}
+                None => return Self::put(round, place, question, asker),
+            }
+        }
+        let mut round = Round::new();
+        Self::put(&mut round, place, question, asker);
+        self.rounds.push(round);
+    }
+
+    fn put(round: &mut Round<Q, A>, place: Place, question: Q, asker: A) {
+        round.places.insert(place.clone(), round.questions.len());
+        round.questions.push((place, question));
+        round.askers.push(vec![asker]);
+    }
+
+    pub(crate) fn into_rounds(self) -> Vec<Round<Q, A>> {
+        self.rounds
+    }
+}
+
+/// Items by topic, topics in the order in which they first come.
+pub(crate) fn group<T>(items: impl IntoIterator<Item = (TopicName, T)>) -> Vec<(TopicName, Vec<T>)> {
+    let mut index: HashMap<TopicName, usize> = HashMap::new();
+    let mut groups: Vec<(TopicName, Vec<T>)> = vec![];
+    for (topic, item) in items {
+        let at = *index.entry(topic.clone()).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((topic, vec![item])),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_protocol::protocol::StrBytes;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn topic(name: &'static str) -> TopicName {
+        TopicName(StrBytes::from_static_str(name))
+    }
+
+    #[test]
+    fn a_place_comes_once_a_round_and_equal_questions_share_it() {
+        let mut rounds = Rounds::new();
+        for (topic_name, partition, question, asker) in
+            [("t", 0, 'a', 0), ("t", 0, 'b', 4), ("t", 1, 'a', 1), ("t", 0, 'a', 8), ("u", 0, 'b', 9)]
+        {
+            rounds.ask((topic(topic_name), partition), question, asker);
+        }
+        let mut rounds = rounds.into_rounds();
+        let shown: Vec<Vec<(&str, i32, char)>> = rounds
+            .iter()
+            .map(|round| round.questions.iter().map(|((t, p), q)| (t.0.as_str(), *p, *q)).collect())
+            .collect();
+        assert_eq!(shown, [vec![("t", 0, 'a'), ("t", 1, 'a'), ("u", 0, 'b')], vec![("t", 0, 'b')]]);
+        assert_eq!(rounds[0].take_askers(&(topic("t"), 0)), [0, 8]);
+        assert_eq!(rounds[0].take_askers(&(topic("t"), 0)), [0; 0], "an answer counts once");
+        assert!(rounds[0].is_open() && rounds[1].is_open());
+        assert_eq!(rounds[1].take_askers(&(topic("t"), 0)), [4]);
+        assert!(!rounds[1].is_open());
+    }
+
+    #[test]
+    fn turns_count_each_key_for_itself() {
+        let mut turns = Turns::new();
+        assert_eq!(["a", "b", "a", "a"].map(|key| turns.next(key)), [0, 0, 1, 2]);
+    }
+}
