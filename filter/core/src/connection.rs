@@ -87,6 +87,16 @@ impl Connection {
         !matches!(self.phase, Phase::Closed) && !self.is_blocked()
     }
 
+    /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.
+    pub fn is_client_streaming(&self) -> bool {
+        self.client_stream > 0
+    }
+
+    /// As [`Self::is_client_streaming`], for the bytes of the broker.
+    pub fn is_broker_streaming(&self) -> bool {
+        self.broker_stream > 0
+    }
+
     /// No request is unanswered and no byte held back.
     pub fn is_idle(&self) -> bool {
         self.exchanges.is_empty() && self.client.is_empty() && self.broker.is_empty()

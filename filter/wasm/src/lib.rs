@@ -1,25 +1,13 @@
-//! The proxy-wasm shell of the Kafka partition remapper.
-use proxy_wasm::traits::{Context, RootContext, StreamContext};
-use proxy_wasm::types::ContextType;
+//! The proxy-wasm shell of the Kafka partition remapper: Envoy's buffers go into the core, the core's actions into Envoy.
+//!
+//! Reading order: `root` (one per plugin and worker), `stream` (one per connection), `host` (all calls of the host).
+
+mod host;
+mod metrics;
+mod root;
+mod stream;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
 }}
-
-struct Root;
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn create_stream_context(&self, _context_id: u32) -> Option<Box<dyn StreamContext>> {
-        Some(Box::new(Stream))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::StreamContext)
-    }
-}
-
-struct Stream;
-impl Context for Stream {}
-impl StreamContext for Stream {}

@@ -178,7 +178,9 @@ impl Rounds {
     }
 
     fn remaining_ms(&self, now: Millis) -> i32 {
-        i32::try_from(self.deadline.saturating_sub(now)).unwrap_or(i32::MAX)
+        let left = i32::try_from(self.deadline.saturating_sub(now)).unwrap_or(i32::MAX);
+        // A clock that was set back must not make the broker wait longer than the client said.
+        left.min(self.frame.max_wait_ms)
     }
 
     fn kept_bytes(&self) -> usize {

@@ -1,0 +1,38 @@
+//! The core's stats as Envoy's metrics, each defined when it is first counted.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use remapper_core::stats::{Kind, Stat};
+
+use crate::host;
+
+/// The metrics of one plugin and worker.
+pub(crate) struct Metrics {
+    prefix: String,
+    ids: RefCell<HashMap<Stat, u32>>,
+}
+
+impl Metrics {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ids: RefCell::default() }
+    }
+
+    /// Adds `n` to a counter or gauge, or records `n` in a histogram.
+    pub(crate) fn count(&self, stat: Stat, n: i64) {
+        let Some(id) = self.id(stat) else { return };
+        match stat.kind() {
+            Kind::Counter | Kind::Gauge => host::add_to_metric(id, n),
+            Kind::Histogram => host::record_metric(id, n.unsigned_abs()),
+        }
+    }
+
+    fn id(&self, stat: Stat) -> Option<u32> {
+        if let Some(id) = self.ids.borrow().get(&stat) {
+            return Some(*id);
+        }
+        let id = host::define_metric(stat.kind(), &stat.name(&self.prefix))?;
+        self.ids.borrow_mut().insert(stat, id);
+        Some(id)
+    }
+}

@@ -1,0 +1,199 @@
+//! One per connection: moves bytes between Envoy's buffers and the core.
+//!
+//! Bytes that may go on untouched stay in Envoy's buffer. Everything else is read once, and what comes out is written once.
+//! Client bytes that the core does not want yet stay in Envoy's buffer as well: when it is full, Envoy stops reading.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use proxy_wasm::traits::{Context, StreamContext};
+use proxy_wasm::types::{Action as Verdict, BufferType};
+use remapper_core::connection::{Action, Connection};
+use remapper_core::limits::WINDOW_BYTES;
+use remapper_core::stats::Stat;
+
+use crate::host;
+use crate::root::Plugin;
+
+const CLIENT: BufferType = BufferType::DownstreamData;
+const BROKER: BufferType = BufferType::UpstreamData;
+
+pub(crate) struct Stream {
+    plugin: Rc<Plugin>,
+    connection: Option<Connection>,
+    /// Client bytes left in Envoy's buffer.
+    held: usize,
+    client_ended: bool,
+    closed: bool,
+}
+
+/// What the core wants written.
+#[derive(Default)]
+struct Output {
+    to_broker: Vec<Bytes>,
+    to_client: Vec<Bytes>,
+    close: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(plugin: Rc<Plugin>) -> Self {
+        Self { plugin, connection: None, held: 0, client_ended: false, closed: false }
+    }
+
+    /// Carries out what is not bytes, and collects what is.
+    fn drain(&mut self, output: &mut Output) {
+        let mut counts: Vec<(Stat, u64)> = vec![];
+        while let Some(action) = self.connection.as_mut().and_then(Connection::poll_action) {
+            match action {
+                Action::ToBroker(rope) => output.to_broker.extend(rope.into_parts()),
+                Action::ToClient(rope) => output.to_client.extend(rope.into_parts()),
+                Action::Learn(brokers) => self.plugin.learn(&brokers),
+                Action::Count(stat @ Stat::RequestDurationMs { .. }, ms) => counts.push((stat, ms)),
+                Action::Count(stat, n) => match counts.iter_mut().find(|(other, _)| *other == stat) {
+                    Some((_, sum)) => *sum += n,
+                    None => counts.push((stat, n)),
+                },
+                Action::Warn(text) => log::warn!("{text}"),
+                Action::Close => output.close = true,
+            }
+        }
+        for (stat, n) in counts {
+            self.plugin.metrics.count(stat, i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.closed {
+            self.closed = true;
+            host::close_downstream();
+        }
+    }
+
+    /// After broker bytes: writes to the broker, and takes client bytes that may go on now.
+    fn pump_client(&mut self, output: &mut Output) {
+        let Some(connection) = &mut self.connection else { return };
+        let wants = connection.wants_client_bytes();
+        if self.held > 0 && (wants || !output.to_broker.is_empty()) {
+            let held = host::read(CLIENT, 0, self.held);
+            if wants {
+                connection.handle_client_bytes(held, host::now());
+                self.drain(output);
+                host::replace(CLIENT, self.held, &output.to_broker);
+                self.held = 0;
+            } else {
+                host::replace(CLIENT, self.held, &output.to_broker);
+                host::resume_downstream();
+                host::replace(CLIENT, 0, &[held]);
+                return;
+            }
+        } else {
+            host::replace(CLIENT, 0, &output.to_broker);
+        }
+        let ended = self.client_ended && self.connection.as_ref().is_some_and(Connection::wants_client_bytes);
+        if !output.to_broker.is_empty() || ended {
+            host::resume_downstream();
+        }
+    }
+}
+
+impl Context for Stream {}
+
+impl StreamContext for Stream {
+    fn on_new_connection(&mut self) -> Verdict {
+        let learn = self.plugin.route();
+        self.connection = Some(Connection::new(Rc::clone(&self.plugin.shared), learn));
+        self.plugin.metrics.count(Stat::ConnectionsTotal, 1);
+        self.plugin.metrics.count(Stat::ConnectionsActive, 1);
+        Verdict::Continue
+    }
+
+    fn on_downstream_data(&mut self, len: usize, end_of_stream: bool) -> Verdict {
+        self.client_ended |= end_of_stream;
+        if self.closed {
+            host::replace(CLIENT, len, &[]);
+            return Verdict::Pause;
+        }
+        let Some(connection) = &mut self.connection else { return Verdict::Pause };
+        if !connection.wants_client_bytes() {
+            self.held = len;
+            return Verdict::Pause;
+        }
+        let now = host::now();
+        let mut passed = 0;
+        while passed < len {
+            let window = match connection.is_client_streaming() {
+                true => Bytes::new(),
+                false => host::read(CLIENT, passed, (len - passed).min(WINDOW_BYTES)),
+            };
+            match connection.client_passes(&window, len - passed, now) {
+                0 => break,
+                n => passed += n,
+            }
+        }
+        let mut output = Output::default();
+        if passed == len {
+            self.drain(&mut output);
+            return Verdict::Continue;
+        }
+        let mut bytes = host::read(CLIENT, 0, len);
+        let untouched = bytes.split_to(passed.min(bytes.len()));
+        connection.handle_client_bytes(bytes, now);
+        if !untouched.is_empty() {
+            output.to_broker.push(untouched);
+        }
+        self.drain(&mut output);
+        host::replace(CLIENT, len, &output.to_broker);
+        if output.close {
+            if !output.to_broker.is_empty() {
+                host::resume_downstream();
+            }
+            self.close();
+            return Verdict::Pause;
+        }
+        let blocked = self.connection.as_ref().is_some_and(|connection| !connection.wants_client_bytes());
+        if output.to_broker.is_empty() && (blocked || !end_of_stream) {
+            return Verdict::Pause;
+        }
+        Verdict::Continue
+    }
+
+    fn on_upstream_data(&mut self, len: usize, _end_of_stream: bool) -> Verdict {
+        let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else { return Verdict::Continue };
+        let now = host::now();
+        let mut passed = 0;
+        while passed < len {
+            let window = match connection.is_broker_streaming() {
+                true => Bytes::new(),
+                false => host::read(BROKER, passed, (len - passed).min(WINDOW_BYTES)),
+            };
+            match connection.broker_passes(&window, len - passed, now) {
+                0 => break,
+                n => passed += n,
+            }
+        }
+        let mut output = Output::default();
+        if passed < len {
+            let mut bytes = host::read(BROKER, 0, len);
+            let untouched = bytes.split_to(passed.min(bytes.len()));
+            connection.handle_broker_bytes(bytes, now);
+            if !untouched.is_empty() {
+                output.to_client.push(untouched);
+            }
+            self.drain(&mut output);
+            host::replace(BROKER, len, &output.to_client);
+        } else {
+            self.drain(&mut output);
+        }
+        self.pump_client(&mut output);
+        if output.close {
+            self.close();
+        }
+        Verdict::Continue
+    }
+
+    fn on_log(&mut self) {
+        if self.connection.take().is_some() {
+            self.plugin.metrics.count(Stat::ConnectionsActive, -1);
+        }
+    }
+}
