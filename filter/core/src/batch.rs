@@ -128,18 +128,13 @@ impl Header {
 
     /// The bytes of the whole batch, header and records: at least `HEADER_BYTES`, or the length is a lie.
     pub fn total_bytes(&self) -> Result<usize, BatchError> {
-        let total = usize::try_from(self.batch_length)
-            .ok()
-            .and_then(|length| length.checked_add(PREFIX_BYTES));
-        total
-            .filter(|total| *total >= HEADER_BYTES)
-            .ok_or(BatchError::Length(self.batch_length))
+        let total = usize::try_from(self.batch_length).ok().and_then(|length| length.checked_add(PREFIX_BYTES));
+        total.filter(|total| *total >= HEADER_BYTES).ok_or(BatchError::Length(self.batch_length))
     }
 
     /// The offset of the last record, also of one that compaction took away.
     pub fn last_offset(&self) -> i64 {
-        self.base_offset
-            .saturating_add(i64::from(self.last_offset_delta))
+        self.base_offset.saturating_add(i64::from(self.last_offset_delta))
     }
 
     pub fn is_control(&self) -> bool {
@@ -162,9 +157,7 @@ pub fn lane(header: &Header) -> Whose {
         return Whose::EverySibling;
     }
     let lane = match header.producer_id {
-        _ if header.is_transactional() => {
-            u64::from(header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT)
-        }
+        _ if header.is_transactional() => u64::from(header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT),
         NO_PRODUCER => 0,
         plain if plain < NO_PRODUCER => plain.unsigned_abs() - 2,
         idempotent => idempotent.unsigned_abs() >> PRODUCER_LANE_SHIFT,
@@ -174,18 +167,12 @@ pub fn lane(header: &Header) -> Whose {
 
 /// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer computed still
 /// guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`: bytes behind the header.
-pub fn tag(
-    header: &Header,
-    tail_len: usize,
-    lane: Lane,
-) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
+pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
     if header.is_control() {
         return Err(TagError::Control);
     }
     let own_ids = NO_PRODUCER..1 << PRODUCER_LANE_SHIFT;
-    if !own_ids.contains(&header.producer_id)
-        || header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT != 0
-    {
+    if !own_ids.contains(&header.producer_id) || header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT != 0 {
         return Err(TagError::ClientTagged);
     }
     if lane.0 == 0 {
@@ -273,10 +260,7 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     pub fn new(records: &'a [u8]) -> Self {
-        Batches {
-            records,
-            position: 0,
-        }
+        Batches { records, position: 0 }
     }
 
     /// Where the next entry starts: once the iterator has ended, the start of the cut-off tail, or the end of the set.
@@ -288,23 +272,15 @@ impl<'a> Batches<'a> {
         let rest = self.records.get(self.position..)?;
         let mut prefix: &[u8] = rest.first_chunk::<PREFIX_BYTES>()?;
         let offset = prefix.get_i64();
-        let bytes = usize::try_from(prefix.get_i32())
-            .ok()?
-            .checked_add(PREFIX_BYTES)?;
+        let bytes = usize::try_from(prefix.get_i32()).ok()?.checked_add(PREFIX_BYTES)?;
         let magic = *rest.get(MAGIC_AT)?;
         if bytes > rest.len() {
             return None;
         }
         let range = self.position..self.position.checked_add(bytes)?;
         let entry = match magic {
-            2 if bytes >= HEADER_BYTES => Entry::Batch {
-                range: range.clone(),
-                header: Header::parse(rest)?,
-            },
-            0 | 1 if bytes >= OLD_MESSAGE_BYTES_MIN => Entry::Old {
-                range: range.clone(),
-                last_offset: offset,
-            },
+            2 if bytes >= HEADER_BYTES => Entry::Batch { range: range.clone(), header: Header::parse(rest)? },
+            0 | 1 if bytes >= OLD_MESSAGE_BYTES_MIN => Entry::Old { range: range.clone(), last_offset: offset },
             _ => return None,
         };
         Some((range, entry))

@@ -20,8 +20,7 @@ pub fn name(group: &str, lane: Lane) -> String {
         return group.to_owned();
     }
     let prefix = format!("{group}{SEPARATOR}{lane}{SEPARATOR}");
-    let shifted =
-        (0..SUFFIX_CHARS).fold(java_hash(&prefix), |hash, _| hash.wrapping_mul(BASE as i32));
+    let shifted = (0..SUFFIX_CHARS).fold(java_hash(&prefix), |hash, _| hash.wrapping_mul(BASE as i32));
     let suffix = suffix(java_hash(group).wrapping_sub(shifted) as u32);
     suffix.into_iter().fold(prefix, |mut name, byte| {
         name.push(char::from(byte));
@@ -39,9 +38,7 @@ pub fn parse(shadow: &str) -> Option<(&str, Lane)> {
 
 /// Java's `String.hashCode`: over UTF-16 code units, wrapping.
 pub fn java_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0, |hash: i32, unit| {
-        hash.wrapping_mul(BASE as i32).wrapping_add(unit.into())
-    })
+    text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(BASE as i32).wrapping_add(unit.into()))
 }
 
 /// The first suffix in a fixed order whose own hash is `target`. As a plain number, the hash of a suffix is `target` plus
@@ -67,13 +64,10 @@ fn fill(places: &mut [u8], hash: u64) -> bool {
         return false;
     }
     let first = b'0' + ((hash + BASE - u64::from(b'0') % BASE) % BASE) as u8;
-    (first..=b'z')
-        .step_by(BASE as usize)
-        .filter(u8::is_ascii_alphanumeric)
-        .any(|byte| {
-            *last = byte;
-            hash >= u64::from(byte) && fill(others, (hash - u64::from(byte)) / BASE)
-        })
+    (first..=b'z').step_by(BASE as usize).filter(u8::is_ascii_alphanumeric).any(|byte| {
+        *last = byte;
+        hash >= u64::from(byte) && fill(others, (hash - u64::from(byte)) / BASE)
+    })
 }
 
 /// The lowest and the highest polynomial of so many letters and digits.

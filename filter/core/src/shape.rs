@@ -84,32 +84,17 @@ impl Shape {
     /// reserves no more memory than its real content deserves.
     pub fn check(&self, version: i16, body: &[u8]) -> Result<(), ShapeError> {
         let flexible = version >= self.flexible_since;
-        let mut walk = Walk {
-            rest: body,
-            version,
-            flexible,
-            elements_left: ELEMENTS_MAX,
-        };
+        let mut walk = Walk { rest: body, version, flexible, elements_left: ELEMENTS_MAX };
         let outcome = walk.message(self.fields);
-        outcome.map_err(|what| ShapeError {
-            at: body.len() - walk.rest.len(),
-            what,
-        })
+        outcome.map_err(|what| ShapeError { at: body.len() - walk.rest.len(), what })
     }
 }
 
 /// Checks `body` against the shape of `M`, then decodes it.
-pub fn decode<M: Decodable>(
-    shape: &Shape,
-    body: &mut Bytes,
-    version: i16,
-) -> Result<M, ShapeError> {
+pub fn decode<M: Decodable>(shape: &Shape, body: &mut Bytes, version: i16) -> Result<M, ShapeError> {
     shape.check(version, body)?;
     let bytes = body.len();
-    M::decode(body, version).map_err(|_| ShapeError {
-        at: bytes - body.len(),
-        what: Misshape::Undecodable,
-    })
+    M::decode(body, version).map_err(|_| ShapeError { at: bytes - body.len(), what: Misshape::Undecodable })
 }
 
 type Outcome<T = ()> = Result<T, Misshape>;
@@ -143,29 +128,13 @@ impl Walk<'_> {
     fn field(&mut self, field: &'static Field) -> Outcome {
         match *field {
             Field::Fixed(bytes) => self.skip(bytes),
-            Field::Str => self
-                .string_length()?
-                .ok_or(Misshape::NegativeLength)
-                .and_then(|bytes| self.skip(bytes)),
-            Field::NullStr => self
-                .string_length()?
-                .map_or(Ok(()), |bytes| self.skip(bytes)),
-            Field::Bytes => self
-                .length()?
-                .ok_or(Misshape::NegativeLength)
-                .and_then(|bytes| self.skip(bytes)),
+            Field::Str => self.string_length()?.ok_or(Misshape::NegativeLength).and_then(|bytes| self.skip(bytes)),
+            Field::NullStr => self.string_length()?.map_or(Ok(()), |bytes| self.skip(bytes)),
+            Field::Bytes => self.length()?.ok_or(Misshape::NegativeLength).and_then(|bytes| self.skip(bytes)),
             Field::NullBytes => self.length()?.map_or(Ok(()), |bytes| self.skip(bytes)),
-            Field::Array(fields) => self
-                .length()?
-                .ok_or(Misshape::NegativeLength)
-                .and_then(|n| self.array(n, fields)),
-            Field::NullArray(fields) => self
-                .length()?
-                .map_or(Ok(()), |count| self.array(count, fields)),
-            Field::List(element) => self
-                .length()?
-                .ok_or(Misshape::NegativeLength)
-                .and_then(|n| self.list(n, element)),
+            Field::Array(fields) => self.length()?.ok_or(Misshape::NegativeLength).and_then(|n| self.array(n, fields)),
+            Field::NullArray(fields) => self.length()?.map_or(Ok(()), |count| self.array(count, fields)),
+            Field::List(element) => self.length()?.ok_or(Misshape::NegativeLength).and_then(|n| self.list(n, element)),
             Field::Struct(fields) => self.structure(fields),
             Field::Since(version, field) if self.version >= version => self.field(field),
             Field::Until(version, field) if self.version <= version => self.field(field),
@@ -198,11 +167,7 @@ impl Walk<'_> {
                 continue;
             };
             // The decoder reads a field that it knows without a look at its size, so the size must be right.
-            let end = self
-                .rest
-                .len()
-                .checked_sub(bytes)
-                .ok_or(Misshape::Truncated)?;
+            let end = self.rest.len().checked_sub(bytes).ok_or(Misshape::Truncated)?;
             self.field(known)?;
             if self.rest.len() != end {
                 return Err(Misshape::TagSize);
@@ -226,10 +191,7 @@ impl Walk<'_> {
         if count > self.rest.len() {
             return Err(Misshape::Truncated);
         }
-        self.elements_left = self
-            .elements_left
-            .checked_sub(count)
-            .ok_or(Misshape::TooManyElements)?;
+        self.elements_left = self.elements_left.checked_sub(count).ok_or(Misshape::TooManyElements)?;
         Ok(())
     }
 
@@ -238,8 +200,7 @@ impl Walk<'_> {
         if self.flexible {
             return self.compact_length();
         }
-        self.take()
-            .and_then(|bytes| length(i16::from_be_bytes(bytes).into()))
+        self.take().and_then(|bytes| length(i16::from_be_bytes(bytes).into()))
     }
 
     /// The length of bytes or of an array, `None` for null.
@@ -247,8 +208,7 @@ impl Walk<'_> {
         if self.flexible {
             return self.compact_length();
         }
-        self.take()
-            .and_then(|bytes| length(i32::from_be_bytes(bytes)))
+        self.take().and_then(|bytes| length(i32::from_be_bytes(bytes)))
     }
 
     /// One more than the length; 0 is null.
@@ -287,9 +247,7 @@ impl Walk<'_> {
 fn length(wire: i32) -> Outcome<Option<usize>> {
     match wire {
         -1 => Ok(None),
-        _ => usize::try_from(wire)
-            .map(Some)
-            .map_err(|_| Misshape::NegativeLength),
+        _ => usize::try_from(wire).map(Some).map_err(|_| Misshape::NegativeLength),
     }
 }
 

@@ -23,47 +23,23 @@ fn header() -> Header {
 /// A batch with a right length and CRC.
 fn batch(header: Header, tail: &[u8]) -> Vec<u8> {
     let batch_length = 49 + tail.len() as i32;
-    let mut bytes = [
-        &Header {
-            batch_length,
-            ..header
-        }
-        .encode(),
-        tail,
-    ]
-    .concat();
+    let mut bytes = [&Header { batch_length, ..header }.encode(), tail].concat();
     let crc = crc32c::crc32c(&bytes[GUARDED_AT..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     bytes
 }
 
 fn assert_crc(batch: &[u8]) {
-    assert_eq!(
-        Header::parse(batch).unwrap().crc,
-        crc32c::crc32c(&batch[GUARDED_AT..])
-    );
+    assert_eq!(Header::parse(batch).unwrap().crc, crc32c::crc32c(&batch[GUARDED_AT..]));
 }
 
 fn tagged(batch: &[u8], lane: u32) -> Vec<u8> {
-    let head = tag(
-        &single_batch(batch).unwrap(),
-        batch.len() - HEADER_BYTES,
-        Lane(lane),
-    )
-    .unwrap();
-    head.map_or(batch.to_vec(), |head| {
-        [&head, &batch[HEADER_BYTES..]].concat()
-    })
+    let head = tag(&single_batch(batch).unwrap(), batch.len() - HEADER_BYTES, Lane(lane)).unwrap();
+    head.map_or(batch.to_vec(), |head| [&head, &batch[HEADER_BYTES..]].concat())
 }
 
 fn old_message(offset: i64, magic: u8, body: usize) -> Vec<u8> {
-    let mut bytes = [
-        &offset.to_be_bytes()[..],
-        &(body as i32).to_be_bytes(),
-        &[0; 4],
-        &[magic],
-    ]
-    .concat();
+    let mut bytes = [&offset.to_be_bytes()[..], &(body as i32).to_be_bytes(), &[0; 4], &[magic]].concat();
     bytes.resize(PREFIX_BYTES + body, 0);
     bytes
 }
@@ -84,13 +60,7 @@ fn header_lies_on_the_wire_as_the_protocol_guide_says() {
 
 #[test]
 fn length_must_cover_the_header() {
-    let total = |batch_length| {
-        Header {
-            batch_length,
-            ..header()
-        }
-        .total_bytes()
-    };
+    let total = |batch_length| Header { batch_length, ..header() }.total_bytes();
     assert_eq!(total(49), Ok(61));
     assert_eq!(total(48), Err(BatchError::Length(48)));
     assert_eq!(total(-1), Err(BatchError::Length(-1)));
@@ -99,13 +69,7 @@ fn length_must_cover_the_header() {
 
 #[test]
 fn lanes_by_kind_of_batch() {
-    let of = |attributes, producer_id| {
-        lane(&Header {
-            attributes,
-            producer_id,
-            ..header()
-        })
-    };
+    let of = |attributes, producer_id| lane(&Header { attributes, producer_id, ..header() });
     let is = |lane| Whose::Lane(Lane(lane));
     assert_eq!(of(0, -1), is(0));
     assert_eq!(of(0, -2), is(0)); // nobody writes it; lane 1 starts at -3
@@ -124,75 +88,33 @@ fn lanes_by_kind_of_batch() {
 #[test]
 fn plain_batch_of_a_lane() {
     let header = single_batch(&tagged(&batch(header(), b"records"), 4)).unwrap();
-    assert_eq!(
-        (
-            header.producer_id,
-            header.producer_epoch,
-            header.base_sequence
-        ),
-        (-6, 0, 0)
-    );
+    assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (-6, 0, 0));
 }
 
 #[test]
 fn idempotent_batch_keeps_epoch_and_sequence() {
-    let plain = Header {
-        producer_id: 77,
-        producer_epoch: 3,
-        base_sequence: 12,
-        ..header()
-    };
+    let plain = Header { producer_id: 77, producer_epoch: 3, base_sequence: 12, ..header() };
     let header = single_batch(&tagged(&batch(plain, b"records"), 4)).unwrap();
-    assert_eq!(
-        (
-            header.producer_id,
-            header.producer_epoch,
-            header.base_sequence
-        ),
-        (77 | 4 << 40, 3, 12)
-    );
+    assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (77 | 4 << 40, 3, 12));
 }
 
 #[test]
 fn what_a_client_must_not_send() {
     let refused = |attributes, producer_id, lane| {
-        tag(
-            &Header {
-                attributes,
-                producer_id,
-                ..header()
-            },
-            10,
-            Lane(lane),
-        )
-        .unwrap_err()
+        tag(&Header { attributes, producer_id, ..header() }, 10, Lane(lane)).unwrap_err()
     };
     for lane in [0, 1] {
         assert_eq!(refused(0, -2, lane), TagError::ClientTagged);
         assert_eq!(refused(0, i64::MIN, lane), TagError::ClientTagged);
         assert_eq!(refused(0, 1 << 40, lane), TagError::ClientTagged);
         assert_eq!(refused(0x100, -1, lane), TagError::ClientTagged);
-        assert_eq!(
-            refused(TRANSACTIONAL | i16::MIN, 1, lane),
-            TagError::ClientTagged
-        );
+        assert_eq!(refused(TRANSACTIONAL | i16::MIN, 1, lane), TagError::ClientTagged);
         assert_eq!(refused(CONTROL, 1, lane), TagError::Control);
     }
     assert_eq!(refused(TRANSACTIONAL, 1, 1), TagError::Transactional);
     assert_eq!(refused(0, -1, 1 << 23), TagError::LaneTooLarge);
     assert_eq!(refused(0, 5, u32::MAX), TagError::LaneTooLarge);
-    assert_eq!(
-        tag(
-            &Header {
-                attributes: TRANSACTIONAL,
-                producer_id: 1,
-                ..header()
-            },
-            10,
-            Lane(0)
-        ),
-        Ok(None)
-    );
+    assert_eq!(tag(&Header { attributes: TRANSACTIONAL, producer_id: 1, ..header() }, 10, Lane(0)), Ok(None));
 }
 
 #[test]
@@ -201,57 +123,22 @@ fn one_batch_fills_the_slice() {
     assert_eq!(single_batch(&one).map(|header| header.batch_length), Ok(56));
     assert_eq!(single_batch(&[]), Err(BatchError::Empty));
     for end in 1..one.len() {
-        assert_eq!(
-            single_batch(&one[..end]),
-            Err(BatchError::Truncated),
-            "{end} bytes"
-        );
+        assert_eq!(single_batch(&one[..end]), Err(BatchError::Truncated), "{end} bytes");
     }
-    assert_eq!(
-        single_batch(&[&one[..], &one].concat()),
-        Err(BatchError::TwoBatches)
-    );
-    assert_eq!(
-        single_batch(&[&one[..], b"x"].concat()),
-        Err(BatchError::TwoBatches)
-    );
-    assert_eq!(
-        single_batch(&old_message(0, 1, 40)),
-        Err(BatchError::OldMagic(1))
-    );
-    assert_eq!(
-        single_batch(&old_message(0, 0, 14)),
-        Err(BatchError::OldMagic(0))
-    );
-    assert_eq!(
-        single_batch(&old_message(0, 255, 70)),
-        Err(BatchError::UnknownMagic(-1))
-    );
-    let short = Header {
-        batch_length: 48,
-        ..header()
-    };
+    assert_eq!(single_batch(&[&one[..], &one].concat()), Err(BatchError::TwoBatches));
+    assert_eq!(single_batch(&[&one[..], b"x"].concat()), Err(BatchError::TwoBatches));
+    assert_eq!(single_batch(&old_message(0, 1, 40)), Err(BatchError::OldMagic(1)));
+    assert_eq!(single_batch(&old_message(0, 0, 14)), Err(BatchError::OldMagic(0)));
+    assert_eq!(single_batch(&old_message(0, 255, 70)), Err(BatchError::UnknownMagic(-1)));
+    let short = Header { batch_length: 48, ..header() };
     assert_eq!(single_batch(&short.encode()), Err(BatchError::Length(48)));
 }
 
 #[test]
 fn a_fetched_set_cut_anywhere() {
-    let first = batch(
-        Header {
-            base_offset: 40,
-            ..header()
-        },
-        b"some records",
-    );
+    let first = batch(Header { base_offset: 40, ..header() }, b"some records");
     let old = old_message(43, 1, 30);
-    let last = batch(
-        Header {
-            base_offset: 44,
-            producer_id: -3,
-            ..header()
-        },
-        b"x",
-    );
+    let last = batch(Header { base_offset: 44, producer_id: -3, ..header() }, b"x");
     let set = [&first[..], &old, &last].concat();
     let ends = [first.len(), first.len() + old.len(), set.len()];
     for cut in 0..=set.len() {
@@ -259,33 +146,12 @@ fn a_fetched_set_cut_anywhere() {
         let entries: Vec<_> = batches.by_ref().collect();
         let whole = ends.iter().filter(|end| **end <= cut).count();
         assert_eq!(entries.len(), whole, "cut at {cut}");
-        assert_eq!(
-            batches.position(),
-            if whole == 0 { 0 } else { ends[whole - 1] }
-        );
+        assert_eq!(batches.position(), if whole == 0 { 0 } else { ends[whole - 1] });
         if whole == 3 {
             let parsed = |at: usize| Header::parse(&set[at..]).unwrap();
-            assert_eq!(
-                entries[0],
-                Entry::Batch {
-                    range: 0..ends[0],
-                    header: parsed(0)
-                }
-            );
-            assert_eq!(
-                entries[1],
-                Entry::Old {
-                    range: ends[0]..ends[1],
-                    last_offset: 43
-                }
-            );
-            assert_eq!(
-                entries[2],
-                Entry::Batch {
-                    range: ends[1]..ends[2],
-                    header: parsed(ends[1])
-                }
-            );
+            assert_eq!(entries[0], Entry::Batch { range: 0..ends[0], header: parsed(0) });
+            assert_eq!(entries[1], Entry::Old { range: ends[0]..ends[1], last_offset: 43 });
+            assert_eq!(entries[2], Entry::Batch { range: ends[1]..ends[2], header: parsed(ends[1]) });
             assert_eq!(parsed(0).last_offset(), 42);
         }
     }
@@ -293,23 +159,10 @@ fn a_fetched_set_cut_anywhere() {
 
 #[test]
 fn lengths_that_lie_end_the_set() {
-    for (magic, length) in [
-        (2, 48),
-        (2, 0),
-        (2, -1),
-        (2, i32::MIN),
-        (2, i32::MAX),
-        (0, 13),
-        (1, 0),
-        (3, 60),
-    ] {
+    for (magic, length) in [(2, 48), (2, 0), (2, -1), (2, i32::MIN), (2, i32::MAX), (0, 13), (1, 0), (3, 60)] {
         let mut bytes = batch(Header { magic, ..header() }, &[0; 40]);
         bytes[8..12].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(
-            Batches::new(&bytes).next(),
-            None,
-            "magic {magic}, length {length}"
-        );
+        assert_eq!(Batches::new(&bytes).next(), None, "magic {magic}, length {length}");
     }
 }
 
@@ -319,30 +172,10 @@ fn filler_is_one_commit_marker() {
     let header = single_batch(&bytes).unwrap();
     assert_crc(&bytes);
     assert!(header.is_control() && header.is_transactional());
-    assert_eq!(
-        (
-            header.base_offset,
-            header.last_offset(),
-            header.record_count
-        ),
-        (99, 99, 1)
-    );
-    assert_eq!(
-        (header.partition_leader_epoch, header.attributes),
-        (7, 0x30)
-    );
-    assert_eq!(
-        (
-            header.producer_id,
-            header.producer_epoch,
-            header.base_sequence
-        ),
-        (1 << 62, 0, -1)
-    );
-    assert_eq!(
-        bytes[HEADER_BYTES..],
-        [0x20, 0, 0, 0, 8, 0, 0, 0, 1, 12, 0, 0, 0, 0, 0, 0, 0]
-    );
+    assert_eq!((header.base_offset, header.last_offset(), header.record_count), (99, 99, 1));
+    assert_eq!((header.partition_leader_epoch, header.attributes), (7, 0x30));
+    assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (1 << 62, 0, -1));
+    assert_eq!(bytes[HEADER_BYTES..], [0x20, 0, 0, 0, 8, 0, 0, 0, 1, 12, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 prop_compose! {

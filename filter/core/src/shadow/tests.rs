@@ -94,9 +94,9 @@ fn every_hash_has_a_suffix() {
         let halves = |last: u64| is_half[last as usize] && is_half.get(((hash - last) / shift) as usize) == Some(&true);
         lasts.into_iter().any(halves)
     };
-    let laps = || (sums(8).0 >> 32) + 1..sums(8).1 >> 32;
+    let middle = ((sums(8).0 + sums(8).1) / 2) >> 32;
     for target in 0..1 << 32 {
-        assert!(laps().rev().skip(200).any(|lap| has_suffix((lap << 32) + target)), "{target}");
+        assert!((middle..middle + 50).any(|lap| has_suffix((lap << 32) + target)), "{target}");
     }
 }
 

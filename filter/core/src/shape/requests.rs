@@ -8,15 +8,8 @@ use super::{
 /// No version of the message is flexible.
 const NEVER: i16 = i16::MAX;
 
-pub const PRODUCE: Shape = Shape {
-    flexible_since: 9,
-    fields: &[
-        NullStr,
-        INT16,
-        INT32,
-        Array(&[Str, Array(&[INT32, NullBytes])]),
-    ],
-};
+pub const PRODUCE: Shape =
+    Shape { flexible_since: 9, fields: &[NullStr, INT16, INT32, Array(&[Str, Array(&[INT32, NullBytes])])] };
 
 pub const FETCH: Shape = Shape {
     flexible_since: 12,
@@ -29,17 +22,7 @@ pub const FETCH: Shape = Shape {
         INT8,
         Since(7, &INT32),
         Since(7, &INT32),
-        Array(&[
-            Str,
-            Array(&[
-                INT32,
-                Since(9, &INT32),
-                INT64,
-                Since(12, &INT32),
-                Since(5, &INT64),
-                INT32,
-            ]),
-        ]),
+        Array(&[Str, Array(&[INT32, Since(9, &INT32), INT64, Since(12, &INT32), Since(5, &INT64), INT32])]),
         Since(7, &Array(&[Str, List(&INT32)])),
         Since(11, &Str),
     ],
@@ -47,22 +30,12 @@ pub const FETCH: Shape = Shape {
 
 pub const LIST_OFFSETS: Shape = Shape {
     flexible_since: 6,
-    fields: &[
-        INT32,
-        Since(2, &INT8),
-        Array(&[Str, Array(&[INT32, Since(4, &INT32), INT64])]),
-        Since(10, &INT32),
-    ],
+    fields: &[INT32, Since(2, &INT8), Array(&[Str, Array(&[INT32, Since(4, &INT32), INT64])]), Since(10, &INT32)],
 };
 
 pub const METADATA: Shape = Shape {
     flexible_since: 9,
-    fields: &[
-        NullArray(&[Since(10, &UUID), NullStr]),
-        Since(4, &BOOL),
-        Since(8, &Until(10, &BOOL)),
-        Since(8, &BOOL),
-    ],
+    fields: &[NullArray(&[Since(10, &UUID), NullStr]), Since(4, &BOOL), Since(8, &Until(10, &BOOL)), Since(8, &BOOL)],
 };
 
 pub const OFFSET_COMMIT: Shape = Shape {
@@ -82,78 +55,34 @@ pub const OFFSET_FETCH: Shape = Shape {
     fields: &[
         Until(7, &Str),
         Until(7, &NullArray(&[Str, List(&INT32)])),
-        Since(
-            8,
-            &Array(&[
-                Str,
-                Since(9, &NullStr),
-                Since(9, &INT32),
-                NullArray(&[Str, List(&INT32)]),
-            ]),
-        ),
+        Since(8, &Array(&[Str, Since(9, &NullStr), Since(9, &INT32), NullArray(&[Str, List(&INT32)])])),
         Since(7, &BOOL),
     ],
 };
 
-pub const FIND_COORDINATOR: Shape = Shape {
-    flexible_since: 3,
-    fields: &[Until(3, &Str), Since(1, &INT8), Since(4, &List(&Str))],
-};
+pub const FIND_COORDINATOR: Shape =
+    Shape { flexible_since: 3, fields: &[Until(3, &Str), Since(1, &INT8), Since(4, &List(&Str))] };
 
-pub const HEARTBEAT: Shape = Shape {
-    flexible_since: 4,
-    fields: &[Str, INT32, Str, Since(3, &NullStr)],
-};
+pub const HEARTBEAT: Shape = Shape { flexible_since: 4, fields: &[Str, INT32, Str, Since(3, &NullStr)] };
 
-pub const DESCRIBE_GROUPS: Shape = Shape {
-    flexible_since: 5,
-    fields: &[List(&Str), Since(3, &BOOL)],
-};
+pub const DESCRIBE_GROUPS: Shape = Shape { flexible_since: 5, fields: &[List(&Str), Since(3, &BOOL)] };
 
-pub const LIST_GROUPS: Shape = Shape {
-    flexible_since: 3,
-    fields: &[Since(4, &List(&Str)), Since(5, &List(&Str))],
-};
+pub const LIST_GROUPS: Shape = Shape { flexible_since: 3, fields: &[Since(4, &List(&Str)), Since(5, &List(&Str))] };
 
-pub const SASL_HANDSHAKE: Shape = Shape {
-    flexible_since: NEVER,
-    fields: &[Str],
-};
+pub const SASL_HANDSHAKE: Shape = Shape { flexible_since: NEVER, fields: &[Str] };
 
-pub const API_VERSIONS: Shape = Shape {
-    flexible_since: 3,
-    fields: &[Since(3, &Str), Since(3, &Str)],
-};
+pub const API_VERSIONS: Shape = Shape { flexible_since: 3, fields: &[Since(3, &Str), Since(3, &Str)] };
 
-pub const INIT_PRODUCER_ID: Shape = Shape {
-    flexible_since: 2,
-    fields: &[NullStr, INT32, Since(3, &INT64), Since(3, &INT16)],
-};
+pub const INIT_PRODUCER_ID: Shape =
+    Shape { flexible_since: 2, fields: &[NullStr, INT32, Since(3, &INT64), Since(3, &INT16)] };
 
-pub const OFFSET_FOR_LEADER_EPOCH: Shape = Shape {
-    flexible_since: 4,
-    fields: &[
-        Since(3, &INT32),
-        Array(&[Str, Array(&[INT32, INT32, INT32])]),
-    ],
-};
+pub const OFFSET_FOR_LEADER_EPOCH: Shape =
+    Shape { flexible_since: 4, fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT32, INT32])])] };
 
-pub const SASL_AUTHENTICATE: Shape = Shape {
-    flexible_since: 2,
-    fields: &[Bytes],
-};
+pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[Bytes] };
 
-pub const DELETE_GROUPS: Shape = Shape {
-    flexible_since: 2,
-    fields: &[List(&Str)],
-};
+pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)] };
 
-pub const OFFSET_DELETE: Shape = Shape {
-    flexible_since: NEVER,
-    fields: &[Str, Array(&[Str, Array(&[INT32])])],
-};
+pub const OFFSET_DELETE: Shape = Shape { flexible_since: NEVER, fields: &[Str, Array(&[Str, Array(&[INT32])])] };
 
-pub const DESCRIBE_CLUSTER: Shape = Shape {
-    flexible_since: 0,
-    fields: &[BOOL, Since(1, &INT8), Since(2, &BOOL)],
-};
+pub const DESCRIBE_CLUSTER: Shape = Shape { flexible_since: 0, fields: &[BOOL, Since(1, &INT8), Since(2, &BOOL)] };

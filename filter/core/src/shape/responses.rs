@@ -1,9 +1,7 @@
 //! The shapes of the responses that are decoded, field by field as `kafka-protocol` 0.18 reads them.
 //! Fields: Kafka's message definitions, `clients/src/main/resources/common/message/*Response.json`.
 use super::{
-    Field::{
-        self, Array, Bytes, List, NullArray, NullBytes, NullStr, Since, Str, Struct, Tagged, Until,
-    },
+    Field::{self, Array, Bytes, List, NullArray, NullBytes, NullStr, Since, Str, Struct, Tagged, Until},
     Shape, BOOL, INT16, INT32, INT64, INT8, UUID,
 };
 
@@ -63,21 +61,11 @@ pub const FETCH: Shape = Shape {
 
 pub const LIST_OFFSETS: Shape = Shape {
     flexible_since: 6,
-    fields: &[
-        Since(2, &INT32),
-        Array(&[Str, Array(&[INT32, INT16, INT64, INT64, Since(4, &INT32)])]),
-    ],
+    fields: &[Since(2, &INT32), Array(&[Str, Array(&[INT32, INT16, INT64, INT64, Since(4, &INT32)])])],
 };
 
-const METADATA_PARTITION: &[Field] = &[
-    INT16,
-    INT32,
-    INT32,
-    Since(7, &INT32),
-    List(&INT32),
-    List(&INT32),
-    Since(5, &List(&INT32)),
-];
+const METADATA_PARTITION: &[Field] =
+    &[INT16, INT32, INT32, Since(7, &INT32), List(&INT32), List(&INT32), Since(5, &List(&INT32))];
 
 pub const METADATA: Shape = Shape {
     flexible_since: 9,
@@ -86,44 +74,22 @@ pub const METADATA: Shape = Shape {
         Array(&[INT32, Str, INT32, Since(1, &NullStr)]),
         Since(2, &NullStr),
         Since(1, &INT32),
-        Array(&[
-            INT16,
-            NullStr,
-            Since(10, &UUID),
-            Since(1, &BOOL),
-            Array(METADATA_PARTITION),
-            Since(8, &INT32),
-        ]),
+        Array(&[INT16, NullStr, Since(10, &UUID), Since(1, &BOOL), Array(METADATA_PARTITION), Since(8, &INT32)]),
         Since(8, &Until(10, &INT32)),
         Since(13, &INT16),
     ],
 };
 
-pub const OFFSET_COMMIT: Shape = Shape {
-    flexible_since: 8,
-    fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT16])])],
-};
+pub const OFFSET_COMMIT: Shape =
+    Shape { flexible_since: 8, fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT16])])] };
 
 pub const OFFSET_FETCH: Shape = Shape {
     flexible_since: 6,
     fields: &[
         Since(3, &INT32),
-        Until(
-            7,
-            &Array(&[
-                Str,
-                Array(&[INT32, INT64, Since(5, &INT32), NullStr, INT16]),
-            ]),
-        ),
+        Until(7, &Array(&[Str, Array(&[INT32, INT64, Since(5, &INT32), NullStr, INT16])])),
         Since(2, &Until(7, &INT16)),
-        Since(
-            8,
-            &Array(&[
-                Str,
-                Array(&[Str, Array(&[INT32, INT64, INT32, NullStr, INT16])]),
-                INT16,
-            ]),
-        ),
+        Since(8, &Array(&[Str, Array(&[Str, Array(&[INT32, INT64, INT32, NullStr, INT16])]), INT16])),
     ],
 };
 
@@ -140,10 +106,7 @@ pub const FIND_COORDINATOR: Shape = Shape {
     ],
 };
 
-pub const HEARTBEAT: Shape = Shape {
-    flexible_since: 4,
-    fields: &[Since(1, &INT32), INT16],
-};
+pub const HEARTBEAT: Shape = Shape { flexible_since: 4, fields: &[Since(1, &INT32), INT16] };
 
 const GROUP_MEMBER: &[Field] = &[Str, Since(4, &NullStr), Str, Str, Bytes, Bytes];
 
@@ -151,32 +114,14 @@ pub const DESCRIBE_GROUPS: Shape = Shape {
     flexible_since: 5,
     fields: &[
         Since(1, &INT32),
-        Array(&[
-            INT16,
-            Since(6, &NullStr),
-            Str,
-            Str,
-            Str,
-            Str,
-            Array(GROUP_MEMBER),
-            Since(3, &INT32),
-        ]),
+        Array(&[INT16, Since(6, &NullStr), Str, Str, Str, Str, Array(GROUP_MEMBER), Since(3, &INT32)]),
     ],
 };
 
-pub const LIST_GROUPS: Shape = Shape {
-    flexible_since: 3,
-    fields: &[
-        Since(1, &INT32),
-        INT16,
-        Array(&[Str, Str, Since(4, &Str), Since(5, &Str)]),
-    ],
-};
+pub const LIST_GROUPS: Shape =
+    Shape { flexible_since: 3, fields: &[Since(1, &INT32), INT16, Array(&[Str, Str, Since(4, &Str), Since(5, &Str)])] };
 
-pub const SASL_HANDSHAKE: Shape = Shape {
-    flexible_since: NEVER,
-    fields: &[INT16, List(&Str)],
-};
+pub const SASL_HANDSHAKE: Shape = Shape { flexible_since: NEVER, fields: &[INT16, List(&Str)] };
 
 pub const API_VERSIONS: Shape = Shape {
     flexible_since: 3,
@@ -191,30 +136,17 @@ pub const API_VERSIONS: Shape = Shape {
     ],
 };
 
-pub const INIT_PRODUCER_ID: Shape = Shape {
-    flexible_since: 2,
-    fields: &[INT32, INT16, INT64, INT16],
-};
+pub const INIT_PRODUCER_ID: Shape = Shape { flexible_since: 2, fields: &[INT32, INT16, INT64, INT16] };
 
-pub const OFFSET_FOR_LEADER_EPOCH: Shape = Shape {
-    flexible_since: 4,
-    fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])],
-};
+pub const OFFSET_FOR_LEADER_EPOCH: Shape =
+    Shape { flexible_since: 4, fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])] };
 
-pub const SASL_AUTHENTICATE: Shape = Shape {
-    flexible_since: 2,
-    fields: &[INT16, NullStr, Bytes, Since(1, &INT64)],
-};
+pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[INT16, NullStr, Bytes, Since(1, &INT64)] };
 
-pub const DELETE_GROUPS: Shape = Shape {
-    flexible_since: 2,
-    fields: &[INT32, Array(&[Str, INT16])],
-};
+pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, INT16])] };
 
-pub const OFFSET_DELETE: Shape = Shape {
-    flexible_since: NEVER,
-    fields: &[INT16, INT32, Array(&[Str, Array(&[INT32, INT16])])],
-};
+pub const OFFSET_DELETE: Shape =
+    Shape { flexible_since: NEVER, fields: &[INT16, INT32, Array(&[Str, Array(&[INT32, INT16])])] };
 
 pub const DESCRIBE_CLUSTER: Shape = Shape {
     flexible_since: 0,

@@ -72,15 +72,7 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
     };
     let versions = |case: Case| {
         let (low, high) = case.versions.clone().into_inner();
-        (low..=high).map(move |version| {
-            (
-                Case {
-                    versions: low..=high,
-                    ..case
-                },
-                version,
-            )
-        })
+        (low..=high).map(move |version| (Case { versions: low..=high, ..case }, version))
     };
     cases.into_iter().flat_map(versions)
 }
@@ -110,15 +102,7 @@ impl Builder {
     fn build(shape: &'static Shape, version: i16, nulls: bool, spoil: Option<usize>) -> Builder {
         let flexible = version >= shape.flexible_since;
         let (bytes, lengths) = (Vec::new(), Vec::new());
-        let mut builder = Builder {
-            version,
-            flexible,
-            bytes,
-            lengths,
-            nulls,
-            strict: 0,
-            spoil,
-        };
+        let mut builder = Builder { version, flexible, bytes, lengths, nulls, strict: 0, spoil };
         builder.structure(shape.fields);
         builder
     }
@@ -129,11 +113,7 @@ impl Builder {
             return;
         }
         let tags: Vec<_> = fields.iter().filter_map(|field| self.tag(field)).collect();
-        self.lengths.push(Mark {
-            at: self.bytes.len(),
-            bytes: 1,
-            is_string: false,
-        });
+        self.lengths.push(Mark { at: self.bytes.len(), bytes: 1, is_string: false });
         self.bytes.push(tags.len() as u8 + 1);
         for (tag, content) in tags {
             let size_at = self.bytes.len() + 1;
@@ -186,27 +166,15 @@ impl Builder {
 
     /// Writes the length, or null; says whether content has to follow.
     fn length(&mut self, length: u8, nullable: bool, is_string: bool) -> bool {
-        let null = if nullable {
-            self.nulls
-        } else {
-            self.spoil == Some(self.strict)
-        };
+        let null = if nullable { self.nulls } else { self.spoil == Some(self.strict) };
         self.strict += usize::from(!nullable);
         let at = self.bytes.len();
         match (self.flexible, is_string) {
             (true, _) => self.bytes.push(if null { 0 } else { length + 1 }),
-            (false, true) => self
-                .bytes
-                .extend(if null { [0xff; 2] } else { [0, length] }),
-            (false, false) => self
-                .bytes
-                .extend(if null { [0xff; 4] } else { [0, 0, 0, length] }),
+            (false, true) => self.bytes.extend(if null { [0xff; 2] } else { [0, length] }),
+            (false, false) => self.bytes.extend(if null { [0xff; 4] } else { [0, 0, 0, length] }),
         }
-        self.lengths.push(Mark {
-            at,
-            bytes: self.bytes.len() - at,
-            is_string,
-        });
+        self.lengths.push(Mark { at, bytes: self.bytes.len() - at, is_string });
         !null
     }
 }
@@ -216,25 +184,13 @@ fn shapes_are_what_kafka_protocol_reads() {
     for (case, version) in cases() {
         let what = format!("{} v{version}", case.name);
         let default = (case.default)(version);
-        assert_eq!(
-            case.shape.check(version, &default),
-            Ok(()),
-            "{what}, default"
-        );
+        assert_eq!(case.shape.check(version, &default), Ok(()), "{what}, default");
         let full = Builder::build(case.shape, version, false, None).bytes;
         assert_eq!(case.shape.check(version, &full), Ok(()), "{what}, {full:?}");
-        assert_eq!(
-            (case.reencode)(&full, version).as_deref(),
-            Some(&full[..]),
-            "{what}"
-        );
+        assert_eq!((case.reencode)(&full, version).as_deref(), Some(&full[..]), "{what}");
         // A tagged field that is null need not come back, so here it must do that all bytes are read.
         let nulls = Builder::build(case.shape, version, true, None).bytes;
-        assert_eq!(
-            case.shape.check(version, &nulls),
-            Ok(()),
-            "{what}, {nulls:?}"
-        );
+        assert_eq!(case.shape.check(version, &nulls), Ok(()), "{what}, {nulls:?}");
         assert!((case.reencode)(&nulls, version).is_some(), "{what}");
     }
 }
@@ -246,18 +202,8 @@ fn only_what_may_be_null_is() {
         for spoil in 0..strict {
             let body = Builder::build(case.shape, version, false, Some(spoil)).bytes;
             let refused = case.shape.check(version, &body).map_err(|error| error.what);
-            assert_eq!(
-                refused,
-                Err(Misshape::NegativeLength),
-                "{} v{version}, field {spoil}",
-                case.name
-            );
-            assert_eq!(
-                (case.reencode)(&body, version),
-                None,
-                "{} v{version}, field {spoil}",
-                case.name
-            );
+            assert_eq!(refused, Err(Misshape::NegativeLength), "{} v{version}, field {spoil}", case.name);
+            assert_eq!((case.reencode)(&body, version), None, "{} v{version}, field {spoil}", case.name);
         }
     }
 }
@@ -265,31 +211,15 @@ fn only_what_may_be_null_is() {
 #[test]
 fn cut_or_padded_bodies() {
     for (case, version) in cases() {
-        for mut body in [
-            (case.default)(version).to_vec(),
-            Builder::build(case.shape, version, false, None).bytes,
-        ] {
+        for mut body in [(case.default)(version).to_vec(), Builder::build(case.shape, version, false, None).bytes] {
             for end in 0..body.len() {
                 let refused = case.shape.check(version, &body[..end]).unwrap_err();
-                assert_eq!(
-                    refused.what,
-                    Misshape::Truncated,
-                    "{} v{version}, {end} bytes",
-                    case.name
-                );
+                assert_eq!(refused.what, Misshape::Truncated, "{} v{version}, {end} bytes", case.name);
                 assert!(refused.at <= end);
             }
             body.push(0);
-            let refused = ShapeError {
-                at: body.len() - 1,
-                what: Misshape::TrailingBytes,
-            };
-            assert_eq!(
-                case.shape.check(version, &body),
-                Err(refused),
-                "{} v{version}",
-                case.name
-            );
+            let refused = ShapeError { at: body.len() - 1, what: Misshape::TrailingBytes };
+            assert_eq!(case.shape.check(version, &body), Err(refused), "{} v{version}", case.name);
         }
     }
 }
@@ -297,38 +227,16 @@ fn cut_or_padded_bodies() {
 #[test]
 fn lengths_and_counts_that_lie() {
     for (case, version) in cases() {
-        let Builder {
-            bytes,
-            lengths,
-            flexible,
-            ..
-        } = Builder::build(case.shape, version, false, None);
-        for Mark {
-            at,
-            bytes: len,
-            is_string,
-        } in lengths
-        {
+        let Builder { bytes, lengths, flexible, .. } = Builder::build(case.shape, version, false, None);
+        for Mark { at, bytes: len, is_string } in lengths {
             let lies: &[&[u8]] = match (flexible, is_string) {
-                (true, _) => &[
-                    &[0xff, 0xff, 0xff, 0xff, 0x0f],
-                    &[0x80, 0x80, 0x80, 0x80, 0x08],
-                    &[0xff; 6],
-                ],
+                (true, _) => &[&[0xff, 0xff, 0xff, 0xff, 0x0f], &[0x80, 0x80, 0x80, 0x80, 0x08], &[0xff; 6]],
                 (false, true) => &[&[0x7f, 0xff], &[0xff, 0xfe], &[0x80, 0]],
-                (false, false) => &[
-                    &[0x7f, 0xff, 0xff, 0xff],
-                    &[0xff, 0xff, 0xff, 0xfe],
-                    &[0x80, 0, 0, 0],
-                ],
+                (false, false) => &[&[0x7f, 0xff, 0xff, 0xff], &[0xff, 0xff, 0xff, 0xfe], &[0x80, 0, 0, 0]],
             };
             for lie in lies {
                 let body = [&bytes[..at], lie, &bytes[at + len..]].concat();
-                assert!(
-                    case.shape.check(version, &body).is_err(),
-                    "{} v{version} at {at}: {lie:?}",
-                    case.name
-                );
+                assert!(case.shape.check(version, &body).is_err(), "{} v{version} at {at}: {lie:?}", case.name);
             }
         }
     }
@@ -337,30 +245,16 @@ fn lengths_and_counts_that_lie() {
 #[test]
 fn elements_are_counted_over_the_whole_message() {
     let names = |count: usize| [&(count as i32).to_be_bytes()[..], &vec![0; 2 * count]].concat();
-    let check = |body: &[u8]| {
-        requests::DELETE_GROUPS
-            .check(0, body)
-            .map_err(|error| error.what)
-    };
+    let check = |body: &[u8]| requests::DELETE_GROUPS.check(0, body).map_err(|error| error.what);
     assert_eq!(check(&names(ELEMENTS_MAX)), Ok(()));
-    assert_eq!(
-        check(&names(ELEMENTS_MAX + 1)),
-        Err(Misshape::TooManyElements)
-    );
+    assert_eq!(check(&names(ELEMENTS_MAX + 1)), Err(Misshape::TooManyElements));
 
     // Two lists of groups that pass alone, and tags that take up what is left.
     let list = |count: usize| [&varint(count as u32 + 1)[..], &vec![1; count]].concat();
-    let check = |body: &[u8]| {
-        requests::LIST_GROUPS
-            .check(5, body)
-            .map_err(|error| error.what)
-    };
+    let check = |body: &[u8]| requests::LIST_GROUPS.check(5, body).map_err(|error| error.what);
     let half = list(ELEMENTS_MAX / 2);
     assert_eq!(check(&[&half[..], &half, &[0]].concat()), Ok(()));
-    assert_eq!(
-        check(&[&half[..], &half, &[1, 9, 0]].concat()),
-        Err(Misshape::TooManyElements)
-    );
+    assert_eq!(check(&[&half[..], &half, &[1, 9, 0]].concat()), Err(Misshape::TooManyElements));
 }
 
 #[test]
@@ -369,10 +263,7 @@ fn numbers_cost_no_more_than_their_bytes() {
     let mut body = vec![0, 0, 0, 1, 0, 0];
     body.extend((count as i32).to_be_bytes());
     body.extend(vec![0; 4 * count]);
-    let topics = Shape {
-        fields: &[Field::Array(&[Field::Str, Field::List(&INT32)])],
-        flexible_since: i16::MAX,
-    };
+    let topics = Shape { fields: &[Field::Array(&[Field::Str, Field::List(&INT32)])], flexible_since: i16::MAX };
     assert_eq!(topics.check(0, &body), Ok(()));
     assert!(topics.check(0, &body[..body.len() - 1]).is_err());
 }
@@ -380,17 +271,10 @@ fn numbers_cost_no_more_than_their_bytes() {
 #[test]
 fn a_known_tag_ends_where_its_size_says() {
     let body = |size: u8| [&[0, 0, 1, 0, 0, 0, 0, 1, 1, size][..], &[0; 8]].concat();
-    let check = |body: &[u8]| {
-        responses::API_VERSIONS
-            .check(3, body)
-            .map_err(|error| error.what)
-    };
+    let check = |body: &[u8]| responses::API_VERSIONS.check(3, body).map_err(|error| error.what);
     assert_eq!(check(&body(8)), Ok(()));
     assert_eq!(check(&body(7)), Err(Misshape::TagSize));
-    assert_eq!(
-        check(&[&body(9)[..], &[0]].concat()),
-        Err(Misshape::TagSize)
-    );
+    assert_eq!(check(&[&body(9)[..], &[0]].concat()), Err(Misshape::TagSize));
     assert_eq!(check(&body(9)), Err(Misshape::Truncated));
 }
 
@@ -405,15 +289,8 @@ fn decodes_what_fits() {
     let refused = decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut not_utf8, 0).unwrap_err();
     assert_eq!(refused.what, Misshape::Undecodable);
 
-    let refused =
-        decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut Bytes::new(), 0).unwrap_err();
-    assert_eq!(
-        refused,
-        ShapeError {
-            at: 0,
-            what: Misshape::Truncated
-        }
-    );
+    let refused = decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut Bytes::new(), 0).unwrap_err();
+    assert_eq!(refused, ShapeError { at: 0, what: Misshape::Truncated });
 }
 
 fn varint(mut value: u32) -> Vec<u8> {
