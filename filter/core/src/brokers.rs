@@ -33,12 +33,8 @@ impl Advertise {
                 let port = u16::try_from(i32::from(*base).checked_add(broker_id)?).ok()?;
                 (broker_id >= 0).then(|| (host.clone(), port.into()))
             }
-            Self::Sni { host, port } => {
-                (broker_id >= 0).then(|| (host.fill(broker_id), i32::from(*port)))
-            }
-            Self::Table(table) => table
-                .get(&broker_id)
-                .map(|address| (address.host.clone(), address.port.into())),
+            Self::Sni { host, port } => (broker_id >= 0).then(|| (host.fill(broker_id), i32::from(*port))),
+            Self::Table(table) => table.get(&broker_id).map(|address| (address.host.clone(), address.port.into())),
         }
     }
 
@@ -57,13 +53,8 @@ impl Advertise {
 
 /// The one entry that fits best: by name and port, else by name, else by port. Brokers that share a name
 /// differ by port, and the port of the connection need not be the advertised one.
-fn broker_in_table(
-    table: &BTreeMap<i32, Address>,
-    local_port: Option<u16>,
-    sni: Option<&str>,
-) -> Option<i32> {
-    let has_name =
-        |address: &Address| sni.is_some_and(|sni| sni.eq_ignore_ascii_case(&address.host));
+fn broker_in_table(table: &BTreeMap<i32, Address>, local_port: Option<u16>, sni: Option<&str>) -> Option<i32> {
+    let has_name = |address: &Address| sni.is_some_and(|sni| sni.eq_ignore_ascii_case(&address.host));
     let has_port = |address: &Address| local_port == Some(address.port);
     only(table, |address| has_name(address) && has_port(address))
         .or_else(|| only(table, has_name))
@@ -114,10 +105,7 @@ impl Bootstrap {
     /// The address whose turn it is, round and round.
     fn at(&self, turn: usize) -> &Address {
         let index = turn % (self.others.len() + 1);
-        index
-            .checked_sub(1)
-            .and_then(|other| self.others.get(other))
-            .unwrap_or(&self.first)
+        index.checked_sub(1).and_then(|other| self.others.get(other)).unwrap_or(&self.first)
     }
 }
 
@@ -130,10 +118,7 @@ pub enum Destination {
     Broker { id: i32, address: Address },
     /// To any broker. With `learn`, the connection stands for an id that is not known yet: Metadata must
     /// tell whether there is such a broker, and the connection may not stay if there is.
-    Bootstrap {
-        address: Address,
-        learn: Option<i32>,
-    },
+    Bootstrap { address: Address, learn: Option<i32> },
 }
 
 impl Route {
@@ -143,21 +128,13 @@ impl Route {
     ///
     /// The template alone never decides: it has an address for any id, also for a port that no broker
     /// stands behind and that is meant for the bootstrap.
-    pub fn destination(
-        &self,
-        broker: Option<i32>,
-        known: Option<Address>,
-        turn: usize,
-    ) -> Destination {
+    pub fn destination(&self, broker: Option<i32>, known: Option<Address>, turn: usize) -> Destination {
         let Self::Dynamic(route) = self else {
             return Destination::Envoy;
         };
         match (broker, known) {
             (Some(id), Some(known)) => Destination::Broker { id, address: route.address_of(id, known) },
-            (learn, _) => Destination::Bootstrap {
-                address: route.bootstrap.at(turn).clone(),
-                learn,
-            },
+            (learn, _) => Destination::Bootstrap { address: route.bootstrap.at(turn).clone(), learn },
         }
     }
 }

@@ -64,15 +64,9 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         if text.len() > CONFIG_BYTES_MAX {
             let len = text.len();
-            return Err(ConfigError(format!(
-                "{len} bytes are more than {CONFIG_BYTES_MAX}"
-            )));
+            return Err(ConfigError(format!("{len} bytes are more than {CONFIG_BYTES_MAX}")));
         }
-        let raw = if text.trim().is_empty() {
-            raw::Root::default()
-        } else {
-            read(text)?
-        };
+        let raw = if text.trim().is_empty() { raw::Root::default() } else { read(text)? };
         let advertise = brokers::advertise(raw.advertise)?;
         Ok(Self {
             stat_prefix: stat_prefix(raw.stat_prefix)?,
@@ -134,54 +128,31 @@ fn stat_prefix(given: Given<String>) -> Result<String, ConfigError> {
     let prefix = given.0.unwrap_or_else(|| "kafka".to_owned());
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if prefix.is_empty() || !prefix.bytes().all(legal) {
-        return Err(ConfigError::at(
-            "stat_prefix",
-            format_args!("{prefix:?} is not one or more of A-Z a-z 0-9 _ -"),
-        ));
+        return Err(ConfigError::at("stat_prefix", format_args!("{prefix:?} is not one or more of A-Z a-z 0-9 _ -")));
     }
     Ok(prefix)
 }
 
 fn limits(raw: &LimitsSection) -> Result<Limits, ConfigError> {
     let frames = FRAME_BYTES_MIN..=FRAME_BYTES_MAX;
-    let frame_bytes = within(
-        "limits.frame_bytes",
-        raw.frame_bytes,
-        FRAME_BYTES_DEFAULT,
-        frames,
-    )?;
+    let frame_bytes = within("limits.frame_bytes", raw.frame_bytes, FRAME_BYTES_DEFAULT, frames)?;
     let fetch_most = i32::try_from(frame_bytes / 2).unwrap_or(FETCH_MAX_BYTES_MAX);
     let fetch_path = "limits.fetch_max_bytes";
     let fetches = FETCH_MAX_BYTES_MIN..=FETCH_MAX_BYTES_MAX;
     let fetch_default = FETCH_MAX_BYTES_DEFAULT.min(fetch_most);
     let fetch_max_bytes = within(fetch_path, raw.fetch_max_bytes, fetch_default, fetches)?;
     if fetch_max_bytes > fetch_most {
-        let problem = format_args!(
-            "{fetch_max_bytes} is more than {fetch_most}, half of frame_bytes {frame_bytes}"
-        );
+        let problem = format_args!("{fetch_max_bytes} is more than {fetch_most}, half of frame_bytes {frame_bytes}");
         return Err(ConfigError::at(fetch_path, problem));
     }
     let requests = 1..=IN_FLIGHT_REQUESTS_MAX;
-    let in_flight_requests = within(
-        "limits.in_flight_requests",
-        raw.in_flight_requests,
-        IN_FLIGHT_REQUESTS_DEFAULT,
-        requests,
-    )?;
-    Ok(Limits {
-        frame_bytes,
-        fetch_max_bytes,
-        in_flight_requests,
-    })
+    let in_flight_requests =
+        within("limits.in_flight_requests", raw.in_flight_requests, IN_FLIGHT_REQUESTS_DEFAULT, requests)?;
+    Ok(Limits { frame_bytes, fetch_max_bytes, in_flight_requests })
 }
 
 /// The number that is given, if it lies in the range; the default if none is.
-fn within<T>(
-    path: &str,
-    given: Given<Whole>,
-    default: T,
-    range: RangeInclusive<T>,
-) -> Result<T, ConfigError>
+fn within<T>(path: &str, given: Given<Whole>, default: T, range: RangeInclusive<T>) -> Result<T, ConfigError>
 where
     T: TryFrom<i64> + PartialOrd + fmt::Display,
 {
@@ -191,12 +162,7 @@ where
     T::try_from(value)
         .ok()
         .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            ConfigError::at(
-                path,
-                format_args!("{value} is not in {}..={}", range.start(), range.end()),
-            )
-        })
+        .ok_or_else(|| ConfigError::at(path, format_args!("{value} is not in {}..={}", range.start(), range.end())))
 }
 
 #[cfg(test)]

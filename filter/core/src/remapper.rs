@@ -94,14 +94,7 @@ impl PartitionRemapper {
     ) -> Result<Self, MappingError> {
         let lanes = lane_count(virtual_partitions, physical_partitions)?;
         check_offset_range(offset_range, lanes)?;
-        Ok(Self {
-            virtual_partitions,
-            physical_partitions,
-            lanes,
-            offset_range,
-            layout,
-            offset_encoding,
-        })
+        Ok(Self { virtual_partitions, physical_partitions, lanes, offset_range, layout, offset_encoding })
     }
 
     /// V: what Metadata shows to clients.
@@ -133,20 +126,10 @@ impl PartitionRemapper {
     ///
     /// # Errors
     /// [`RemapError::PartitionOutOfRange`] unless `0 <= v < V`.
-    pub fn virtual_to_physical(
-        &self,
-        v: VirtualPartition,
-    ) -> Result<(PhysicalPartition, Lane), RemapError> {
-        in_range(
-            PartitionKind::Virtual,
-            v.0.into(),
-            self.virtual_partitions.into(),
-        )?;
+    pub fn virtual_to_physical(&self, v: VirtualPartition) -> Result<(PhysicalPartition, Lane), RemapError> {
+        in_range(PartitionKind::Virtual, v.0.into(), self.virtual_partitions.into())?;
         let (partition, lane) = match self.layout {
-            Layout::Modulo => (
-                v.0 % self.physical_partitions,
-                v.0 / self.physical_partitions,
-            ),
+            Layout::Modulo => (v.0 % self.physical_partitions, v.0 / self.physical_partitions),
             // C fits i32, since C <= V.
             Layout::Block => (v.0 / self.lanes as i32, v.0 % self.lanes as i32),
         };
@@ -158,16 +141,8 @@ impl PartitionRemapper {
     /// # Errors
     /// [`RemapError::PartitionOutOfRange`] unless `0 <= p < P` and `lane < C`. Data written under a mapping
     /// with more lanes can hold such a lane.
-    pub fn physical_to_virtual(
-        &self,
-        p: PhysicalPartition,
-        lane: Lane,
-    ) -> Result<VirtualPartition, RemapError> {
-        in_range(
-            PartitionKind::Physical,
-            p.0.into(),
-            self.physical_partitions.into(),
-        )?;
+    pub fn physical_to_virtual(&self, p: PhysicalPartition, lane: Lane) -> Result<VirtualPartition, RemapError> {
+        in_range(PartitionKind::Physical, p.0.into(), self.physical_partitions.into())?;
         self.check_lane(lane)?;
         // Both results are below V, so neither multiplication can overflow.
         Ok(VirtualPartition(match self.layout {
@@ -182,11 +157,7 @@ impl PartitionRemapper {
     /// # Errors
     /// [`RemapError::OffsetOverflow`] (identity) or [`RemapError::OffsetForeign`] (lane encoding) for an
     /// offset that this lane never shows to a client; [`RemapError::PartitionOutOfRange`] unless `lane < C`.
-    pub fn virtual_to_physical_offset(
-        &self,
-        lane: Lane,
-        client_offset: i64,
-    ) -> Result<i64, RemapError> {
+    pub fn virtual_to_physical_offset(&self, lane: Lane, client_offset: i64) -> Result<i64, RemapError> {
         self.check_lane(lane)?;
         if client_offset < 0 {
             return Ok(client_offset);
@@ -202,12 +173,7 @@ impl PartitionRemapper {
                 } else {
                     // The last offset of the last lane is at most 2^63 - 1: R - 1 goes first.
                     let last = first + (self.offset_range - 1);
-                    Err(RemapError::OffsetForeign {
-                        offset: client_offset,
-                        lane,
-                        first,
-                        last,
-                    })
+                    Err(RemapError::OffsetForeign { offset: client_offset, lane, first, last })
                 }
             }
         }
@@ -250,40 +216,25 @@ impl PartitionRemapper {
         if offset < self.offset_range {
             Ok(offset)
         } else {
-            Err(RemapError::OffsetOverflow {
-                offset,
-                offset_range: self.offset_range,
-            })
+            Err(RemapError::OffsetOverflow { offset, offset_range: self.offset_range })
         }
     }
 }
 
 fn lane_count(virtual_partitions: i32, physical_partitions: i32) -> Result<u32, MappingError> {
     if physical_partitions < 1 {
-        return Err(MappingError::NoPhysicalPartitions {
-            physical_partitions,
-        });
+        return Err(MappingError::NoPhysicalPartitions { physical_partitions });
     }
     if virtual_partitions < physical_partitions {
-        return Err(MappingError::FewerThanPhysical {
-            virtual_partitions,
-            physical_partitions,
-        });
+        return Err(MappingError::FewerThanPhysical { virtual_partitions, physical_partitions });
     }
     if virtual_partitions % physical_partitions != 0 {
-        return Err(MappingError::NotAMultiple {
-            virtual_partitions,
-            physical_partitions,
-        });
+        return Err(MappingError::NotAMultiple { virtual_partitions, physical_partitions });
     }
     // Both are positive.
     let lanes = (virtual_partitions / physical_partitions) as u32;
     if lanes > LANES_MAX {
-        return Err(MappingError::TooManyLanes {
-            virtual_partitions,
-            physical_partitions,
-            lanes,
-        });
+        return Err(MappingError::TooManyLanes { virtual_partitions, physical_partitions, lanes });
     }
     Ok(lanes)
 }
@@ -293,10 +244,7 @@ fn check_offset_range(offset_range: i64, lanes: u32) -> Result<(), MappingError>
         return Err(MappingError::OffsetRangeTooSmall { offset_range });
     }
     if i128::from(offset_range) * i128::from(lanes) > 1 << 63 {
-        return Err(MappingError::OffsetRangeTooLarge {
-            offset_range,
-            lanes,
-        });
+        return Err(MappingError::OffsetRangeTooLarge { offset_range, lanes });
     }
     Ok(())
 }
@@ -305,11 +253,7 @@ fn in_range(kind: PartitionKind, number: i64, count: i64) -> Result<(), RemapErr
     if (0..count).contains(&number) {
         Ok(())
     } else {
-        Err(RemapError::PartitionOutOfRange {
-            kind,
-            number,
-            count,
-        })
+        Err(RemapError::PartitionOutOfRange { kind, number, count })
     }
 }
 

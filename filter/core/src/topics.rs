@@ -39,12 +39,7 @@ impl TopicRegistry {
             }
         }
         let default = shared(&mapping.default);
-        Self {
-            names,
-            regexes,
-            default,
-            cache: RefCell::default(),
-        }
+        Self { names, regexes, default, cache: RefCell::default() }
     }
 
     /// The mapping of a topic, or `None` if it passes through. Topics that start with `__` are Kafka's own
@@ -72,10 +67,7 @@ impl TopicRegistry {
 
     /// Whether any topic can be mapped. If not, no frame needs to be read for partitions.
     pub fn maps_anything(&self) -> bool {
-        let mut listed = self
-            .names
-            .values()
-            .chain(self.regexes.iter().map(|(_, resolved)| resolved));
+        let mut listed = self.names.values().chain(self.regexes.iter().map(|(_, resolved)| resolved));
         self.default.is_some() || listed.any(Option::is_some)
     }
 

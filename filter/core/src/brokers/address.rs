@@ -40,10 +40,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let (host, port) = split(text)?;
-        Ok(Self {
-            host: parse_host(host)?,
-            port,
-        })
+        Ok(Self { host: parse_host(host)?, port })
     }
 }
 
@@ -83,10 +80,7 @@ impl FromStr for HostTemplate {
         if after.contains(ID) {
             return Err(AddressError::ManyIds);
         }
-        let template = Self {
-            before: before.to_owned(),
-            after: after.to_owned(),
-        };
+        let template = Self { before: before.to_owned(), after: after.to_owned() };
         // The longest id decides whether every one fits.
         parse_host(&template.fill(i32::MAX))?;
         Ok(template)
@@ -103,10 +97,7 @@ pub struct AddressTemplate {
 impl AddressTemplate {
     /// The address of a broker.
     pub fn fill(&self, id: i32) -> Address {
-        Address {
-            host: self.host.fill(id),
-            port: self.port,
-        }
+        Address { host: self.host.fill(id), port: self.port }
     }
 }
 
@@ -115,10 +106,7 @@ impl FromStr for AddressTemplate {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let (host, port) = split(text)?;
-        Ok(Self {
-            host: host.parse()?,
-            port,
-        })
+        Ok(Self { host: host.parse()?, port })
     }
 }
 
@@ -127,15 +115,10 @@ impl FromStr for AddressTemplate {
 /// # Errors
 /// [`AddressError::BadHost`] unless it is an IPv6 address, or made of letters, digits, `.`, `-` and `_`.
 pub fn parse_host(text: &str) -> Result<String, AddressError> {
-    let bracketed = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if bracketed.is_some() || text.contains(':') {
         let host = bracketed.unwrap_or(text);
-        return host
-            .parse::<Ipv6Addr>()
-            .map(|_| host.to_owned())
-            .map_err(|_| AddressError::BadHost);
+        return host.parse::<Ipv6Addr>().map(|_| host.to_owned()).map_err(|_| AddressError::BadHost);
     }
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     if text.is_empty() || text.len() > HOST_BYTES_MAX || !text.bytes().all(legal) {
@@ -152,11 +135,7 @@ fn split(text: &str) -> Result<(&str, u16), AddressError> {
         return Err(AddressError::BareIpv6);
     }
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    let port = port
-        .parse()
-        .ok()
-        .filter(|port| digits && *port > 0)
-        .ok_or(AddressError::BadPort)?;
+    let port = port.parse().ok().filter(|port| digits && *port > 0).ok_or(AddressError::BadPort)?;
     Ok((host, port))
 }
 

@@ -8,26 +8,15 @@ fn address(text: &str) -> Address {
 }
 
 fn table(entries: &[(i32, &str)]) -> Advertise {
-    Advertise::Table(
-        entries
-            .iter()
-            .map(|(id, text)| (*id, address(text)))
-            .collect(),
-    )
+    Advertise::Table(entries.iter().map(|(id, text)| (*id, address(text))).collect())
 }
 
 fn ports() -> Advertise {
-    Advertise::Ports {
-        host: "kafka.example".to_owned(),
-        base: 9100,
-    }
+    Advertise::Ports { host: "kafka.example".to_owned(), base: 9100 }
 }
 
 fn sni() -> Advertise {
-    Advertise::Sni {
-        host: "b{id}.Kafka.example".parse().unwrap(),
-        port: 443,
-    }
+    Advertise::Sni { host: "b{id}.Kafka.example".parse().unwrap(), port: 443 }
 }
 
 #[test]
@@ -156,30 +145,20 @@ fn connections_stand_for_brokers() {
         (&one_port, Some(9000), Some("k3"), None),
         (&one_port, Some(9000), None, None),
     ] {
-        assert_eq!(
-            advertise.broker_of(port, name),
-            id,
-            "{advertise:?} {port:?} {name:?}"
-        );
+        assert_eq!(advertise.broker_of(port, name), id, "{advertise:?} {port:?} {name:?}");
     }
 }
 
 fn route(template: Option<&str>) -> Route {
     Route::Dynamic(DynamicRoute {
-        bootstrap: Bootstrap {
-            first: address("a:1"),
-            others: vec![address("b:2"), address("c:3")],
-        },
+        bootstrap: Bootstrap { first: address("a:1"), others: vec![address("b:2"), address("c:3")] },
         address: template.map(|text| text.parse().unwrap()),
     })
 }
 
 #[test]
 fn envoy_decides_unless_the_route_is_dynamic() {
-    assert_eq!(
-        Route::Envoy.destination(Some(1), Some(address("k:9092")), 7),
-        Destination::Envoy
-    );
+    assert_eq!(Route::Envoy.destination(Some(1), Some(address("k:9092")), 7), Destination::Envoy);
 }
 
 #[test]
@@ -187,17 +166,11 @@ fn known_brokers_are_reached_by_template_or_as_learned() {
     let known = Some(address("learned:9092"));
     assert_eq!(
         route(Some("k{id}:9")).destination(Some(4), known.clone(), 0),
-        Destination::Broker {
-            id: 4,
-            address: address("k4:9")
-        }
+        Destination::Broker { id: 4, address: address("k4:9") }
     );
     assert_eq!(
         route(None).destination(Some(4), known, 0),
-        Destination::Broker {
-            id: 4,
-            address: address("learned:9092")
-        }
+        Destination::Broker { id: 4, address: address("learned:9092") }
     );
 }
 
@@ -205,15 +178,9 @@ fn known_brokers_are_reached_by_template_or_as_learned() {
 fn unknown_brokers_are_learned_from_a_bootstrap() {
     for template in [Some("k{id}:9"), None] {
         for learn in [Some(0), Some(4), None] {
-            let to = |text| Destination::Bootstrap {
-                address: address(text),
-                learn,
-            };
+            let to = |text| Destination::Bootstrap { address: address(text), learn };
             let routed = |turn| route(template).destination(learn, None, turn);
-            assert_eq!(
-                [0, 1, 2, 3, 4].map(routed),
-                ["a:1", "b:2", "c:3", "a:1", "b:2"].map(to)
-            );
+            assert_eq!([0, 1, 2, 3, 4].map(routed), ["a:1", "b:2", "c:3", "a:1", "b:2"].map(to));
         }
     }
 }

@@ -8,29 +8,12 @@ use crate::limits::{LANES_MAX, OFFSET_RANGE_MIN};
 /// Why a mapping cannot be. Its text starts with the name of the field that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MappingError {
-    NoPhysicalPartitions {
-        physical_partitions: i32,
-    },
-    FewerThanPhysical {
-        virtual_partitions: i32,
-        physical_partitions: i32,
-    },
-    NotAMultiple {
-        virtual_partitions: i32,
-        physical_partitions: i32,
-    },
-    TooManyLanes {
-        virtual_partitions: i32,
-        physical_partitions: i32,
-        lanes: u32,
-    },
-    OffsetRangeTooSmall {
-        offset_range: i64,
-    },
-    OffsetRangeTooLarge {
-        offset_range: i64,
-        lanes: u32,
-    },
+    NoPhysicalPartitions { physical_partitions: i32 },
+    FewerThanPhysical { virtual_partitions: i32, physical_partitions: i32 },
+    NotAMultiple { virtual_partitions: i32, physical_partitions: i32 },
+    TooManyLanes { virtual_partitions: i32, physical_partitions: i32, lanes: u32 },
+    OffsetRangeTooSmall { offset_range: i64 },
+    OffsetRangeTooLarge { offset_range: i64, lanes: u32 },
 }
 
 impl fmt::Display for MappingError {
@@ -79,31 +62,18 @@ pub enum PartitionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemapError {
     /// No such partition, or no such lane: valid are `0..count`.
-    PartitionOutOfRange {
-        kind: PartitionKind,
-        number: i64,
-        count: i64,
-    },
+    PartitionOutOfRange { kind: PartitionKind, number: i64, count: i64 },
     /// The offset has outgrown `offset_range`.
     OffsetOverflow { offset: i64, offset_range: i64 },
     /// The client's offset is not one of its lane, whose offsets are `first..=last`: it is of another
     /// virtual partition, or was stored under another mapping.
-    OffsetForeign {
-        offset: i64,
-        lane: Lane,
-        first: i64,
-        last: i64,
-    },
+    OffsetForeign { offset: i64, lane: Lane, first: i64, last: i64 },
 }
 
 impl fmt::Display for RemapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::PartitionOutOfRange {
-                kind,
-                number,
-                count,
-            } => {
+            Self::PartitionOutOfRange { kind, number, count } => {
                 let what = match kind {
                     PartitionKind::Virtual => "virtual partition",
                     PartitionKind::Physical => "physical partition",
@@ -111,25 +81,11 @@ impl fmt::Display for RemapError {
                 };
                 write!(f, "{what} {number} is not in 0..{count}")
             }
-            Self::OffsetOverflow {
-                offset,
-                offset_range,
-            } => {
-                write!(
-                    f,
-                    "offset {offset} is not below the offset range {offset_range}"
-                )
+            Self::OffsetOverflow { offset, offset_range } => {
+                write!(f, "offset {offset} is not below the offset range {offset_range}")
             }
-            Self::OffsetForeign {
-                offset,
-                lane,
-                first,
-                last,
-            } => {
-                write!(
-                    f,
-                    "offset {offset} is not of lane {lane}, whose offsets are {first}..={last}"
-                )
+            Self::OffsetForeign { offset, lane, first, last } => {
+                write!(f, "offset {offset} is not of lane {lane}, whose offsets are {first}..={last}")
             }
         }
     }

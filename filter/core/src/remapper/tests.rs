@@ -13,9 +13,7 @@ fn remapper(v: i32, p: i32, layout: Layout, encoding: OffsetEncoding) -> Partiti
 }
 
 fn refused(v: i32, p: i32, range: i64) -> String {
-    PartitionRemapper::new(v, p, range, Layout::Modulo, OffsetEncoding::Identity)
-        .unwrap_err()
-        .to_string()
+    PartitionRemapper::new(v, p, range, Layout::Modulo, OffsetEncoding::Identity).unwrap_err().to_string()
 }
 
 #[test]
@@ -28,14 +26,8 @@ fn modulo_deals_partitions_round_and_block_in_runs() {
             .map(|(p, lane)| (p.0, lane.0))
             .collect()
     };
-    assert_eq!(
-        places(&modulo),
-        [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]
-    );
-    assert_eq!(
-        places(&block),
-        [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
-    );
+    assert_eq!(places(&modulo), [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]);
+    assert_eq!(places(&block), [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]);
 }
 
 #[test]
@@ -69,24 +61,13 @@ fn impossible_mappings_say_what_would_be_right() {
 #[test]
 fn the_largest_mappings_are_accepted() {
     let max = LANES_MAX as i32;
-    for (v, p, range) in [
-        (max, 1, 1 << 40),
-        (1, 1, i64::MAX),
-        (2, 1, 1 << 62),
-        (i32::MAX, i32::MAX, RANGE),
-    ] {
+    for (v, p, range) in [(max, 1, 1 << 40), (1, 1, i64::MAX), (2, 1, 1 << 62), (i32::MAX, i32::MAX, RANGE)] {
         let built = PartitionRemapper::new(v, p, range, Layout::Block, OffsetEncoding::Lane);
         assert!(built.is_ok(), "{v} {p} {range}");
     }
     let two = PartitionRemapper::new(2, 1, 1 << 62, Layout::Modulo, OffsetEncoding::Lane).unwrap();
-    assert_eq!(
-        two.physical_to_virtual_offset(Lane(1), (1 << 62) - 1),
-        Ok(i64::MAX)
-    );
-    assert_eq!(
-        two.virtual_to_physical_offset(Lane(1), i64::MAX),
-        Ok((1 << 62) - 1)
-    );
+    assert_eq!(two.physical_to_virtual_offset(Lane(1), (1 << 62) - 1), Ok(i64::MAX));
+    assert_eq!(two.virtual_to_physical_offset(Lane(1), i64::MAX), Ok((1 << 62) - 1));
     assert!(two.virtual_to_physical_offset(Lane(0), i64::MAX).is_err());
 }
 
@@ -95,35 +76,19 @@ fn errors_name_their_numbers() {
     let remapper = remapper(100, 10, Layout::Modulo, OffsetEncoding::Lane);
     let text = |error: RemapError| error.to_string();
     assert_eq!(
-        text(
-            remapper
-                .virtual_to_physical(VirtualPartition(100))
-                .unwrap_err()
-        ),
+        text(remapper.virtual_to_physical(VirtualPartition(100)).unwrap_err()),
         "virtual partition 100 is not in 0..100"
     );
     assert_eq!(
-        text(
-            remapper
-                .physical_to_virtual(PhysicalPartition(-1), Lane(0))
-                .unwrap_err()
-        ),
+        text(remapper.physical_to_virtual(PhysicalPartition(-1), Lane(0)).unwrap_err()),
         "physical partition -1 is not in 0..10"
     );
     assert_eq!(
-        text(
-            remapper
-                .physical_to_virtual(PhysicalPartition(0), Lane(10))
-                .unwrap_err()
-        ),
+        text(remapper.physical_to_virtual(PhysicalPartition(0), Lane(10)).unwrap_err()),
         "lane 10 is not in 0..10"
     );
     assert_eq!(
-        text(
-            remapper
-                .physical_to_virtual_offset(Lane(1), RANGE)
-                .unwrap_err()
-        ),
+        text(remapper.physical_to_virtual_offset(Lane(1), RANGE).unwrap_err()),
         "offset 1099511627776 is not below the offset range 1099511627776"
     );
     assert_eq!(
@@ -136,23 +101,15 @@ fn errors_name_their_numbers() {
 fn the_range_ends_before_its_end() {
     for encoding in [OffsetEncoding::Identity, OffsetEncoding::Lane] {
         let remapper = remapper(4, 2, Layout::Modulo, encoding);
-        assert!(remapper
-            .physical_to_virtual_offset(Lane(1), RANGE - 1)
-            .is_ok());
+        assert!(remapper.physical_to_virtual_offset(Lane(1), RANGE - 1).is_ok());
         assert!(remapper.physical_to_virtual_offset(Lane(1), RANGE).is_err());
     }
     let identity = remapper(4, 2, Layout::Modulo, OffsetEncoding::Identity);
-    assert_eq!(
-        identity.virtual_to_physical_offset(Lane(1), RANGE - 1),
-        Ok(RANGE - 1)
-    );
+    assert_eq!(identity.virtual_to_physical_offset(Lane(1), RANGE - 1), Ok(RANGE - 1));
     assert!(identity.virtual_to_physical_offset(Lane(1), RANGE).is_err());
     let lane = remapper(4, 2, Layout::Modulo, OffsetEncoding::Lane);
     assert_eq!(lane.virtual_to_physical_offset(Lane(1), RANGE), Ok(0));
-    assert_eq!(
-        lane.virtual_to_physical_offset(Lane(1), 2 * RANGE - 1),
-        Ok(RANGE - 1)
-    );
+    assert_eq!(lane.virtual_to_physical_offset(Lane(1), 2 * RANGE - 1), Ok(RANGE - 1));
     assert!(lane.virtual_to_physical_offset(Lane(1), 2 * RANGE).is_err());
     assert!(lane.virtual_to_physical_offset(Lane(1), RANGE - 1).is_err());
 }
@@ -160,16 +117,8 @@ fn the_range_ends_before_its_end() {
 fn any_remapper() -> impl Strategy<Value = PartitionRemapper> {
     let layout = prop_oneof![Just(Layout::Modulo), Just(Layout::Block)];
     let encoding = prop_oneof![Just(OffsetEncoding::Identity), Just(OffsetEncoding::Lane)];
-    (
-        1..40_i32,
-        1..40_i32,
-        OFFSET_RANGE_MIN..(1 << 57),
-        layout,
-        encoding,
-    )
-        .prop_map(|(p, c, range, layout, encoding)| {
-            PartitionRemapper::new(p * c, p, range, layout, encoding).unwrap()
-        })
+    (1..40_i32, 1..40_i32, OFFSET_RANGE_MIN..(1 << 57), layout, encoding)
+        .prop_map(|(p, c, range, layout, encoding)| PartitionRemapper::new(p * c, p, range, layout, encoding).unwrap())
 }
 
 proptest! {

@@ -14,9 +14,7 @@ fn check(registry: &TopicRegistry, expected: &[(&str, i32)]) {
     // Twice: the second answer may come from the cache.
     for _ in 0..2 {
         for (topic, v) in expected {
-            let found = registry
-                .remapper(topic)
-                .map_or(0, |remapper| remapper.virtual_partitions());
+            let found = registry.remapper(topic).map_or(0, |remapper| remapper.virtual_partitions());
             assert_eq!(found, *v, "{topic}");
         }
     }
@@ -61,19 +59,14 @@ fn exact_name_then_regexes_in_order_then_default() {
 
 #[test]
 fn without_a_default_only_listed_topics_are_mapped() {
-    let registry = registry(
-        r#"{"topics": [{"name": "a", "virtual_partitions": 8, "physical_partitions": 4}]}"#,
-    );
+    let registry = registry(r#"{"topics": [{"name": "a", "virtual_partitions": 8, "physical_partitions": 4}]}"#);
     check(&registry, &[("a", 8), ("b", 0)]);
     assert!(registry.maps_anything());
 }
 
 #[test]
 fn nothing_is_mapped_when_no_entry_maps() {
-    for mapping in [
-        "{}",
-        r#"{"topics": [{"name": "a", "passthrough": true}, {"regex": ".*", "passthrough": true}]}"#,
-    ] {
+    for mapping in ["{}", r#"{"topics": [{"name": "a", "passthrough": true}, {"regex": ".*", "passthrough": true}]}"#] {
         let registry = registry(mapping);
         assert!(!registry.maps_anything());
         check(&registry, &[("a", 0), ("b", 0)]);
@@ -85,17 +78,12 @@ fn a_default_alone_maps_everything_else() {
     let registry = registry(r#"{"virtual_partitions": 9, "physical_partitions": 3}"#);
     assert!(registry.maps_anything());
     check(&registry, &[("a", 9)]);
-    assert!(
-        registry.cache.borrow().is_empty(),
-        "no regex ran, so there is nothing to remember"
-    );
+    assert!(registry.cache.borrow().is_empty(), "no regex ran, so there is nothing to remember");
 }
 
 #[test]
 fn a_full_cache_still_resolves() {
-    let registry = registry(
-        r#"{"topics": [{"regex": "t.*", "virtual_partitions": 8, "physical_partitions": 4}]}"#,
-    );
+    let registry = registry(r#"{"topics": [{"regex": "t.*", "virtual_partitions": 8, "physical_partitions": 4}]}"#);
     for n in 0..TOPIC_CACHE_ENTRIES_MAX + 10 {
         assert!(registry.remapper(&format!("t{n}")).is_some());
         assert!(registry.remapper(&format!("u{n}")).is_none());
