@@ -1,0 +1,71 @@
+# Build, test and try the filter. Tools are fetched into target/tools on first use.
+
+PYTHON := target/tools/venv/bin/python
+TOOL := tests/tools/install.sh
+
+# The order within `test` and `tools` is meant.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: wasm
+wasm: ## Build the filter: target/kafka_partition_remapper.wasm
+	@tests/tools/build-wasm.sh
+
+.PHONY: demo
+demo: wasm venv kafka ## See it work: Envoy, Kafka and clients on this machine
+	@$(PYTHON) examples/quickstart/demo.py
+
+.PHONY: demo-up
+demo-up: wasm venv kafka ## The same, left running to play with
+	@$(PYTHON) examples/quickstart/demo.py --keep
+
+# End-to-end last: its summary closes the output.
+.PHONY: test
+test: lint test-core test-wasm test-envoy test-e2e ## Everything that must pass
+
+.PHONY: test-core
+test-core: ## Unit and scenario tests, natively
+	@cargo test --quiet --workspace
+
+.PHONY: test-wasm
+test-wasm: wasm-runner ## The core's unit tests on wasm32, under Node
+	@tests/tools/test-wasm.sh
+
+.PHONY: test-envoy
+test-envoy: wasm venv ## Load every configuration of envoy/ into Envoy
+	@tests/tools/validate-envoy.sh
+
+.PHONY: test-e2e
+test-e2e: wasm tools ## Real clients through Envoy to a real Kafka
+	@target/tools/venv/bin/pytest tests/e2e
+
+.PHONY: bench
+bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
+	@$(PYTHON) tests/bench/bench.py
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	@cargo fmt --all
+
+.PHONY: lint
+lint: ## Check format and lints
+	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \
+	else echo "cargo fmt is not installed: format not checked"; fi
+	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --quiet --workspace --all-targets -- -D warnings; \
+	else echo "cargo clippy is not installed: lints not checked"; fi
+
+.PHONY: clean
+clean: ## Remove everything that was built; fetched tools stay
+	@find target -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: tools
+tools: ## Fetch what tests and benchmark need (no-op when it is there)
+	@$(TOOL) all
+
+.PHONY: venv kafka wasm-runner
+venv kafka wasm-runner:
+	@$(TOOL) $@

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Loads every configuration of envoy/ into Envoy, with the filter built here: what does not load is an error.
+#
+#   validate-envoy.sh [FILE.wasm]
+set -eu -o pipefail
+. "$(dirname "$0")/lib.sh"
+
+wasm=$(realpath "${1:-$root/target/kafka_partition_remapper.wasm}")
+envoy=$("$tools/venv/bin/python" -c 'import envoy, pathlib; print(pathlib.Path(envoy.__path__[0]) / "_bin" / "envoy")')
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+# The same files with paths of this machine, and with ports that are surely free.
+for file in "$root"/envoy/*.yaml; do
+    sed -e "s#/etc/envoy/kafka_partition_remapper.wasm#$wasm#" -e "s#/etc/envoy/#$work/#" \
+        -e 's#socket_address: {address: \(0.0.0.0\|127.0.0.1\), port_value: [0-9]*}#socket_address: {address: 127.0.0.1, port_value: 0}#' \
+        "$file" >"$work/$(basename "$file")"
+done
+
+# Compiles the filter and lets it judge its configuration, where that is part of the bootstrap.
+validate() {
+    "$envoy" --mode validate --config-path "$1" >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "Envoy refuses ${1##*/}"; }
+}
+
+# Validation does not read watched files, so here an Envoy starts: it goes to work when each is loaded or rejected.
+start() {
+    "$envoy" --use-dynamic-base-id --concurrency 1 --config-path "$1" >"$work/log" 2>&1 &
+    server=$!
+    local tenth
+    for tenth in $(seq 300); do
+        if ! kill -0 "$server" 2>/dev/null || grep -q 'starting workers' "$work/log"; then break; fi
+        sleep 0.1
+    done
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    server=
+    if ! grep -q 'starting workers' "$work/log" || grep -qi 'rejected\|failed to load' "$work/log"; then
+        cat "$work/log" >&2
+        fail "Envoy refuses ${1##*/}, or its filter's file"
+    fi
+}
+
+for name in dynamic routed; do
+    validate "$work/$name.yaml"
+    say "envoy/$name.yaml loads"
+    validate "$work/$name-live.yaml"
+    start "$work/$name-live.yaml"
+    say "envoy/$name-live.yaml loads, with its filter from a file"
+done
