@@ -77,7 +77,7 @@ fn the_corners_of_the_hash_have_suffixes() {
 }
 
 /// Why `suffix` needs no answer for "none": it tries everything, and for each hash there is something to find. Goes
-/// through all 2^32, as two halves of four characters each. Minutes in a release build, so only on demand.
+/// through all 2^32, as two halves of four characters each. About a minute in a release build, so only on demand.
 #[test]
 #[ignore]
 fn every_hash_has_a_suffix() {
