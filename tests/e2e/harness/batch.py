@@ -67,7 +67,7 @@ def build(
     timestamp = int(time.time() * 1000) if timestamp is None else timestamp
     body = b"".join(_record(i, keys[i] if keys else v, v) for i, v in enumerate(values))
     if attributes & 7 == 1:
-        body = gzip.compress(body)
+        body = gzip.compress(body, mtime=0)
     n = len(values)
     covered = struct.pack(">hiqqqhii", attributes, n - 1, timestamp, timestamp, *producer, n) + body
     return struct.pack(">qiibI", 0, len(covered) + 9, -1, 2, crc32c(covered)) + covered

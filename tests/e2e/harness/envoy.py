@@ -106,7 +106,7 @@ class Envoy:
         route = {"envoy": {}}
         if self.mode == "dynamic":
             route = {"dynamic": {"bootstrap": self.cluster.bootstrap.split(",")}}
-        return {"stat_prefix": "t", **config, "advertise": {"ports": {"host": "127.0.0.1", "base": self.base}}, "route": route}
+        return {**config, "advertise": {"ports": {"host": "127.0.0.1", "base": self.base}}, "route": route}
 
     def _bootstrap_config(self) -> dict:
         config = {
@@ -159,6 +159,7 @@ class Envoy:
             config={
                 "name": "kafka",
                 "root_id": "kafka",
+                "failure_policy": "FAIL_RELOAD",
                 "vm_config": {
                     "runtime": "envoy.wasm.runtime.v8",
                     "vm_id": "kafka",

@@ -4,7 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from .paths import KAFKA_JARS
 from .process import Process, free_ports, wait_until
@@ -71,11 +72,11 @@ class KafkaCluster:
         wait_until("all brokers in the metadata", lambda: self._brokers_seen(admin) == set(self.ids), seconds)
 
     def create_topic(self, name: str, partitions: int, replicas: int | None = None, config: dict | None = None) -> None:
-        """Straight on the brokers; returns when every partition has a leader."""
+        """Straight on the brokers; returns when the leader of every partition answers."""
         replicas = replicas or len(self.ids)
         admin = self.admin
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
-        wait_until(f"leaders of {name}", lambda: self._has_leaders(admin, name, partitions), 30)
+        wait_until(f"leaders of {name}", lambda: self._leaders_answer(admin, name, partitions), 30)
 
     def set_topic_config(self, name: str, config: dict) -> None:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
@@ -98,9 +99,10 @@ class KafkaCluster:
             return set()
 
     @staticmethod
-    def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
-        topic = admin.list_topics(name, timeout=5).topics[name]
-        return len(topic.partitions) == partitions and all(p.leader > 0 for p in topic.partitions.values())
+    def _leaders_answer(admin: AdminClient, name: str, partitions: int) -> bool:
+        """A leader stands in the metadata a little before it knows that it is one; so ask it something."""
+        asked = {TopicPartition(name, p): OffsetSpec.latest() for p in range(partitions)}
+        return all(f.exception(10) is None for f in admin.list_offsets(asked, request_timeout=5).values())
 
     @staticmethod
     def _in_sync(admin: AdminClient, topic: str) -> bool:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 from . import apis, batch
 from .wire import Reader, Writer
@@ -59,6 +60,24 @@ class Raw:
         assert answer["error_code"] == 0, answer
         return answer["base_offset"]
 
+    def append_each(self, topic: str, batches: list[tuple[int, list[bytes]]], window: int = 32) -> list[int]:
+        """Stores (partition, values) batches in this order, a request for each with `window` on their way; their base offsets."""
+        offsets, sent = [], []
+
+        def take() -> None:
+            answer = partitions_of(self.receive(apis.PRODUCE, 9, sent.pop(0)))
+            ((_, part),) = answer.items()
+            assert part["error_code"] == 0, part
+            offsets.append(part["base_offset"])
+
+        for partition, values in batches:
+            sent.append(self.send(apis.PRODUCE, 9, produce_body(topic, {partition: batch.build(values)})))
+            if len(sent) == window:
+                take()
+        while sent:
+            take()
+        return offsets
+
     def fetch(self, topic: str, offsets: dict[int, int], version: int = 11, **options) -> dict:
         return self.call(apis.FETCH, version, fetch_body(topic, offsets, **options))
 
@@ -99,7 +118,10 @@ class Raw:
 
     def init_producer_id(self) -> tuple[int, int]:
         """(producer id, epoch) for idempotent batches."""
-        answer = self.call(apis.INIT_PRODUCER_ID, 1, {"transactional_id": None, "transaction_timeout_ms": 60000})
+        body = {"transactional_id": None, "transaction_timeout_ms": 60000}
+        coordinator_load_in_progress = 14  # the answer of a broker that has no block of ids yet
+        while (answer := self.call(apis.INIT_PRODUCER_ID, 1, body))["error_code"] == coordinator_load_in_progress:
+            time.sleep(0.1)
         assert answer["error_code"] == 0, answer
         return answer["producer_id"], answer["producer_epoch"]
 

@@ -1,0 +1,76 @@
+"""The filter's own stats, as Prometheus sees them: without Envoy's prefix and with labels."""
+
+import pytest
+from harness import apis, batch, topics
+from harness.process import wait_until
+from harness.raw import Raw
+
+pytestmark = pytest.mark.remap
+REMAPPER = topics.STAT_PREFIX
+
+
+@pytest.fixture
+def change(envoy):
+    """change(name, **labels): by how much a stat has grown since the test began."""
+    before = envoy.stats()
+
+    def grown(name: str, **labels: str) -> float:
+        wanted = {("remapper", REMAPPER), *labels.items()}
+        now = envoy.stats()
+        return sum(v - before.get(key, 0) for key, v in now.items() if key[0] == f"kafka_remapper_{name}" and wanted <= key[1])
+
+    return grown
+
+
+def test_requests_and_answers_by_api(raw, change, new_topic):
+    topic = new_topic()
+    for _ in range(3):
+        raw.metadata([topic.name])
+    raw.produce(topic.name, {v: batch.build([b"x"]) for v in (1, 5, 9, 0)})
+    raw.fetch(topic.name, {1: 0, 5: 0})
+    wait_until("the counts", lambda: change("responses_total", api="Fetch") >= 1, 5)
+    for kind in ("requests_total", "responses_total"):
+        assert change(kind, api="Metadata") == 3, kind
+        assert change(kind, api="Produce") == 1, kind
+        assert change(kind, api="Fetch") == 1, kind
+    assert change("responses_total", api="Produce", outcome="ok") == 1
+    assert change("request_duration_ms_count", api="Produce") == 1
+
+
+def test_fan_out_and_lanes(raw, change, new_topic):
+    topic = new_topic()
+    raw.produce(topic.name, {v: batch.build([b"x"]) for v in (1, 5, 9, 0)})
+    assert change("upstream_requests_total", api="Produce") == 3  # partition 1 can stand once in each
+    assert change("remapped_partitions_total", api="Produce") == 4
+    assert change("batches_tagged_total") == 2  # 5 and 9 are not on lane 0
+    raw.read_all(topic.name, 5)
+    assert change("batches_dropped_total") >= 1
+    assert change("fetch_bytes_upstream_total") > change("fetch_bytes_downstream_total") > 0
+
+
+def test_filler_batches_for_a_client_that_steps_over_them(envoy, change, new_topic):
+    topic = new_topic()
+    with Raw(envoy.port(1)) as java:
+        java.call(apis.API_VERSIONS, 3, {"client_software_name": "apache-kafka-java", "client_software_version": "4.3.1"})
+        java.append(topic.name, 1, [b"sibling"])
+        last = batch.parse(java.fetch_one(topic.name, 5, 0, max_wait_ms=200)["records"])[-1]
+        assert last.is_control
+        assert last.last_offset == 0
+    assert change("filler_batches_total") == 1
+
+
+def test_connections_and_bytes(envoy, change):
+    with Raw(envoy.port(1)) as connection:
+        connection.metadata(None)
+        assert change("connections_total") == 1
+        assert change("connections_active") == 1
+        assert change("bytes_received_total") > 0
+        assert change("bytes_sent_total") > change("bytes_received_total")
+    wait_until("the connection's end", lambda: change("connections_active") == 0, 5)
+
+
+def test_topic_mismatch(cluster, raw, change):
+    name = topics.unique("modulo")
+    cluster.create_topic(name, 3)
+    raw.metadata([name])
+    assert change("topic_mismatch_total") >= 1

@@ -1,0 +1,100 @@
+"""Three brokers behind one listener: what is lost, repeated or mixed up when one of them, or Envoy, is killed.
+
+Nothing that was acknowledged may be lost, nothing may turn up with a sibling, and only a producer without idempotence
+may see a record twice.
+"""
+
+import time
+from collections import Counter
+
+import pytest
+from harness import topics
+from harness.envoy import Envoy
+from harness.kafka import KafkaCluster
+from harness.load import Load, read_to_the_end
+from harness.process import wait_until
+from harness.raw import Raw
+
+FAMILY = topics.WIDE
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    cluster = KafkaCluster(tmp_path_factory.mktemp("three-kafka"), brokers=3)
+    yield cluster
+    cluster.assert_alive()
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, three, passthrough):
+    envoy = Envoy(tmp_path_factory.mktemp("three-envoy"), three, topics.MAPPING, "passthrough" if passthrough else "dynamic")
+    yield envoy
+    envoy.stop()
+
+
+@pytest.fixture
+def topic(three, passthrough) -> topics.Topic:
+    topic = topics.Topic(FAMILY, topics.unique(FAMILY.name))
+    partitions = FAMILY.virtual if passthrough else FAMILY.physical
+    three.create_topic(topic.name, partitions, 3, {"min.insync.replicas": "2"})
+    return topic
+
+
+@pytest.mark.remap
+def test_every_broker_is_reached_through_the_one_listener(three, gateway, topic):
+    leaders = set()
+    for broker in three.ids:
+        with Raw(gateway.port(broker)) as raw:
+            metadata = raw.metadata([topic.name])
+            assert {b["node_id"]: b["port"] for b in metadata["brokers"]} == {i: gateway.port(i) for i in three.ids}
+            for p in metadata["topics"][0]["partitions"]:
+                if p["leader_id"] == broker:  # any other broker would refuse it
+                    raw.append(topic.name, p["index"], [b"x"])
+                    leaders.add(broker)
+    assert leaders == set(three.ids)
+
+
+@pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])
+def test_a_broker_dies_and_returns_under_load(idempotent, three, gateway, topic):
+    with Load(gateway.bootstrap, topic.name, topic.virtual, idempotent) as load:
+        time.sleep(2)
+        three.kill(2)
+        time.sleep(5)
+        three.restart(2)
+        goes_on(load)
+    three.wait_in_sync(topic.name)
+    check(load, gateway, topic, idempotent)
+
+
+@pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])
+def test_envoy_is_killed_and_restarted_under_load(idempotent, gateway, topic):
+    with Load(gateway.bootstrap, topic.name, topic.virtual, idempotent) as load:
+        for _ in range(3):
+            time.sleep(2)
+            gateway.kill()
+            time.sleep(0.5)
+            gateway.restart()
+        goes_on(load)
+    check(load, gateway, topic, idempotent)
+
+
+def goes_on(load: Load) -> None:
+    """Until new records are acknowledged again."""
+    before = load.acked_count() + load.per_second
+    wait_until("acknowledgements after the fault", lambda: load.acked_count() > before, 40)
+
+
+def check(load: Load, gateway: Envoy, topic: topics.Topic, idempotent: bool) -> None:
+    assert not load.failed, load.failed[:3]
+    assert load.acked_count() == load.sent
+    found = read_to_the_end(gateway.bootstrap, topic.name, topic.virtual)
+    for v, records in found.items():
+        strangers = [r for r in records if not r.value.startswith(f"{v}-")]
+        assert not strangers, f"virtual partition {v} shows {strangers[:3]}"
+        lost = set(load.acked[v]) - set(records)
+        assert not lost, f"virtual partition {v} lost {len(lost)} of {len(load.acked[v])}: {sorted(lost)[:3]}"
+        repeated = [value for value, n in Counter(r.value for r in records).items() if n > 1]
+        assert not (idempotent and repeated), f"virtual partition {v} has {len(repeated)} twice: {repeated[:3]}"
+        if idempotent:
+            assert records == sorted(load.acked[v]), f"virtual partition {v}: not what was acknowledged"
