@@ -12,6 +12,7 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$tools/bin/wasm-bindgen-test-r
 export CARGO_PROFILE_TEST_DEBUG=false CARGO_PROFILE_DEV_DEBUG=false
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-wasm_cargo test --package kafka-partition-remapper-core --lib </dev/null 2>&1 | tee "$log"
+wasm_cargo test --package kafka-partition-remapper-core --lib </dev/null 2>&1 | tee "$log" \
+    | grep --line-buffered -v '^test .* ok$'
 # The runner calls it a success when it finds no test at all.
 grep -q '^test result: ok' "$log" || fail "no test ran on wasm32"
