@@ -13,15 +13,15 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable};
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
 
 use crate::apis::{self, Decision};
 use crate::brokers::Address;
 use crate::error::Fault;
 use crate::exchange::{Carried, Context, Exchange, Millis, Next, Pending, Plan, Request, Session, Upstream};
 use crate::frame::{self, Input};
+use crate::header;
 use crate::learn::{Learn, Learner};
 use crate::limits;
 use crate::rope::Rope;
@@ -185,11 +185,11 @@ impl Connection {
                 self.ask_brokers(learn, now)?;
             }
         }
-        while self.client.len() > 0 {
+        while !self.client.is_empty() {
             if self.client_stream > 0 {
                 let bytes = self.client.take_up_to(self.client_stream);
                 self.client_stream -= bytes.len();
-                self.to_broker(bytes);
+                self.pass_up(bytes);
                 continue;
             }
             if self.is_blocked() {
@@ -236,8 +236,7 @@ impl Connection {
             return self.handle_unoffered(&head, now);
         };
         let mut request = Request::headed(api, &head);
-        let header = RequestHeader::decode(&mut body, header_version(api.key, head.version)?);
-        request.client_id = header.map_err(|_| Fault::RequestHeader)?.client_id;
+        request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
         self.count(Stat::Requests { api: api.name }, 1);
         let plan = match api.decision {
@@ -266,11 +265,18 @@ impl Connection {
         self.send(vec![apis::api_versions::carrier()], &request, now, Some(pending), false)
     }
 
-    fn carry_out(&mut self, plan: Plan, errors: usize, request: Request, frame: Bytes, now: Millis) -> Result<(), Fault> {
+    fn carry_out(
+        &mut self,
+        plan: Plan,
+        errors: usize,
+        request: Request,
+        frame: Bytes,
+        now: Millis,
+    ) -> Result<(), Fault> {
         match plan {
             Plan::Pass { answered } => {
                 self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
-                self.to_broker(frame);
+                self.pass_up(frame);
                 if answered {
                     self.open(request, None, now);
                 }
@@ -278,7 +284,7 @@ impl Connection {
             }
             Plan::PassUp(pending) => {
                 self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
-                self.to_broker(frame);
+                self.pass_up(frame);
                 self.open(request, Some(pending), now);
                 Ok(())
             }
@@ -317,19 +323,10 @@ impl Connection {
     }
 
     fn send_upstream(&mut self, upstream: Upstream, request: &Request) -> Result<(), Fault> {
-        let header = RequestHeader::default()
-            .with_request_api_key(upstream.key)
-            .with_request_api_version(upstream.version)
-            .with_correlation_id(request.correlation_id)
-            .with_client_id(request.client_id.clone());
-        let mut head = BytesMut::new();
-        header.encode(&mut head, header_version(upstream.key, upstream.version)?).map_err(|_| Fault::Encode)?;
-        let mut out = Rope::new();
-        out.put_i32(i32::try_from(head.len() + upstream.body.len()).map_err(|_| Fault::Encode)?);
-        out.put_slice(&head);
-        out.append(upstream.body);
+        let Upstream { key, version, body } = upstream;
+        let out = header::request_frame((key, version), request.correlation_id, request.client_id.clone(), body)?;
         self.actions.push_back(Action::ToBroker(out));
-        self.count(Stat::UpstreamRequests { api: apis::name(upstream.key) }, 1);
+        self.count(Stat::UpstreamRequests { api: apis::name(key) }, 1);
         Ok(())
     }
 
@@ -358,11 +355,11 @@ impl Connection {
     }
 
     fn advance_broker(&mut self, now: Millis) -> Result<(), Fault> {
-        while self.broker.len() > 0 {
+        while !self.broker.is_empty() {
             if self.broker_stream > 0 {
                 let bytes = self.broker.take_up_to(self.broker_stream);
                 self.broker_stream -= bytes.len();
-                self.to_client(bytes);
+                self.pass_down(bytes);
                 continue;
             }
             let Some(len) = self.broker.frame_len().map_err(broker_fault)? else { break };
@@ -402,9 +399,8 @@ impl Connection {
             return Err(Fault::CorrelationId { expected: exchange.correlation_id, got });
         }
         let (key, version) = exchange.awaited.pop_front().ok_or(Fault::Exchange)?;
-        let header_version = api_key(key)?.response_header_version(version);
-        ResponseHeader::decode(&mut body, header_version)
-            .map_err(|_| Fault::Answer { api, what: "its header is malformed" })?;
+        let header = header::take_response_header(key, version, &mut body)?;
+        header.ok_or(Fault::Answer { api, what: "its header is malformed" })?;
         let mut pending = exchange.pending.take().ok_or(Fault::Exchange)?;
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, now);
@@ -442,14 +438,7 @@ impl Connection {
     }
 
     fn answer(&mut self, exchange: &Exchange, body: Rope) -> Result<(), Fault> {
-        let mut head = BytesMut::new();
-        let header_version = api_key(exchange.api.key)?.response_header_version(exchange.version);
-        let header = ResponseHeader::default().with_correlation_id(exchange.correlation_id);
-        header.encode(&mut head, header_version).map_err(|_| Fault::Encode)?;
-        let mut out = Rope::new();
-        out.put_i32(i32::try_from(head.len() + body.len()).map_err(|_| Fault::Encode)?);
-        out.put_slice(&head);
-        out.append(body);
+        let out = header::answer_frame((exchange.api.key, exchange.version), exchange.correlation_id, body)?;
         self.count(Stat::BytesSent, out.len());
         self.actions.push_back(Action::ToClient(out));
         Ok(())
@@ -462,13 +451,13 @@ impl Connection {
         self.actions.push_back(Action::Count(Stat::RequestDurationMs { api }, duration_ms));
     }
 
-    fn to_broker(&mut self, bytes: Bytes) {
+    fn pass_up(&mut self, bytes: Bytes) {
         let mut out = Rope::new();
         out.put_bytes(&bytes);
         self.actions.push_back(Action::ToBroker(out));
     }
 
-    fn to_client(&mut self, bytes: Bytes) {
+    fn pass_down(&mut self, bytes: Bytes) {
         self.count(Stat::BytesSent, bytes.len());
         let mut out = Rope::new();
         out.put_bytes(&bytes);
@@ -488,14 +477,6 @@ impl Connection {
 
 /// An answer's length field and correlation id, bytes.
 const ANSWER_HEAD_BYTES: usize = frame::LENGTH_BYTES + 4;
-
-fn api_key(key: i16) -> Result<ApiKey, Fault> {
-    ApiKey::try_from(key).map_err(|()| Fault::Exchange)
-}
-
-fn header_version(key: i16, version: i16) -> Result<i16, Fault> {
-    Ok(api_key(key)?.request_header_version(version))
-}
 
 /// A length that a client may not send is the broker's fault on its side.
 fn broker_fault(_: Fault) -> Fault {

@@ -71,7 +71,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::FrameLength { claimed } => {
-                write!(f, "a frame of {claimed} bytes was announced: is this a Kafka client, and TLS terminated by Envoy?")
+                write!(
+                    f,
+                    "a frame of {claimed} bytes was announced: is this a Kafka client, and TLS terminated by Envoy?"
+                )
             }
             Fault::FrameTooLarge { claimed, limit } => {
                 write!(f, "a frame of {claimed} bytes was announced; limits.frame_bytes allows {limit}")

@@ -46,17 +46,35 @@ impl Request {
 
     /// A request of the filter's own.
     pub(crate) fn own(api: &'static Api) -> Self {
-        Self { api, version: 0, correlation_id: 0, client_id: Some(StrBytes::from_static_str("kafka-partition-remapper")), body: Bytes::new() }
+        Self {
+            api,
+            version: 0,
+            correlation_id: 0,
+            client_id: Some(StrBytes::from_static_str("kafka-partition-remapper")),
+            body: Bytes::new(),
+        }
     }
 
     /// The request that opened `exchange`, without its body.
     pub(crate) fn of(exchange: &Exchange) -> Self {
         let Exchange { api, version, correlation_id, client_id, .. } = exchange;
-        Self { api, version: *version, correlation_id: *correlation_id, client_id: client_id.clone(), body: Bytes::new() }
+        Self {
+            api,
+            version: *version,
+            correlation_id: *correlation_id,
+            client_id: client_id.clone(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) fn without_body(&self) -> Self {
-        Self { api: self.api, version: self.version, correlation_id: self.correlation_id, client_id: self.client_id.clone(), body: Bytes::new() }
+        Self {
+            api: self.api,
+            version: self.version,
+            correlation_id: self.correlation_id,
+            client_id: self.client_id.clone(),
+            body: Bytes::new(),
+        }
     }
 
     /// The body as a message of its version.

@@ -126,8 +126,6 @@ pub fn checked_len(prefix: &[u8], frame_bytes_max: usize) -> Result<usize, Fault
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn frame(body: &[u8]) -> Vec<u8> {
         let mut out = (body.len() as i32).to_be_bytes().to_vec();

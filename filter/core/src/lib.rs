@@ -3,24 +3,29 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+#[cfg(all(test, target_arch = "wasm32"))]
+#[macro_use(test)]
+extern crate wasm_test;
+
+pub(crate) mod apis;
+pub mod batch;
+pub mod brokers;
 pub mod config;
 pub mod connection;
-pub mod frame;
-pub(crate) mod apis;
-pub(crate) mod exchange;
-pub(crate) mod rounds;
-pub mod topics;
-pub mod remapper;
-pub mod batch;
-pub mod shape;
-pub mod shadow;
-pub mod rope;
-pub(crate) mod wire;
-pub mod brokers;
-pub mod learn;
 pub mod error;
+pub(crate) mod exchange;
+pub mod frame;
+pub(crate) mod header;
+pub mod learn;
 pub mod limits;
+pub mod remapper;
+pub mod rope;
+pub(crate) mod rounds;
+pub mod shadow;
+pub mod shape;
 pub mod stats;
+pub mod topics;
+pub(crate) mod wire;
 
 pub use exchange::Millis;
 

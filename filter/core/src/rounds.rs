@@ -119,8 +119,6 @@ pub(crate) fn group<T>(items: impl IntoIterator<Item = (TopicName, T)>) -> Vec<(
 mod tests {
     use super::*;
     use kafka_protocol::protocol::StrBytes;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn topic(name: &'static str) -> TopicName {
         TopicName(StrBytes::from_static_str(name))

@@ -9,21 +9,34 @@ use crate::error::Blame;
 pub enum Stat {
     ConnectionsActive,
     ConnectionsTotal,
-    Requests { api: &'static str },
-    Responses { api: &'static str, outcome: Outcome },
-    RequestDurationMs { api: &'static str },
+    Requests {
+        api: &'static str,
+    },
+    Responses {
+        api: &'static str,
+        outcome: Outcome,
+    },
+    RequestDurationMs {
+        api: &'static str,
+    },
     /// Bytes from clients.
     BytesReceived,
     /// Bytes to clients.
     BytesSent,
-    UpstreamRequests { api: &'static str },
-    RemappedPartitions { api: &'static str },
+    UpstreamRequests {
+        api: &'static str,
+    },
+    RemappedPartitions {
+        api: &'static str,
+    },
     BatchesTagged,
     BatchesDropped,
     FillerBatches,
     FetchBytesUpstream,
     FetchBytesDownstream,
-    Errors { blame: Blame },
+    Errors {
+        blame: Blame,
+    },
     TopicMismatch,
 }
 

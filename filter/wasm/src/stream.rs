@@ -1,5 +1,8 @@
 //! One per connection: moves bytes between Envoy's buffers and the core.
 //!
+//! `on_downstream_data` always pauses and resumes by call: Envoy forgets the downstream buffer when it returns Continue, and
+//! then nothing could be sent to the broker from `on_upstream_data`.
+//!
 //! Bytes that may go on untouched stay in Envoy's buffer. Everything else is read once, and what comes out is written once.
 //! Client bytes that the core does not want yet stay in Envoy's buffer as well: when it is full, Envoy stops reading.
 
@@ -89,10 +92,14 @@ impl Stream {
         } else {
             host::replace(CLIENT, 0, &output.to_broker);
         }
-        let ended = self.client_ended && self.connection.as_ref().is_some_and(Connection::wants_client_bytes);
-        if !output.to_broker.is_empty() || ended {
+        if !output.to_broker.is_empty() || self.may_end() {
             host::resume_downstream();
         }
+    }
+
+    /// The client has half-closed, and nothing of it waits here: the broker may know.
+    fn may_end(&self) -> bool {
+        self.client_ended && self.connection.as_ref().is_some_and(Connection::wants_client_bytes)
     }
 }
 
@@ -133,7 +140,8 @@ impl StreamContext for Stream {
         let mut output = Output::default();
         if passed == len {
             self.drain(&mut output);
-            return Verdict::Continue;
+            host::resume_downstream();
+            return Verdict::Pause;
         }
         let mut bytes = host::read(CLIENT, 0, len);
         let untouched = bytes.split_to(passed.min(bytes.len()));
@@ -143,18 +151,13 @@ impl StreamContext for Stream {
         }
         self.drain(&mut output);
         host::replace(CLIENT, len, &output.to_broker);
+        if !output.to_broker.is_empty() || self.may_end() {
+            host::resume_downstream();
+        }
         if output.close {
-            if !output.to_broker.is_empty() {
-                host::resume_downstream();
-            }
             self.close();
-            return Verdict::Pause;
         }
-        let blocked = self.connection.as_ref().is_some_and(|connection| !connection.wants_client_bytes());
-        if output.to_broker.is_empty() && (blocked || !end_of_stream) {
-            return Verdict::Pause;
-        }
-        Verdict::Continue
+        Verdict::Pause
     }
 
     fn on_upstream_data(&mut self, len: usize, _end_of_stream: bool) -> Verdict {

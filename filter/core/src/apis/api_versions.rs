@@ -49,8 +49,9 @@ impl Pending for Answer {
             self.version = 0;
             self.error = Some(ResponseError::UnsupportedVersion);
         }
-        let mut answer: ApiVersionsResponse = shape::decode(&shape::responses::API_VERSIONS, &mut body, self.version)
-            .map_err(|_| Fault::Answer { api: "ApiVersions", what: "it is malformed" })?;
+        let mut answer: ApiVersionsResponse =
+            shape::decode(&shape::responses::API_VERSIONS, &mut body, self.version)
+                .map_err(|_| Fault::Answer { api: "ApiVersions", what: "it is malformed" })?;
         answer.api_keys.retain_mut(|offer| match apis::find(offer.api_key) {
             Some(api) if apis::is_offered(api, cx.shared) => {
                 let ours = VersionRange { min: api.version_min, max: api.version_max };

@@ -57,7 +57,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     if message.session_id != 0 {
         cx.note(ResponseError::FetchSessionIdNotFound.code());
-        return Ok(Plan::Answer(answer::top_level_error(ResponseError::FetchSessionIdNotFound.code(), request.version)?));
+        return Ok(Plan::Answer(answer::top_level_error(
+            ResponseError::FetchSessionIdNotFound.code(),
+            request.version,
+        )?));
     }
     cx.session.turn = cx.session.turn.wrapping_add(1);
     let mut round = Rounds::new(cx, &message, request.version);
@@ -125,7 +128,13 @@ impl Rounds {
         this
     }
 
-    fn add(&mut self, cx: &mut Context<'_>, topic: &TopicName, asked: &FetchPartition, remapper: Option<&Rc<PartitionRemapper>>) {
+    fn add(
+        &mut self,
+        cx: &mut Context<'_>,
+        topic: &TopicName,
+        asked: &FetchPartition,
+        remapper: Option<&Rc<PartitionRemapper>>,
+    ) {
         let mut sibling = Sibling::new(topic, asked);
         let mut physical = asked.partition;
         if let Some(remapper) = remapper {
@@ -193,7 +202,8 @@ impl Rounds {
             for data in topic.partitions {
                 let key = (topic.topic.clone(), data.partition_index);
                 let place = self.place_at.get(&key).and_then(|at| self.places.get_mut(*at));
-                let place = place.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })?;
+                let place =
+                    place.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })?;
                 let records = data.records.as_ref().map_or(0, Bytes::len);
                 cx.count(Stat::FetchBytesUpstream, records);
                 let dropped = place.take(&mut self.siblings, data, cx.session);
@@ -268,7 +278,8 @@ fn remember(session: &mut Session, sibling: &Sibling) {
         session.skips.remove(&key);
         return;
     }
-    let skip = Skip { client_offset: sibling.told, upstream_offset: sibling.cursor, leader_epoch: sibling.leader_epoch };
+    let skip =
+        Skip { client_offset: sibling.told, upstream_offset: sibling.cursor, leader_epoch: sibling.leader_epoch };
     if session.skips.len() < limits::SKIP_POSITIONS_MAX || session.skips.contains_key(&key) {
         session.skips.insert(key, skip);
     }

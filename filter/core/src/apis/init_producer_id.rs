@@ -15,7 +15,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let code = ResponseError::InvalidRequest.code();
     cx.note(code);
-    let answer = InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
+    let answer =
+        InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
     let mut out = Rope::new();
     out.put_message(&answer, request.version)?;
     Ok(Plan::Answer(out))

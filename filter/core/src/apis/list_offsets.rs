@@ -34,7 +34,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(Plan::Pass { answered: true });
     }
     let mut rounds: Rounds<Question, Asker> = Rounds::new();
-    let mut answers = Answers { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, answered: vec![] };
+    let mut answers =
+        Answers { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, answered: vec![] };
     for topic in &message.topics {
         let remapper = cx.shared.topics.remapper(&topic.name.0);
         for asked in &topic.partitions {
@@ -88,7 +89,8 @@ struct Answers {
 impl Answers {
     fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error: ResponseError) {
         cx.note(error.code());
-        let refused = ListOffsetsPartitionResponse::default().with_partition_index(partition).with_error_code(error.code());
+        let refused =
+            ListOffsetsPartitionResponse::default().with_partition_index(partition).with_error_code(error.code());
         self.answered.push((topic.clone(), refused));
     }
 
@@ -108,10 +110,11 @@ impl Answers {
     }
 
     fn merge(&mut self) -> Result<Rope, Fault> {
-        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter().map(|(name, partitions)| {
-            ListOffsetsTopicResponse::default().with_name(name).with_partitions(partitions)
-        });
-        let answer = ListOffsetsResponse::default().with_throttle_time_ms(self.throttle_time_ms).with_topics(topics.collect());
+        let topics = rounds::group(std::mem::take(&mut self.answered))
+            .into_iter()
+            .map(|(name, partitions)| ListOffsetsTopicResponse::default().with_name(name).with_partitions(partitions));
+        let answer =
+            ListOffsetsResponse::default().with_throttle_time_ms(self.throttle_time_ms).with_topics(topics.collect());
         let mut out = Rope::new();
         out.put_message(&answer, self.version)?;
         Ok(out)

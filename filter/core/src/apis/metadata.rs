@@ -86,7 +86,10 @@ fn virtualize(cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) {
 }
 
 /// The virtual partitions, or None when `physical` is not exactly 0..P.
-fn spread(physical: &[MetadataResponsePartition], remapper: &PartitionRemapper) -> Option<Vec<MetadataResponsePartition>> {
+fn spread(
+    physical: &[MetadataResponsePartition],
+    remapper: &PartitionRemapper,
+) -> Option<Vec<MetadataResponsePartition>> {
     let mut by_index: Vec<&MetadataResponsePartition> = physical.iter().collect();
     by_index.sort_by_key(|partition| partition.partition_index);
     let indexes = by_index.iter().map(|partition| partition.partition_index);

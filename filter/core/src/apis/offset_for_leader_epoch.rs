@@ -32,7 +32,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(Plan::Pass { answered: true });
     }
     let mut rounds: Rounds<Question, Asker> = Rounds::new();
-    let mut answers = Answers { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, answered: vec![] };
+    let mut answers =
+        Answers { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, answered: vec![] };
     for topic in &message.topics {
         let remapper = cx.shared.topics.remapper(&topic.topic.0);
         for asked in &topic.partitions {
@@ -61,7 +62,11 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
 
-fn upstream(message: &OffsetForLeaderEpochRequest, round: &Round<Question, Asker>, version: i16) -> Result<Upstream, Fault> {
+fn upstream(
+    message: &OffsetForLeaderEpochRequest,
+    round: &Round<Question, Asker>,
+    version: i16,
+) -> Result<Upstream, Fault> {
     let topics = round.by_topic().into_iter().map(|(name, questions)| {
         let partitions = questions.into_iter().map(|(partition, &(current, leader_epoch))| {
             OffsetForLeaderPartition::default()
@@ -109,7 +114,9 @@ impl Answers {
         let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter().map(|(name, partitions)| {
             OffsetForLeaderTopicResult::default().with_topic(name).with_partitions(partitions)
         });
-        let answer = OffsetForLeaderEpochResponse::default().with_throttle_time_ms(self.throttle_time_ms).with_topics(topics.collect());
+        let answer = OffsetForLeaderEpochResponse::default()
+            .with_throttle_time_ms(self.throttle_time_ms)
+            .with_topics(topics.collect());
         let mut out = Rope::new();
         out.put_message(&answer, self.version)?;
         Ok(out)
@@ -119,8 +126,9 @@ impl Answers {
 impl Pending for Answers {
     fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
         const API: &str = "OffsetForLeaderEpoch";
-        let answer: OffsetForLeaderEpochResponse = shape::decode(&shape::responses::OFFSET_FOR_LEADER_EPOCH, &mut body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let answer: OffsetForLeaderEpochResponse =
+            shape::decode(&shape::responses::OFFSET_FOR_LEADER_EPOCH, &mut body, self.version)
+                .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         for topic in &answer.topics {
             for found in &topic.partitions {

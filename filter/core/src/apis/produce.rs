@@ -198,7 +198,8 @@ impl Answers {
     fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, refusal: Refusal) {
         let code = refusal.error.code();
         cx.note(code);
-        let mut answer = PartitionProduceResponse::default().with_index(partition).with_error_code(code).with_base_offset(-1);
+        let mut answer =
+            PartitionProduceResponse::default().with_index(partition).with_error_code(code).with_base_offset(-1);
         if self.version >= ERROR_MESSAGES {
             answer.error_message = Some(StrBytes::from_static_str(refusal.words));
         }

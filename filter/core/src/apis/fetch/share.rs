@@ -18,7 +18,13 @@ struct Run {
 
 /// Gives each of the `covered` siblings its own entries from its cursor on, and moves the cursors behind what came.
 /// Tells how many batches nobody wanted. A cut-off last batch is left for the next Fetch.
-pub(super) fn out(siblings: &mut [Sibling], covered: &[usize], asked: i64, records: &Bytes, data: &PartitionData) -> usize {
+pub(super) fn out(
+    siblings: &mut [Sibling],
+    covered: &[usize],
+    asked: i64,
+    records: &Bytes,
+    data: &PartitionData,
+) -> usize {
     let by_lane = ByLane::new(siblings, covered);
     let mut runs: Vec<Run> = vec![];
     let mut dropped = 0;
@@ -79,7 +85,9 @@ fn join(siblings: &[Sibling], mut runs: Vec<Run>) -> Vec<Run> {
     for run in runs {
         let verbatim = siblings.get(run.at).is_some_and(Sibling::is_verbatim);
         match joined.last_mut() {
-            Some(last) if verbatim && last.at == run.at && last.range.end == run.range.start => last.range.end = run.range.end,
+            Some(last) if verbatim && last.at == run.at && last.range.end == run.range.start => {
+                last.range.end = run.range.end
+            }
             _ => joined.push(run),
         }
     }
