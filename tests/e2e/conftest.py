@@ -6,8 +6,6 @@ from harness.envoy import Envoy
 from harness.kafka import KafkaCluster
 from harness.raw import Raw
 
-CONFIG = {"mapping": {"topics": [f.entry() for f in topics.FAMILIES]}}
-
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -46,7 +44,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_envoy(tmp_path_factory, cluster, passthrough):
-    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, CONFIG, "passthrough" if passthrough else "dynamic")
+    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, topics.MAPPING, "passthrough" if passthrough else "dynamic")
     yield envoy
     envoy.stop()
 
@@ -61,7 +59,15 @@ def envoy(shared_envoy):
 
 @pytest.fixture
 def raw(envoy):
-    """A connection to broker 1 through Envoy."""
+    """A connection to broker 1 through Envoy, of a client that is known to step over control batches."""
+    with Raw(envoy.port(1)) as connection:
+        connection.announce("apache-kafka-java")
+        yield connection
+
+
+@pytest.fixture
+def anonymous(envoy):
+    """As `raw`, of a client that does not say what it is, and so gets no control batches from the filter."""
     with Raw(envoy.port(1)) as connection:
         yield connection
 

@@ -113,14 +113,15 @@ def test_an_unmapped_topic_passes_byte_for_byte(cluster, raw, direct):
 def exchange(connection: Raw, topic: str) -> list[bytes]:
     """The answers to a fixed sequence of requests, as they came."""
     pid = -9 << 20  # a producer id of no lane that the filter would give: it must not be touched either
-    batches = {0: batch.build([b"a", b"b"], timestamp=5), 1: batch.build([b"c"] * 100, attributes=1, timestamp=6, producer=(pid, 0, 0))}
-    # Brokers answer these two in no certain order of partitions: ask for one.
+    plain, gzip = batch.build([b"a", b"b"], timestamp=5), batch.build([b"c"] * 100, attributes=1, timestamp=6, producer=(pid, 0, 0))
+    # Brokers answer all but Fetch in no certain order of partitions: name one in a request.
     offsets = [{"index": 1, "current_leader_epoch": -1, "timestamp": LATEST}]
     epochs = [{"index": 1, "current_leader_epoch": -1, "leader_epoch": 0}]
     requests = [
-        (apis.PRODUCE, 3, produce_body(topic, batches)),
-        (apis.PRODUCE, 9, produce_body(topic, batches)),
-        (apis.PRODUCE, 12, produce_body(topic, batches, acks=1)),
+        (apis.PRODUCE, 3, produce_body(topic, {0: plain})),
+        (apis.PRODUCE, 9, produce_body(topic, {1: gzip})),
+        (apis.PRODUCE, 12, produce_body(topic, {1: plain}, acks=1)),
+        (apis.PRODUCE, 12, produce_body(topic, {7: gzip})),
         (apis.FETCH, 4, fetch_body(topic, {0: 0, 1: 0})),
         (apis.FETCH, 11, fetch_body(topic, {0: 0, 1: 1}, partition_max_bytes=1)),
         (apis.FETCH, 12, fetch_body(topic, {0: 2, 1: 0, 7: 0})),

@@ -111,6 +111,8 @@ class Envoy:
     def _bootstrap_config(self) -> dict:
         config = {
             "admin": {"address": address(self.admin_port)},
+            # Histograms show what came before the last flush.
+            "stats_flush_interval": "1s",
             "static_resources": self._dynamic() if self.mode == "dynamic" else self._routed(),
         }
         if ENVOY_STATS_BOOTSTRAP.exists():

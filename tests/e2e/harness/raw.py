@@ -49,6 +49,11 @@ class Raw:
     def call(self, api: apis.Api, version: int, body: dict) -> dict:
         return self.receive(api, version, self.send(api, version, body))
 
+    def announce(self, software: str) -> None:
+        """Tells the client's name (KIP-511), by which the filter knows what the client can handle."""
+        body = {"client_software_name": software, "client_software_version": "1"}
+        assert self.call(apis.API_VERSIONS, 3, body)["error_code"] == 0
+
     def produce(self, topic: str, batches: dict[int, bytes], acks: int = -1, version: int = 9) -> dict[int, dict]:
         """One request with one batch for each partition; partition → its part of the answer."""
         answer = self.call(apis.PRODUCE, version, produce_body(topic, batches, acks))
