@@ -5,12 +5,19 @@
 //! filter. The order below is the order of Kafka's protocol guide.
 
 pub(crate) mod api_versions;
+pub(crate) mod delete_groups;
 pub(crate) mod describe_cluster;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+pub(crate) mod groups;
 pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 
@@ -60,15 +67,15 @@ pub(crate) static TABLE: [Api; 93] = [
     api(5, "StopReplica", 0, -1, Hide),                                       // controller to broker
     api(6, "UpdateMetadata", 0, -1, Hide),                                    // controller to broker
     api(7, "ControlledShutdown", 0, -1, Hide),                                // broker to controller
-    api(8, "OffsetCommit", 2, 9, PassUnmapped),                               // names partitions
-    api(9, "OffsetFetch", 1, 9, PassUnmapped),                                // names partitions
+    api(8, "OffsetCommit", 2, 9, Rewrite(offset_commit::request)),            // lanes into shadow groups
+    api(9, "OffsetFetch", 1, 9, Rewrite(offset_fetch::request)),              // lanes from shadow groups
     api(10, "FindCoordinator", 0, 6, Rewrite(find_coordinator::request)),     // the coordinator's address
-    api(11, "JoinGroup", 0, 9, Pass),                                         // assignors run in the clients, on virtual partitions
+    api(11, "JoinGroup", 0, 9, Rewrite(join_group::request)),                 // not into a shadow; assignors run in the clients
     api(12, "Heartbeat", 0, 4, Pass),                                         // names no partition
     api(13, "LeaveGroup", 0, 5, Pass),                                        // names no partition
     api(14, "SyncGroup", 0, 5, Pass),                                         // the assignment is opaque to the broker
     api(15, "DescribeGroups", 0, 6, Pass),                                    // the assignment is opaque to the broker
-    api(16, "ListGroups", 0, 5, Pass),                                        // names no partition
+    api(16, "ListGroups", 0, 5, Rewrite(list_groups::request)),               // without shadows
     api(17, "SaslHandshake", 1, 1, Pass),                                     // the broker authenticates; 0 would go on without frames
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)),             // broker, codec and this table in common
     api(19, "CreateTopics", 2, 7, PassUnmapped),                              // counts physical partitions
@@ -94,12 +101,12 @@ pub(crate) static TABLE: [Api; 93] = [
     api(39, "RenewDelegationToken", 1, 2, Pass),                              // names no partition
     api(40, "ExpireDelegationToken", 1, 2, Pass),                             // names no partition
     api(41, "DescribeDelegationToken", 1, 3, Pass),                           // names no partition
-    api(42, "DeleteGroups", 0, 2, Pass),                                      // names no partition
+    api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request)),           // with all shadows
     api(43, "ElectLeaders", 0, 2, PassUnmapped),                              // names physical partitions
     api(44, "IncrementalAlterConfigs", 0, 1, Pass),                           // names no partition
     api(45, "AlterPartitionReassignments", 0, -1, Hide),                      // moves physical partitions
     api(46, "ListPartitionReassignments", 0, -1, Hide),                       // names physical partitions
-    api(47, "OffsetDelete", 0, 0, PassUnmapped),                              // names partitions
+    api(47, "OffsetDelete", 0, 0, Rewrite(offset_delete::request)),           // from the group that holds the lane
     api(48, "DescribeClientQuotas", 0, 1, Pass),                              // names no partition
     api(49, "AlterClientQuotas", 0, 1, Pass),                                 // names no partition
     api(50, "DescribeUserScramCredentials", 0, 0, Pass),                      // names no partition

@@ -97,3 +97,10 @@ pub const WINDOW_BYTES: usize = 512;
 
 /// A broker's answer may be this long whatever `limits.frame_bytes` says: Metadata of a large cluster.
 pub const ANSWER_BYTES_MIN: usize = 100 << 20;
+
+/// Bytes of a group id on the wire: a STRING has 16 bits of length.
+pub const GROUP_ID_BYTES_MAX: usize = i16::MAX as usize;
+
+/// Lanes whose shadow groups one request may have to be sent for when it names no partition (all offsets of a group, or
+/// its deletion). A broker answers a few hundred groups in about 50 ms.
+pub const LANES_LISTED_MAX: u32 = 4_096;

@@ -71,6 +71,12 @@ impl TopicRegistry {
         self.default.is_some() || listed.any(Option::is_some)
     }
 
+    /// The most lanes that any mapping has; 0 when nothing is mapped.
+    pub fn lanes_max(&self) -> u32 {
+        let listed = self.names.values().chain(self.regexes.iter().map(|(_, resolved)| resolved));
+        listed.chain([&self.default]).flatten().map(|remapper| remapper.lanes()).max().unwrap_or(0)
+    }
+
     fn by_regex_or_default(&self, topic: &str) -> Resolved {
         let matching = self.regexes.iter().find(|(regex, _)| regex.is_match(topic));
         matching.map_or_else(|| self.default.clone(), |(_, resolved)| resolved.clone())

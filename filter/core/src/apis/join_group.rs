@@ -1,0 +1,31 @@
+//! JoinGroup: passes, unless the group is a shadow. Shadows are written without membership, which a broker accepts only
+//! while they have no members: a client that joined one would stop its group's commits.
+
+use kafka_protocol::messages::{GroupId, JoinGroupResponse};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::apis::groups;
+use crate::error::Fault;
+use crate::exchange::{Context, Plan, Request};
+use crate::rope::Rope;
+use crate::wire::Reader;
+
+/// The first flexible version (KIP-482).
+const FLEXIBLE: i16 = 6;
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let group = Reader::new(&request.body).nullable_string(request.version >= FLEXIBLE).flatten();
+    let group =
+        group.and_then(|name| std::str::from_utf8(name).ok()).ok_or(Fault::Request { api: "JoinGroup", at: 0 })?;
+    let group = GroupId(StrBytes::from_string(group.to_owned()));
+    if !cx.shared.topics.maps_anything() || !groups::is_shadow(&group) {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let code = ResponseError::InvalidGroupId.code();
+    cx.note(code);
+    let mut out = Rope::new();
+    let refusal = JoinGroupResponse::default().with_error_code(code).with_protocol_name(Some(StrBytes::default()));
+    out.put_message(&refusal, request.version)?;
+    Ok(Plan::Answer(out))
+}

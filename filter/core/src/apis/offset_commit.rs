@@ -1,0 +1,305 @@
+//! OffsetCommit: each lane's offsets go where they cannot overwrite a sibling's: lane 0 into the group, the others into
+//! shadow groups.
+//!
+//! Shadows are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
+//! 0 (or, without one, the fence of `groups`) goes first, and only when the broker has accepted it the other lanes follow.
+//! They carry a retention time, which versions 2 to 4 alone can say, since a shadow has no members to keep it alive.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kafka_protocol::messages::{ApiKey, GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::ResponseError;
+
+use crate::apis::groups::{self, Caller};
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::remapper::{Lane, VirtualPartition};
+use crate::rope::Rope;
+use crate::rounds;
+use crate::shape;
+use crate::stats::Stat;
+
+const API: &str = "OffsetCommit";
+/// The last version with a retention time.
+const SHADOW_VERSION: i16 = 4;
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    if !cx.shared.topics.maps_anything() {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let message: OffsetCommitRequest = request.decode(&shape::requests::OFFSET_COMMIT)?;
+    let mut answers = Answers::new(&message, request.version);
+    if groups::is_shadow(&message.group_id) {
+        for topic in &message.topics {
+            for commit in &topic.partitions {
+                answers.refuse(cx, &topic.name, commit.partition_index, ResponseError::InvalidGroupId.code());
+            }
+        }
+        return Ok(Plan::Answer(answers.merge()?));
+    }
+    if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let lanes = answers.sort(cx, &message);
+    answers.plan(cx, &message, lanes)
+}
+
+/// A partition of the client's request and its place on the broker.
+struct Slot {
+    topic: TopicName,
+    partition: i32,
+    physical: i32,
+}
+
+type Commit = (Slot, OffsetCommitRequestPartition);
+
+/// Which answer comes next.
+enum Stage {
+    /// The group's own commit, as the client asked for it.
+    Group,
+    Fence,
+    /// The shadows' commits, in the order of `lanes`.
+    Lanes,
+}
+
+struct Answers {
+    version: i16,
+    caller: Caller,
+    stage: Stage,
+    group: Vec<Slot>,
+    /// What is written to shadows once the fence is passed; emptied from the front while their answers come.
+    lanes: Vec<(Vec<Slot>, Option<Upstream>)>,
+    throttle_time_ms: i32,
+    answered: Vec<(TopicName, OffsetCommitResponsePartition)>,
+}
+
+impl Answers {
+    fn new(message: &OffsetCommitRequest, version: i16) -> Self {
+        let caller = Caller {
+            group: message.group_id.clone(),
+            generation: message.generation_id_or_member_epoch,
+            member: message.member_id.clone(),
+            instance: message.group_instance_id.clone(),
+        };
+        let (group, lanes, answered) = (vec![], vec![], vec![]);
+        Self { version, caller, stage: Stage::Group, group, lanes, throttle_time_ms: 0, answered }
+    }
+
+    /// The commits by lane; what cannot be committed is refused.
+    fn sort(&mut self, cx: &mut Context<'_>, message: &OffsetCommitRequest) -> BTreeMap<Lane, Vec<Commit>> {
+        let mut lanes: BTreeMap<Lane, Vec<Commit>> = BTreeMap::new();
+        for topic in &message.topics {
+            let remapper = cx.shared.topics.remapper(&topic.name.0);
+            for commit in &topic.partitions {
+                let partition = commit.partition_index;
+                let mut slot = Slot { topic: topic.name.clone(), partition, physical: partition };
+                let mut commit = commit.clone();
+                let mut lane = Lane(0);
+                if let Some(remapper) = &remapper {
+                    let Ok((p, mapped)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+                        self.refuse(cx, &slot.topic, partition, ResponseError::UnknownTopicOrPartition.code());
+                        continue;
+                    };
+                    let Ok(offset) = remapper.virtual_to_physical_offset(mapped, commit.committed_offset) else {
+                        self.refuse(cx, &slot.topic, partition, ResponseError::OffsetOutOfRange.code());
+                        continue;
+                    };
+                    cx.count(Stat::RemappedPartitions { api: API }, 1);
+                    (slot.physical, lane) = (p.0, mapped);
+                    (commit.partition_index, commit.committed_offset) = (p.0, offset);
+                }
+                lanes.entry(lane).or_default().push((slot, commit));
+            }
+        }
+        lanes
+    }
+
+    fn plan(
+        mut self,
+        cx: &mut Context<'_>,
+        message: &OffsetCommitRequest,
+        mut lanes: BTreeMap<Lane, Vec<Commit>>,
+    ) -> Result<Plan, Fault> {
+        let own = lanes.remove(&Lane(0)).unwrap_or_default();
+        for (lane, commits) in lanes {
+            let Some(shadow) = groups::holder(&message.group_id, lane) else {
+                for (slot, _) in commits {
+                    self.refuse(cx, &slot.topic, slot.partition, ResponseError::InvalidGroupId.code());
+                }
+                continue;
+            };
+            let (slots, topics) = by_topic(commits, SHADOW_VERSION);
+            let upstream = shadow_commit(shadow, topics, cx.shared.config.shadow_retention_ms)?;
+            self.lanes.push((slots, Some(upstream)));
+        }
+        if own.is_empty() && self.lanes.is_empty() {
+            return Ok(Plan::Answer(self.merge()?));
+        }
+        let first = if own.is_empty() {
+            self.stage = Stage::Fence;
+            self.caller.fence()?
+        } else {
+            let (slots, topics) = by_topic(own, self.version);
+            self.group = slots;
+            Upstream::new(ApiKey::OffsetCommit as i16, self.version, &message.clone().with_topics(topics))?
+        };
+        let barrier = !self.lanes.is_empty();
+        Ok(Plan::Send { requests: vec![first], pending: Box::new(self), barrier })
+    }
+
+    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error_code: i16) {
+        cx.note(error_code);
+        let answer =
+            OffsetCommitResponsePartition::default().with_partition_index(partition).with_error_code(error_code);
+        self.answered.push((topic.clone(), answer));
+    }
+
+    fn refuse_lanes(&mut self, cx: &mut Context<'_>, error_code: i16) -> Result<Next, Fault> {
+        for (slots, _) in std::mem::take(&mut self.lanes) {
+            for slot in slots {
+                self.refuse(cx, &slot.topic, slot.partition, error_code);
+            }
+        }
+        Ok(Next::Answer(self.merge()?))
+    }
+
+    fn send_lanes(&mut self) -> Next {
+        self.stage = Stage::Lanes;
+        Next::Send(self.lanes.iter_mut().filter_map(|(_, upstream)| upstream.take()).collect())
+    }
+
+    /// Takes one answer for `slots`; gives the broker's error codes.
+    fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        slots: Vec<Slot>,
+        mut body: Bytes,
+        version: i16,
+    ) -> Result<Vec<i16>, Fault> {
+        let answer: OffsetCommitResponse = shape::decode(&shape::responses::OFFSET_COMMIT, &mut body, version)
+            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
+        let mut slots = slots;
+        let mut codes = vec![];
+        for topic in answer.topics {
+            for committed in topic.partitions {
+                let asked = |slot: &Slot| slot.physical == committed.partition_index && slot.topic == topic.name;
+                let at = slots.iter().position(asked);
+                let at = at.ok_or(Fault::Answer { api: API, what: "it names a partition that was not committed" })?;
+                let slot = slots.swap_remove(at);
+                codes.push(committed.error_code);
+                self.refuse(cx, &slot.topic, slot.partition, committed.error_code);
+            }
+        }
+        if !slots.is_empty() {
+            return Err(Fault::Answer { api: API, what: "a partition is missing" });
+        }
+        Ok(codes)
+    }
+
+    fn merge(&mut self) -> Result<Rope, Fault> {
+        let topics = rounds::group(std::mem::take(&mut self.answered))
+            .into_iter()
+            .map(|(name, partitions)| OffsetCommitResponseTopic::default().with_name(name).with_partitions(partitions));
+        let mut answer = OffsetCommitResponse::default().with_topics(topics.collect());
+        if self.version >= 3 {
+            answer.throttle_time_ms = self.throttle_time_ms;
+        }
+        let mut out = Rope::new();
+        out.put_message(&answer, self.version)?;
+        Ok(out)
+    }
+}
+
+impl Pending for Answers {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        match self.stage {
+            Stage::Group => {
+                let slots = std::mem::take(&mut self.group);
+                let codes = self.take(cx, slots, body, self.version)?;
+                if self.lanes.is_empty() {
+                    return Ok(Next::Answer(self.merge()?));
+                }
+                match verdict(&codes) {
+                    Verdict::Accepted => Ok(self.send_lanes()),
+                    Verdict::Refused(error_code) => self.refuse_lanes(cx, error_code),
+                    Verdict::Unknown => {
+                        self.stage = Stage::Fence;
+                        Ok(Next::Send(vec![self.caller.fence()?]))
+                    }
+                }
+            }
+            Stage::Fence => match self.caller.refused_by(body)? {
+                None => Ok(self.send_lanes()),
+                Some(error_code) => self.refuse_lanes(cx, error_code),
+            },
+            Stage::Lanes => {
+                if self.lanes.is_empty() {
+                    return Err(Fault::Exchange);
+                }
+                let (slots, _) = self.lanes.remove(0);
+                self.take(cx, slots, body, SHADOW_VERSION)?;
+                if self.lanes.is_empty() {
+                    return Ok(Next::Answer(self.merge()?));
+                }
+                Ok(Next::Wait)
+            }
+        }
+    }
+}
+
+/// What the answer to the group's own commit proves about the caller.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Refused(i16),
+    /// Every partition failed before the broker looked at the caller.
+    Unknown,
+}
+
+fn verdict(codes: &[i16]) -> Verdict {
+    // Said of a partition after the caller was accepted.
+    let accepted = [0, ResponseError::OffsetMetadataTooLarge.code()];
+    // Said of a partition whoever the caller is.
+    let unknown = [
+        ResponseError::UnknownTopicOrPartition.code(),
+        ResponseError::TopicAuthorizationFailed.code(),
+        ResponseError::InvalidCommitOffsetSize.code(),
+    ];
+    let about_caller = codes.iter().find(|code| !accepted.contains(code) && !unknown.contains(code));
+    match about_caller {
+        Some(code) => Verdict::Refused(*code),
+        None if codes.iter().any(|code| accepted.contains(code)) => Verdict::Accepted,
+        None => Verdict::Unknown,
+    }
+}
+
+fn by_topic(commits: Vec<Commit>, version: i16) -> (Vec<Slot>, Vec<OffsetCommitRequestTopic>) {
+    let mut slots = vec![];
+    let mut named = vec![];
+    for (slot, mut commit) in commits {
+        if version < LEADER_EPOCH_SINCE {
+            commit.committed_leader_epoch = -1;
+        }
+        named.push((slot.topic.clone(), commit));
+        slots.push(slot);
+    }
+    let topics = rounds::group(named).into_iter();
+    let topic = |(name, partitions)| OffsetCommitRequestTopic::default().with_name(name).with_partitions(partitions);
+    (slots, topics.map(topic).collect())
+}
+
+/// The first version that holds leader epochs (KIP-320).
+const LEADER_EPOCH_SINCE: i16 = 6;
+
+fn shadow_commit(shadow: GroupId, topics: Vec<OffsetCommitRequestTopic>, retention_ms: i64) -> Result<Upstream, Fault> {
+    let commit = OffsetCommitRequest::default()
+        .with_group_id(shadow)
+        .with_generation_id_or_member_epoch(-1)
+        .with_retention_time_ms(retention_ms)
+        .with_topics(topics);
+    Upstream::new(ApiKey::OffsetCommit as i16, SHADOW_VERSION, &commit)
+}

@@ -1,0 +1,294 @@
+//! OffsetFetch: one request up, for the group and for the shadows that hold what is asked for; one answer down, in which they
+//! are one group again.
+//!
+//! "All topics" (a null list) asks every lane that any mapping has, since nobody else knows where offsets were committed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{ApiKey, GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::ResponseError;
+
+use crate::apis::groups;
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::limits;
+use crate::remapper::{Lane, PhysicalPartition, VirtualPartition};
+use crate::rope::Rope;
+use crate::rounds;
+use crate::shape;
+use crate::stats::Stat;
+
+const API: &str = "OffsetFetch";
+/// The first version that asks for several groups (KIP-709).
+const GROUPS: i16 = 8;
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    if !cx.shared.topics.maps_anything() {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let message: OffsetFetchRequest = request.decode(&shape::requests::OFFSET_FETCH)?;
+    let asked = asked_groups(&message, request.version);
+    if !asked.iter().any(|group| concerns_lanes(cx, group)) {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let mut answers = Answers {
+        version: request.version,
+        upstream_version: request.version.max(GROUPS),
+        groups: vec![],
+        holders: HashMap::new(),
+    };
+    let mut upstream = vec![];
+    for group in asked {
+        upstream.extend(answers.ask(cx, group));
+    }
+    // A request for no group at all is one that some brokers never answer.
+    if upstream.is_empty() {
+        return Ok(Plan::Answer(answers.merge(cx, 0)?));
+    }
+    let message = OffsetFetchRequest::default().with_groups(upstream).with_require_stable(message.require_stable);
+    let upstream = Upstream::new(ApiKey::OffsetFetch as i16, answers.upstream_version, &message)?;
+    Ok(Plan::Send { requests: vec![upstream], pending: Box::new(answers), barrier: false })
+}
+
+/// What is asked for, in the form of the versions for several groups.
+fn asked_groups(message: &OffsetFetchRequest, version: i16) -> Vec<OffsetFetchRequestGroup> {
+    if version >= GROUPS {
+        return message.groups.clone();
+    }
+    let topic = |topic: &OffsetFetchRequestTopic| {
+        OffsetFetchRequestTopics::default()
+            .with_name(topic.name.clone())
+            .with_partition_indexes(topic.partition_indexes.clone())
+    };
+    let topics = message.topics.as_ref().map(|topics| topics.iter().map(topic).collect());
+    vec![OffsetFetchRequestGroup::default().with_group_id(message.group_id.clone()).with_topics(topics)]
+}
+
+fn concerns_lanes(cx: &Context<'_>, group: &OffsetFetchRequestGroup) -> bool {
+    let mapped = |topics: &Vec<OffsetFetchRequestTopics>| topics.iter().any(|topic| cx.is_mapped(&topic.name));
+    groups::is_shadow(&group.group_id) || group.topics.as_ref().is_none_or(mapped)
+}
+
+/// One group of the client's request.
+struct Group {
+    id: GroupId,
+    error_code: i16,
+    /// Who asked for a place; None: all topics were asked for.
+    named: Option<HashMap<(Lane, TopicName, i32), Vec<i32>>>,
+    answered: Vec<(TopicName, OffsetFetchResponsePartitions)>,
+}
+
+struct Answers {
+    version: i16,
+    upstream_version: i16,
+    groups: Vec<Group>,
+    /// The groups asked upstream: which group of the client's, and which lane of it.
+    holders: HashMap<GroupId, Vec<(usize, Lane)>>,
+}
+
+impl Answers {
+    /// The groups to ask upstream for one of the client's.
+    fn ask(&mut self, cx: &mut Context<'_>, asked: OffsetFetchRequestGroup) -> Vec<OffsetFetchRequestGroup> {
+        let mut group = Group { id: asked.group_id.clone(), error_code: 0, named: None, answered: vec![] };
+        let mut lanes: BTreeMap<Lane, Option<Vec<OffsetFetchRequestTopics>>> = BTreeMap::new();
+        match &asked.topics {
+            _ if groups::is_shadow(&asked.group_id) => group.error_code = ResponseError::InvalidGroupId.code(),
+            Some(topics) => {
+                let (places, named) = sort(cx, &mut group, topics);
+                group.named = Some(named);
+                lanes = places.into_iter().map(|(lane, topics)| (lane, Some(topics))).collect();
+            }
+            None if cx.shared.topics.lanes_max() > limits::LANES_LISTED_MAX => {
+                cx.warn(format!("group {}: the offsets of all topics lie in too many lanes to list", group.id.0));
+                group.error_code = ResponseError::UnknownServerError.code();
+            }
+            None => lanes = (0..cx.shared.topics.lanes_max().max(1)).map(|lane| (Lane(lane), None)).collect(),
+        }
+        let at = self.groups.len();
+        let mut upstream = vec![];
+        for (lane, topics) in lanes {
+            let Some(holder) = groups::holder(&asked.group_id, lane) else {
+                group.error_code = ResponseError::InvalidGroupId.code();
+                continue;
+            };
+            self.holders.entry(holder.clone()).or_default().push((at, lane));
+            let mut question = OffsetFetchRequestGroup::default().with_group_id(holder).with_topics(topics);
+            question.member_epoch = -1;
+            if lane.0 == 0 {
+                (question.member_id, question.member_epoch) = (asked.member_id.clone(), asked.member_epoch);
+            }
+            upstream.push(question);
+        }
+        self.groups.push(group);
+        upstream
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>, found: OffsetFetchResponseGroup) -> Result<(), Fault> {
+        let holders = self.holders.get_mut(&found.group_id).filter(|holders| !holders.is_empty());
+        let holders = holders.ok_or(Fault::Answer { api: API, what: "it names a group that was not asked for" })?;
+        let (at, lane) = holders.remove(0);
+        let group = self.groups.get_mut(at).ok_or(Fault::Exchange)?;
+        if found.error_code != 0 {
+            group.error_code = found.error_code;
+        }
+        for topic in found.topics {
+            for partition in topic.partitions {
+                group.take(cx, lane, &topic.name, partition);
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, cx: &mut Context<'_>, throttle_time_ms: i32) -> Result<Rope, Fault> {
+        let mut answer = OffsetFetchResponse::default();
+        if self.version >= 3 {
+            answer.throttle_time_ms = throttle_time_ms;
+        }
+        for group in &mut self.groups {
+            cx.note(group.error_code);
+            if group.error_code != 0 {
+                group.answered.clear();
+            }
+            if self.version >= GROUPS {
+                answer.groups.push(group.answer());
+            } else {
+                (answer.error_code, answer.topics) = group.answer_alone(self.version);
+            }
+        }
+        let mut out = Rope::new();
+        out.put_message(&answer, self.version)?;
+        Ok(out)
+    }
+}
+
+impl Pending for Answers {
+    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+        let found: OffsetFetchResponse =
+            shape::decode(&shape::responses::OFFSET_FETCH, &mut body, self.upstream_version)
+                .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        for group in found.groups {
+            self.take(cx, group)?;
+        }
+        if self.holders.values().any(|holders| !holders.is_empty()) {
+            return Err(Fault::Answer { api: API, what: "a group is missing" });
+        }
+        Ok(Next::Answer(self.merge(cx, found.throttle_time_ms)?))
+    }
+}
+
+type Places = BTreeMap<Lane, Vec<OffsetFetchRequestTopics>>;
+type Named = HashMap<(Lane, TopicName, i32), Vec<i32>>;
+
+/// The places to ask for, by lane, and who asked; partitions that do not exist are answered at once.
+fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTopics]) -> (Places, Named) {
+    let mut named: Named = HashMap::new();
+    let mut places: BTreeMap<Lane, Vec<(TopicName, i32)>> = BTreeMap::new();
+    // The group itself is always asked: its errors are the group's.
+    places.insert(Lane(0), vec![]);
+    for topic in topics {
+        let remapper = cx.shared.topics.remapper(&topic.name.0);
+        for partition in &topic.partition_indexes {
+            let (mut physical, mut lane) = (*partition, Lane(0));
+            if let Some(remapper) = &remapper {
+                let Ok(mapped) = remapper.virtual_to_physical(VirtualPartition(*partition)) else {
+                    group.answered.push((topic.name.clone(), nothing(*partition)));
+                    continue;
+                };
+                cx.count(Stat::RemappedPartitions { api: API }, 1);
+                (physical, lane) = (mapped.0 .0, mapped.1);
+            }
+            let askers = named.entry((lane, topic.name.clone(), physical)).or_default();
+            if askers.is_empty() {
+                places.entry(lane).or_default().push((topic.name.clone(), physical));
+            }
+            askers.push(*partition);
+        }
+    }
+    let topic =
+        |(name, partitions)| OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(partitions);
+    let by_topic = |places| rounds::group(places).into_iter().map(topic).collect();
+    (places.into_iter().map(|(lane, places)| (lane, by_topic(places))).collect(), named)
+}
+
+/// What a broker says of a partition without a committed offset, existing or not.
+fn nothing(partition: i32) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions::default()
+        .with_partition_index(partition)
+        .with_committed_offset(-1)
+        .with_committed_leader_epoch(-1)
+        .with_metadata(Some(Default::default()))
+}
+
+impl Group {
+    fn take(&mut self, cx: &mut Context<'_>, lane: Lane, topic: &TopicName, found: OffsetFetchResponsePartitions) {
+        let remapper = cx.shared.topics.remapper(&topic.0);
+        let physical = found.partition_index;
+        let askers = match (&mut self.named, &remapper) {
+            (Some(named), _) => named.remove(&(lane, topic.clone(), physical)).unwrap_or_default(),
+            // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no longer.
+            (None, Some(remapper)) => {
+                let v = remapper.physical_to_virtual(PhysicalPartition(physical), lane);
+                v.map(|v| v.0).into_iter().collect()
+            }
+            (None, None) if lane.0 == 0 => vec![physical],
+            (None, None) => vec![],
+        };
+        for partition in askers {
+            let mut told = found.clone().with_partition_index(partition);
+            if let Some(remapper) = &remapper {
+                match remapper.physical_to_virtual_offset(lane, found.committed_offset) {
+                    Ok(offset) => told.committed_offset = offset,
+                    Err(error) => {
+                        cx.warn(format!("group {}, topic {}: {error}", self.id.0, topic.0));
+                        told = nothing(partition).with_error_code(ResponseError::UnknownServerError.code());
+                    }
+                }
+            }
+            cx.note(told.error_code);
+            self.answered.push((topic.clone(), told));
+        }
+    }
+
+    fn answer(&mut self) -> OffsetFetchResponseGroup {
+        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter();
+        let topic =
+            |(name, partitions)| OffsetFetchResponseTopics::default().with_name(name).with_partitions(partitions);
+        OffsetFetchResponseGroup::default()
+            .with_group_id(self.id.clone())
+            .with_error_code(self.error_code)
+            .with_topics(topics.map(topic).collect())
+    }
+
+    /// In the form of the versions for one group. Before version 2 an error of the group stands at every partition.
+    fn answer_alone(&mut self, version: i16) -> (i16, Vec<OffsetFetchResponseTopic>) {
+        let error_code = self.error_code;
+        if version < 2 && error_code != 0 {
+            let named = self.named.take().unwrap_or_default();
+            for ((_, topic, _), askers) in named {
+                let refused = |partition: i32| nothing(partition).with_error_code(error_code);
+                self.answered.extend(askers.into_iter().map(|partition| (topic.clone(), refused(partition))));
+            }
+        }
+        let partition = |found: OffsetFetchResponsePartitions| {
+            OffsetFetchResponsePartition::default()
+                .with_partition_index(found.partition_index)
+                .with_committed_offset(found.committed_offset)
+                .with_committed_leader_epoch(found.committed_leader_epoch)
+                .with_metadata(found.metadata)
+                .with_error_code(found.error_code)
+        };
+        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter().map(|(name, partitions)| {
+            let partitions = partitions.into_iter().map(partition).collect();
+            OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions)
+        });
+        (if version >= 2 { error_code } else { 0 }, topics.collect())
+    }
+}
