@@ -63,6 +63,14 @@ pub struct Connection {
     exchanges: VecDeque<Exchange>,
     session: Session,
     actions: VecDeque<Action>,
+    /// What this connection has added to `shared.held`.
+    held: usize,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.hold(0);
+    }
 }
 
 impl Connection {
@@ -79,6 +87,7 @@ impl Connection {
             exchanges: VecDeque::new(),
             session: Session::default(),
             actions: VecDeque::new(),
+            held: 0,
         }
     }
 
@@ -133,6 +142,7 @@ impl Connection {
         self.count(Stat::BytesReceived, bytes.len());
         self.client.push(bytes);
         self.attempt(|this| this.advance_client(now));
+        self.attempt(Self::check_held);
     }
 
     /// As [`Self::client_passes`], for the bytes of the broker.
@@ -158,6 +168,21 @@ impl Connection {
         self.broker.push(bytes);
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
+        self.attempt(Self::check_held);
+    }
+
+    fn check_held(&mut self) -> Result<(), Fault> {
+        self.hold(self.client.len() + self.broker.len());
+        let held = self.shared.held.get();
+        if held > limits::HELD_BYTES_MAX && self.held > limits::HELD_BYTES_FREE {
+            return Err(Fault::HeldBytes { held });
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, bytes: usize) {
+        self.shared.held.set(self.shared.held.get() + bytes - self.held);
+        self.held = bytes;
     }
 
     fn is_blocked(&self) -> bool {
@@ -171,6 +196,9 @@ impl Connection {
         }
         if let Err(fault) = step(self) {
             self.phase = Phase::Closed;
+            self.client.clear();
+            self.broker.clear();
+            self.hold(0);
             self.count(Stat::Errors { blame: fault.blame() }, 1);
             self.actions.push_back(Action::Warn(fault.to_string()));
             self.actions.push_back(Action::Close);

@@ -37,6 +37,8 @@ pub enum Fault {
     Request { api: &'static str, at: usize },
     /// acks=0 leaves no answer to carry an error, so the connection is closed, as a broker does.
     UnacknowledgedRefusal { topic: String },
+    /// Too many bytes of incomplete frames wait in this worker.
+    HeldBytes { held: usize },
     /// An answer that nobody asked for.
     UnsolicitedAnswer,
     /// Answers come in the order of the requests (protocol guide); this one is for another request.
@@ -59,7 +61,8 @@ impl Fault {
             | Fault::RequestHeader
             | Fault::NotOffered { .. }
             | Fault::Request { .. }
-            | Fault::UnacknowledgedRefusal { .. } => Blame::Client,
+            | Fault::UnacknowledgedRefusal { .. }
+            | Fault::HeldBytes { .. } => Blame::Client,
             Fault::UnsolicitedAnswer | Fault::CorrelationId { .. } | Fault::Answer { .. } => Blame::Broker,
             Fault::Misrouted { .. } => Blame::Config,
             Fault::Encode | Fault::Exchange => Blame::Bug,
@@ -86,6 +89,9 @@ impl fmt::Display for Fault {
             Fault::Request { api, at } => write!(f, "the {api} request is malformed at byte {at} of its body"),
             Fault::UnacknowledgedRefusal { topic } => {
                 write!(f, "a Produce request with acks=0 was refused in part for topic {topic}")
+            }
+            Fault::HeldBytes { held } => {
+                write!(f, "the connections of this worker hold {held} bytes of incomplete frames: this one is closed")
             }
             Fault::UnsolicitedAnswer => write!(f, "the broker sent an answer that nobody asked for"),
             Fault::CorrelationId { expected, got } => {

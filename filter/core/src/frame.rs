@@ -38,6 +38,11 @@ impl Input {
         self.len == 0
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.frame_bytes_max);
+    }
+
     /// Adds what arrived.
     pub fn push(&mut self, chunk: Bytes) {
         self.len += chunk.len();

@@ -33,11 +33,13 @@ pub use exchange::Millis;
 pub struct Shared {
     pub config: config::Config,
     pub topics: topics::TopicRegistry,
+    /// Bytes of incomplete frames that the connections hold together.
+    held: std::cell::Cell<usize>,
 }
 
 impl Shared {
     pub fn new(config: config::Config) -> Self {
         let topics = topics::TopicRegistry::new(&config.mapping);
-        Self { config, topics }
+        Self { config, topics, held: std::cell::Cell::new(0) }
     }
 }

@@ -61,10 +61,6 @@ pub const IN_FLIGHT_REQUESTS_DEFAULT: usize = 64;
 /// Most `limits.in_flight_requests`: each may hold a frame of its own in memory.
 pub const IN_FLIGHT_REQUESTS_MAX: usize = 1_000;
 
-/// Partitions that one request may name. A broker recommends at most 4,000 of its own; a consumer of all
-/// partitions of a large cluster stays below this, and each costs a few hundred bytes while in flight.
-pub const REQUEST_PARTITIONS_MAX: usize = 100_000;
-
 /// Positions behind dropped siblings that one connection remembers. Forgetting one costs a fetch that
 /// reads the siblings again, never a record.
 pub const SKIP_POSITIONS_MAX: usize = 10_000;
@@ -104,3 +100,10 @@ pub const GROUP_ID_BYTES_MAX: usize = i16::MAX as usize;
 /// Lanes whose shadow groups one request may have to be sent for when it names no partition (all offsets of a group, or
 /// its deletion). A broker answers a few hundred groups in about 50 ms.
 pub const LANES_LISTED_MAX: u32 = 4_096;
+
+/// Bytes of incomplete frames that all connections of a worker may hold together: a wasm VM has 4 GiB at most, and one
+/// that runs out ends every connection. Beyond it, a connection that holds much is closed.
+pub const HELD_BYTES_MAX: usize = 1 << 30;
+
+/// A connection that holds less than this is not closed for want of memory: it is not the one to blame.
+pub const HELD_BYTES_FREE: usize = 1 << 20;

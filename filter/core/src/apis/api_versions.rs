@@ -14,9 +14,11 @@ use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::rope::Rope;
 use crate::shape;
+use crate::Shared;
 
-/// Features whose use needs APIs that are hidden: a client that saw them would try.
-const HIDDEN_FEATURES: [&str; 4] = ["group.version", "share.version", "streams.version", "transaction.version"];
+/// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try.
+const FEATURE_KEYS: [(&str, i16); 4] =
+    [("group.version", 68), ("share.version", 78), ("streams.version", 88), ("transaction.version", 24)];
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: ApiVersionsRequest = request.decode(&shape::requests::API_VERSIONS)?;
@@ -34,6 +36,11 @@ pub(crate) fn carrier() -> Upstream {
 /// The answer to a version that nobody knows: the v0 list under UNSUPPORTED_VERSION, as a broker does (KIP-511).
 pub(crate) fn unsupported() -> Box<dyn Pending> {
     Box::new(Answer { version: 0, error: Some(ResponseError::UnsupportedVersion) })
+}
+
+fn is_usable(feature: &str, shared: &Shared) -> bool {
+    let needed = FEATURE_KEYS.iter().find(|(name, _)| *name == feature);
+    needed.and_then(|(_, key)| apis::find(*key)).is_none_or(|api| apis::is_offered(api, shared))
 }
 
 struct Answer {
@@ -61,8 +68,8 @@ impl Pending for Answer {
             }
             _ => false,
         });
-        answer.finalized_features.retain(|feature| !HIDDEN_FEATURES.contains(&feature.name.as_str()));
-        answer.supported_features.retain(|feature| !HIDDEN_FEATURES.contains(&feature.name.as_str()));
+        answer.finalized_features.retain(|feature| is_usable(&feature.name, cx.shared));
+        answer.supported_features.retain(|feature| is_usable(&feature.name, cx.shared));
         if let Some(error) = self.error {
             answer.error_code = error.code();
         }

@@ -22,7 +22,7 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, TopicName};
 use kafka_protocol::ResponseError;
 
 use crate::config::FillerMode;
-use crate::error::Fault;
+use crate::error::{Blame, Fault};
 use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Session, Skip, Upstream};
 use crate::limits;
 use crate::remapper::{PartitionRemapper, VirtualPartition};
@@ -206,8 +206,16 @@ impl Rounds {
                     place.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })?;
                 let records = data.records.as_ref().map_or(0, Bytes::len);
                 cx.count(Stat::FetchBytesUpstream, records);
-                let dropped = place.take(&mut self.siblings, data, cx.session);
-                cx.count(Stat::BatchesDropped, dropped);
+                let shared = place.take(&mut self.siblings, data, cx.session);
+                cx.count(Stat::BatchesDropped, shared.dropped);
+                if let Some(lane) = shared.alien {
+                    cx.count(Stat::Errors { blame: Blame::Config }, 1);
+                    cx.warn(format!(
+                        "topic {}, partition {}: a record batch is of lane {lane}, which the mapping does not have: \
+                         its virtual_partitions were more when it was written",
+                        key.0 .0, key.1
+                    ));
+                }
             }
         }
         if self.places.iter_mut().any(|place| place.asked.take().is_some()) {

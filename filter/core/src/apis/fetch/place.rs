@@ -9,7 +9,7 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use super::share;
+use super::share::{self, Shared};
 use crate::batch::{self, Batches};
 use crate::exchange::Session;
 use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, RemapError, VirtualPartition};
@@ -80,8 +80,11 @@ impl Sibling {
         (self.topic.0.clone(), VirtualPartition(self.partition))
     }
 
+    /// Ends its part in this Fetch. What it was given already goes first: the client meets the error when it asks again.
     pub(super) fn fail(&mut self, data: PartitionData) {
-        self.data = data;
+        if self.records.is_empty() {
+            self.data = data;
+        }
         self.finished = true;
     }
 
@@ -177,27 +180,32 @@ impl Place {
         cursors.all(|cursor| Some(cursor) == first) || self.live(siblings).all(|sibling| sibling.dry)
     }
 
-    /// Shares out one answer. Tells how many batches nobody wanted.
-    pub(super) fn take(&mut self, siblings: &mut [Sibling], mut data: PartitionData, session: &mut Session) -> usize {
-        let Some(asked) = self.asked.take() else { return 0 };
+    /// Shares out one answer.
+    pub(super) fn take(&mut self, siblings: &mut [Sibling], mut data: PartitionData, session: &mut Session) -> Shared {
+        let Some(asked) = self.asked.take() else { return Shared::default() };
         let records = data.records.take().unwrap_or_default();
         if data.error_code != 0 {
             self.fail(siblings, asked, &data, session);
-            return 0;
+            return Shared::default();
         }
         let redirected = data.preferred_read_replica.0 >= 0 || data.diverging_epoch != EpochEndOffset::default();
         if redirected {
             self.finish(siblings, |sibling| sibling.cursor == asked, &data);
-            return 0;
+            return Shared::default();
         }
         let covered = self.covered(siblings, asked, &records);
-        let dropped = share::out(siblings, &covered, asked, &records, &data);
+        let shared = share::out(siblings, &covered, asked, &records, &data);
+        if shared.alien.is_some() {
+            let refused = data.with_error_code(ResponseError::UnknownServerError.code());
+            self.finish(siblings, |sibling| sibling.cursor == asked, &refused);
+            return shared;
+        }
         for at in &self.siblings {
             if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.finished) {
                 sibling.data = data.clone();
             }
         }
-        dropped
+        shared
     }
 
     /// The siblings whose cursor lies inside what came back.

@@ -16,22 +16,32 @@ struct Run {
     base_offset: i64,
 }
 
-/// Gives each of the `covered` siblings its own entries from its cursor on, and moves the cursors behind what came.
-/// Tells how many batches nobody wanted. A cut-off last batch is left for the next Fetch.
+/// What became of an answer's entries.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Batches that nobody wanted.
+    pub(super) dropped: usize,
+    /// The first entry belongs to this lane, which the mapping does not have. Whose it is would be a guess.
+    pub(super) alien: Option<Lane>,
+}
+
+/// Gives each of the `covered` siblings its own entries from its cursor on, and moves the cursors behind what came, at
+/// most up to an entry of a lane that the mapping does not have. A cut-off last batch is left for the next Fetch.
 pub(super) fn out(
     siblings: &mut [Sibling],
     covered: &[usize],
     asked: i64,
     records: &Bytes,
     data: &PartitionData,
-) -> usize {
+) -> Shared {
     let by_lane = ByLane::new(siblings, covered);
     let mut runs: Vec<Run> = vec![];
-    let mut dropped = 0;
+    let lanes = covered.iter().find_map(|at| siblings.get(*at)?.lane.as_ref()).map(|(remapper, _)| remapper.lanes());
+    let mut shared = Shared { dropped: 0, alien: None };
     let mut end = asked;
     let mut last_batch = None;
     for entry in Batches::new(records) {
-        end = entry.last_offset() + 1;
+        let next = entry.last_offset() + 1;
         let (range, base_offset, whose) = match entry {
             Entry::Batch { range, header } => {
                 last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
@@ -39,6 +49,13 @@ pub(super) fn out(
             }
             Entry::Old { range, last_offset } => (range, last_offset, Whose::Lane(Lane(0))),
         };
+        if let (Whose::Lane(lane), Some(lanes)) = (whose, lanes) {
+            if lane.0 >= lanes {
+                shared.alien = (range.start == 0).then_some(lane);
+                break;
+            }
+        }
+        end = next;
         let before = runs.len();
         for at in by_lane.wanting(whose) {
             if let Some(sibling) = siblings.get_mut(at).filter(|sibling| end > sibling.cursor) {
@@ -46,7 +63,7 @@ pub(super) fn out(
                 runs.push(Run { at, range: range.clone(), base_offset });
             }
         }
-        dropped += usize::from(runs.len() == before);
+        shared.dropped += usize::from(runs.len() == before);
     }
     give(siblings, runs, records, data);
     for at in covered {
@@ -57,7 +74,7 @@ pub(super) fn out(
             sibling.last_batch = last_batch.unwrap_or(sibling.last_batch);
         }
     }
-    dropped
+    shared
 }
 
 fn give(siblings: &mut [Sibling], runs: Vec<Run>, records: &Bytes, data: &PartitionData) {
