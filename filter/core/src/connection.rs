@@ -244,8 +244,10 @@ impl Connection {
         let api = apis::offered(head.key, head.version, &self.shared)?;
         let answered = match api.decision {
             Decision::Pass | Decision::PassUnmapped => true,
-            Decision::Rewrite(_) => apis::produce::passes(&head, &self.shared.topics)?,
-            Decision::Hide => return None,
+            Decision::Rewrite(_) if head.key == ApiKey::Produce as i16 => {
+                apis::produce::passes(&head, &self.shared.topics)?
+            }
+            Decision::Rewrite(_) | Decision::Hide => return None,
         };
         self.count(Stat::Requests { api: api.name }, 1);
         self.count(Stat::UpstreamRequests { api: api.name }, 1);
