@@ -43,6 +43,8 @@ def topic(three, passthrough) -> topics.Topic:
 
 @pytest.mark.remap
 def test_every_broker_is_reached_through_the_one_listener(three, gateway, topic):
+    with Raw(gateway.base) as bootstrap:  # as clients begin; from the answer Envoy learns where the brokers are
+        bootstrap.metadata([topic.name])
     leaders = set()
     for broker in three.ids:
         with Raw(gateway.port(broker)) as raw:
@@ -53,6 +55,20 @@ def test_every_broker_is_reached_through_the_one_listener(three, gateway, topic)
                     raw.append(topic.name, p["index"], [b"x"])
                     leaders.add(broker)
     assert leaders == set(three.ids)
+
+
+@pytest.mark.remap
+def test_a_client_that_comes_to_a_fresh_envoy_by_a_brokers_port(three, gateway):
+    """As after Envoy's restart: the connection may be closed while Envoy learns who is who, but not twice."""
+    for broker in three.ids:
+        gateway.restart()
+        with Raw(gateway.port(broker)) as first:
+            try:
+                first.metadata([])
+            except ConnectionError:
+                pass
+        with Raw(gateway.port(broker)) as second:
+            assert {b["node_id"] for b in second.metadata([])["brokers"]} == set(three.ids)
 
 
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])

@@ -41,7 +41,7 @@ class KafkaCluster:
 
     @property
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.bootstrap})
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def log(self, broker: int) -> Path:
         return self.directory / f"broker-{broker}.log"
