@@ -14,6 +14,7 @@ pub(crate) mod init_producer_id;
 pub(crate) mod join_group;
 pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
+pub(crate) mod lookup;
 pub(crate) mod metadata;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;

@@ -55,8 +55,11 @@ impl<Q, A> Round<Q, A> {
     }
 
     /// The questions by topic, in the order in which the topics were first named.
-    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(i32, &Q)>)> {
-        group(self.questions.iter().map(|((topic, partition), question)| (topic.clone(), (*partition, question))))
+    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(i32, Q)>)>
+    where
+        Q: Copy,
+    {
+        group(self.questions.iter().map(|((topic, partition), question)| (topic.clone(), (*partition, *question))))
     }
 }
 

@@ -1,0 +1,158 @@
+//! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets, OffsetForLeaderEpoch).
+//!
+//! Siblings with the same question share one place upstream; those with different ones go up in rounds. The answers are
+//! merged, each under the virtual partition's number and in its offsets.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::ResponseError;
+
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::rope::Rope;
+use crate::rounds::{self, Round, Rounds};
+use crate::shape::{self, Shape};
+use crate::stats::Stat;
+
+/// Topics, each with something per partition.
+pub(crate) type Topics<T> = Vec<(TopicName, Vec<T>)>;
+
+/// What is particular to one API.
+pub(crate) trait Lookup: 'static {
+    const API: &'static str;
+    const KEY: i16;
+    const REQUEST: &'static Shape;
+    const RESPONSE: &'static Shape;
+    type Request: Decodable + Encodable;
+    type Response: Decodable + Encodable;
+    /// What makes two siblings' questions equal.
+    type Question: PartialEq + Copy + 'static;
+    /// The answer for one partition.
+    type Found: Clone + Default + 'static;
+
+    /// Takes the questions out of a request; what is left of it goes for all.
+    fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)>;
+    /// Puts questions into (what is left of) the request.
+    fn ask(frame: &Self::Request, topics: Topics<(i32, Self::Question)>) -> Self::Request;
+    /// Throttle time in milliseconds, and what was found.
+    fn found(answer: Self::Response) -> (i32, Topics<Self::Found>);
+    fn answer(throttle_time_ms: i32, topics: Topics<Self::Found>) -> Self::Response;
+    fn partition(found: &mut Self::Found) -> &mut i32;
+    fn error_code(found: &mut Self::Found) -> &mut i16;
+    fn offset(found: &mut Self::Found) -> &mut i64;
+}
+
+/// Who asked, and how the offset is told to them.
+struct Asker {
+    partition: i32,
+    lane: Option<(Rc<PartitionRemapper>, Lane)>,
+}
+
+/// The request half.
+pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let mut frame: L::Request = request.decode(L::REQUEST)?;
+    let topics = L::questions(&mut frame);
+    if !topics.iter().any(|(topic, _)| cx.is_mapped(topic)) {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
+    let mut answers =
+        Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
+    for (topic, questions) in topics {
+        let remapper = cx.shared.topics.remapper(&topic.0);
+        for (partition, question) in questions {
+            let Some(remapper) = &remapper else {
+                rounds.ask((topic.clone(), partition), question, Asker { partition, lane: None });
+                continue;
+            };
+            let Ok((p, lane)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+                answers.refuse(cx, &topic, partition, ResponseError::UnknownTopicOrPartition);
+                continue;
+            };
+            cx.count(Stat::RemappedPartitions { api: L::API }, 1);
+            let lane = Some((Rc::clone(remapper), lane));
+            rounds.ask((topic.clone(), p.0), question, Asker { partition, lane });
+        }
+    }
+    answers.rounds = rounds.into_rounds();
+    if answers.rounds.is_empty() {
+        return Ok(Plan::Answer(answers.merge()?));
+    }
+    let upstream =
+        |round: &Round<L::Question, Asker>| Upstream::new(L::KEY, request.version, &L::ask(&frame, round.by_topic()));
+    let requests = answers.rounds.iter().map(upstream).collect::<Result<_, _>>()?;
+    Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+}
+
+struct Answers<L: Lookup> {
+    version: i16,
+    rounds: Vec<Round<L::Question, Asker>>,
+    /// The round whose answer comes next.
+    next: usize,
+    throttle_time_ms: i32,
+    told: Vec<(TopicName, L::Found)>,
+}
+
+impl<L: Lookup> Answers<L> {
+    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error: ResponseError) {
+        let mut refused = L::Found::default();
+        *L::partition(&mut refused) = partition;
+        *L::error_code(&mut refused) = error.code();
+        *L::offset(&mut refused) = -1;
+        cx.note(error.code());
+        self.told.push((topic.clone(), refused));
+    }
+
+    fn tell(&mut self, cx: &mut Context<'_>, topic: &TopicName, asker: Asker, mut found: L::Found) {
+        *L::partition(&mut found) = asker.partition;
+        if let Some((remapper, lane)) = asker.lane {
+            let offset = L::offset(&mut found);
+            match remapper.physical_to_virtual_offset(lane, *offset) {
+                Ok(told) => *offset = told,
+                Err(error) => {
+                    cx.warn(format!("topic {}: {error}", topic.0));
+                    return self.refuse(cx, topic, asker.partition, ResponseError::UnknownServerError);
+                }
+            }
+        }
+        cx.note(*L::error_code(&mut found));
+        self.told.push((topic.clone(), found));
+    }
+
+    fn merge(&mut self) -> Result<Rope, Fault> {
+        let topics = rounds::group(std::mem::take(&mut self.told));
+        let mut out = Rope::new();
+        out.put_message(&L::answer(self.throttle_time_ms, topics), self.version)?;
+        Ok(out)
+    }
+}
+
+impl<L: Lookup> Pending for Answers<L> {
+    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+        let answer: L::Response = shape::decode(L::RESPONSE, &mut body, self.version)
+            .map_err(|_| Fault::Answer { api: L::API, what: "it is malformed" })?;
+        let (throttle_time_ms, topics) = L::found(answer);
+        self.throttle_time_ms = self.throttle_time_ms.max(throttle_time_ms);
+        for (topic, partitions) in topics {
+            for mut found in partitions {
+                let place = (topic.clone(), *L::partition(&mut found));
+                let askers = self.rounds.get_mut(self.next).map(|round| round.take_askers(&place));
+                for asker in askers.unwrap_or_default() {
+                    self.tell(cx, &topic, asker, found.clone());
+                }
+            }
+        }
+        if self.rounds.get(self.next).is_none_or(Round::is_open) {
+            return Err(Fault::Answer { api: L::API, what: "a partition is missing" });
+        }
+        self.next += 1;
+        if self.next < self.rounds.len() {
+            return Ok(Next::Wait);
+        }
+        Ok(Next::Answer(self.merge()?))
+    }
+}
