@@ -145,12 +145,16 @@ impl Connection {
         self.attempt(Self::check_held);
     }
 
-    /// As [`Self::client_passes`], for the bytes of the broker.
+    /// As [`Self::client_passes`], for the bytes of the broker. May free held client frames to go on.
     pub fn broker_passes(&mut self, window: &[u8], available: usize, now: Millis) -> usize {
         if self.broker_stream == 0 {
             let due = self.broker.is_empty() && !matches!(self.phase, Phase::Closed);
             match self.passing_answer(if due { window } else { &[] }) {
-                Some(frame) => self.begin_answer_stream(frame, now),
+                Some(frame) => {
+                    self.begin_answer_stream(frame, now);
+                    self.attempt(|this| this.advance_client(now));
+                    self.attempt(Self::check_held);
+                }
                 None => return 0,
             }
         }
