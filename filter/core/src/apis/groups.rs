@@ -57,8 +57,9 @@ impl Caller {
         Self { group: group.clone(), generation: -1, member: StrBytes::default(), instance: None }
     }
 
+    /// Without a generation a broker lets anybody commit while the group is empty, whatever member id they send.
     fn is_member(&self) -> bool {
-        self.generation >= 0 || !self.member.is_empty()
+        self.generation >= 0
     }
 
     /// The request whose answer tells whether the caller may commit now.

@@ -81,8 +81,10 @@ fn concerns_lanes(cx: &Context<'_>, group: &OffsetFetchRequestGroup) -> bool {
 struct Group {
     id: GroupId,
     error_code: i16,
+    /// The client's own list, where the error of a group stands at each partition.
+    asked: Vec<OffsetFetchRequestTopics>,
     /// Who asked for a place; None: all topics were asked for.
-    named: Option<HashMap<(Lane, TopicName, i32), Vec<i32>>>,
+    named: Option<Named>,
     answered: Vec<(TopicName, OffsetFetchResponsePartitions)>,
 }
 
@@ -97,7 +99,7 @@ struct Answers {
 impl Answers {
     /// The groups to ask upstream for one of the client's.
     fn ask(&mut self, cx: &mut Context<'_>, asked: OffsetFetchRequestGroup) -> Vec<OffsetFetchRequestGroup> {
-        let mut group = Group { id: asked.group_id.clone(), error_code: 0, named: None, answered: vec![] };
+        let mut group = Group::new(asked.group_id.clone(), asked.topics.clone().unwrap_or_default());
         let mut lanes: BTreeMap<Lane, Option<Vec<OffsetFetchRequestTopics>>> = BTreeMap::new();
         match &asked.topics {
             _ if groups::is_shadow(&asked.group_id) => group.error_code = ResponseError::InvalidGroupId.code(),
@@ -228,6 +230,10 @@ fn nothing(partition: i32) -> OffsetFetchResponsePartitions {
 }
 
 impl Group {
+    fn new(id: GroupId, asked: Vec<OffsetFetchRequestTopics>) -> Self {
+        Self { id, error_code: 0, asked, named: None, answered: vec![] }
+    }
+
     fn take(&mut self, cx: &mut Context<'_>, lane: Lane, topic: &TopicName, found: OffsetFetchResponsePartitions) {
         let remapper = cx.shared.topics.remapper(&topic.0);
         let physical = found.partition_index;
@@ -271,10 +277,10 @@ impl Group {
     fn answer_alone(&mut self, version: i16) -> (i16, Vec<OffsetFetchResponseTopic>) {
         let error_code = self.error_code;
         if version < 2 && error_code != 0 {
-            let named = self.named.take().unwrap_or_default();
-            for ((_, topic, _), askers) in named {
-                let refused = |partition: i32| nothing(partition).with_error_code(error_code);
-                self.answered.extend(askers.into_iter().map(|partition| (topic.clone(), refused(partition))));
+            let refused = |partition: i32| nothing(partition).with_error_code(error_code);
+            for topic in std::mem::take(&mut self.asked) {
+                let partitions = topic.partition_indexes.into_iter();
+                self.answered.extend(partitions.map(|partition| (topic.name.clone(), refused(partition))));
             }
         }
         let partition = |found: OffsetFetchResponsePartitions| {
