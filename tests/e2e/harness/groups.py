@@ -278,6 +278,9 @@ def shadow_name(group: str, lane: int) -> str:
         """`places` characters whose number in base 31 is `value`, the last one chosen first and as low as possible."""
         if places == 0:
             return [] if value == 0 else None
+        ones = (31**places - 1) // 30
+        if not alphabet[0] * ones <= value <= alphabet[-1] * ones:
+            return None
         for c in alphabet:
             if value >= c and (value - c) % 31 == 0 and (rest := digits((value - c) // 31, places - 1)) is not None:
                 return [*rest, c]
