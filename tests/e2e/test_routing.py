@@ -1,0 +1,84 @@
+"""How a connection finds its broker where the TLS server name says it, and how it ends."""
+
+import socket
+import ssl
+import struct
+import subprocess
+
+import pytest
+from harness import apis, batch, topics
+from harness.envoy import Envoy
+from harness.raw import Raw, produce_body
+
+pytestmark = pytest.mark.remap
+TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+
+
+class SniEnvoy(Envoy):
+    """One TLS listener; a broker is a server name, not a port."""
+
+    def __init__(self, directory, cluster, config):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.key, self.certificate = directory / "key.pem", directory / "certificate.pem"
+        command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=*.kafka.test -keyout".split()
+        subprocess.run([*command, self.key, "-out", self.certificate], check=True, capture_output=True)
+        super().__init__(directory, cluster, config)
+
+    def _complete(self, config: dict) -> dict:
+        advertise = {"sni": {"host": "b{id}.kafka.test", "port": self.base}}
+        return {**super()._complete(config), "advertise": advertise}
+
+    def _dynamic(self) -> dict:
+        resources = super()._dynamic()
+        listener = resources["listeners"][0]
+        del listener["additional_addresses"]
+        inspector = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+        listener["listener_filters"] = [{"name": "tls_inspector", "typed_config": {"@type": inspector}}]
+        pair = {"certificate_chain": {"filename": str(self.certificate)}, "private_key": {"filename": str(self.key)}}
+        context = {"@type": TLS, "common_tls_context": {"tls_certificates": [pair]}}
+        listener["filter_chains"][0]["transport_socket"] = {"name": "tls", "typed_config": context}
+        return resources
+
+
+class Tls(Raw):
+    """A connection that asks for a server name."""
+
+    def __init__(self, port: int, name: str):
+        super().__init__(port)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+
+
+def test_the_server_name_names_the_broker(tmp_path, cluster, new_topic):
+    topic = new_topic()
+    envoy = SniEnvoy(tmp_path / "sni", cluster, topics.MAPPING)
+    try:
+        with Tls(envoy.base, "bootstrap.kafka.test") as bootstrap:
+            metadata = bootstrap.metadata([topic.name])
+            assert [(b["host"], b["port"]) for b in metadata["brokers"]] == [("b1.kafka.test", envoy.base)]
+            assert len(metadata["topics"][0]["partitions"]) == topic.virtual
+        with Tls(envoy.base, "B1.kafka.test") as broker:
+            offset = broker.append(topic.name, 7, [b"by name"])
+            assert broker.read_all(topic.name, 7) == [(offset, b"by name")]
+    finally:
+        envoy.stop()
+
+
+def test_what_was_sent_before_a_half_close_arrives(envoy, raw, new_topic):
+    """A producer without acknowledgements may write, close its sending side, and be gone."""
+    topic = new_topic()
+    with Raw(envoy.port(1)) as client:
+        siblings = {3: batch.build([b"three"]), 7: batch.build([b"seven"])}
+        client.send(apis.PRODUCE, 9, produce_body(topic.name, siblings, 0))
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.socket.recv(1) == b"", "the broker closes in its turn"
+    assert [value for _, value in raw.read_all(topic.name, 3)] == [b"three"]
+    assert [value for _, value in raw.read_all(topic.name, 7)] == [b"seven"]
+
+
+def test_an_unfinished_frame_before_a_half_close_ends_the_connection(envoy):
+    with Raw(envoy.port(1)) as client:
+        client.socket.sendall(struct.pack(">i", 100) + b"\0\0\0\x09")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.socket.recv(1) == b""
