@@ -244,7 +244,7 @@ impl Connection {
     /// the frame's whole length.
     fn sniff(&mut self, window: &[u8], now: Millis) -> Option<usize> {
         let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, self.shared.config.limits.frame_bytes).ok()?;
-        let head = apis::RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
+        let head = apis::RequestHead::parse(window.get(frame::LENGTH_BYTES..len.min(window.len()))?)?;
         let api = apis::offered(head.key, head.version, &self.shared)?;
         let answered = match api.decision {
             Decision::Pass | Decision::PassUnmapped => true,
