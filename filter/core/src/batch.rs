@@ -248,6 +248,11 @@ impl Entry {
             Entry::Old { last_offset, .. } => *last_offset,
         }
     }
+
+    /// Where a consumer stands that has read it.
+    pub fn next_offset(&self) -> i64 {
+        self.last_offset().saturating_add(1)
+    }
 }
 
 /// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut the last

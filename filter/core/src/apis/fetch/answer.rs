@@ -77,9 +77,9 @@ fn tell(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
 
 fn translate(sibling: &mut Sibling) -> Result<PartitionData, RemapError> {
     let mut data = sibling.data.clone().with_partition_index(sibling.partition);
-    let Some((remapper, lane)) = &sibling.lane else {
-        return Ok(data.with_aborted_transactions(sibling.data.aborted_transactions.take()));
-    };
+    // Those of all rounds.
+    data.aborted_transactions = data.aborted_transactions.map(|_| std::mem::take(&mut sibling.aborted));
+    let Some((remapper, lane)) = &sibling.lane else { return Ok(data) };
     if data.error_code == 0 && sibling.records.is_empty() && sibling.cursor > sibling.position {
         // The client stays before its siblings' batches: to it the log ends there. Some reconnect on the real end.
         data.high_watermark = sibling.position;
@@ -90,12 +90,8 @@ fn translate(sibling: &mut Sibling) -> Result<PartitionData, RemapError> {
     data.last_stable_offset = offset(data.last_stable_offset)?;
     data.log_start_offset = offset(data.log_start_offset)?;
     data.diverging_epoch.end_offset = offset(data.diverging_epoch.end_offset)?;
-    if data.aborted_transactions.is_some() {
-        let mut aborted = std::mem::take(&mut sibling.aborted);
-        for transaction in &mut aborted {
-            transaction.first_offset = offset(transaction.first_offset)?;
-        }
-        data.aborted_transactions = Some(aborted);
+    for transaction in data.aborted_transactions.iter_mut().flatten() {
+        transaction.first_offset = offset(transaction.first_offset)?;
     }
     Ok(data)
 }

@@ -210,7 +210,7 @@ impl Place {
 
     /// The siblings whose cursor lies inside what came back.
     fn covered(&self, siblings: &[Sibling], asked: i64, records: &Bytes) -> Vec<usize> {
-        let end = Batches::new(records).last().map_or(asked, |entry| entry.last_offset() + 1);
+        let end = Batches::new(records).last().map_or(asked, |entry| entry.next_offset());
         let inside = |sibling: &Sibling| !sibling.finished && (asked..=end.max(asked)).contains(&sibling.cursor);
         self.siblings.iter().copied().filter(|at| siblings.get(*at).is_some_and(inside)).collect()
     }

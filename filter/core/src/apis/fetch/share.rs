@@ -40,11 +40,15 @@ pub(super) fn out(
     let mut shared = Shared { dropped: 0, alien: None };
     let mut end = asked;
     let mut last_batch = None;
+    let mut ends: Vec<TransactionEnd> = vec![];
     for entry in Batches::new(records) {
-        let next = entry.last_offset() + 1;
+        let next = entry.next_offset();
         let (range, base_offset, whose) = match entry {
             Entry::Batch { range, header } => {
                 last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
+                if header.is_control() {
+                    ends.push(TransactionEnd { producer_id: header.producer_id, offset: header.base_offset });
+                }
                 (range, header.base_offset, batch::lane(&header))
             }
             Entry::Old { range, last_offset } => (range, last_offset, Whose::Lane(Lane(0))),
@@ -65,7 +69,12 @@ pub(super) fn out(
         }
         shared.dropped += usize::from(runs.len() == before);
     }
-    give(siblings, runs, records, data);
+    give(siblings, runs, records);
+    for at in covered {
+        if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| sibling.told > sibling.cursor) {
+            tell_aborted(sibling, &ends, data);
+        }
+    }
     for at in covered {
         if let Some(sibling) = siblings.get_mut(*at) {
             sibling.asked += 1;
@@ -77,7 +86,7 @@ pub(super) fn out(
     shared
 }
 
-fn give(siblings: &mut [Sibling], runs: Vec<Run>, records: &Bytes, data: &PartitionData) {
+fn give(siblings: &mut [Sibling], runs: Vec<Run>, records: &Bytes) {
     let runs = join(siblings, runs);
     let kept_bytes: usize = runs.iter().map(|run| run.range.len()).sum();
     // A frame of which little is kept is not held in memory for it.
@@ -87,10 +96,24 @@ fn give(siblings: &mut [Sibling], runs: Vec<Run>, records: &Bytes, data: &Partit
         let entry = records.slice(run.range);
         let entry = if copy { Bytes::copy_from_slice(&entry) } else { entry };
         sibling.keep(&entry, run.base_offset);
-        for aborted in data.aborted_transactions.iter().flatten() {
-            if !sibling.aborted.contains(aborted) {
-                sibling.aborted.push(aborted.clone());
-            }
+    }
+}
+
+/// A transaction's marker.
+struct TransactionEnd {
+    producer_id: i64,
+    offset: i64,
+}
+
+/// Tells a sibling of the aborted transactions that concern what it was given. One that ended before its cursor must not
+/// be among them: the sibling does not get the marker, and would take the producer's next transaction for that one.
+fn tell_aborted(sibling: &mut Sibling, ends: &[TransactionEnd], data: &PartitionData) {
+    for aborted in data.aborted_transactions.iter().flatten() {
+        let over = ends.iter().any(|end| {
+            end.producer_id == aborted.producer_id.0 && (aborted.first_offset..sibling.cursor).contains(&end.offset)
+        });
+        if !over && !sibling.aborted.contains(aborted) {
+            sibling.aborted.push(aborted.clone());
         }
     }
 }
