@@ -24,6 +24,8 @@ pub(crate) mod rounds;
 pub mod shadow;
 pub mod shape;
 pub mod stats;
+#[cfg(test)]
+mod testing;
 pub mod topics;
 pub(crate) mod wire;
 

@@ -1,1 +1,457 @@
-//! Scenarios.
+//! Scenarios of one connection. Each is played with the bytes whole, cut in two at every place, byte by byte, and with
+//! what may pass not handed in: what comes out must not differ.
+
+mod hostile;
+mod simulation;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::*;
+use kafka_protocol::ResponseError;
+
+use crate::brokers::Address;
+use crate::error::Blame;
+use crate::learn::Learn;
+use crate::stats::Stat;
+use crate::testing::batches::batch;
+use crate::testing::broker::{api_versions, node, Broker};
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
+
+/// Where bytes are cut.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    Nowhere,
+    Client(usize),
+    Broker(usize),
+    Everywhere,
+}
+
+/// What came out of a scenario.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    up: Vec<u8>,
+    down: Vec<u8>,
+    counts: BTreeMap<String, u64>,
+    closed: bool,
+    idle: bool,
+}
+
+impl Outcome {
+    fn requests(&self) -> Vec<Seen> {
+        take_frames(&mut self.up.clone()).iter().map(Seen::parse).collect()
+    }
+
+    fn answers(&self) -> Vec<Bytes> {
+        take_frames(&mut self.down.clone())
+    }
+
+    fn blamed(&self, blame: Blame) -> u64 {
+        self.counts.get(&Stat::Errors { blame }.name("")).copied().unwrap_or(0)
+    }
+
+    fn blames(&self) -> [u64; 4] {
+        [Blame::Client, Blame::Broker, Blame::Config, Blame::Bug].map(|blame| self.blamed(blame))
+    }
+}
+
+fn play(
+    config: &str,
+    learn: Option<&Learn>,
+    client: &[u8],
+    respond: &dyn Fn(&Seen) -> Vec<u8>,
+    (feeding, cut): (Feeding, Cut),
+) -> Outcome {
+    let mut proxy = Proxy::new(&shared(config), feeding, learn.cloned());
+    let (mut up, mut pending, mut answered) = (vec![], vec![], 0);
+    let client_pieces = match cut {
+        Cut::Client(at) => pieces(client, at),
+        Cut::Everywhere => client.chunks(1).collect(),
+        _ => vec![client],
+    };
+    for piece in client_pieces {
+        proxy.client(piece);
+        while !proxy.up.is_empty() {
+            pending.extend_from_slice(&proxy.up);
+            up.append(&mut proxy.up);
+            let answers: Vec<u8> = take_frames(&mut pending).iter().flat_map(|f| respond(&Seen::parse(f))).collect();
+            let answer_pieces = match cut {
+                Cut::Broker(at) => pieces(&answers, at.saturating_sub(answered)),
+                Cut::Everywhere => answers.chunks(1).collect(),
+                _ => vec![&answers[..]],
+            };
+            answer_pieces.into_iter().filter(|piece| !piece.is_empty()).for_each(|piece| proxy.broker(piece));
+            answered += answers.len();
+        }
+    }
+    assert!(pending.is_empty() || proxy.closed, "part of a frame went up");
+    let idle = proxy.is_idle();
+    Outcome { up, down: proxy.down, counts: proxy.counts, closed: proxy.closed, idle }
+}
+
+fn pieces(bytes: &[u8], at: usize) -> Vec<&[u8]> {
+    let (head, tail) = bytes.split_at(at.min(bytes.len()));
+    vec![head, tail]
+}
+
+/// Plays the scenario in all ways. One that ends well must leave nothing behind and come out the same in all of them;
+/// one that ends in a fault must end in the same fault.
+fn check(config: &str, learn: Option<&Learn>, client: &[u8], respond: &dyn Fn(&Seen) -> Vec<u8>) -> Outcome {
+    let expected = play(config, learn, client, respond, (Feeding::Handed, Cut::Nowhere));
+    assert!(expected.closed || expected.idle, "something is left behind");
+    let answers = expected.down.len() + 64;
+    let cuts = (0..client.len()).map(Cut::Client).chain((0..answers).map(Cut::Broker));
+    for cut in cuts.chain([Cut::Nowhere, Cut::Everywhere]) {
+        for feeding in [Feeding::Handed, Feeding::Passing] {
+            let outcome = play(config, learn, client, respond, (feeding, cut));
+            if expected.closed {
+                assert!(outcome.closed, "{feeding:?}, {cut:?}");
+                assert_eq!(outcome.blames(), expected.blames(), "{feeding:?}, {cut:?}");
+            } else {
+                assert_eq!(outcome, expected, "{feeding:?}, {cut:?}");
+            }
+        }
+    }
+    expected
+}
+
+fn produce(version: i16, correlation_id: i32, acks: i16, parts: &[(&str, i32)]) -> Vec<u8> {
+    let topics = parts.iter().map(|(name, partition)| {
+        let records = Some(batch(&[&format!("{name}-{partition}")]));
+        let data = PartitionProduceData::default().with_index(*partition).with_records(records);
+        TopicProduceData::default().with_name(topic(name)).with_partition_data(vec![data])
+    });
+    let message = ProduceRequest::default().with_acks(acks).with_timeout_ms(1000).with_topic_data(topics.collect());
+    request(version, correlation_id, &message)
+}
+
+fn fetch_message(parts: &[(&str, i32, i64)]) -> FetchRequest {
+    let topics = parts.iter().map(|(name, partition, offset)| {
+        let part = FetchPartition::default().with_partition(*partition).with_fetch_offset(*offset);
+        FetchTopic::default().with_topic(topic(name)).with_partitions(vec![part.with_partition_max_bytes(1 << 20)])
+    });
+    FetchRequest::default().with_max_wait_ms(0).with_min_bytes(1).with_topics(topics.collect())
+}
+
+fn metadata(version: i16, correlation_id: i32, names: &[&str]) -> Vec<u8> {
+    let asked = |name: &&str| MetadataRequestTopic::default().with_name(Some(topic(name)));
+    let message = MetadataRequest::default().with_topics(Some(names.iter().map(asked).collect()));
+    request(version, correlation_id, &message)
+}
+
+fn heartbeat(correlation_id: i32) -> Vec<u8> {
+    request(4, correlation_id, &HeartbeatRequest::default().with_group_id(GroupId(text("g"))))
+}
+
+fn hello() -> Vec<u8> {
+    let message = ApiVersionsRequest::default()
+        .with_client_software_name(text("apache-kafka-java"))
+        .with_client_software_version(text("4.3.1"));
+    request(3, 1, &message)
+}
+
+/// A broker with one batch in each partition, and no memory.
+fn respond(seen: &Seen) -> Vec<u8> {
+    let mut broker = Broker::new(&[("t", 2), ("l", 2), ("u", 3)]);
+    for (name, partition) in [("t", 0), ("t", 1), ("l", 0), ("u", 0)] {
+        broker.log(name, partition).unwrap().append(&batch(&["old"]));
+    }
+    match (seen.key, seen.version) {
+        // Carriers' answers: what stands in them is nobody's business.
+        (18, 0) if seen.body.is_empty() => seen.answer(&ApiVersionsResponse::default()),
+        _ => broker.answer(seen, u64::MAX).unwrap(),
+    }
+}
+
+fn ids(outcome: &Outcome) -> Vec<i32> {
+    outcome.answers().iter().map(|answer| i32::from_be_bytes(*answer.first_chunk().unwrap())).collect()
+}
+
+#[test]
+fn pipelined_requests_of_all_kinds_are_answered_in_order() {
+    let session = fetch_message(&[("t", 0, 0)]).with_session_id(7).with_session_epoch(3);
+    let transactional = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("x"))));
+    let stream = [
+        hello(),
+        metadata(9, 2, &["t", "u"]),
+        produce(9, 3, -1, &[("t", 0), ("t", 2), ("t", 1), ("t", 9)]),
+        produce(7, 4, 1, &[("u", 0)]),
+        request(12, 5, &fetch_message(&[("t", 2, 0), ("u", 0, 0), ("t", 0, 0)])),
+        heartbeat(6),
+        request(4, 7, &transactional),
+        request(11, 8, &session),
+        produce(3, 0, 0, &[("t", 5)]),
+        produce(3, 0, 0, &[("u", 1)]),
+        request(4, 9, &fetch_message(&[("u", 0, 0)])),
+        heartbeat(10),
+    ]
+    .concat();
+    let outcome = check(MAPPED, None, &stream, &respond);
+    assert_eq!(ids(&outcome), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    let keys: Vec<i16> = outcome.requests().iter().map(|seen| seen.key).collect();
+    // Two rounds of Produce; carriers in the place of 7 and 8.
+    assert_eq!(keys, [18, 3, 0, 0, 0, 1, 12, 18, 18, 0, 0, 1, 12]);
+    assert!(outcome.requests().iter().all(|seen| seen.client_id.as_deref() == Some("test")));
+    assert_eq!(outcome.blames(), [0; 4]);
+    let (_, refused): (_, InitProducerIdResponse) = read_answer(&outcome.answers()[6], 4);
+    assert_eq!(refused.error_code, ResponseError::InvalidRequest.code());
+    let (_, refused): (_, FetchResponse) = read_answer(&outcome.answers()[7], 11);
+    assert_eq!(refused.error_code, ResponseError::FetchSessionIdNotFound.code());
+    assert_eq!(outcome.counts[&Stat::BytesReceived.name("")], stream.len() as u64);
+    assert_eq!(outcome.counts[&Stat::BytesSent.name("")], outcome.down.len() as u64);
+}
+
+#[test]
+fn what_is_not_mapped_goes_by_byte_for_byte() {
+    let configure = request(1, 9, &DescribeConfigsRequest::default());
+    let stream =
+        [heartbeat(1), produce(9, 2, -1, &[("u", 0)]), request(12, 3, &fetch_message(&[("u", 0, 0)])), configure]
+            .concat();
+    let answer = |seen: &Seen| match seen.key {
+        32 => seen.answer(&DescribeConfigsResponse::default()),
+        _ => respond(seen),
+    };
+    let outcome = check(MAPPED, None, &stream, &answer);
+    assert_eq!(outcome.up, stream);
+    let answers: Vec<u8> = outcome.requests().iter().flat_map(answer).collect();
+    assert_eq!(outcome.down, answers);
+    assert_eq!(check("", None, &[&stream[..], &produce(9, 5, 1, &[("t", 5)])].concat(), &answer).down.len(), {
+        answers.len() + respond(&Seen::parse(&take_frames(&mut produce(9, 5, 1, &[("t", 5)]))[0])).len()
+    });
+}
+
+/// Read as the head of a Produce request, this Fetch names one topic, the empty one, which is not mapped.
+#[test]
+fn a_fetch_that_looks_like_a_produce_request_is_rewritten_all_the_same() {
+    let message = fetch_message(&[("t", 5, 0)]).with_max_bytes(1024).with_min_bytes(1);
+    let outcome = check(MAPPED, None, &request(4, 1, &message), &respond);
+    let upstream: FetchRequest = outcome.requests()[0].message();
+    assert_eq!(upstream.topics[0].partitions[0].partition, 1);
+}
+
+#[test]
+fn a_barrier_holds_back_what_comes_behind_it() {
+    for feeding in [Feeding::Handed, Feeding::Passing] {
+        let mut proxy = Proxy::new(&shared(MAPPED), feeding, None);
+        let fetch = request(12, 1, &fetch_message(&[("t", 2, 0)]));
+        proxy.client(&[fetch, heartbeat(2), produce(9, 3, 1, &[("u", 0)])].concat());
+        let up = take_frames(&mut proxy.up);
+        assert_eq!(up.len(), 1, "{feeding:?}");
+        assert!(!proxy.connection.wants_client_bytes());
+        proxy.broker(&respond(&Seen::parse(&up[0])));
+        assert_eq!(take_frames(&mut proxy.up).len(), 2, "{feeding:?}");
+        assert!(proxy.connection.wants_client_bytes());
+        assert!(!proxy.is_idle());
+    }
+}
+
+#[test]
+fn only_so_many_requests_are_in_flight() {
+    let config = r#"{"limits": {"in_flight_requests": 2}}"#;
+    for feeding in [Feeding::Handed, Feeding::Passing] {
+        let mut proxy = Proxy::new(&shared(config), feeding, None);
+        let stream: Vec<u8> = (1..=5).flat_map(heartbeat).collect();
+        proxy.client(&stream);
+        let mut sent = take_frames(&mut proxy.up);
+        assert_eq!(sent.len(), 2, "{feeding:?}");
+        for answered in 0..5 {
+            assert_eq!(proxy.connection.wants_client_bytes(), sent.len() < answered + 2);
+            proxy.broker(&respond(&Seen::parse(&sent[answered])));
+            sent.extend(take_frames(&mut proxy.up));
+            assert_eq!(sent.len(), 5.min(answered + 3), "{feeding:?}");
+        }
+        assert!(proxy.is_idle());
+    }
+}
+
+#[test]
+fn requests_that_nobody_answers_leave_no_exchange() {
+    let stream = [produce(3, 1, 0, &[("t", 0)]), produce(9, 2, 0, &[("t", 2), ("t", 4)]), heartbeat(3)].concat();
+    let outcome = check(MAPPED, None, &stream, &respond);
+    assert_eq!(ids(&outcome), [3]);
+    assert_eq!(outcome.requests().len(), 4);
+}
+
+#[test]
+fn an_unanswered_request_that_is_refused_ends_the_connection_behind_what_is_good() {
+    let outcome = check(MAPPED, None, &produce(3, 1, 0, &[("t", 0), ("t", 6)]), &respond);
+    assert!(outcome.closed);
+    assert_eq!(outcome.blames(), [1, 0, 0, 0]);
+    assert_eq!(outcome.requests().len(), 1, "partition 0 is written all the same");
+}
+
+#[test]
+fn a_version_of_api_versions_that_nobody_knows_is_answered() {
+    for version in [5, 99, i16::MAX, -1] {
+        let mut frame = request(4, 1, &ApiVersionsRequest::default());
+        frame[6..8].copy_from_slice(&version.to_be_bytes());
+        let outcome = check(MAPPED, None, &frame, &|seen| seen.answer(&api_versions()));
+        let (id, answer): (_, ApiVersionsResponse) = read_answer(&outcome.answers()[0], 0);
+        assert_eq!((id, answer.error_code), (1, ResponseError::UnsupportedVersion.code()));
+        assert!(answer.api_keys.iter().any(|offer| (offer.api_key, offer.max_version) == (18, 4)));
+    }
+}
+
+/// Every fault ends the connection, once, and blames one side, once.
+fn check_fault(what: &str, client: &[u8], respond: &dyn Fn(&Seen) -> Vec<u8>, blame: Blame) {
+    let outcome = check(MAPPED, None, client, respond);
+    assert!(outcome.closed, "{what}");
+    assert_eq!((outcome.blamed(blame), outcome.blames().iter().sum()), (1, 1), "{what}: {:?}", outcome.counts);
+}
+
+#[test]
+fn clients_that_break_the_protocol_are_closed() {
+    let head = |key: i16, version: i16| [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 1]].concat();
+    let call = |key, version, body: &[u8]| framed(&[&head(key, version), &[0xff, 0xff][..], body].concat());
+    let cut = |mut frame: Vec<u8>, by: usize| {
+        frame.truncate(frame.len() - by);
+        framed(&frame[4..])
+    };
+    let most: &[u8] = &[0x7f, 0xff, 0xff, 0xff];
+    let most_compact: &[u8] = &[0, 0xff, 0xff, 0xff, 0xff, 0x0f];
+    let lie = |front: &[u8], count: &[u8]| [front, count].concat();
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("a negative length", (-5i32).to_be_bytes().to_vec()),
+        ("a length beyond the limit", [0x7f, 0, 0, 0].to_vec()),
+        ("no header", framed(&[])),
+        ("half a header", framed(&head(3, 9)[..7])),
+        ("a header without its client id", framed(&head(3, 9))),
+        ("an unknown key", call(93, 0, &[])),
+        ("the last key", call(i16::MAX, 0, &[])),
+        ("a negative key", call(-1, 0, &[])),
+        ("a hidden key", call(68, 0, &[])),
+        ("a key that is hidden where topics are mapped", call(37, 1, &[])),
+        ("a version that is too new", call(0, 13, &[])),
+        ("a version that is too old", call(1, 3, &[])),
+        ("a negative version", call(3, -1, &[])),
+        ("a cut Produce", cut(produce(8, 1, -1, &[("t", 0)]), 1)),
+        ("a cut Fetch", cut(request(12, 1, &fetch_message(&[("t", 0, 0)])), 3)),
+        ("bytes behind a Fetch", call(1, 4, &[0; 40])),
+        ("2^31 - 1 topics in Produce", call(0, 3, &lie(&[0xff, 0xff, 0, 1, 0, 0, 0, 1], most))),
+        ("2^31 - 1 topics in Fetch", call(1, 4, &lie(&[0; 17], most))),
+        ("2^31 - 1 topics in ListOffsets", call(2, 1, &lie(&[0; 4], most))),
+        ("2^32 - 2 topics in OffsetForLeaderEpoch", call(23, 4, &lie(&[0, 0, 0, 0], &most_compact[1..]))),
+        ("2^31 - 1 coordinator keys", call(10, 4, &lie(&[0, 0], &most_compact[1..]))),
+    ];
+    for (what, frame) in cases {
+        check_fault(what, &frame, &respond, Blame::Client);
+        check_fault(what, &[&heartbeat(1)[..], &frame, &heartbeat(2)].concat(), &respond, Blame::Client);
+    }
+}
+
+#[test]
+fn brokers_that_break_the_protocol_are_closed() {
+    let produce = produce(9, 1, -1, &[("t", 0), ("t", 2)]);
+    let fetch = request(11, 1, &fetch_message(&[("t", 0, 0)]));
+    let with = |at: usize, byte: u8| {
+        move |seen: &Seen| {
+            let mut answer = respond(seen);
+            answer[at] = byte;
+            answer
+        }
+    };
+    let empty = |seen: &Seen| framed(&[&seen.correlation_id.to_be_bytes()[..], &[0]].concat());
+    let long = |seen: &Seen| framed(&[&respond(seen)[4..], &[1, 2, 3]].concat());
+    let nobody = |seen: &Seen| match seen.key {
+        0 => seen.answer(&ProduceResponse::default()),
+        _ => seen.answer(&FetchResponse::default()),
+    };
+    let twice = |seen: &Seen| [respond(seen), respond(seen), respond(seen)].concat();
+    let cases: [(&str, &dyn Fn(&Seen) -> Vec<u8>); 8] = [
+        ("another correlation id", &with(7, 9)),
+        ("a negative length", &with(0, 0xff)),
+        ("an answer without a header", &|_| framed(&[1])),
+        ("an empty frame", &|_| framed(&[])),
+        ("an empty body", &empty),
+        ("bytes behind the answer", &long),
+        ("no partition", &nobody),
+        ("an answer too many", &twice),
+    ];
+    for (what, respond) in cases {
+        for frame in [&produce, &fetch] {
+            check_fault(what, frame, respond, Blame::Broker);
+        }
+    }
+    check_fault("an answer too many", &heartbeat(1), &twice, Blame::Broker);
+    check_fault("another correlation id", &heartbeat(1), &with(7, 9), Blame::Broker);
+    check_fault(
+        "2^31 - 1 topics",
+        &fetch,
+        &|seen| {
+            let id = seen.correlation_id.to_be_bytes();
+            framed(&[&id[..], &[0; 10], &[0x7f, 0xff, 0xff, 0xff]].concat())
+        },
+        Blame::Broker,
+    );
+}
+
+const DYNAMIC: &str = r#"{
+    "mapping": {"topics": [{"name": "t", "virtual_partitions": 6, "physical_partitions": 2}]},
+    "advertise": {"ports": {"host": "kafka.example", "base": 9100}},
+    "route": {"dynamic": {"bootstrap": ["kafka-1.internal:9092"]}}
+}"#;
+
+fn learn(broker: i32, connected: &str) -> Learn {
+    Learn { broker, connected: Address::of(connected, 9092).unwrap() }
+}
+
+#[test]
+fn the_filter_asks_first_who_the_brokers_are() {
+    let stream = [heartbeat(5), heartbeat(6)].concat();
+    let outcome = check(DYNAMIC, Some(&learn(1, "kafka-1.internal")), &stream, &respond);
+    let own = &outcome.requests()[0];
+    assert_eq!((own.key, own.client_id.as_deref()), (3, Some("kafka-partition-remapper")));
+    assert_eq!(own.message::<MetadataRequest>().topics, Some(vec![]), "about no topic");
+    assert_eq!(&outcome.up[outcome.up.len() - stream.len()..], stream);
+    assert_eq!(ids(&outcome), [5, 6], "the client sees nothing of it");
+}
+
+#[test]
+fn what_is_learned_is_told() {
+    let mut proxy = Proxy::new(&shared(DYNAMIC), Feeding::Passing, Some(learn(1, "kafka-1.internal")));
+    assert!(proxy.up.is_empty(), "nothing goes up before the client speaks");
+    proxy.client(&metadata(1, 5, &["t"]));
+    for _ in 0..2 {
+        let up = take_frames(&mut proxy.up);
+        assert_eq!(up.len(), 1);
+        proxy.broker(&respond(&Seen::parse(&up[0])));
+    }
+    let one = (1, Address::of("kafka-1.internal", 9092).unwrap());
+    assert_eq!(proxy.learned, [vec![one.clone()], vec![one]]);
+    let (_, answer): (_, MetadataResponse) = read_answer(&take_frames(&mut proxy.down)[0], 1);
+    assert_eq!((answer.brokers[0].host.as_str(), answer.brokers[0].port), ("kafka.example", 9101));
+    assert!(proxy.is_idle());
+}
+
+#[test]
+fn a_connection_at_the_wrong_broker_is_closed() {
+    let two = |seen: &Seen| match seen.key {
+        3 => seen.answer(&MetadataResponse::default().with_brokers(vec![node(1), node(2)])),
+        _ => respond(seen),
+    };
+    let outcome = check(DYNAMIC, Some(&learn(2, "kafka-1.internal")), &heartbeat(5), &two);
+    assert!(outcome.closed);
+    assert_eq!(outcome.blames(), [0, 0, 1, 0]);
+    assert_eq!((outcome.requests().len(), outcome.down.len()), (1, 0));
+    // One that the cluster does not know, or that has come to the right place, stays.
+    for (broker, connected) in [(7, "kafka-1.internal"), (2, "kafka-2.internal")] {
+        let outcome = check(DYNAMIC, Some(&learn(broker, connected)), &heartbeat(5), &two);
+        assert_eq!(ids(&outcome), [5]);
+    }
+}
+
+#[test]
+fn an_old_broker_answers_a_new_api_versions_request_in_version_0() {
+    let old = |seen: &Seen| {
+        let answer = api_versions().with_error_code(ResponseError::UnsupportedVersion.code());
+        crate::testing::answer(0, seen.correlation_id, &answer)
+    };
+    let outcome = check(MAPPED, None, &hello(), &old);
+    let (_, answer): (_, ApiVersionsResponse) = read_answer(&outcome.answers()[0], 0);
+    assert_eq!(answer.error_code, ResponseError::UnsupportedVersion.code());
+    assert!(answer.api_keys.iter().all(|offer| offer.api_key != 68));
+}
