@@ -1,0 +1,111 @@
+"""What a person sees: a table that is redrawn on a terminal, a line every few seconds anywhere else."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+
+LINE_EVERY_S = 4
+BOLD, DIM, GREEN, RED, OFF = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
+INTRO = """
+The broker stores topic `{topic}` in {physical} partitions; through Envoy, clients see {virtual}.
+One client writes keyed records, and each of the {virtual} has a reader of its own.
+"""
+
+
+@dataclass
+class View:
+    """The figures of one moment."""
+
+    seconds: float
+    written: list[int]
+    read: list[int]
+    end_offsets: list[int]
+    upstream_bytes: float
+    downstream_bytes: float
+    latencies_ms: list[float]
+    wrong: str
+
+    @property
+    def amplification(self) -> float:
+        return self.upstream_bytes / self.downstream_bytes if self.downstream_bytes else 0.0
+
+    def latency_ms(self, share: float) -> float:
+        values = sorted(self.latencies_ms)
+        return values[min(int(len(values) * share), len(values) - 1)] if values else 0.0
+
+
+class Screen:
+    def __init__(self, topic: str, virtual: int, physical: int):
+        self._terminal = sys.stdout.isatty()
+        self._intro = INTRO.format(topic=topic, physical=physical, virtual=virtual)
+        self._physical = physical
+        self._height = 0
+        self._next_line_s = 0.0
+
+    def begin(self) -> None:
+        self._say(self._intro)
+
+    def show(self, view: View) -> None:
+        if self._terminal:
+            self._redraw(view)
+        elif view.seconds >= self._next_line_s:
+            self._next_line_s = view.seconds + LINE_EVERY_S
+            self._say(_line(view))
+
+    def end(self, view: View) -> None:
+        """The last state, in full."""
+        if self._terminal:
+            self._redraw(view)
+        else:
+            self._say("\n" + "\n".join(text for _, text in self._table(view)))
+
+    def verdict(self, text: str, good: bool) -> None:
+        colour = (GREEN if good else RED) + BOLD
+        self._say(f"\n{colour}{text}{OFF}" if self._terminal else f"\n{text}")
+
+    def _redraw(self, view: View) -> None:
+        lines = self._table(view)
+        # A line that wraps would count as two when the cursor goes up again.
+        width = shutil.get_terminal_size().columns - 1
+        up = f"\x1b[{self._height}A" if self._height else ""
+        self._say(up + "\n".join(f"\x1b[2K{style}{text[:width]}{OFF}" for style, text in lines))
+        self._height = len(lines)
+
+    def _table(self, view: View) -> list[tuple[str, str]]:
+        """Lines with their styles; at most 79 columns."""
+        lanes = len(view.written) // self._physical
+        lines = [(BOLD, f"{'on the broker':<24}through Envoy")]
+        for p in range(self._physical):
+            mine = range(p, lanes * self._physical, self._physical)
+            lines += [
+                (DIM, _row(f"partition {p}", "partition", list(mine))),
+                ("", _row(f"{view.end_offsets[p]:>9,} records", "written", [view.written[v] for v in mine])),
+                ("", _row("", "read", [view.read[v] for v in mine])),
+            ]
+        return [*lines, ("", ""), *(("", text) for text in _totals(view, lanes))]
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(text, flush=True)
+
+
+def _row(left: str, label: str, numbers: list[int]) -> str:
+    return f"{left:<24}{label:<9}" + "".join(f"{n:>9,}" for n in numbers)
+
+
+def _totals(view: View, lanes: int) -> list[str]:
+    up, down = view.upstream_bytes / 1e6, view.downstream_bytes / 1e6
+    return [
+        f"{view.seconds:>4.0f} s: {sum(view.written):,} written, {sum(view.read):,} read; {view.wrong}",
+        f"latency, from write to read: p50 {view.latency_ms(0.5):.1f} ms, p99 {view.latency_ms(0.99):.1f} ms",
+        f"read amplification x{view.amplification:.1f}: {up:.1f} MB from the broker for {down:.1f} MB to clients,",
+        f"    since a reader's fetch brings along {lanes - 1} neighbours' records, which Envoy drops",
+    ]
+
+
+def _line(view: View) -> str:
+    stored = " + ".join(f"{n:,}" for n in view.end_offsets)
+    return (
+        f"{view.seconds:>4.0f} s  written {sum(view.written):>6,}  read {sum(view.read):>6,}  stored {stored}  "
+        f"amplification x{view.amplification:.1f}  latency p50 {view.latency_ms(0.5):.1f} p99 {view.latency_ms(0.99):.1f} ms"
+    )
