@@ -89,3 +89,12 @@ def new_topic(cluster, passthrough):
         return topic
 
     return create
+
+
+@pytest.fixture
+def misfit(cluster) -> str:
+    """The name of a topic that has another number of partitions than its mapping says; gone after the test."""
+    name = topics.unique(topics.MODULO.name)
+    cluster.create_topic(name, topics.MODULO.physical - 1)
+    yield name
+    cluster.delete_topic(name)

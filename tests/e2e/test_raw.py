@@ -228,13 +228,12 @@ def test_metadata_by_id_never_shows_physical_partitions(raw, new_topic):
 
 
 @pytest.mark.remap
-def test_a_topic_whose_partitions_do_not_fit_its_mapping_is_an_error(raw, cluster, envoy, new_topic):
-    right, wrong = new_topic(), topics.unique("modulo")
-    cluster.create_topic(wrong, 3)
-    found = {t["name"]: t for t in raw.metadata([right.name, wrong])["topics"]}
+def test_a_topic_whose_partitions_do_not_fit_its_mapping_is_an_error(raw, envoy, new_topic, misfit):
+    right = new_topic()
+    found = {t["name"]: t for t in raw.metadata([right.name, misfit])["topics"]}
     assert (found[right.name]["error_code"], len(found[right.name]["partitions"])) == (0, 20)
-    assert found[wrong]["error_code"] != 0
-    assert found[wrong]["partitions"] == []
+    assert found[misfit]["error_code"] != 0
+    assert found[misfit]["partitions"] == []
     assert envoy.stat("kafka_remapper_topic_mismatch_total") >= 1
 
 

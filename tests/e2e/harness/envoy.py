@@ -111,7 +111,7 @@ class Envoy:
     def _bootstrap_config(self) -> dict:
         config = {
             "admin": {"address": address(self.admin_port)},
-            # Histograms show what came before the last flush.
+            # Histograms show what came before the last flush, and tests wait for it.
             "stats_flush_interval": "1s",
             "static_resources": self._dynamic() if self.mode == "dynamic" else self._routed(),
         }

@@ -78,6 +78,11 @@ class KafkaCluster:
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
         wait_until(f"leaders of {name}", lambda: self._leaders_answer(admin, name, partitions), 30)
 
+    def delete_topic(self, name: str) -> None:
+        admin = self.admin
+        admin.delete_topics([name])[name].result(30)
+        wait_until(f"{name} gone", lambda: name not in admin.list_topics(timeout=5).topics, 30)
+
     def set_topic_config(self, name: str, config: dict) -> None:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
         self.admin.alter_configs([resource])[resource].result(30)
