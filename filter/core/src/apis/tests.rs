@@ -1,1 +1,170 @@
-//! Scenarios.
+//! Each API in every version that is offered: what goes up to the broker, and what the client is told of its answer.
+
+mod addresses;
+mod groups;
+mod partitions;
+
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Message, Request};
+use kafka_protocol::ResponseError;
+
+use super::{is_offered, Decision, TABLE};
+use crate::testing::broker::api_versions;
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{read_answer, request, shared, take_frames, text, Seen, MAPPED};
+
+/// Sends one request through a connection of its own. Gives what went up and what came down.
+fn ask<R: Request>(
+    config: &str,
+    version: i16,
+    message: &R,
+    mut respond: impl FnMut(&Seen) -> Vec<u8>,
+) -> (Vec<Seen>, R::Response) {
+    let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
+    proxy.client(&request(version, 77, message));
+    let mut seen = vec![];
+    while !proxy.up.is_empty() {
+        let up: Vec<Seen> = take_frames(&mut proxy.up).iter().map(Seen::parse).collect();
+        let answers: Vec<u8> = up.iter().flat_map(&mut respond).collect();
+        seen.extend(up);
+        proxy.broker(&answers);
+    }
+    assert!(!proxy.closed, "v{version}: {:?}", proxy.warnings);
+    assert!(proxy.is_idle(), "v{version}: something is left behind");
+    let answers = take_frames(&mut proxy.down);
+    assert_eq!(answers.len(), 1, "v{version}");
+    let (correlation_id, answer) = read_answer(&answers[0], version);
+    assert_eq!(correlation_id, 77);
+    (seen, answer)
+}
+
+/// For requests that must be answered without the broker's knowledge: only a carrier goes up.
+fn ask_alone<R: Request>(config: &str, version: i16, message: &R) -> R::Response {
+    let (seen, answer) = ask(config, version, message, |seen| seen.answer(&ApiVersionsResponse::default()));
+    let keys: Vec<_> = seen.iter().map(|seen| (seen.key, seen.version)).collect();
+    assert_eq!(keys, [(18, 0)]);
+    answer
+}
+
+#[test]
+fn the_table_has_every_key_at_its_place() {
+    for (index, api) in TABLE.iter().enumerate() {
+        assert_eq!(usize::try_from(api.key), Ok(index), "{}", api.name);
+        let offered = api.version_min <= api.version_max;
+        assert!(!offered || ApiKey::try_from(api.key).is_ok(), "{}: headers cannot be read", api.name);
+        assert_eq!(offered, !matches!(api.decision, Decision::Hide), "{}", api.name);
+        assert!(api.version_min >= 0, "{}", api.name);
+    }
+}
+
+#[test]
+fn what_is_rewritten_is_known_to_the_codec() {
+    for api in TABLE.iter().filter(|api| matches!(api.decision, Decision::Rewrite(_))) {
+        let versions = match ApiKey::try_from(api.key).unwrap() {
+            ApiKey::Produce => ProduceRequest::VERSIONS,
+            ApiKey::Fetch => FetchRequest::VERSIONS,
+            ApiKey::ListOffsets => ListOffsetsRequest::VERSIONS,
+            ApiKey::Metadata => MetadataRequest::VERSIONS,
+            ApiKey::OffsetCommit => OffsetCommitRequest::VERSIONS,
+            ApiKey::OffsetFetch => OffsetFetchRequest::VERSIONS,
+            ApiKey::FindCoordinator => FindCoordinatorRequest::VERSIONS,
+            ApiKey::JoinGroup => JoinGroupRequest::VERSIONS,
+            ApiKey::ListGroups => ListGroupsRequest::VERSIONS,
+            ApiKey::ApiVersions => ApiVersionsRequest::VERSIONS,
+            ApiKey::InitProducerId => InitProducerIdRequest::VERSIONS,
+            ApiKey::OffsetForLeaderEpoch => OffsetForLeaderEpochRequest::VERSIONS,
+            ApiKey::DeleteGroups => DeleteGroupsRequest::VERSIONS,
+            ApiKey::OffsetDelete => OffsetDeleteRequest::VERSIONS,
+            ApiKey::DescribeCluster => DescribeClusterRequest::VERSIONS,
+            other => panic!("{other:?} is rewritten, and not tested here"),
+        };
+        assert!(versions.min <= api.version_min && api.version_max <= versions.max, "{}: {versions:?}", api.name);
+    }
+}
+
+#[test]
+fn what_has_no_rewriting_is_offered_only_where_nothing_is_mapped() {
+    for (config, mapped) in [("", false), (r#"{"mapping": {"topics": [{"name": "t", "passthrough": true}]}}"#, false)]
+        .into_iter()
+        .chain([(MAPPED, true), (r#"{"mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#, true)])
+    {
+        let shared = shared(config);
+        for api in &TABLE {
+            let expected = match api.decision {
+                Decision::Rewrite(_) | Decision::Pass => true,
+                Decision::PassUnmapped => !mapped,
+                Decision::Hide => false,
+            };
+            assert_eq!(is_offered(api, &shared), expected, "{}", api.name);
+        }
+    }
+}
+
+fn features() -> [&'static str; 6] {
+    ["group.version", "kraft.version", "metadata.version", "share.version", "streams.version", "transaction.version"]
+}
+
+#[test]
+fn api_versions_tells_what_broker_and_table_have_in_common() {
+    let supported = |name| SupportedFeatureKey::default().with_name(text(name)).with_max_version(1);
+    let finalized = |name| FinalizedFeatureKey::default().with_name(text(name)).with_max_version_level(1);
+    for version in 0..=4 {
+        let mut broker = api_versions();
+        // An old broker for some APIs, a new one for others, and keys from the future.
+        for (key, min, max) in [(0, 0, 5), (1, 13, 18), (3, 2, 2), (9, 10, 11), (12, 4, 4)] {
+            let offer = broker.api_keys.iter_mut().find(|offer| offer.api_key == key).unwrap();
+            (offer.min_version, offer.max_version) = (min, max);
+        }
+        broker.api_keys.push(ApiVersion::default().with_api_key(93).with_max_version(3));
+        if version >= 3 {
+            broker.supported_features = features().map(supported).to_vec();
+            broker.finalized_features = features().map(finalized).to_vec();
+        }
+        for (config, mapped) in [("", false), (MAPPED, true)] {
+            let (seen, answer) = ask(config, version, &ApiVersionsRequest::default(), |seen| seen.answer(&broker));
+            assert_eq!((seen.len(), seen[0].version), (1, version));
+            check_offers(&answer, mapped);
+            let names: Vec<_> = answer.finalized_features.iter().map(|feature| feature.name.to_string()).collect();
+            let expected: Vec<&str> = match (version, mapped) {
+                (..3, _) => vec![],
+                (_, true) => vec!["kraft.version", "metadata.version"],
+                (_, false) => vec!["kraft.version", "metadata.version", "transaction.version"],
+            };
+            assert_eq!(names, expected);
+            assert_eq!(answer.supported_features.len(), expected.len());
+        }
+    }
+}
+
+fn check_offers(answer: &ApiVersionsResponse, mapped: bool) {
+    let offers: Vec<_> =
+        answer.api_keys.iter().map(|offer| (offer.api_key, offer.min_version, offer.max_version)).collect();
+    assert!(offers.iter().all(|(_, min, max)| (0..=*max).contains(min)));
+    for expected in [(0, 3, 5), (3, 2, 2), (12, 4, 4), (8, 2, 9), (18, 0, 4)] {
+        assert!(offers.contains(&expected), "{expected:?} of {offers:?}");
+    }
+    let is_offered = |key| offers.iter().any(|offer| offer.0 == key);
+    // Nothing in common, hidden, or unknown.
+    assert!(![1, 9, 4, 68, 78, 93].into_iter().any(is_offered));
+    assert_eq!(is_offered(37), !mapped);
+    assert_eq!(is_offered(28), !mapped);
+}
+
+#[test]
+fn transactions_are_refused_where_topics_are_mapped() {
+    let code = ResponseError::InvalidRequest.code();
+    let transactional = Some(TransactionalId(text("x")));
+    for version in 0..=5 {
+        let plain = InitProducerIdRequest::default().with_transactional_id(None);
+        let given = InitProducerIdResponse::default().with_producer_id(ProducerId(5));
+        for (config, message) in
+            [(MAPPED, plain.clone()), ("", plain.clone().with_transactional_id(transactional.clone()))]
+        {
+            let (seen, answer) = ask(config, version, &message, |seen| seen.answer(&given));
+            assert_eq!((seen[0].message::<InitProducerIdRequest>(), &answer), (message, &given));
+        }
+        let refused = ask_alone(MAPPED, version, &plain.with_transactional_id(transactional.clone()));
+        assert_eq!((refused.error_code, refused.producer_id, refused.producer_epoch), (code, ProducerId(-1), -1));
+    }
+}

@@ -1,0 +1,143 @@
+//! Metadata, FindCoordinator, DescribeCluster: virtual partitions, and brokers where clients reach them.
+
+use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+use kafka_protocol::messages::*;
+use kafka_protocol::ResponseError;
+
+use super::{ask, ask_alone};
+use crate::testing::broker::node;
+use crate::testing::{text, topic, MAPPED};
+
+/// The address table of `MAPPED` has brokers 1 and 2; a third one must not be named.
+const BROKERS: [i32; 3] = [1, 2, 3];
+const ADVERTISED: [(i32, &str, i32); 2] = [(1, "one.example", 9101), (2, "two.example", 9102)];
+
+fn partition(version: i16, index: i32) -> MetadataResponsePartition {
+    let partition = MetadataResponsePartition::default()
+        .with_partition_index(index)
+        .with_error_code(5 * index as i16)
+        .with_leader_id(BrokerId(index + 1))
+        .with_replica_nodes(vec![BrokerId(1), BrokerId(3)])
+        .with_isr_nodes(vec![BrokerId(index + 1)]);
+    match version {
+        ..5 => partition,
+        5..7 => partition.with_offline_replicas(vec![BrokerId(3)]),
+        7.. => partition.with_offline_replicas(vec![BrokerId(3)]).with_leader_epoch(20 + index),
+    }
+}
+
+/// A topic with partitions in any order, as brokers give them.
+fn described(version: i16, name: &str, partitions: i32) -> MetadataResponseTopic {
+    let partitions = (0..partitions).rev().map(|index| partition(version, index)).collect();
+    MetadataResponseTopic::default().with_name(Some(topic(name))).with_partitions(partitions)
+}
+
+#[test]
+fn metadata_shows_the_virtual_partitions() {
+    for version in 0..=13 {
+        let unknown = MetadataResponseTopic::default().with_name(Some(topic("l"))).with_error_code(3);
+        let found =
+            vec![described(version, "t", 2), described(version, "b", 2), described(version, "u", 3), unknown.clone()];
+        let broker = MetadataResponse::default().with_brokers(BROKERS.map(node).to_vec()).with_topics(found);
+        let (seen, told) = ask(MAPPED, version, &MetadataRequest::default(), |seen| seen.answer(&broker));
+        assert_eq!(seen[0].message::<MetadataRequest>(), MetadataRequest::default());
+        let brokers: Vec<_> =
+            told.brokers.iter().map(|broker| (broker.node_id.0, broker.host.as_str(), broker.port)).collect();
+        assert_eq!(brokers, ADVERTISED, "v{version}");
+        let spread = |physical: [i32; 6]| -> Vec<MetadataResponsePartition> {
+            physical.iter().zip(0..).map(|(p, v)| partition(version, *p).with_partition_index(v)).collect()
+        };
+        assert_eq!(told.topics[0].partitions, spread([0, 1, 0, 1, 0, 1]), "v{version}");
+        assert_eq!(told.topics[1].partitions, spread([0, 0, 0, 1, 1, 1]), "v{version}");
+        assert_eq!(told.topics[2], described(version, "u", 3));
+        assert_eq!(told.topics[3], unknown);
+    }
+}
+
+#[test]
+fn a_topic_with_another_partition_count_is_refused() {
+    let gap = MetadataResponseTopic::default()
+        .with_name(Some(topic("t")))
+        .with_partitions(vec![partition(0, 0), partition(0, 2)]);
+    for found in [described(0, "t", 1), described(0, "t", 3), described(0, "t", 0), gap] {
+        let broker = MetadataResponse::default().with_topics(vec![found]);
+        let (_, told) = ask(MAPPED, 1, &MetadataRequest::default(), |seen| seen.answer(&broker));
+        assert_eq!(told.topics[0].error_code, ResponseError::InvalidTopicException.code());
+        assert!(told.topics[0].partitions.is_empty());
+    }
+}
+
+#[test]
+fn a_coordinator_is_named_where_clients_reach_it() {
+    let unavailable = ResponseError::CoordinatorNotAvailable.code();
+    for (id, expected) in [(1, (0, "one.example", 9101)), (3, (unavailable, "kafka-3.internal", 9092))] {
+        let host = text(&format!("kafka-{id}.internal"));
+        for version in 0..=3 {
+            let broker =
+                FindCoordinatorResponse::default().with_node_id(BrokerId(id)).with_host(host.clone()).with_port(9092);
+            let message = FindCoordinatorRequest::default().with_key(text("g"));
+            let (_, told) = ask(MAPPED, version, &message, |seen| seen.answer(&broker));
+            check_coordinator((told.error_code, &told.host, told.port), expected);
+        }
+        for version in 4..=6 {
+            let found = Coordinator::default().with_node_id(BrokerId(id)).with_host(host.clone()).with_port(9092);
+            let none = Coordinator::default().with_node_id(BrokerId(-1)).with_error_code(16);
+            let broker = FindCoordinatorResponse::default().with_coordinators(vec![found, none.clone()]);
+            let message = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g"), text("h")]);
+            let (_, told) = ask(MAPPED, version, &message, |seen| seen.answer(&broker));
+            let first = &told.coordinators[0];
+            check_coordinator((first.error_code, &first.host, first.port), expected);
+            assert_eq!(told.coordinators[1], none);
+        }
+    }
+}
+
+/// An address that leads around the filter must not be usable.
+fn check_coordinator((code, host, port): (i16, &str, i32), expected: (i16, &str, i32)) {
+    assert_eq!(code, expected.0);
+    if code == 0 {
+        assert_eq!((host, port), (expected.1, expected.2));
+    }
+}
+
+#[test]
+fn a_transaction_coordinator_is_refused_where_topics_are_mapped() {
+    let code = ResponseError::InvalidRequest.code();
+    for version in 1..=6 {
+        let message = FindCoordinatorRequest::default().with_key_type(1);
+        let message = match version {
+            4.. => message.with_coordinator_keys(vec![text("x"), text("y")]),
+            _ => message.with_key(text("x")),
+        };
+        let told = ask_alone(MAPPED, version, &message);
+        if version >= 4 {
+            let keys: Vec<_> = told.coordinators.iter().map(|one| (one.key.as_str(), one.error_code)).collect();
+            assert_eq!(keys, [("x", code), ("y", code)]);
+        } else {
+            assert_eq!((told.error_code, told.port), (code, -1));
+        }
+        let broker = FindCoordinatorResponse::default();
+        let (seen, _) = ask("", version, &message, |seen| seen.answer(&broker));
+        assert_eq!(seen[0].message::<FindCoordinatorRequest>(), message);
+    }
+}
+
+#[test]
+fn a_cluster_is_described_by_the_brokers_that_clients_reach() {
+    for version in 0..=2 {
+        let broker = |id: &i32| {
+            DescribeClusterBroker::default().with_broker_id(BrokerId(*id)).with_host(text("inside")).with_port(1)
+        };
+        let found = DescribeClusterResponse::default()
+            .with_cluster_id(text("c"))
+            .with_controller_id(BrokerId(2))
+            .with_brokers(BROKERS.iter().map(broker).collect());
+        let (_, told) = ask(MAPPED, version, &DescribeClusterRequest::default(), |seen| seen.answer(&found));
+        let brokers: Vec<_> =
+            told.brokers.iter().map(|broker| (broker.broker_id.0, broker.host.as_str(), broker.port)).collect();
+        assert_eq!(brokers, ADVERTISED, "v{version}");
+        assert_eq!((told.cluster_id.as_str(), told.controller_id.0), ("c", 2));
+    }
+}
