@@ -74,6 +74,9 @@ impl Sibling {
     pub(super) fn start(&mut self, position: i64, remapper: Rc<PartitionRemapper>, lane: Lane) {
         self.lane = Some((remapper, lane));
         (self.position, self.cursor, self.told) = (position, position, position);
+        // Until the broker is heard, its log may well go on: an end told too early would end a client's reading.
+        let end = position.saturating_add(1);
+        self.data = PartitionData::default().with_high_watermark(end).with_last_stable_offset(end);
     }
 
     pub(super) fn key(&self) -> (StrBytes, VirtualPartition) {
