@@ -73,25 +73,18 @@ impl Stream {
     }
 
     /// After broker bytes: writes to the broker, and takes client bytes that may go on now.
+    ///
+    /// Envoy resumes behind this call, and then hands on all that lies in the buffer. So what is held there has to be taken
+    /// out even when the core can only queue it.
     fn pump_client(&mut self, output: &mut Output) {
         let Some(connection) = &mut self.connection else { return };
-        let wants = connection.wants_client_bytes();
-        if self.held > 0 && (wants || !output.to_broker.is_empty()) {
-            let held = host::read(CLIENT, 0, self.held);
-            if wants {
-                connection.handle_client_bytes(held, host::now());
-                self.drain(output);
-                host::replace(CLIENT, self.held, &output.to_broker);
-                self.held = 0;
-            } else {
-                host::replace(CLIENT, self.held, &output.to_broker);
-                host::resume_downstream();
-                host::replace(CLIENT, 0, &[held]);
-                return;
-            }
-        } else {
-            host::replace(CLIENT, 0, &output.to_broker);
+        let resumes = connection.wants_client_bytes() || !output.to_broker.is_empty();
+        let taken = if resumes { std::mem::take(&mut self.held) } else { 0 };
+        if taken > 0 {
+            connection.handle_client_bytes(host::read(CLIENT, 0, taken), host::now());
+            self.drain(output);
         }
+        host::replace(CLIENT, taken, &output.to_broker);
         if !output.to_broker.is_empty() || self.may_end() {
             host::resume_downstream();
         }
