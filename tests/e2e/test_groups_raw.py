@@ -1,12 +1,15 @@
 """The group APIs by hand, in every version: one group to its clients, a shadow group for each lane on the broker."""
 
+import random
 import struct
+import threading
+import time
 
 import pytest
-from harness import groups, topics
+from harness import apis, groups, topics
 from harness.groups import NOTHING, Member, Membership, Offset, commit, fetch, fetch_groups, shadow_name
 from harness.process import wait_until
-from harness.raw import Raw
+from harness.raw import Raw, fetch_body
 
 BEYOND = 20
 SOME = [1, 5, 9, 13, 17, 0, 2, 6, 19]
@@ -404,6 +407,41 @@ def test_pipelined_commits_keep_their_order(joined, raw, group, member, new_topi
         if api is groups.OFFSET_FETCH:
             last = {(topic.name, p["index"]): Offset(p["offset"], p["metadata"]) for t in answer["topics"] for p in t["partitions"]}
     assert last == fetch(raw, group, None) == wanted
+
+
+def test_whatever_is_pipelined_is_answered_in_order(raw, envoy, group, new_topic):
+    """Commits and long polls, which hold later requests back, among requests that pass, sent while answers come in."""
+    topic, dice, sent = new_topic(), random.Random(1), []
+    requests = 300
+
+    def send(api, version: int, body: dict) -> None:
+        sent.append((api, version, raw.send(api, version, body)))
+
+    def commit_some(i: int) -> None:
+        offsets = {(topic.name, v): Offset(i) for v in dice.sample(range(20), dice.randint(1, 4))}
+        send(groups.OFFSET_COMMIT, dice.randint(2, 9), groups.commit_body(group, offsets))
+
+    kinds = [
+        commit_some,
+        lambda i: send(apis.FETCH, 11, fetch_body(topic.name, {v: 0 for v in range(i % 20)}, min_bytes=1 << 20, max_wait_ms=20)),
+        lambda i: send(groups.LIST_GROUPS, 4, {}),
+        lambda i: send(groups.FIND_COORDINATOR, 2, {"key": group, "key_type": 0}),
+    ]
+
+    def send_all() -> None:
+        for i in range(requests):
+            dice.choices(kinds, [4, 3, 1, 2])[0](i)
+            time.sleep(dice.random() * 0.01)
+
+    with Raw(envoy.port(1)) as other:
+        for v in range(20):
+            other.append(topic.name, v, [b"x"])
+    sender = threading.Thread(target=send_all)
+    sender.start()
+    for i in range(requests):
+        wait_until("the next request", lambda: len(sent) > i, every=0.001)
+        raw.receive(*sent[i])
+    sender.join()
 
 
 # Administration.
