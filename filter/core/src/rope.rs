@@ -109,3 +109,55 @@ impl Rope {
         out.freeze()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Builds the same rope from shared and from copied pieces; both must be the same bytes.
+    fn check(pieces: &[&[u8]], parts: usize) {
+        let (mut shared, mut copied) = (Rope::new(), Rope::new());
+        for piece in pieces {
+            shared.put_bytes(&Bytes::copy_from_slice(piece));
+            copied.put_slice(piece);
+        }
+        let expected = pieces.concat();
+        assert_eq!((shared.len(), shared.is_empty()), (expected.len(), expected.is_empty()));
+        assert_eq!(copied.clone().into_parts().len(), usize::from(!expected.is_empty()));
+        assert_eq!(copied.into_bytes(), expected);
+        assert_eq!(shared.clone().into_bytes(), expected);
+        let mut outer = Rope::new();
+        outer.put_i16(7);
+        outer.append(shared.clone());
+        outer.put_i32(8);
+        assert_eq!(outer.len(), expected.len() + 6);
+        assert_eq!(outer.into_bytes(), [&[0, 7][..], &expected, &[0, 0, 0, 8]].concat());
+        let slices = shared.into_parts();
+        assert_eq!(slices.len(), parts);
+        assert!(slices.iter().all(|slice| !slice.is_empty()));
+    }
+
+    #[test]
+    fn large_pieces_are_shared_and_small_ones_gathered() {
+        let (large, small) = (vec![1; limits::SHARED_BYTES_MIN], vec![2; limits::SHARED_BYTES_MIN - 1]);
+        for (pieces, parts) in [
+            (vec![], 0),
+            (vec![&[][..]], 0),
+            (vec![&small[..], &small, b"x"], 1),
+            (vec![&large[..]], 1),
+            (vec![&large[..], &large], 2),
+            (vec![b"a", &large[..], &[], b"b", &small, &large, b"c"], 5),
+        ] {
+            check(&pieces, parts);
+        }
+    }
+
+    #[test]
+    fn a_shared_piece_is_not_copied() {
+        let piece = Bytes::from(vec![1; limits::SHARED_BYTES_MIN]);
+        let mut rope = Rope::new();
+        rope.put_i32(1);
+        rope.put_bytes(&piece);
+        assert_eq!(rope.into_parts()[1].as_ptr(), piece.as_ptr());
+    }
+}

@@ -95,3 +95,100 @@ impl Rope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::{Bytes, BytesMut};
+    use kafka_protocol::messages::{InitProducerIdRequest, TransactionalId};
+    use kafka_protocol::protocol::{Encodable, StrBytes};
+    use proptest::prelude::*;
+
+    /// A nullable string as `kafka-protocol` writes it: the first field of a request that ends in an INT32 and, where
+    /// it is flexible, no tags.
+    fn encoded(flexible: bool, value: Option<&str>) -> Bytes {
+        let id = value.map(|text| TransactionalId(StrBytes::from_string(text.to_owned())));
+        let mut bytes = BytesMut::new();
+        let request = InitProducerIdRequest::default().with_transactional_id(id);
+        request.encode(&mut bytes, if flexible { 2 } else { 0 }).unwrap();
+        bytes.truncate(bytes.len() - 4 - usize::from(flexible));
+        bytes.freeze()
+    }
+
+    /// What is written is what `kafka-protocol` writes, and what is read from every shorter piece is nothing.
+    fn check_string(value: Option<&str>) {
+        for flexible in [false, true] {
+            let mut rope = Rope::new();
+            rope.put_nullable_string(flexible, value);
+            let written = rope.into_bytes();
+            assert_eq!(written, encoded(flexible, value), "{value:?}");
+            let read = |bytes: &[u8]| Reader::new(bytes).nullable_string(flexible).map(|text| text.map(<[u8]>::to_vec));
+            assert_eq!(read(&written), Some(value.map(|text| text.as_bytes().to_vec())));
+            for end in 0..written.len() {
+                assert_eq!(read(&written[..end]), None, "{value:?}, {end} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn strings_are_as_the_codec_has_them() {
+        let long = "x".repeat(300);
+        [None, Some(""), Some("topic"), Some("\u{e4}"), Some(&long)].into_iter().for_each(check_string);
+    }
+
+    #[test]
+    fn lengths_are_as_the_protocol_guide_has_them() {
+        let written = |put: &dyn Fn(&mut Rope)| {
+            let mut rope = Rope::new();
+            put(&mut rope);
+            rope.into_bytes().to_vec()
+        };
+        for (len, plain, compact) in [(0, [0, 0, 0, 0], &[1][..]), (127, [0, 0, 0, 127], &[0x80, 1])] {
+            assert_eq!(written(&|rope| rope.put_array_len(false, len)), plain);
+            assert_eq!(written(&|rope| rope.put_array_len(true, len)), compact);
+            assert_eq!(written(&|rope| rope.put_bytes_len(false, Some(len))), plain);
+            assert_eq!(written(&|rope| rope.put_bytes_len(true, Some(len))), compact);
+            assert_eq!(Reader::new(&plain).array_len(false), Some(len as i64));
+            assert_eq!(Reader::new(compact).array_len(true), Some(len as i64));
+        }
+        assert_eq!(written(&|rope| rope.put_bytes_len(false, None)), [0xff; 4]);
+        assert_eq!(written(&|rope| rope.put_bytes_len(true, None)), [0]);
+        assert_eq!((Reader::new(&[0xff; 4]).array_len(false), Reader::new(&[0]).array_len(true)), (Some(-1), Some(-1)));
+        assert!(written(&|rope| rope.put_no_tags(false)).is_empty());
+        assert_eq!(written(&|rope| rope.put_no_tags(true)), [0]);
+    }
+
+    #[test]
+    fn varints_are_as_the_protocol_guide_has_them() {
+        for (value, bytes) in [
+            (0, &[0][..]),
+            (127, &[0x7f]),
+            (128, &[0x80, 1]),
+            (16_383, &[0xff, 0x7f]),
+            (16_384, &[0x80, 0x80, 1]),
+            (u32::MAX, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ] {
+            let mut rope = Rope::new();
+            rope.put_uvarint(value);
+            assert_eq!(rope.into_bytes(), bytes);
+            assert_eq!(Reader::new(bytes).uvarint(), Some(value));
+            assert_eq!(Reader::new(&bytes[1..]).uvarint().is_none(), bytes.len() == 1);
+        }
+        assert_eq!(Reader::new(&[0x80; 6]).uvarint(), None, "a varint has five bytes at most");
+    }
+
+    proptest! {
+        #[test]
+        fn varints_come_back(value in any::<u32>(), shift in 0u32..32) {
+            let mut rope = Rope::new();
+            rope.put_uvarint(value >> shift);
+            prop_assert_eq!(Reader::new(&rope.into_bytes()).uvarint(), Some(value >> shift));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..20), flexible in any::<bool>()) {
+            let mut reader = Reader::new(&bytes);
+            while reader.nullable_string(flexible).is_some() && reader.array_len(flexible).is_some() {}
+        }
+    }
+}

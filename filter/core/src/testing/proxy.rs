@@ -96,10 +96,6 @@ impl Proxy {
         self.counts.get(&Stat::Errors { blame }.name("")).copied().unwrap_or(0)
     }
 
-    pub(crate) fn counted(&self, stat: Stat) -> u64 {
-        self.counts.get(&stat.name("")).copied().unwrap_or(0)
-    }
-
     pub(crate) fn is_idle(&self) -> bool {
         self.connection.is_idle() && self.held.is_empty()
     }
