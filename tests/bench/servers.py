@@ -59,10 +59,15 @@ class Broker:
     def create_topic(self, name: str, partitions: int) -> None:
         self._admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
         asked = {TopicPartition(name, p): OffsetSpec.latest() for p in range(partitions)}
-        wait_until(f"{name}'s leaders", lambda: all(f.exception(10) is None for f in self._admin.list_offsets(asked).values()))
+        wait_until(f"{name}'s leaders", lambda: self._answers(asked), 60, every=0.2)
 
     def delete_topic(self, name: str) -> None:
         self._admin.delete_topics([name])[name].result(30)
+
+    def _answers(self, asked: dict) -> bool:
+        """Leaders stand in the metadata a little before they know it; so ask them something."""
+        assert self.process.alive(), self.process.log_tail()
+        return all(f.exception(10) is None for f in self._admin.list_offsets(asked, request_timeout=5).values())
 
     def _is_up(self) -> bool:
         assert self.process.alive(), self.process.log_tail()
