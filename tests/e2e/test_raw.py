@@ -75,6 +75,15 @@ def test_pipelined_requests_are_answered_in_order(raw, new_topic):
         assert [value for _, value in raw.read_all(topic.name, v)] == [b"%d" % i for i in range(30)]
 
 
+def test_more_requests_on_their_way_than_the_filter_takes_at_once(envoy):
+    """Beyond limits.in_flight_requests (64) client bytes wait in Envoy: none may be lost or overtaken. Often, as it is a race."""
+    for _ in range(60):
+        with Raw(envoy.port(1)) as connection:
+            sent = [connection.send(apis.API_VERSIONS, 3, {}) for _ in range(90)]
+            for correlation in sent:
+                connection.receive(apis.API_VERSIONS, 3, correlation)
+
+
 def test_a_stray_transactional_batch_is_refused(raw, new_topic):
     topic = new_topic()
     stray = batch.build([b"x"], attributes=batch.TRANSACTIONAL, producer=(7, 0, 0))
