@@ -1,5 +1,6 @@
 //! The style of this repository, as far as a machine can tell: sizes, headers, leftovers, and documents that name what
 //! is not there.
+#![allow(clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

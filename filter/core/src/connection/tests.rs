@@ -22,6 +22,9 @@ use crate::testing::broker::{api_versions, node, Broker};
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
 
+/// What a broker says to a request.
+type Respond<'a> = &'a dyn Fn(&Seen) -> Vec<u8>;
+
 /// Where bytes are cut.
 #[derive(Debug, Clone, Copy)]
 enum Cut {
@@ -63,7 +66,7 @@ fn play(
     config: &str,
     learn: Option<&Learn>,
     client: &[u8],
-    respond: &dyn Fn(&Seen) -> Vec<u8>,
+    respond: Respond<'_>,
     (feeding, cut): (Feeding, Cut),
 ) -> Outcome {
     let mut proxy = Proxy::new(&shared(config), feeding, learn.cloned());
@@ -100,7 +103,7 @@ fn pieces(bytes: &[u8], at: usize) -> Vec<&[u8]> {
 
 /// Plays the scenario in all ways. One that ends well must leave nothing behind and come out the same in all of them;
 /// one that ends in a fault must end in the same fault.
-fn check(config: &str, learn: Option<&Learn>, client: &[u8], respond: &dyn Fn(&Seen) -> Vec<u8>) -> Outcome {
+fn check(config: &str, learn: Option<&Learn>, client: &[u8], respond: Respond<'_>) -> Outcome {
     let expected = play(config, learn, client, respond, (Feeding::Handed, Cut::Nowhere));
     assert!(expected.closed || expected.idle, "something is left behind");
     let answers = expected.down.len() + 64;
@@ -297,7 +300,7 @@ fn a_version_of_api_versions_that_nobody_knows_is_answered() {
 }
 
 /// Every fault ends the connection, once, and blames one side, once.
-fn check_fault(what: &str, client: &[u8], respond: &dyn Fn(&Seen) -> Vec<u8>, blame: Blame) {
+fn check_fault(what: &str, client: &[u8], respond: Respond<'_>, blame: Blame) {
     let outcome = check(MAPPED, None, client, respond);
     assert!(outcome.closed, "{what}");
     assert_eq!((outcome.blamed(blame), outcome.blames().iter().sum()), (1, 1), "{what}: {:?}", outcome.counts);
@@ -361,7 +364,7 @@ fn brokers_that_break_the_protocol_are_closed() {
         _ => seen.answer(&FetchResponse::default()),
     };
     let twice = |seen: &Seen| [respond(seen), respond(seen), respond(seen)].concat();
-    let cases: [(&str, &dyn Fn(&Seen) -> Vec<u8>); 8] = [
+    let cases: [(&str, Respond<'_>); 8] = [
         ("another correlation id", &with(7, 9)),
         ("a negative length", &with(0, 0xff)),
         ("an answer without a header", &|_| framed(&[1])),

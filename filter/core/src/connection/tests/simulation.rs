@@ -136,13 +136,20 @@ impl Producer {
     }
 }
 
+/// A virtual partition that a consumer reads.
+#[derive(Debug)]
+struct Part {
+    partition: i32,
+    position: i64,
+    seen: Vec<(i64, String)>,
+}
+
 /// Reads some virtual partitions; forgets nothing but its connection.
 struct Consumer {
     link: Option<Link>,
     fetching: bool,
     version: i16,
-    /// Virtual partition, position, and what was read.
-    parts: Vec<(i32, i64, Vec<(i64, String)>)>,
+    parts: Vec<Part>,
     known: bool,
     limits: (i32, i32, i32, i32),
 }
@@ -170,7 +177,7 @@ impl Consumer {
             let told: Vec<_> = answer.responses.iter().flat_map(|topic| &topic.partitions).collect();
             assert_eq!(told.len(), self.parts.len(), "each partition is answered once");
             for data in told {
-                let part = self.parts.iter_mut().find(|(partition, ..)| *partition == data.partition_index).unwrap();
+                let part = self.parts.iter_mut().find(|part| part.partition == data.partition_index).unwrap();
                 take(part, data);
             }
         }
@@ -184,9 +191,9 @@ impl Consumer {
     fn fetch(&mut self, random: &mut Random) -> Vec<u8> {
         let (max_wait, min_bytes, max_bytes, partition_max_bytes) = self.limits;
         let start = random.below(self.parts.len());
-        let part = |(partition, position, _): &(i32, i64, _)| {
-            let part = FetchPartition::default().with_partition(*partition).with_fetch_offset(*position);
-            part.with_partition_max_bytes(partition_max_bytes)
+        let part = |part: &Part| {
+            let asked = FetchPartition::default().with_partition(part.partition).with_fetch_offset(part.position);
+            asked.with_partition_max_bytes(partition_max_bytes)
         };
         let parts = self.parts.iter().cycle().skip(start).take(self.parts.len()).map(part).collect();
         let message = FetchRequest::default()
@@ -199,8 +206,8 @@ impl Consumer {
 }
 
 /// As a consumer does: what lies before its position is skipped, and its position follows what it was given.
-fn take(part: &mut (i32, i64, Vec<(i64, String)>), data: &fetch_response::PartitionData) {
-    let (partition, position, seen) = part;
+fn take(part: &mut Part, data: &fetch_response::PartitionData) {
+    let Part { partition, position, seen } = part;
     assert_eq!(
         data.error_code,
         0,
@@ -255,7 +262,7 @@ fn consumers(partitions: i32, random: &mut Random) -> Vec<Consumer> {
     while !left.is_empty() {
         let parts = (0..1 + random.below(left.len())).map(|_| left.swap_remove(random.below(left.len())));
         consumers.push(Consumer {
-            parts: parts.map(|partition| (partition, -1, vec![])).collect(),
+            parts: parts.map(|partition| Part { partition, position: -1, seen: vec![] }).collect(),
             link: None,
             fetching: false,
             version: random.one_of(&[4, 7, 11, 12]),
@@ -288,7 +295,7 @@ fn run(seed: u64) {
     let broker = Broker::new(&[("t", physical as usize)]);
     let truth = vec![vec![]; partitions as usize];
     let mut world = World { random, now: 0, shared, broker, truth, values: 0 };
-    for (partition, position, _) in consumers.iter_mut().flat_map(|consumer| &mut consumer.parts) {
+    for Part { partition, position, .. } in consumers.iter_mut().flat_map(|consumer| &mut consumer.parts) {
         *position = first_offset(&world.shared, *partition);
     }
     loop {
@@ -308,7 +315,7 @@ fn run(seed: u64) {
     }
     // Acknowledgements reach different producers in any order.
     world.truth.iter_mut().for_each(|records| records.sort());
-    for (partition, _, seen) in consumers.iter().flat_map(|consumer| &consumer.parts) {
+    for Part { partition, seen, .. } in consumers.iter().flat_map(|consumer| &consumer.parts) {
         assert_eq!(seen, &world.truth[*partition as usize], "seed {seed}, partition {partition}");
     }
 }
@@ -323,7 +330,7 @@ fn first_offset(shared: &Shared, partition: i32) -> i64 {
 fn is_done(consumer: &Consumer, world: &mut World, filler: &str) -> bool {
     let filled = filler == "always" || (filler == "auto" && consumer.known);
     let remapper = world.shared.topics.remapper("t").unwrap();
-    consumer.parts.iter().all(|(partition, position, seen)| {
+    consumer.parts.iter().all(|Part { partition, position, seen }| {
         let (p, lane) = remapper.virtual_to_physical(crate::remapper::VirtualPartition(*partition)).unwrap();
         let end = remapper.physical_to_virtual_offset(lane, world.broker.log("t", p.0).unwrap().end).unwrap();
         seen.len() == world.truth[*partition as usize].len() && (!filled || *position == end)
