@@ -56,9 +56,9 @@ LIBRARIES = {
 def build() -> None:
     """Compiles what is not yet compiled or older than its source."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    java = CLIENTS / "java/Client.java"
-    if _stale(BUILD / "java/Client.class", java):
-        _run("javac", "-cp", f"{KAFKA_JARS}/*", "-d", BUILD / "java", java)
+    java = sorted((CLIENTS / "java").iterdir())
+    if any(_stale(BUILD / f"java/{source.stem}.class", source) for source in java):
+        _run("javac", "-cp", f"{KAFKA_JARS}/*", "-d", BUILD / "java", *java)
     if _stale(BUILD / "goclient", *(CLIENTS / "go").iterdir()):
         _run("go", "build", "-o", BUILD / "goclient", ".", cwd=CLIENTS / "go")
     if not (CLIENTS / "node/node_modules").exists():

@@ -2,6 +2,7 @@
 //
 //	client franz|sarama produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run>
 //	client franz|sarama consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
+//	client franz|sarama group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
 package main
 
 import (
@@ -89,6 +90,11 @@ func main() {
 	case "consume":
 		c := consumeArgs{bootstrap: a[0], first: assignment{a[1], int32(number(a[2]))}, readCommitted: a[3] == "1", maxBytes: int32(number(a[4]))}
 		map[string]func(consumeArgs){"franz": franzConsume, "sarama": saramaConsume}[library](c)
+	case "group":
+		g := groupArgs{bootstrap: a[0], topic: a[1], group: a[2], assignor: a[3], autoCommit: a[5] == "auto"}
+		map[string]func(groupArgs){"franz": franzGroup, "sarama": saramaGroup}[library](g)
+		say("END")
+		flush()
 	default:
 		log.Fatalf("unknown command %q", command)
 	}

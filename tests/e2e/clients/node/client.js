@@ -1,6 +1,7 @@
 // Client program on kafkajs, spoken to as ../README.md says.
 //   client.js produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run>
 //   client.js consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
+//   client.js group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
 'use strict'
 const readline = require('readline')
 const { Kafka, logLevel, CompressionTypes, CompressionCodecs, AssignerProtocol } = require('kafkajs')
@@ -96,6 +97,26 @@ async function consume(bootstrap, topic, partition, committed, maxBytes) {
   await consumer.disconnect()
 }
 
+// Its only assignor is roundrobin, and it knows no static members.
+async function group(bootstrap, topic, groupId, assignor, instance, commit) {
+  const consumer = connect(bootstrap).consumer({
+    groupId, sessionTimeout: 6000, rebalanceTimeout: 10000, heartbeatInterval: 500, maxWaitTimeInMs: 300,
+  })
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => say(`G ${(payload.memberAssignment[topic] || []).join()}`))
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  const show = ({ partition, message }) => say(`R ${partition} ${message.offset} ${message.value}`)
+  const manual = async ({ batch }) => {
+    batch.messages.forEach(message => show({ partition: batch.partition, message }))
+    await consumer.commitOffsets([{ topic, partition: batch.partition, offset: String(BigInt(batch.lastOffset()) + 1n) }])
+    say('C')
+  }
+  await consumer.run(commit === 'auto' ? { autoCommitInterval: 500, eachMessage: show } : { autoCommit: false, eachBatch: manual })
+  for await (const _ of process.stdin);
+  await consumer.disconnect()
+  say('END')
+}
+
 const [command, ...args] = process.argv.slice(2)
-const commands = { produce, consume }
+const commands = { produce, consume, group }
 commands[command](...args).then(() => process.exit(0), e => { console.error(e); process.exit(1) })

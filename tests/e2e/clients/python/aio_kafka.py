@@ -4,10 +4,15 @@ import asyncio
 import logging
 import sys
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from common import Printer, ProduceArgs, assignments, flush, parse, say
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
 
 logging.basicConfig(level=logging.WARNING)
+ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor, "sticky": StickyPartitionAssignor}
 
 
 async def produce(args) -> None:
@@ -57,6 +62,52 @@ async def consume(args) -> None:
     await consumer.stop()
 
 
-args = parse(sys.argv)
-asyncio.run(produce(args) if isinstance(args, ProduceArgs) else consume(args))
+class Exclusive(ConsumerRebalanceListener):
+    """Keeps partitions while the `lock` is held: this library rebalances beside the program's own task. Only getmany
+    must be called without it, since it waits for a rebalance to end."""
+
+    def __init__(self, lock: asyncio.Lock):
+        self.lock = lock
+
+    async def on_partitions_revoked(self, revoked) -> None:
+        async with self.lock:
+            pass
+
+    async def on_partitions_assigned(self, assigned) -> None:
+        say_assignment(tp.partition for tp in assigned)
+
+
+async def group(args) -> None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=args.bootstrap,
+        group_id=args.group,
+        partition_assignment_strategy=[ASSIGNORS[args.assignor]],
+        session_timeout_ms=6000,
+        heartbeat_interval_ms=1000,
+        auto_offset_reset="earliest",
+        enable_auto_commit=args.auto_commit,
+        auto_commit_interval_ms=500,
+        fetch_max_wait_ms=300,
+    )
+    lock, ended = asyncio.Lock(), stdin_end()
+    consumer.subscribe([args.topic], listener=Exclusive(lock))
+    await consumer.start()
+    while not ended.is_set():
+        polled = await consumer.getmany(timeout_ms=100)
+        async with lock:
+            for records in polled.values():
+                for r in records:
+                    say(f"R {r.partition} {r.offset} {r.value.decode()}")
+            flush()
+            if polled and not args.auto_commit:
+                try:
+                    await consumer.commit()
+                    say("C")
+                except KafkaError as e:
+                    print("commit:", e, file=sys.stderr, flush=True)
+    await consumer.stop()
+    say("END")
+
+
+asyncio.run(run(parse(sys.argv), produce, consume, group))
 flush()

@@ -36,6 +36,16 @@ class ConsumeArgs:
         return "read_committed" if self.read_committed else "read_uncommitted"
 
 
+@dataclass
+class GroupArgs:
+    bootstrap: str
+    topic: str
+    group: str
+    assignor: str
+    instance: str | None
+    auto_commit: bool
+
+
 def parse(argv):
     """The arguments as ../README.md gives them."""
     command, *a = argv[1:]
@@ -43,7 +53,14 @@ def parse(argv):
         return ProduceArgs(a[0], a[1], int(a[2]), int(a[3]), a[4], a[5] == "1", a[6])
     if command == "consume":
         return ConsumeArgs(a[0], a[1], int(a[2]), a[3] == "1", int(a[4]))
+    if command == "group":
+        return GroupArgs(a[0], a[1], a[2], a[3], None if a[4] == "-" else a[4], a[5] == "auto")
     raise SystemExit(f"unknown command {command}")
+
+
+def run(args, produce, consume, group):
+    """Does what the command line says."""
+    return {ProduceArgs: produce, ConsumeArgs: consume, GroupArgs: group}[type(args)](args)
 
 
 def say(line: str) -> None:
@@ -84,3 +101,20 @@ def assignments(first: ConsumeArgs) -> "queue.Queue[tuple[str, int] | None]":
 
     threading.Thread(target=read, daemon=True).start()
     return q
+
+
+def stdin_end() -> threading.Event:
+    """Set when stdin has ended."""
+    ended = threading.Event()
+
+    def read() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    return ended
+
+
+def say_assignment(partitions) -> None:
+    say("G " + ",".join(str(p) for p in sorted(partitions)))
+    flush()

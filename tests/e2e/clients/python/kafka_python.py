@@ -3,10 +3,21 @@
 import logging
 import sys
 
-from common import Printer, ProduceArgs, assignments, flush, parse, say
+from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 logging.basicConfig(level=logging.WARNING)
+ASSIGNORS = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+    "cooperative-sticky": CooperativeStickyAssignor,
+}
 
 
 def produce(args) -> None:
@@ -54,6 +65,38 @@ def consume(args) -> None:
     consumer.close()
 
 
-args = parse(sys.argv)
-(produce if isinstance(args, ProduceArgs) else consume)(args)
+def group(args) -> None:
+    consumer = KafkaConsumer(
+        args.topic,
+        bootstrap_servers=args.bootstrap,
+        group_id=args.group,
+        partition_assignment_strategy=[ASSIGNORS[args.assignor]],
+        session_timeout_ms=6000,
+        heartbeat_interval_ms=1000,
+        auto_offset_reset="earliest",
+        enable_auto_commit=args.auto_commit,
+        auto_commit_interval_ms=500,
+        fetch_max_wait_ms=300,
+    )
+    ended, shown = stdin_end(), None
+    while not ended.is_set():
+        polled = consumer.poll(200)
+        for records in polled.values():
+            for r in records:
+                say(f"R {r.partition} {r.offset} {r.value.decode()}")
+        flush()
+        if polled and not args.auto_commit:
+            try:
+                consumer.commit()
+                say("C")
+            except (CommitFailedError, RebalanceInProgressError) as e:
+                print("commit:", e, file=sys.stderr, flush=True)
+        if (now := consumer.assignment()) != shown:
+            shown = set(now)
+            say_assignment(tp.partition for tp in now)
+    consumer.close()
+    say("END")
+
+
+run(parse(sys.argv), produce, consume, group)
 flush()

@@ -2,8 +2,8 @@
 
 import sys
 
-from common import Printer, ProduceArgs, assignments, flush, parse, say
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 
 def produce(args) -> None:
@@ -59,6 +59,56 @@ def consume(args) -> None:
     consumer.close()
 
 
-args = parse(sys.argv)
-(produce if isinstance(args, ProduceArgs) else consume)(args)
+def group(args) -> None:
+    config = {
+        "bootstrap.servers": args.bootstrap,
+        "group.id": args.group,
+        "partition.assignment.strategy": args.assignor,
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 1000,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": args.auto_commit,
+        "auto.commit.interval.ms": 500,
+        "fetch.wait.max.ms": 300,
+    }
+    if args.instance:
+        config["group.instance.id"] = args.instance
+    consumer = Consumer(config)
+    ended, done = stdin_end(), {}
+
+    def commit(*_) -> None:
+        """Of what was printed since the last commit; before partitions are taken away, too."""
+        flush()
+        if done and not args.auto_commit:
+            try:
+                consumer.commit(offsets=[TopicPartition(args.topic, p, o) for p, o in done.items()], asynchronous=False)
+                say("C")
+            except KafkaException as e:
+                print("commit:", e, file=sys.stderr, flush=True)
+        done.clear()
+
+    def show(*_) -> None:
+        say_assignment(tp.partition for tp in consumer.assignment())
+
+    # An empty list of "incremental" changes is no assignment yet: show what is there once it is in force.
+    consumer.subscribe([args.topic], on_revoke=commit, on_lost=lambda *_: done.clear())
+    shown = None
+    while not ended.is_set():
+        m = consumer.poll(0.1)
+        if m is None or len(done) > 200:
+            commit()
+        elif m.error():
+            print("error:", m.error(), file=sys.stderr, flush=True)
+        else:
+            say(f"R {m.partition()} {m.offset()} {m.value().decode()}")
+            done[m.partition()] = m.offset() + 1
+        if (now := [tp.partition for tp in consumer.assignment()]) != shown:
+            shown = now
+            show()
+    commit()
+    consumer.close()
+    say("END")
+
+
+run(parse(sys.argv), produce, consume, group)
 flush()

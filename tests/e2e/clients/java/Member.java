@@ -1,0 +1,107 @@
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.consumer.CommitFailedException;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.serialization.StringDeserializer;
+
+/**
+ * A member of a consumer group on Apache Kafka's own library, spoken to as ../README.md says.
+ *
+ * <pre>
+ * Member group bootstrap topic group assignor instance commit
+ * </pre>
+ */
+public class Member implements ConsumerRebalanceListener {
+  private static final PrintStream OUT = new PrintStream(new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 65536), false);
+  private static final String ASSIGNORS = "org.apache.kafka.clients.consumer.";
+  private static final Map<String, String> ASSIGNOR = Map.of(
+      "range", ASSIGNORS + "RangeAssignor",
+      "roundrobin", ASSIGNORS + "RoundRobinAssignor",
+      "sticky", ASSIGNORS + "StickyAssignor",
+      "cooperative-sticky", ASSIGNORS + "CooperativeStickyAssignor");
+
+  private final KafkaConsumer<String, String> consumer;
+  private final boolean manual;
+  private volatile boolean ended;
+
+  public static void main(String[] a) {
+    new Member(a[1], a[3], a[4], a[5], a[6]).run(a[2]);
+  }
+
+  private Member(String bootstrap, String group, String assignor, String instance, String commit) {
+    Properties p = new Properties();
+    p.put("bootstrap.servers", bootstrap);
+    p.put("group.id", group);
+    p.put("partition.assignment.strategy", ASSIGNOR.get(assignor));
+    if (!instance.equals("-")) p.put("group.instance.id", instance);
+    p.put("session.timeout.ms", "6000");
+    p.put("heartbeat.interval.ms", "1000");
+    p.put("auto.offset.reset", "earliest");
+    p.put("auto.commit.interval.ms", "500");
+    p.put("fetch.max.wait.ms", "300");
+    manual = commit.equals("manual");
+    p.put("enable.auto.commit", String.valueOf(!manual));
+    consumer = new KafkaConsumer<>(p, new StringDeserializer(), new StringDeserializer());
+  }
+
+  private void run(String topic) {
+    Thread reader = new Thread(() -> {
+      try {
+        System.in.transferTo(java.io.OutputStream.nullOutputStream());
+      } catch (java.io.IOException e) {
+        System.err.println(e);
+      }
+      ended = true;
+    });
+    reader.setDaemon(true);
+    reader.start();
+    consumer.subscribe(List.of(topic), this);
+    while (!ended) {
+      ConsumerRecords<String, String> polled = consumer.poll(Duration.ofMillis(100));
+      for (ConsumerRecord<String, String> r : polled) OUT.println("R " + r.partition() + " " + r.offset() + " " + r.value());
+      OUT.flush();
+      if (!polled.isEmpty()) commit();
+    }
+    consumer.close();
+    OUT.println("END");
+    OUT.flush();
+  }
+
+  private void commit() {
+    if (!manual) return;
+    try {
+      consumer.commitSync();
+      OUT.println("C");
+    } catch (CommitFailedException | RebalanceInProgressException | TimeoutException e) {
+      System.err.println(e);
+    }
+  }
+
+  @Override
+  public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
+    commit();
+  }
+
+  @Override
+  public void onPartitionsLost(Collection<TopicPartition> lost) {}
+
+  @Override
+  public void onPartitionsAssigned(Collection<TopicPartition> assigned) {
+    OUT.println("G " + assigned.stream().map(tp -> tp.partition()).sorted().map(String::valueOf).collect(Collectors.joining(",")));
+    OUT.flush();
+  }
+}

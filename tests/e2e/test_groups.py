@@ -1,0 +1,283 @@
+"""Consumer groups of real clients, whose members come, go and die under load: nothing lost, after clean stops nothing twice."""
+
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from harness import groups, topics
+from harness.clients import Record
+from harness.envoy import Envoy
+from harness.kafka import JAVA, KafkaCluster
+from harness.load import Load
+from harness.members import Group, written
+from harness.paths import BUILD, KAFKA_JARS
+from harness.process import wait_until
+from harness.raw import LATEST, Raw
+
+PER_SECOND = 400
+
+# Each library with the assignor for its hardest test, and how many members it grows to.
+LIFE = {
+    "java": ("cooperative-sticky", 3),
+    "librdkafka": ("range", 10),
+    "kafka-python": ("sticky", 3),
+    "aiokafka": ("roundrobin", 3),
+    "kafkajs": ("roundrobin", 3),
+    "franz-go": ("cooperative-sticky", 3),
+    "sarama": ("sticky", 3),
+}
+
+# The other assignors that it has, and commits by itself (auto) or by the program.
+OTHERS = {
+    "java": {"range": "auto", "roundrobin": "manual", "sticky": "manual"},
+    "librdkafka": {"roundrobin": "auto", "cooperative-sticky": "manual"},
+    "kafka-python": {"range": "auto", "roundrobin": "manual", "cooperative-sticky": "manual"},
+    "aiokafka": {"range": "auto", "sticky": "manual"},
+    "kafkajs": {"roundrobin": "auto"},
+    "franz-go": {"range": "auto", "roundrobin": "manual", "sticky": "manual"},
+    "sarama": {"range": "auto", "roundrobin": "manual"},
+}
+
+
+@pytest.mark.parametrize("name", LIFE)
+def test_members_come_and_go_and_die(name, programs, envoy, raw, new_topic, tmp_path):
+    topic, (assignor, size) = new_topic(), LIFE[name]
+    with Group(programs[name], envoy.bootstrap, topic.name, topics.unique(name), assignor, tmp_path) as group:
+        with Load(envoy.bootstrap, topic.name, topic.virtual, True, PER_SECOND) as load:
+            group.wait_for_share(group.start())
+            group.start(size - 1)
+            for m in group.members:
+                group.wait_for_share(m)
+            group.members[0].stop()
+            group.wait_for(written(load))
+            assert_once_so_far(group)
+            group.members[1].kill()
+            group.wait_for_share(group.start())
+            group.wait_for(written(load))
+        group.wait_for(written(load))
+        group.stop()
+        group.check(written(load), once=False)
+        go_on_where_they_were([group], raw, topic)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_assignor(name, programs, envoy, raw, new_topic, tmp_path):
+    """Without deaths, so that what is committed by hand is delivered once."""
+    topic = new_topic()
+    running = [
+        Group(programs[name], envoy.bootstrap, topic.name, topics.unique(f"{name}-{a}"), a, tmp_path, commit == "auto")
+        for a, commit in OTHERS[name].items()
+    ]
+    try:
+        with Load(envoy.bootstrap, topic.name, topic.virtual, True, PER_SECOND) as load:
+            for step in range(2):
+                for group in running:
+                    group.start()
+                for group in running:
+                    group.wait_for_share(group.members[step])
+            for group in running:
+                group.members[0].stop()
+        for group in running:
+            group.wait_for(written(load))
+        for group, commit in zip(running, OTHERS[name].values()):
+            group.stop()
+            group.check(written(load), once=commit == "manual")
+        go_on_where_they_were(running, raw, topic)
+    finally:
+        for group in running:
+            group.__exit__()
+
+
+def assert_once_so_far(group: Group) -> None:
+    twice = [record for record, n in group.delivered().items() if n > 1]
+    assert not twice, f"{group.name}: {len(twice)} delivered twice although nobody had died: {sorted(twice)[:5]}"
+
+
+def go_on_where_they_were(running: list[Group], raw: Raw, topic: topics.Topic) -> None:
+    """Started anew, each group gets what is written now, from every virtual partition, and nothing that it had."""
+    new = {(v, Record(raw.append(topic.name, v, [b"new-%d" % v]), f"new-{v}")) for v in range(topic.virtual)}
+    for group in running:
+        group.start()
+    for group in running:
+        group.wait_for(new)
+        group.stop()
+        assert sorted(group.members[-1].delivered) == sorted(new)
+
+
+@pytest.mark.parametrize("name", ["java", "librdkafka"])
+def test_static_members_come_back_to_what_they_had(name, programs, envoy, new_topic, tmp_path):
+    topic = new_topic()
+    with Group(programs[name], envoy.bootstrap, topic.name, topics.unique(name), "range", tmp_path) as group:
+        with Load(envoy.bootstrap, topic.name, topic.virtual, True, PER_SECOND) as load:
+            first = group.start(instance="a")
+            group.wait_for_share(first)
+            second = group.start(instance="b")
+            group.wait_for_share(second)
+            wait_until("the assignment", lambda: len(first.assigned[-1]) == len(second.assigned[-1]) == 10)
+            rebalances = len(first.assigned)
+            for end in (second.stop, lambda: second.kill()):
+                end()
+                again = group.start(instance="b")
+                group.wait_for_share(again)
+                assert again.assigned[-1] == second.assigned[-1]
+                second = again
+            assert len(first.assigned) == rebalances, "nobody else may have noticed"
+            group.wait_for(written(load))
+        group.wait_for(written(load))
+        group.stop()
+        group.check(written(load), once=False)
+
+
+@pytest.mark.remap
+def test_a_group_from_before_the_mapping_goes_on(programs, cluster, envoy, raw, direct, new_topic, tmp_path):
+    topic, name = new_topic(), topics.unique("older")
+    old = {(p, Record(direct.append(topic.name, p, [b"old-%d" % p]), f"old-{p}")) for p in range(topic.family.physical)}
+    with Group(programs["java"], cluster.bootstrap, topic.name, name, "range", tmp_path) as before:
+        before.start()
+        before.wait_for(old)
+        before.stop()
+    with Group(programs["librdkafka"], envoy.bootstrap, topic.name, name, "range", tmp_path) as group:
+        go_on_where_they_were([group], raw, topic)
+
+
+def tool(envoy: Envoy, *arguments: str) -> str:
+    """kafka-consumer-groups.sh through Envoy."""
+    command = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"]
+    done = subprocess.run([*command, "--bootstrap-server", envoy.bootstrap, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "Error" not in done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def table(output: str, group: str) -> dict[int, dict[str, str]]:
+    """The lines of `group` by partition; keys are the columns' names."""
+    lines = [line.split() for line in output.splitlines() if line.strip()]
+    start, columns = next((i, words) for i, words in enumerate(lines) if words[0] == "GROUP")
+    rows = [dict(zip(columns, words)) for words in lines[start + 1 :] if words[0] == group]
+    assert len({row["PARTITION"] for row in rows}) == len(rows), output
+    return {int(row["PARTITION"]): row for row in rows}
+
+
+def test_kafka_consumer_groups(programs, envoy, raw, new_topic, tmp_path):
+    """Kafka's own tool sees one group that has virtual partitions."""
+    topic, name = new_topic(), topics.unique("tool")
+    first = {v: raw.append(topic.name, v, [b"x"]) for v in range(20)}
+    last = {v: raw.append(topic.name, v, [b"y"]) for v in range(20)}
+    with Group(programs["librdkafka"], envoy.bootstrap, topic.name, name, "range", tmp_path) as group:
+        group.start()
+        group.wait_for({(v, Record(offset, "y")) for v, offset in last.items()})
+        wait_until("the commit", lambda: len(groups.fetch(raw, name, None)) == 20)
+        described = table(tool(envoy, "--describe", "--group", name), name)
+        assert {v: int(row["CURRENT-OFFSET"]) for v, row in described.items()} == {v: o + 1 for v, o in last.items()}
+        ends = {v: raw.list_offset(topic.name, v, LATEST) for v in range(20)}
+        assert {v: int(row["LOG-END-OFFSET"]) for v, row in described.items()} == ends
+        assert len({row["CONSUMER-ID"] for row in described.values()}) == 1
+        members = tool(envoy, "--describe", "--group", name, "--members", "--verbose")
+        assert re.search(rf"{re.escape(topic.name)}[(:]\S*", members), members
+        group.stop()
+    listed = tool(envoy, "--list", "--state").split()
+    assert name in listed
+    assert not [word for word in listed if "~" in word]
+    reset = tool(envoy, "--reset-offsets", "--group", name, "--topic", f"{topic.name}:0,5,19", "--to-earliest", "--execute")
+    assert set(table(reset, name)) == {0, 5, 19}
+    assert all(groups.fetch(raw, name, None)[topic.name, v].offset <= first[v] for v in (0, 5, 19))
+    shifted = tool(envoy, "--reset-offsets", "--group", name, "--all-topics", "--shift-by", "-1", "--execute")
+    assert set(table(shifted, name)) == set(range(20))
+    tool(envoy, "--delete-offsets", "--group", name, "--topic", f"{topic.name}:1,5,18")
+    left = {v for _, v in groups.fetch(raw, name, None)}
+    assert left == set(range(20)) - {1, 5, 18}
+    tool(envoy, "--delete", "--group", name)
+    assert groups.fetch(raw, name, None) == {}
+    assert name not in tool(envoy, "--list").split()
+
+
+LINES = ["to be or not to be", "that is the question", "whether tis nobler"]
+
+
+def test_a_word_count_of_kafka_streams(programs, cluster, envoy, raw, new_topic, tmp_path, passthrough):
+    """Reads one virtual topic and writes another. It finds its own topics there: they are nobody else's, and not mapped."""
+    lines, counts, app = new_topic(), new_topic(topics.BLOCK), topics.unique("wordcount")
+    for internal in ("words-repartition", "counts-changelog"):
+        cluster.create_topic(f"{app}-{internal}", 3)
+    rounds = 10
+    command = [*JAVA, "-cp", f"{KAFKA_JARS}/*:{BUILD}/java", "WordCount", envoy.bootstrap, app, lines.name, counts.name, tmp_path / "state"]
+    wanted: dict[str, int] = {}
+    for run in range(2):  # the second goes on from the first's offsets and counts
+        with (tmp_path / "streams.log").open("a") as log:
+            child = subprocess.Popen([str(a) for a in command], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+        try:
+            for i in range(rounds):
+                line = LINES[i % len(LINES)]
+                for v in range(20):
+                    raw.append(lines.name, v, [line.encode()])
+                for word in line.split():
+                    wanted[word] = wanted.get(word, 0) + 20
+            try:
+                wait_until("the counts", lambda: last_counts(raw, counts) == wanted, 60, every=0.5)
+            except AssertionError as e:
+                raise AssertionError(f"{last_counts(raw, counts)} is not {wanted}: {(tmp_path / 'streams.log').read_text()[-3000:]}") from e
+            child.stdin.close()
+            assert child.wait(30) == 0
+        finally:
+            child.kill()
+            child.wait()
+    assert len(groups.fetch(raw, app, {lines.name: list(range(20))})) == 20
+    assert min(o.offset for o in groups.fetch(raw, app, {lines.name: list(range(20))}).values()) > 0
+
+
+def last_counts(raw: Raw, topic: topics.Topic) -> dict[str, int]:
+    """The last count of each word; a word lives in one partition."""
+    found: dict[str, int] = {}
+    for v in range(topic.virtual):
+        for _, value in raw.read_all(topic.name, v):
+            word, count = value.decode().split("=")
+            found[word] = int(count)
+    return found
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory, passthrough):
+    cluster = KafkaCluster(tmp_path_factory.mktemp("three-kafka"), brokers=3)
+    envoy = Envoy(tmp_path_factory.mktemp("three-envoy"), cluster, topics.MAPPING, "passthrough" if passthrough else "dynamic")
+    yield cluster, envoy
+    envoy.stop()
+    cluster.assert_alive()
+    cluster.stop()
+
+
+def test_the_coordinator_dies_under_load(three, programs, tmp_path, passthrough):
+    cluster, envoy = three
+    topic, name = topics.Topic(topics.WIDE, topics.unique("wide")), topics.unique("coordinated")
+    cluster.create_topic(topic.name, topic.virtual if passthrough else topic.family.physical, 3, {"min.insync.replicas": "2"})
+    with Raw(envoy.base) as raw:
+        coordinator = groups.find_coordinator(raw, name)
+        assert coordinator["port"] == envoy.port(coordinator["node_id"])
+    with Raw(cluster.ports[1]) as direct:
+        homes = {groups.find_coordinator(direct, groups.shadow_name(name, lane))["node_id"] for lane in range(4)}
+        assert homes == {coordinator["node_id"]}
+    with (
+        Group(programs["librdkafka"], envoy.bootstrap, topic.name, name, "range", tmp_path) as group,
+        Group(programs["java"], envoy.bootstrap, topic.name, name, "range", tmp_path) as other,
+    ):
+        with Load(envoy.bootstrap, topic.name, topic.virtual, True, PER_SECOND) as load:
+            group.start(2)
+            for m in group.members:
+                group.wait_for_share(m)
+            cluster.kill(coordinator["node_id"])
+            before = load.acked_count()
+            wait_until("acknowledgements", lambda: load.acked_count() > before + PER_SECOND, 60)
+            group.wait_for(written(load), 90)
+            cluster.restart(coordinator["node_id"])
+            time.sleep(2)
+            group.wait_for(written(load), 90)
+        assert not load.failed, load.failed[:3]
+        group.wait_for(written(load))
+        group.stop()
+        group.check(written(load), once=False)
+        # Another library, around nothing but the committed offsets: it has nothing left to read.
+        other.start()
+        wait_until("its assignment", lambda: other.members[0].assigned and other.members[0].assigned[-1])
+        time.sleep(2)
+        other.stop()
+        assert not other.delivered()
