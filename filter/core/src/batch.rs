@@ -5,6 +5,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
 
+use crate::crc;
 use crate::limits::LANES_MAX;
 use crate::remapper::Lane;
 
@@ -175,11 +176,11 @@ pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; H
     if !own_ids.contains(&header.producer_id) || header.attributes as u16 >> ATTRIBUTES_LANE_SHIFT != 0 {
         return Err(TagError::ClientTagged);
     }
-    if lane.0 == 0 {
-        return Ok(None);
-    }
     if header.is_transactional() {
         return Err(TagError::Transactional);
+    }
+    if lane.0 == 0 {
+        return Ok(None);
     }
     if lane.0 > LANES_MAX {
         return Err(TagError::LaneTooLarge);
@@ -200,11 +201,7 @@ pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; H
 
 /// CRCs are linear: what changes in the head changes the whole by the head's difference, shifted past the tail.
 fn patched_crc(old: &Header, new: &Header, tail_len: usize) -> u32 {
-    let difference = old.head_crc() ^ new.head_crc();
-    if tail_len == 0 {
-        return difference ^ old.crc; // crc32c_combine ignores its second CRC here
-    }
-    crc32c::crc32c_combine(difference, old.crc, tail_len)
+    crc::shift(old.head_crc() ^ new.head_crc(), tail_len) ^ old.crc
 }
 
 /// The header of `records` if they are exactly one whole v2 batch, as each partition of a Produce request must be.

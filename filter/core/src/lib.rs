@@ -12,6 +12,7 @@ pub mod batch;
 pub mod brokers;
 pub mod config;
 pub mod connection;
+pub(crate) mod crc;
 pub mod error;
 pub(crate) mod exchange;
 pub mod frame;
