@@ -36,7 +36,7 @@ fn generated() -> String {
     assert_eq!(unknown, None, "the README has no words for this decision");
     let rows = DECISIONS.map(|(decision, words)| {
         let mine = apis.iter().filter(|[.., other]| other == &decision);
-        format!("| {words} | {} |", mine.map(|api| shown(api)).collect::<Vec<_>>().join(", "))
+        format!("| {words} | {} |", mine.map(shown).collect::<Vec<_>>().join(", "))
     });
     format!("| requests | APIs, with the versions that are offered |\n|---|---|\n{}", rows.join("\n"))
 }

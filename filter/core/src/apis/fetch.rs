@@ -34,20 +34,18 @@ use place::{Place, Sibling};
 const API: &str = "Fetch";
 
 /// `client_software_name`s (KIP-511) of clients that step over a control batch and take its offset as consumed, each seen
-/// doing so on real brokers. Others, and clients that give no name, get no filler under `fetch.filler: auto`.
-const FILLER_CLIENTS: [&str; 12] = [
+/// doing so on real brokers (the bindings of librdkafka give names of their own). Others, and clients that give no name, get
+/// no filler under `fetch.filler: auto`.
+const FILLER_CLIENTS: [&str; 9] = [
     "apache-kafka-java",
     "librdkafka",
     "confluent-kafka-python",
     "confluent-kafka-go",
     "confluent-kafka-dotnet",
     "confluent-kafka-javascript",
-    "rdkafka-rust",
     "kafka-python",
-    "aiokafka",
     "kgo",
     "sarama",
-    "@platformatic/kafka",
 ];
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
-use kafka_protocol::messages::MetadataResponse;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use kafka_protocol::ResponseError;
 
 use crate::brokers::{Address, Route};
@@ -19,12 +19,22 @@ use crate::rope::Rope;
 use crate::shape;
 use crate::stats::Stat;
 
-pub(crate) fn request(_cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    Ok(Plan::PassUp(Box::new(Answer { version: request.version })))
+/// Clients (by `client_software_name`, KIP-511) that give up when any topic of the cluster has an error, also one that
+/// they do not use.
+const FRAIL_CLIENTS: [&str; 1] = ["sarama"];
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let message: MetadataRequest = request.decode(&shape::requests::METADATA)?;
+    // Version 0 has no null list: there an empty one asks for all topics.
+    let all = message.topics.is_none_or(|topics| request.version == 0 && topics.is_empty());
+    let frail = cx.session.software.as_ref().is_some_and(|software| FRAIL_CLIENTS.contains(&software.as_str()));
+    Ok(Plan::PassUp(Box::new(Answer { version: request.version, omit_misfits: all && frail })))
 }
 
 struct Answer {
     version: i16,
+    /// Topics that do not fit their mapping are left out instead of refused.
+    omit_misfits: bool,
 }
 
 impl Pending for Answer {
@@ -32,10 +42,10 @@ impl Pending for Answer {
         let mut answer = decode(body, self.version)?;
         learn(cx, &answer);
         answer.brokers.retain_mut(|broker| cx.readdress(broker.node_id.0, &mut broker.host, &mut broker.port));
-        for topic in &mut answer.topics {
+        answer.topics.retain_mut(|topic| {
             cx.note(topic.error_code);
-            virtualize(cx, topic);
-        }
+            virtualize(cx, topic) || !self.omit_misfits
+        });
         let mut out = Rope::new();
         out.put_message(&answer, self.version)?;
         Ok(Next::Answer(out))
@@ -59,16 +69,18 @@ pub(crate) fn learn(cx: &mut Context<'_>, answer: &MetadataResponse) {
     cx.actions.push_back(Action::Learn(known.take(limits::LEARNED_BROKERS_MAX).collect()));
 }
 
-fn virtualize(cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) {
-    let Some(name) = topic.name.as_ref().map(|name| name.0.clone()) else { return };
-    let Some(remapper) = cx.shared.topics.remapper(&name) else { return };
+/// False if the topic does not fit its mapping.
+fn virtualize(cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) -> bool {
+    let Some(name) = topic.name.as_ref().map(|name| name.0.clone()) else { return true };
+    let Some(remapper) = cx.shared.topics.remapper(&name) else { return true };
     if topic.error_code != 0 {
-        return;
+        return true;
     }
     match spread(&topic.partitions, &remapper) {
         Some(partitions) => {
             cx.count(Stat::RemappedPartitions { api: "Metadata" }, partitions.len());
             topic.partitions = partitions;
+            true
         }
         None => {
             let (found, physical) = (topic.partitions.len(), remapper.physical_partitions());
@@ -81,6 +93,7 @@ fn virtualize(cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) {
             topic.error_code = ResponseError::InvalidTopicException.code();
             cx.note(topic.error_code);
             topic.partitions.clear();
+            false
         }
     }
 }
