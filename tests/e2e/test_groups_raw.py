@@ -257,6 +257,52 @@ def log_of(connection: Raw, partition: int) -> bytes:
     return log
 
 
+YEAR_MS = 365 * 24 * 3_600_000
+"""shadow_groups.retention_ms when the configuration does not say."""
+
+
+@pytest.mark.remap
+def test_shadows_outlive_idle_weeks(raw, direct, new_topic):
+    """Their offsets carry the time at which they expire, which only old commits can: those are stored as values of version 1."""
+    topic, group = new_topic(), "retained.0"  # one name, so that the broker's partition for it does not change
+    groups.find_coordinator(raw, group)
+    marks = {v: f"{topic.name}/{v}/mark" for v in (0, 4, 17)}
+    for version in range(2, 10):
+        commit(raw, group, {(topic.name, v): Offset(version, mark) for v, mark in marks.items()}, version)
+    home = next(p for p in range(OFFSETS_PARTITIONS) if marks[0].encode() in log_of(direct, p))
+    values = [value for _, value in direct.read_all("__consumer_offsets", home)]
+    for v, mark in marks.items():
+        stored = [value for value in values if mark.encode() in value]
+        assert [struct.unpack_from(">q", value, 2)[0] for value in stored] == list(range(2, 10))
+        for value in stored if topic.lane_of(v) > 0 else []:
+            at = value.index(mark.encode()) + len(mark)
+            committed_ms, expires_ms = struct.unpack_from(">qq", value, at)
+            assert (value[:2], expires_ms - committed_ms) == (b"\0\1", YEAR_MS)
+
+
+@pytest.mark.remap
+def test_what_it_costs(raw, envoy, group, member, new_topic):
+    """One OffsetFetch whatever the lanes, a commit for each lane that is named, and a fence only where lane 0 is not."""
+    topic = new_topic()
+    me = member(group, topics=[topic.name]).join()
+    commit(raw, group, offsets_of(topic, range(20)), who=me)
+
+    def sent(act) -> dict[str, int]:
+        apis_counted = ("OffsetCommit", "OffsetFetch", "Heartbeat", "DescribeGroups")
+        before = {api: envoy.stat("kafka_remapper_upstream_requests_total", api=api) for api in apis_counted}
+        act()
+        after = {api: envoy.stat("kafka_remapper_upstream_requests_total", api=api) for api in apis_counted}
+        return {api: after[api] - n for api, n in before.items() if after[api] != n}
+
+    assert sent(lambda: fetch(raw, group, all_lanes(topic))) == {"OffsetFetch": 1}
+    assert sent(lambda: fetch(raw, group, None)) == {"OffsetFetch": 1}
+    assert sent(lambda: commit(raw, group, offsets_of(topic, range(20)), who=me)) == {"OffsetCommit": 5}
+    assert sent(lambda: commit(raw, group, offsets_of(topic, [0, 3, 9, 10]), who=me)) == {"OffsetCommit": 2}
+    assert sent(lambda: commit(raw, group, offsets_of(topic, [4, 9]), who=me)) == {"OffsetCommit": 2, "Heartbeat": 1}
+    simple = topics.unique("group")
+    assert sent(lambda: commit(raw, simple, offsets_of(topic, [4]))) == {"OffsetCommit": 1, "DescribeGroups": 1}
+
+
 @pytest.mark.remap
 @pytest.mark.parametrize("version", [2, 6, 9])
 def test_a_client_that_names_a_shadow_is_refused(version, raw, direct, group, new_topic):
@@ -364,7 +410,7 @@ def test_members_commit_while_a_rebalance_is_prepared(partitions, raw, group, me
 
 
 def test_members_do_not_commit_before_the_assignment_is_known(raw, group, member, new_topic):
-    """Only where lane 0 is named too does the broker look at the group's state: see the filter's documentation."""
+    """As in Kafka where lane 0 is named too. Otherwise a Heartbeat is all that the filter can ask, and that succeeds by now."""
     topic = new_topic()
     one = member(group, topics=[topic.name])
     one.begin_join()
