@@ -1,0 +1,127 @@
+//! The way down: the broker's bytes to answers, each to the exchange that it is due to.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::{Action, Connection};
+use crate::error::Fault;
+use crate::exchange::{Exchange, Millis, Next, Request};
+use crate::frame;
+use crate::header;
+use crate::rope::Rope;
+use crate::stats::{Outcome, Stat};
+
+/// An answer's length field and correlation id, bytes.
+const ANSWER_HEAD_BYTES: usize = frame::LENGTH_BYTES + 4;
+
+impl Connection {
+    pub(super) fn advance_broker(&mut self, now: Millis) -> Result<(), Fault> {
+        while !self.broker.is_empty() {
+            if self.broker_stream > 0 {
+                let bytes = self.broker.take_up_to(self.broker_stream);
+                self.broker_stream -= bytes.len();
+                self.pass_down(bytes);
+                continue;
+            }
+            let Some(len) = self.broker.frame_len().map_err(broker_fault)? else { break };
+            let head = self.broker.peek(ANSWER_HEAD_BYTES).map(Bytes::copy_from_slice).unwrap_or_default();
+            if let Some(frame) = self.passing_answer(&head) {
+                self.begin_answer_stream(frame, now);
+                continue;
+            }
+            let Some(frame) = self.broker.take(len) else { break };
+            self.handle_answer(frame, now)?;
+        }
+        Ok(())
+    }
+
+    /// The whole length of the answer that starts in `window`, if it is due and goes on untouched.
+    pub(super) fn passing_answer(&self, window: &[u8]) -> Option<usize> {
+        let oldest = self.exchanges.front().filter(|oldest| oldest.pending.is_none())?;
+        let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, i32::MAX as usize).ok()?;
+        let correlation_id = window.get(frame::LENGTH_BYTES..ANSWER_HEAD_BYTES)?.first_chunk()?;
+        (len >= ANSWER_HEAD_BYTES && i32::from_be_bytes(*correlation_id) == oldest.correlation_id).then_some(len)
+    }
+
+    pub(super) fn begin_answer_stream(&mut self, frame: usize, now: Millis) {
+        self.broker_stream = frame;
+        if let Some(exchange) = self.exchanges.pop_front() {
+            self.count_answer(&exchange, Outcome::Passed, now);
+        }
+    }
+
+    fn handle_answer(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
+        let mut exchange = self.exchanges.pop_front().ok_or(Fault::UnsolicitedAnswer)?;
+        let api = exchange.api.name;
+        let mut body = frame.slice(frame::LENGTH_BYTES..);
+        let got = body.first_chunk().map(|field| i32::from_be_bytes(*field));
+        let got = got.ok_or(Fault::Answer { api, what: "it is too short for a header" })?;
+        if got != exchange.correlation_id {
+            return Err(Fault::CorrelationId { expected: exchange.correlation_id, got });
+        }
+        let (key, version) = exchange.awaited.pop_front().ok_or(Fault::Exchange)?;
+        let header = header::take_response_header(key, version, &mut body)?;
+        header.ok_or(Fault::Answer { api, what: "its header is malformed" })?;
+        let mut pending = exchange.pending.take().ok_or(Fault::Exchange)?;
+        let shared = Rc::clone(&self.shared);
+        let mut cx = self.context(&shared, now);
+        let next = pending.response(&mut cx, body)?;
+        let errors = cx.errors;
+        exchange.pending = Some(pending);
+        self.go_on(exchange, next, errors, now)
+    }
+
+    fn go_on(&mut self, mut exchange: Exchange, next: Next, errors: usize, now: Millis) -> Result<(), Fault> {
+        match next {
+            Next::Wait if exchange.awaited.is_empty() => Err(Fault::Exchange),
+            Next::Wait => {
+                self.exchanges.push_front(exchange);
+                Ok(())
+            }
+            Next::Send(requests) if exchange.barrier && self.exchanges.is_empty() && !requests.is_empty() => {
+                let request = Request::of(&exchange);
+                for upstream in requests {
+                    exchange.awaited.push_back((upstream.key, upstream.version));
+                    self.send_upstream(upstream, &request)?;
+                }
+                self.exchanges.push_front(exchange);
+                Ok(())
+            }
+            Next::Send(_) => Err(Fault::Exchange),
+            Next::Answer(_) if !exchange.awaited.is_empty() => Err(Fault::Exchange),
+            Next::Answer(_) if exchange.own => Ok(()),
+            Next::Answer(body) => {
+                let outcome = if errors > 0 { Outcome::Error } else { Outcome::Ok };
+                self.count_answer(&exchange, outcome, now);
+                self.answer(&exchange, body)
+            }
+        }
+    }
+
+    fn answer(&mut self, exchange: &Exchange, body: Rope) -> Result<(), Fault> {
+        let out = header::answer_frame((exchange.api.key, exchange.version), exchange.correlation_id, body)?;
+        self.count(Stat::BytesSent, out.len());
+        self.actions.push_back(Action::ToClient(out));
+        Ok(())
+    }
+
+    fn count_answer(&mut self, exchange: &Exchange, outcome: Outcome, now: Millis) {
+        let api = exchange.api.name;
+        self.count(Stat::Responses { api, outcome }, 1);
+        let duration_ms = now.saturating_sub(exchange.started);
+        self.actions.push_back(Action::Count(Stat::RequestDurationMs { api }, duration_ms));
+    }
+
+    fn pass_down(&mut self, bytes: Bytes) {
+        self.count(Stat::BytesSent, bytes.len());
+        let mut out = Rope::new();
+        out.put_bytes(&bytes);
+        self.actions.push_back(Action::ToClient(out));
+    }
+}
+
+/// A length that a client may not send is the broker's fault on its side.
+fn broker_fault(_: Fault) -> Fault {
+    Fault::Answer { api: "any", what: "its frame length is out of range" }
+}
