@@ -22,7 +22,7 @@ OFFSETS_PARTITIONS = 3
 @pytest.fixture
 def group(raw):
     name = topics.unique("group")
-    groups.find_coordinator(raw, name)
+    groups.wait_for_coordinator(raw, name)
     return name
 
 
@@ -93,7 +93,7 @@ def test_epochs_hold_on_lane_0_only(raw, group, new_topic):
 @pytest.mark.parametrize("version", range(1, 10))
 def test_nothing_committed(version, raw, new_topic):
     topic, group = new_topic(), topics.unique("group")
-    groups.find_coordinator(raw, group)
+    groups.wait_for_coordinator(raw, group)
     assert fetch(raw, group, all_lanes(topic), version) == {(topic.name, v): NOTHING for v in range(20)}
 
 
@@ -111,7 +111,7 @@ def test_several_groups_in_one_request(version, raw, plain, new_topic):
     topic, names = new_topic(), [topics.unique("group") for _ in range(4)]
     wanted = {name: {**offsets_of(topic, base=100 * i), (plain, 1): Offset(i)} for i, name in enumerate(names[:3])}
     for name in names:
-        groups.find_coordinator(raw, name)
+        groups.wait_for_coordinator(raw, name)
     for name, offsets in wanted.items():
         commit(raw, name, offsets)
     asked = {names[0]: None, names[1]: {topic.name: SOME, plain: [1]}, names[2]: {plain: [1]}, names[3]: {topic.name: [0, 5]}}
@@ -216,7 +216,7 @@ def test_lanes_lie_in_shadow_groups(raw, direct, group, new_topic):
 def test_unusual_group_names(group, raw, direct, new_topic):
     topic = new_topic()
     name = group and topics.unique(group)  # only the empty one is no one's own
-    groups.find_coordinator(raw, name)
+    groups.wait_for_coordinator(raw, name)
     wanted = offsets_of(topic)
     assert commit(raw, name, wanted) == dict.fromkeys(wanted, 0)
     assert fetch(raw, name, {topic.name: SOME}) == wanted
@@ -228,7 +228,7 @@ def test_shadows_share_their_groups_partition_of_the_offsets_topic(raw, direct, 
     """A transaction, and a connection to the coordinator, must cover the lanes together."""
     topic, names = new_topic(), [topics.unique("coordinated") for _ in range(4)]
     for name in names:
-        groups.find_coordinator(raw, name)
+        groups.wait_for_coordinator(raw, name)
         commit(raw, name, offsets_of(topic, [0, 4, 8, 12, 16]))
     logs = {p: log_of(direct, p) for p in range(OFFSETS_PARTITIONS)}
     for name in names:
@@ -265,7 +265,7 @@ YEAR_MS = 365 * 24 * 3_600_000
 def test_shadows_outlive_idle_weeks(raw, direct, new_topic):
     """Their offsets carry the time at which they expire, which only old commits can: those are stored as values of version 1."""
     topic, group = new_topic(), "retained.0"  # one name, so that the broker's partition for it does not change
-    groups.find_coordinator(raw, group)
+    groups.wait_for_coordinator(raw, group)
     marks = {v: f"{topic.name}/{v}/mark" for v in (0, 4, 17)}
     for version in range(2, 10):
         commit(raw, group, {(topic.name, v): Offset(version, mark) for v, mark in marks.items()}, version)

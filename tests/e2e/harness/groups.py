@@ -181,6 +181,19 @@ def find_coordinator(connection: Raw, group: str) -> dict:
     return wait_until(f"a coordinator of {group}", found)
 
 
+def wait_for_coordinator(connection: Raw, group: str) -> None:
+    """Until the broker of this connection, the only one, coordinates the group: it has to load its offsets first."""
+    find_coordinator(connection, group)
+    loading = (COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR)
+
+    def ready() -> bool:
+        (error, _), _ = fetch_groups(connection, {group: {}})[group]
+        assert error == 0 or error in loading, error
+        return error == 0
+
+    wait_until(f"the offsets of {group}", ready)
+
+
 def commit(connection: Raw, group: str, offsets: Offsets, version: int = 8, who: Membership | None = None) -> Errors:
     """Commits, and gives the error code of each partition."""
     return committed(connection.call(OFFSET_COMMIT, version, commit_body(group, offsets, who)))
