@@ -20,7 +20,7 @@ use crate::stats::Stat;
 use crate::testing::batches::batch;
 use crate::testing::broker::{api_versions, node, Broker};
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::testing::{framed, read_answer, request, shared, take_frames, text, topic, Random, Seen, MAPPED};
 
 /// What a broker says to a request.
 type Respond<'a> = &'a dyn Fn(&Seen) -> Vec<u8>;
@@ -268,6 +268,41 @@ fn only_so_many_requests_are_in_flight() {
             assert_eq!(sent.len(), 5.min(answered + 3), "{feeding:?}");
         }
         assert!(proxy.is_idle());
+    }
+}
+
+/// Client and broker bytes in pieces of any size, in any order between the two sides.
+#[test]
+fn more_requests_than_may_be_in_flight_keep_their_order() {
+    let config = MAPPED.replacen('{', r#"{"limits": {"in_flight_requests": 4}, "#, 1);
+    for seed in 0..100 {
+        let mut random = Random::new(seed);
+        let feeding = random.one_of(&[Feeding::Handed, Feeding::Passing]);
+        let mut proxy = Proxy::new(&shared(&config), feeding, None);
+        let one = |id| match random.below(6) {
+            0 => request(12, id, &fetch_message(&[("t", 0, 0), ("t", 2, 0)])),
+            1 => produce(9, id, -1, &[("t", 0), ("t", 2)]),
+            2 => produce(9, id, -1, &[("u", 0)]),
+            3 => metadata(9, id, &["t"]),
+            _ => heartbeat(id),
+        };
+        let mut client: Vec<u8> = (1..=40).flat_map(one).collect();
+        let (mut pending, mut broker) = (vec![], vec![]);
+        while !client.is_empty() || !broker.is_empty() {
+            if random.once_in(2) {
+                let piece = random.below(client.len() + 1).min(900);
+                proxy.client(&client.drain(..piece).collect::<Vec<u8>>());
+            } else {
+                let piece = random.below(broker.len() + 1);
+                proxy.broker(&broker.drain(..piece).collect::<Vec<u8>>());
+            }
+            pending.append(&mut proxy.up);
+            broker.extend(take_frames(&mut pending).iter().flat_map(|frame| respond(&Seen::parse(frame))));
+        }
+        assert!(proxy.is_idle() && !proxy.closed, "seed {seed}: {:?}", proxy.warnings);
+        let answers = take_frames(&mut proxy.down);
+        let ids = answers.iter().map(|answer| i32::from_be_bytes(*answer.first_chunk().unwrap()));
+        assert!(ids.eq(1..=40), "seed {seed}");
     }
 }
 
