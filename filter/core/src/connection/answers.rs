@@ -24,12 +24,16 @@ impl Connection {
                 self.pass_down(bytes);
                 continue;
             }
-            let Some(len) = self.broker.frame_len().map_err(broker_fault)? else { break };
+            if self.exchanges.is_empty() {
+                return Err(Fault::UnsolicitedAnswer);
+            }
             let head = self.broker.peek(ANSWER_HEAD_BYTES).map(Bytes::copy_from_slice).unwrap_or_default();
             if let Some(frame) = self.passing_answer(&head) {
                 self.begin_answer_stream(frame, now);
                 continue;
             }
+            // Only now: an answer that passes may be of any length, wherever its bytes are cut.
+            let Some(len) = self.broker.frame_len().map_err(broker_fault)? else { break };
             let Some(frame) = self.broker.take(len) else { break };
             self.handle_answer(frame, now)?;
         }
