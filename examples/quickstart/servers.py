@@ -10,8 +10,8 @@ HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
 sys.path.insert(0, str(REPO / "tests/e2e"))
 
-from confluent_kafka import TopicPartition  # noqa: E402
-from confluent_kafka.admin import AdminClient, OffsetSpec  # noqa: E402
+from confluent_kafka import KafkaException, TopicPartition  # noqa: E402
+from confluent_kafka.admin import NewTopic, OffsetSpec  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
 from harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM  # noqa: E402
 from harness.process import Process, free_ports, wait_until  # noqa: E402
@@ -26,8 +26,9 @@ class Broker:
     def __init__(self, directory: Path, topic: str, partitions: int):
         self._cluster = KafkaCluster(directory)
         self._topic, self._partitions = topic, partitions
-        self._cluster.create_topic(topic, partitions)
-        self._admin = AdminClient({"bootstrap.servers": self.address})
+        client = self._cluster.admin
+        client.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+        self._ends = wait_until("the topic's leaders", self._ask_ends, 60, every=0.2)
 
     @property
     def address(self) -> str:
@@ -35,9 +36,18 @@ class Broker:
 
     def end_offsets(self) -> list[int]:
         """Of each physical partition, asked for around Envoy."""
-        asked = {TopicPartition(self._topic, p): OffsetSpec.latest() for p in range(self._partitions)}
-        answers = self._admin.list_offsets(asked, request_timeout=5)
-        return [answers[TopicPartition(self._topic, p)].result(5).offset for p in range(self._partitions)]
+        self._ends = self._ask_ends() or self._ends
+        return self._ends
+
+    def _ask_ends(self) -> list[int] | None:
+        """None when they cannot be told just now. A client that has seen a topic without leaders may go on saying so: each time a new one."""
+        asked = [TopicPartition(self._topic, p) for p in range(self._partitions)]
+        client = self._cluster.admin
+        answers = client.list_offsets({a: OffsetSpec.latest() for a in asked}, request_timeout=5)
+        try:
+            return [answers[a].result(5).offset for a in asked]
+        except KafkaException:
+            return None
 
     def stop(self) -> None:
         self._cluster.stop()

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from servers import REPO, Broker, LoadProgram, Proxy
+from servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
 
 from harness.process import free_ports, wait_until  # isort: skip (found by way of servers)
 from harness.raw import Raw  # isort: skip
@@ -46,6 +46,7 @@ AIMS = {
 """Of ratios to tcp_proxy: CPU time per GB at most, MB/s at least."""
 P99_AIM_MS = 0.5
 """At most so much above tcp_proxy's."""
+OTHERS_SHARE_MAX = 0.05
 IDLE_CONNECTIONS, IDLE_RSS_AIM_MIB = 1000, 200
 
 
@@ -66,15 +67,20 @@ class Bench:
         self.load = LoadProgram(directory / "load.log")
         running.callback(self.load.stop)
         self.results: dict[tuple[str, str], list[dict]] = {}
+        self.others = 0.0
+        """The share of the machine's CPU time that programs other than these took while it was measured."""
 
     def measure(self) -> None:
         self._prepare()
+        machine, own = machine_cpu_s(), self._own_cpu_s()
         for number in range(self.rounds):
             for load in (*LOADS, "pace"):
                 # Not always the same first: a load's first run may find caches cold, or the machine busy.
                 for way in random.Random(number).sample(list(WAYS), len(WAYS)):
                     self.results.setdefault((load, way), []).append(self._run(load, way))
             say(f"round {number + 1} of {self.rounds} is done")
+        busy, every = (after - before for after, before in zip(machine_cpu_s(), machine))
+        self.others = max(busy - (self._own_cpu_s() - own), 0) / every
 
     def idle_rss_mib(self) -> dict[str, float]:
         """RSS of fresh Envoys, alone and with connections that have asked ApiVersions and Metadata."""
@@ -96,6 +102,10 @@ class Bench:
         finally:
             proxy.process.stop()
         return found
+
+    def _own_cpu_s(self) -> float:
+        own = [self.load.pid, self.broker.process.child.pid, *(p.process.child.pid for p in set(self.proxies.values()))]
+        return time.process_time() + sum(map(cpu_s, own))
 
     def _filter_proxy(self, name: str) -> Proxy:
         return Proxy(self.directory, name, self.filter_port, self.broker.direct, FILTER)
@@ -124,10 +134,10 @@ class Bench:
 
     def _measured(self, load: str, way: str, topic: str) -> dict:
         proxy = self.proxies[way]
-        before = proxy.cpu_seconds()
+        before = cpu_s(proxy.process.child.pid)
         result = self._command(load, way, topic)
         payload_bytes = result["records"] * RECORD_BYTES
-        result["cpu_s_per_gb"] = (proxy.cpu_seconds() - before) / (payload_bytes / 1e9)
+        result["cpu_s_per_gb"] = (cpu_s(proxy.process.child.pid) - before) / (payload_bytes / 1e9)
         result["mb_per_s"] = payload_bytes / 1e6 / result["seconds"]
         result["rss_mib"] = proxy.rss_mib()
         return result
@@ -147,9 +157,9 @@ class Bench:
 
 def report(bench: Bench, idle: dict[str, float]) -> dict:
     """Prints the tables; returns the same as JSON."""
-    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "loads": {}}
+    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others, "loads": {}}
     print(f"\nMedians of {bench.rounds}; {bench.records:,} records of {RECORD_BYTES} bytes; {VIRTUAL} partitions, mapped: over {PHYSICAL}")
-    print("x: ratio to tcp_proxy\n")
+    print(f"x: ratio to tcp_proxy. Other programs took {bench.others:.0%} of the machine's CPU time{disturbed(bench.others)}\n")
     print(f"{'':<12}{'Envoy CPU s/GB':>16}{'x':>7}{'aim':>8}{'MB/s':>10}{'x':>7}{'aim':>8}{'RSS MiB':>10}")
     for load, title in LOADS.items():
         print(title)
@@ -183,6 +193,10 @@ def latency_row(bench: Bench, way: str) -> dict:
     end = "" if way == "tcp_proxy" else f"   p99 {more:+.2f} ms (aim: at most +{P99_AIM_MS}){mark(more <= P99_AIM_MS)}"
     print(f"  {way:<10} p50 {p50:.2f} ms, p99 {p99:.2f} ms{end}")
     return {"p50_ms": p50, "p99_ms": p99, "p99_more_ms": more, "runs": bench.results["pace", way]}
+
+
+def disturbed(share: float) -> str:
+    return ": MB/s and latency show it, and CPU time too" if share > OTHERS_SHARE_MAX else ""
 
 
 def mark(met: bool) -> str:

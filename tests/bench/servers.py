@@ -65,9 +65,11 @@ class Broker:
         self._admin.delete_topics([name])[name].result(30)
 
     def _answers(self, asked: dict) -> bool:
-        """Leaders stand in the metadata a little before they know it; so ask them something."""
+        """Leaders stand in the metadata a little before they know it; so ask them something. Each time with a client of its own:
+        one that has seen a topic without leaders may go on saying so."""
         assert self.process.alive(), self.process.log_tail()
-        return all(f.exception(10) is None for f in self._admin.list_offsets(asked, request_timeout=5).values())
+        client = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.direct}", "log_level": 0})
+        return all(f.exception(10) is None for f in client.list_offsets(asked, request_timeout=5).values())
 
     def _is_up(self) -> bool:
         assert self.process.alive(), self.process.log_tail()
@@ -100,11 +102,6 @@ class Proxy:
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def cpu_seconds(self) -> float:
-        """User and system time of all its threads since it started."""
-        fields = Path(f"/proc/{self.process.child.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
     def rss_mib(self) -> float:
         return self.process.memory_mib()
 
@@ -123,6 +120,10 @@ class LoadProgram:
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
     def run(self, *words) -> dict:
         print(*words, file=self._child.stdin, flush=True)
         line = self._child.stdout.readline()
@@ -134,6 +135,19 @@ class LoadProgram:
         self._child.stdin.close()
         self._child.kill()
         self._child.wait()
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of all threads of a process since it started."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def machine_cpu_s() -> tuple[float, float]:
+    """CPU time of all programs, and what there has been of it on all cores, idle time included."""
+    user, nice, system, idle, wait, *rest = (int(n) / CLOCK_TICKS for n in Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+    busy = user + nice + system + sum(rest)
+    return busy, busy + idle + wait
 
 
 def wasm(filter_config: dict) -> dict:
