@@ -70,24 +70,29 @@ public class Member implements ConsumerRebalanceListener {
     reader.setDaemon(true);
     reader.start();
     consumer.subscribe(List.of(topic), this);
-    while (!ended) {
+    boolean uncommitted = false;
+    while (!ended || uncommitted) {
       ConsumerRecords<String, String> polled = consumer.poll(Duration.ofMillis(100));
       for (ConsumerRecord<String, String> r : polled) OUT.println("R " + r.partition() + " " + r.offset() + " " + r.value());
       OUT.flush();
-      if (!polled.isEmpty()) commit();
+      // What cannot be committed during a rebalance is with a later poll, also when the program is to end.
+      if (uncommitted || !polled.isEmpty()) uncommitted = !commit();
     }
     consumer.close();
     OUT.println("END");
     OUT.flush();
   }
 
-  private void commit() {
-    if (!manual) return;
+  /** False when it did not succeed. */
+  private boolean commit() {
+    if (!manual) return true;
     try {
       consumer.commitSync();
       OUT.println("C");
+      return true;
     } catch (CommitFailedException | RebalanceInProgressException | TimeoutException e) {
       System.err.println(e);
+      return false;
     }
   }
 
