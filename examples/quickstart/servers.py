@@ -65,7 +65,7 @@ class Envoy:
         self.config = directory / "envoy.yaml"
         numbers = {BOOTSTRAP_PORT: bootstrap, BROKER_PORT: bootstrap + 1, ADMIN_PORT: admin}
         self.config.write_text(self._filled_in(numbers, broker.address))
-        argv = [ENVOY_BINARY, "-c", self.config, "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warn"]
+        argv = [ENVOY_BINARY, "-c", self.config, "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"]
         self._process = Process(argv, directory / "envoy.log")
         wait_until("Envoy to be ready", self._ready, 30)
 

@@ -95,7 +95,7 @@ class Proxy:
         }
         path = directory / f"{name}.json"
         path.write_text(json.dumps(bootstrap, indent=1))
-        argv = [ENVOY_BINARY, "-c", path, "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warn"]
+        argv = [ENVOY_BINARY, "-c", path, "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"]
         self.process = Process(argv, directory / f"{name}.log")
 
     @property
