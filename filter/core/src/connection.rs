@@ -108,6 +108,16 @@ impl Connection {
         self.broker_stream > 0
     }
 
+    /// A part of a frame lies here: what follows has to be handed in.
+    pub fn holds_client_bytes(&self) -> bool {
+        !self.client.is_empty()
+    }
+
+    /// As [`Self::holds_client_bytes`], for the bytes of the broker.
+    pub fn holds_broker_bytes(&self) -> bool {
+        !self.broker.is_empty()
+    }
+
     /// No request is unanswered and no byte held back.
     pub fn is_idle(&self) -> bool {
         self.exchanges.is_empty() && self.client.is_empty() && self.broker.is_empty()

@@ -1,7 +1,8 @@
 //! One per connection: moves bytes between Envoy's buffers and the core.
 //!
-//! `on_downstream_data` always pauses and resumes by call: Envoy forgets the downstream buffer when it returns Continue, and
-//! then nothing could be sent to the broker from `on_upstream_data`.
+//! Envoy forgets the downstream buffer when `on_downstream_data` returns Continue, and then nothing can be sent to the broker
+//! from `on_upstream_data`. So while the core is blocked (a barrier, or too many requests in flight), `on_downstream_data`
+//! pauses and resumes by call; while it is not, nothing can become due to the broker before the next client bytes.
 //!
 //! Bytes that may go on untouched stay in Envoy's buffer. Everything else is read once, and what comes out is written once.
 //! Client bytes that the core does not want yet stay in Envoy's buffer as well: when it is full, Envoy stops reading.
@@ -26,9 +27,15 @@ pub(crate) struct Stream {
     connection: Option<Connection>,
     /// Client bytes left in Envoy's buffer.
     held: usize,
-    client_ended: bool,
+    /// The client has half-closed, and the broker does not know yet.
+    owes_end: bool,
     closed: bool,
+    /// What was counted and Envoy was not told yet: a call of the host for each event would cost more than the bytes.
+    counts: Vec<(Stat, u64)>,
 }
+
+/// Bytes that may have passed before Envoy is told.
+const UNTOLD_BYTES_MAX: u64 = 1 << 20;
 
 /// What the core wants written.
 #[derive(Default)]
@@ -40,27 +47,34 @@ struct Output {
 
 impl Stream {
     pub(crate) fn new(plugin: Rc<Plugin>) -> Self {
-        Self { plugin, connection: None, held: 0, client_ended: false, closed: false }
+        Self { plugin, connection: None, held: 0, owes_end: false, closed: false, counts: vec![] }
     }
 
     /// Carries out what is not bytes, and collects what is.
     fn drain(&mut self, output: &mut Output) {
-        let mut counts: Vec<(Stat, u64)> = vec![];
         while let Some(action) = self.connection.as_mut().and_then(Connection::poll_action) {
             match action {
                 Action::ToBroker(rope) => output.to_broker.extend(rope.into_parts()),
                 Action::ToClient(rope) => output.to_client.extend(rope.into_parts()),
                 Action::Learn(brokers) => self.plugin.learn(&brokers),
-                Action::Count(stat @ Stat::RequestDurationMs { .. }, ms) => counts.push((stat, ms)),
-                Action::Count(stat, n) => match counts.iter_mut().find(|(other, _)| *other == stat) {
+                Action::Count(stat @ Stat::RequestDurationMs { .. }, ms) => self.counts.push((stat, ms)),
+                Action::Count(stat, n) => match self.counts.iter_mut().find(|(other, _)| *other == stat) {
                     Some((_, sum)) => *sum += n,
-                    None => counts.push((stat, n)),
+                    None => self.counts.push((stat, n)),
                 },
                 Action::Warn(text) => log::warn!("{text}"),
                 Action::Close => output.close = true,
             }
         }
-        for (stat, n) in counts {
+        let may_wait =
+            |(stat, n): &(Stat, u64)| matches!(stat, Stat::BytesReceived | Stat::BytesSent) && *n < UNTOLD_BYTES_MAX;
+        if !self.counts.iter().all(may_wait) {
+            self.tell_counts();
+        }
+    }
+
+    fn tell_counts(&mut self) {
+        for (stat, n) in self.counts.drain(..) {
             self.plugin.metrics.count(stat, i64::try_from(n).unwrap_or(i64::MAX));
         }
     }
@@ -85,15 +99,47 @@ impl Stream {
             self.drain(output);
         }
         host::replace(CLIENT, taken, &output.to_broker);
-        if !output.to_broker.is_empty() || self.may_end() {
+        if !output.to_broker.is_empty() || (self.owes_end && self.is_unblocked()) {
             host::resume_downstream();
+            self.owes_end = false;
         }
     }
 
-    /// The client has half-closed, and nothing of it waits here: the broker may know.
-    fn may_end(&self) -> bool {
-        self.client_ended && self.connection.as_ref().is_some_and(Connection::wants_client_bytes)
+    fn is_unblocked(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::wants_client_bytes)
     }
+
+    /// Hands on what lies in the downstream buffer, and its end with it. See the top of this file.
+    fn hand_on(&mut self, something: bool) -> Verdict {
+        if self.is_unblocked() && (something || self.owes_end) {
+            self.owes_end = false;
+            return Verdict::Continue;
+        }
+        if something {
+            host::resume_downstream();
+            self.owes_end = false;
+        }
+        Verdict::Pause
+    }
+}
+
+/// How many of the `len` bytes in `buffer` go on untouched. `step` is asked without a window first, since inside a frame
+/// that passes none is needed, and with a way to read one where it gave 0.
+fn pass(buffer: BufferType, len: usize, mut step: impl FnMut(Option<&dyn Fn() -> Bytes>, usize) -> usize) -> usize {
+    let mut passed = 0;
+    while passed < len {
+        let available = len - passed;
+        let window = || host::read(buffer, passed, available.min(WINDOW_BYTES));
+        let n = match step(None, available) {
+            0 => step(Some(&window), available),
+            n => n,
+        };
+        if n == 0 {
+            break;
+        }
+        passed += n;
+    }
+    passed
 }
 
 impl Context for Stream {}
@@ -108,7 +154,7 @@ impl StreamContext for Stream {
     }
 
     fn on_downstream_data(&mut self, len: usize, end_of_stream: bool) -> Verdict {
-        self.client_ended |= end_of_stream;
+        self.owes_end |= end_of_stream;
         if self.closed {
             host::replace(CLIENT, len, &[]);
             return Verdict::Pause;
@@ -118,24 +164,18 @@ impl StreamContext for Stream {
             self.held = len;
             return Verdict::Pause;
         }
-        let now = host::now();
-        let mut passed = 0;
-        while passed < len {
-            let window = match connection.is_client_streaming() {
-                true => Bytes::new(),
-                false => host::read(CLIENT, passed, (len - passed).min(WINDOW_BYTES)),
-            };
-            match connection.client_passes(&window, len - passed, now) {
-                0 => break,
-                n => passed += n,
-            }
-        }
+        let passed = pass(CLIENT, len, |window, available| match window {
+            None if connection.is_client_streaming() => connection.client_passes(&[], available, 0),
+            None => 0,
+            Some(_) if connection.holds_client_bytes() => 0,
+            Some(window) => connection.client_passes(&window(), available, host::now()),
+        });
         let mut output = Output::default();
         if passed == len {
             self.drain(&mut output);
-            host::resume_downstream();
-            return Verdict::Pause;
+            return self.hand_on(true);
         }
+        let now = host::now();
         let mut bytes = host::read(CLIENT, 0, len);
         let untouched = bytes.split_to(passed.min(bytes.len()));
         connection.handle_client_bytes(bytes, now);
@@ -144,31 +184,24 @@ impl StreamContext for Stream {
         }
         self.drain(&mut output);
         host::replace(CLIENT, len, &output.to_broker);
-        if !output.to_broker.is_empty() || self.may_end() {
-            host::resume_downstream();
-        }
+        let verdict = self.hand_on(!output.to_broker.is_empty());
         if output.close {
             self.close();
         }
-        Verdict::Pause
+        verdict
     }
 
     fn on_upstream_data(&mut self, len: usize, _end_of_stream: bool) -> Verdict {
         let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else { return Verdict::Continue };
-        let now = host::now();
-        let mut passed = 0;
-        while passed < len {
-            let window = match connection.is_broker_streaming() {
-                true => Bytes::new(),
-                false => host::read(BROKER, passed, (len - passed).min(WINDOW_BYTES)),
-            };
-            match connection.broker_passes(&window, len - passed, now) {
-                0 => break,
-                n => passed += n,
-            }
-        }
+        let passed = pass(BROKER, len, |window, available| match window {
+            None if connection.is_broker_streaming() => connection.broker_passes(&[], available, 0),
+            None => 0,
+            Some(_) if connection.holds_broker_bytes() => 0,
+            Some(window) => connection.broker_passes(&window(), available, host::now()),
+        });
         let mut output = Output::default();
         if passed < len {
+            let now = host::now();
             let mut bytes = host::read(BROKER, 0, len);
             let untouched = bytes.split_to(passed.min(bytes.len()));
             connection.handle_broker_bytes(bytes, now);
@@ -188,6 +221,7 @@ impl StreamContext for Stream {
     }
 
     fn on_log(&mut self) {
+        self.tell_counts();
         if self.connection.take().is_some() {
             self.plugin.metrics.count(Stat::ConnectionsActive, -1);
         }
