@@ -7,6 +7,7 @@
 pub(crate) mod api_versions;
 pub(crate) mod delete_groups;
 pub(crate) mod describe_cluster;
+pub(crate) mod describe_groups;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
 pub(crate) mod groups;
@@ -75,7 +76,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(12, "Heartbeat", 0, 4, Pass),                                         // names no partition
     api(13, "LeaveGroup", 0, 5, Pass),                                        // names no partition
     api(14, "SyncGroup", 0, 5, Pass),                                         // the assignment is opaque to the broker
-    api(15, "DescribeGroups", 0, 6, Pass),                                    // the assignment is opaque to the broker
+    api(15, "DescribeGroups", 0, 6, Rewrite(describe_groups::request)),       // one that lives in shadows only is not dead
     api(16, "ListGroups", 0, 5, Rewrite(list_groups::request)),               // without shadows
     api(17, "SaslHandshake", 1, 1, Pass),                                     // the broker authenticates; 0 would go on without frames
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)),             // broker, codec and this table in common

@@ -56,9 +56,18 @@ impl Store {
             }
             ApiKey::DescribeGroups => {
                 let message: DescribeGroupsRequest = seen.message();
-                let state = if message.groups[0].as_str() == "busy" { "Stable" } else { "Empty" };
-                let group = DescribedGroup::default().with_group_state(text(state));
-                seen.answer(&DescribeGroupsResponse::default().with_groups(vec![group]))
+                let known = self.groups();
+                let describe = |id: &GroupId| {
+                    let group = DescribedGroup::default().with_group_id(id.clone());
+                    match id.as_str() {
+                        "busy" => group.with_group_state(text("Stable")),
+                        id if known.iter().any(|group| group == id) => group.with_group_state(text("Empty")),
+                        _ if seen.version >= 6 => group.with_error_code(NOT_FOUND),
+                        _ => group.with_group_state(text("Dead")),
+                    }
+                };
+                let groups = message.groups.iter().map(describe).collect();
+                seen.answer(&DescribeGroupsResponse::default().with_groups(groups))
             }
             ApiKey::ListGroups => {
                 let listed = |id: &String| ListedGroup::default().with_group_id(GroupId(text(id)));
@@ -321,6 +330,22 @@ fn groups_are_listed_without_their_shadows() {
         let mut without = store.clone();
         without.0.retain(|key, _| key.0 != "g");
         assert_eq!(names(&mut without), ["g"], "v{version}");
+    }
+}
+
+#[test]
+fn a_group_that_lives_in_shadows_only_is_described_as_empty() {
+    for version in 0..=6 {
+        let mut store = committed("g");
+        store.0.extend(committed("higher").0);
+        store.0.retain(|key, _| key.0 != "higher");
+        let message = DescribeGroupsRequest::default()
+            .with_groups(["g", "higher", "none", "busy"].map(|name| GroupId(text(name))).to_vec());
+        let (_, told) = ask(MAPPED, version, &message, |seen| store.answer(seen));
+        let described: Vec<_> =
+            told.groups.iter().map(|one| (one.group_id.as_str(), one.group_state.as_str(), one.error_code)).collect();
+        let none = if version >= 6 { ("none", "", NOT_FOUND) } else { ("none", "Dead", 0) };
+        assert_eq!(described, [("g", "Empty", 0), ("higher", "Empty", 0), none, ("busy", "Stable", 0)], "v{version}");
     }
 }
 
