@@ -6,6 +6,8 @@ import threading
 import time
 
 import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 from harness import apis, groups, topics
 from harness.groups import NOTHING, Member, Membership, Offset, commit, fetch, fetch_groups, shadow_name
 from harness.process import wait_until
@@ -512,6 +514,15 @@ def test_list_groups_hides_shadows(version, raw, group, member, new_topic):
     if version >= 5:
         assert listed(types=["classic"]) == own
         assert listed(types=["consumer"]) == set()
+
+
+def test_a_group_of_higher_lanes_is_described_as_empty(raw, envoy, new_topic):
+    topic, above, absent = new_topic(), topics.unique("group"), topics.unique("group")
+    commit(raw, above, offsets_of(topic, [9]))
+    admin = AdminClient({"bootstrap.servers": envoy.bootstrap})
+    described = admin.describe_consumer_groups([above, absent])
+    assert described[above].result(15).state == ConsumerGroupState.EMPTY
+    assert described[absent].result(15).state == ConsumerGroupState.DEAD
 
 
 @pytest.mark.parametrize("version", range(3))
