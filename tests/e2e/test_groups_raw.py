@@ -516,9 +516,9 @@ def test_list_groups_hides_shadows(version, raw, group, member, new_topic):
         assert listed(types=["consumer"]) == set()
 
 
-def test_a_group_of_higher_lanes_is_described_as_empty(raw, envoy, new_topic):
-    topic, above, absent = new_topic(), topics.unique("group"), topics.unique("group")
-    commit(raw, above, offsets_of(topic, [9]))
+def test_a_group_of_higher_lanes_is_described_as_empty(raw, envoy, group, new_topic):
+    topic, above, absent = new_topic(), group, topics.unique("group")
+    assert commit(raw, above, offsets_of(topic, [9])) == {(topic.name, 9): 0}
     admin = AdminClient({"bootstrap.servers": envoy.bootstrap})
     wanted = {above: ConsumerGroupState.EMPTY, absent: ConsumerGroupState.DEAD}
 
