@@ -20,15 +20,23 @@ from statistics import median
 from servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
 
 from harness.process import free_ports, wait_until  # isort: skip (found by way of servers)
-from harness.raw import Raw  # isort: skip
+from harness import groups  # isort: skip
+from harness.raw import Raw, encode, request_header  # isort: skip
 
 VIRTUAL, PHYSICAL = 20, 4
 RECORD_BYTES = 1024
 WAYS = {"tcp_proxy": ("plain", VIRTUAL), "unmapped": ("plain", VIRTUAL), "mapped": ("mapped", PHYSICAL)}
 """Way → (a topic's prefix, its partitions on the broker). Clients see VIRTUAL of each."""
+COMMITTED, COMMITTED_PHYSICAL = 100, 10
+"""Partitions of the topic whose offsets are committed, as clients see them and as the broker holds them."""
 FILTER = {
     "stat_prefix": "bench",
-    "mapping": {"topics": [{"regex": "mapped-.*", "virtual_partitions": VIRTUAL, "physical_partitions": PHYSICAL}]},
+    "mapping": {
+        "topics": [
+            {"regex": "mapped-.*", "virtual_partitions": VIRTUAL, "physical_partitions": PHYSICAL},
+            {"name": "commits-mapped", "virtual_partitions": COMMITTED, "physical_partitions": COMMITTED_PHYSICAL},
+        ]
+    },
 }
 LOADS = {
     "produce": "produce, all partitions in turn",
@@ -47,6 +55,7 @@ AIMS = {
 P99_AIM_MS = 0.5
 """At most so much above tcp_proxy's."""
 OTHERS_SHARE_MAX = 0.05
+COMMITS = 500
 IDLE_CONNECTIONS, IDLE_RSS_AIM_MIB = 1000, 200
 
 
@@ -103,6 +112,18 @@ class Bench:
             proxy.process.stop()
         return found
 
+    def commits_per_s(self) -> dict[str, float]:
+        """How often a lone member that owns every partition can commit them all, one commit after the other."""
+        topics = {"commits-plain": COMMITTED, "commits-mapped": COMMITTED_PHYSICAL}
+        for topic, partitions in topics.items():
+            self.broker.create_topic(topic, partitions)
+        found: dict[str, list[float]] = {}
+        for number in range(self.rounds):
+            for way in WAYS:
+                topic = "commits-mapped" if way == "mapped" else "commits-plain"
+                found.setdefault(way, []).append(commits_per_s(self.proxies[way].port, topic, f"bench-{way}-{number}"))
+        return {way: median(runs) for way, runs in found.items()}
+
     def _own_cpu_s(self) -> float:
         own = [self.load.pid, self.broker.process.child.pid, *(p.process.child.pid for p in set(self.proxies.values()))]
         return time.process_time() + sum(map(cpu_s, own))
@@ -155,7 +176,22 @@ class Bench:
         return median(result[figure] for result in self.results[load, way])
 
 
-def report(bench: Bench, idle: dict[str, float]) -> dict:
+def commits_per_s(port: int, topic: str, group: str) -> float:
+    with Raw(port) as connection:
+        groups.wait_for_coordinator(connection, group)
+        me = groups.Member(connection, group, topics=[topic]).join()
+        offsets = {(topic, v): groups.Offset(v) for v in range(COMMITTED)}
+        assert set(groups.commit(connection, group, offsets, who=me).values()) == {0}
+        # Coded once: Python takes longer over a hundred partitions than the broker.
+        frame = request_header(groups.OFFSET_COMMIT, 8, 1) + encode(groups.OFFSET_COMMIT, 8, groups.commit_body(group, offsets, me))
+        start = time.monotonic()
+        for _ in range(COMMITS):
+            connection.send_frame(frame)
+            connection.receive_frame()
+        return COMMITS / (time.monotonic() - start)
+
+
+def report(bench: Bench, idle: dict[str, float], commits: dict[str, float]) -> dict:
     """Prints the tables; returns the same as JSON."""
     out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others, "loads": {}}
     print(f"\nMedians of {bench.rounds}; {bench.records:,} records of {RECORD_BYTES} bytes; {VIRTUAL} partitions, mapped: over {PHYSICAL}")
@@ -168,6 +204,10 @@ def report(bench: Bench, idle: dict[str, float]) -> dict:
     print(f"latency of produce, {PACE_PER_S:,} records/s in batches of what comes within 1 ms")
     for way in WAYS:
         out["loads"].setdefault("pace", {})[way] = latency_row(bench, way)
+    print(f"commits of all {COMMITTED} partitions by their one owner, mapped: over {COMMITTED_PHYSICAL}")
+    for way, per_s in commits.items():
+        print(f"  {way:<10} {per_s:.0f}/s, {per_s / commits['tcp_proxy']:.2f} x")
+    out["commits_per_s"] = commits
     print(f"resident memory of Envoy with the filter, {IDLE_CONNECTIONS:,} idle connections")
     print(f"  {idle['idle']:.0f} MiB (aim: at most {IDLE_RSS_AIM_MIB}); without any {idle['fresh']:.0f} MiB{mark(idle['idle'] <= IDLE_RSS_AIM_MIB)}")
     out["idle_rss_mib"] = idle
@@ -228,7 +268,8 @@ def main() -> int:
         with contextlib.ExitStack() as running:
             bench = Bench(directory, running, options.quick)
             bench.measure()
-            result = report(bench, bench.idle_rss_mib())
+            commits = bench.commits_per_s()
+            result = report(bench, bench.idle_rss_mib(), commits)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     target = REPO / "target/bench.json"
