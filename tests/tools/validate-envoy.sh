@@ -25,7 +25,7 @@ validate() {
 
 # Validation does not read watched files, so here an Envoy starts: it goes to work when each is loaded or rejected.
 start() {
-    "$envoy" --use-dynamic-base-id --concurrency 1 --config-path "$1" >"$work/log" 2>&1 &
+    "$envoy" --disable-hot-restart --concurrency 1 --config-path "$1" >"$work/log" 2>&1 &
     server=$!
     local tenth
     for tenth in $(seq 300); do

@@ -47,7 +47,7 @@ class Envoy:
         return self.base + broker
 
     def start(self) -> None:
-        argv = [ENVOY_BINARY, "-c", self._bootstrap, "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "info"]
+        argv = [ENVOY_BINARY, "-c", self._bootstrap, "--disable-hot-restart", "--concurrency", "2", "--log-level", "info"]
         self.process = Process(argv, self.log)
         wait_until("Envoy ready", self._ready, 30)
 

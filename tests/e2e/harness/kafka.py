@@ -76,7 +76,8 @@ class KafkaCluster:
         replicas = replicas or len(self.ids)
         admin = self.admin
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
-        wait_until(f"leaders of {name}", lambda: self._leaders_answer(admin, name, partitions), 30)
+        # Each time with a client of its own: one that has seen a topic without leaders may go on saying so.
+        wait_until(f"leaders of {name}", lambda: self._leaders_answer(self.admin, name, partitions), 30)
 
     def delete_topic(self, name: str) -> None:
         admin = self.admin
