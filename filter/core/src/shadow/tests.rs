@@ -79,8 +79,8 @@ fn the_corners_of_the_hash_have_suffixes() {
 /// Why `suffix` needs no answer for "none": it tries everything, and for each hash there is something to find. Goes
 /// through all 2^32, as two halves of four characters each. About a minute in a release build, so only on demand.
 #[test]
-#[ignore]
-fn every_hash_has_a_suffix() {
+#[ignore = "a minute in a release build"]
+fn every_hash_has_a_suffix_which_takes_a_minute() {
     let digits: Vec<u64> = (b'0'..=b'z').filter(u8::is_ascii_alphanumeric).map(u64::from).collect();
     let (lowest, highest) = sums(4);
     let mut is_half = vec![false; highest as usize + 1];
