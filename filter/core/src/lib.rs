@@ -22,6 +22,7 @@ pub mod limits;
 pub mod remapper;
 pub mod rope;
 pub(crate) mod rounds;
+pub mod sasl;
 pub mod shadow;
 pub mod shape;
 pub mod stats;

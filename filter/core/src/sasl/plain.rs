@@ -1,0 +1,1 @@
+//! PLAIN (RFC 4616): one token with name and password.
