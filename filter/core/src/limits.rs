@@ -107,3 +107,60 @@ pub const HELD_BYTES_MAX: usize = 1 << 30;
 
 /// A connection that holds less than this is not closed for want of memory: it is not the one to blame.
 pub const HELD_BYTES_FREE: usize = 1 << 20;
+
+/// Longest SASL message in bytes that is looked at for OAUTHBEARER: the longest token, with as much again for extensions.
+pub const OAUTH_MESSAGE_BYTES_MAX: usize = 2 * OAUTH_TOKEN_BYTES_MAX;
+
+/// Longest token in bytes. Tokens are made for HTTP headers, of which servers take 8 to 16 KiB.
+pub const OAUTH_TOKEN_BYTES_MAX: usize = 32 << 10;
+
+/// Keys that are tried for a token that names none. Each costs a verification before it is known who asks; providers
+/// publish the present, the next and the last key.
+pub const OAUTH_KEYS_TRIED_MAX: usize = 16;
+
+/// Latest second that a token's times may name, the end of the year 9999: later ones would overflow as milliseconds.
+pub const OAUTH_TIME_S_MAX: u64 = 253_402_300_799;
+
+/// `oauthbearer.clock_skew_s` by default: clocks kept by NTP differ by far less, those of virtual machines not always.
+pub const OAUTH_CLOCK_SKEW_S_DEFAULT: u64 = 60;
+
+/// Most `oauthbearer.clock_skew_s`: an expired token is accepted for as long.
+pub const OAUTH_CLOCK_SKEW_S_MAX: u64 = 600;
+
+/// Longest JWK Set in bytes. A key with its chain of certificates takes some 5 KiB, and sets hold a handful.
+pub const JWKS_BYTES_MAX: usize = 256 << 10;
+
+/// Most keys of a JWK Set: an order above what providers publish.
+pub const JWKS_KEYS_MAX: usize = 100;
+
+/// Least bits of an RSA key (RFC 7518, section 3.3).
+pub const RSA_BITS_MIN: usize = 2048;
+
+/// Most bits of an RSA key: twice the longest in use. A verification's cost grows with the square.
+pub const RSA_BITS_MAX: usize = 8192;
+
+/// Most bits of an RSA key's public exponent, as in BoringSSL: nearly all are 65537, and a verification's cost grows
+/// with it.
+pub const RSA_EXPONENT_BITS_MAX: usize = 33;
+
+/// Milliseconds after which a fetch of keys without an answer has failed.
+pub const JWKS_FETCH_MS_MAX: u64 = 10_000;
+
+/// Milliseconds until the second try after a failed fetch of keys; doubled with each further failure. Clients cannot log
+/// in before the first success.
+pub const JWKS_RETRY_MS_MIN: u64 = 1_000;
+
+/// Most milliseconds between two tries: a provider that comes back is noticed within a minute.
+pub const JWKS_RETRY_MS_MAX: u64 = 60_000;
+
+/// Least milliseconds between two fetches that a token with an unknown key asks for: anybody can make such a token.
+pub const JWKS_EARLY_MS_MIN: u64 = 10_000;
+
+/// Least `jwks.http.refresh_s`, in milliseconds: more often than fetches for unknown keys brings nothing.
+pub const JWKS_REFRESH_MS_MIN: u64 = JWKS_EARLY_MS_MIN;
+
+/// `jwks.http.refresh_s` by default, in milliseconds: an hour, as `sasl.oauthbearer.jwks.endpoint.refresh.ms` of brokers.
+pub const JWKS_REFRESH_MS_DEFAULT: u64 = 3_600_000;
+
+/// Most `jwks.http.refresh_s`, in milliseconds: a day. A key that was withdrawn is trusted for as long.
+pub const JWKS_REFRESH_MS_MAX: u64 = 86_400_000;
