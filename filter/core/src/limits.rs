@@ -164,3 +164,73 @@ pub const JWKS_REFRESH_MS_DEFAULT: u64 = 3_600_000;
 
 /// Most `jwks.http.refresh_s`, in milliseconds: a day. A key that was withdrawn is trusted for as long.
 pub const JWKS_REFRESH_MS_MAX: u64 = 86_400_000;
+
+/// Least PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.minIterations`), and RFC 7677's advice.
+pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
+
+/// Most PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.maxIterations`). A worker serves nobody else
+/// while it computes them, some 10 ms.
+pub const SCRAM_ITERATIONS_MAX: u32 = 16_384;
+
+/// Bytes of the salts that the filter makes up: what RFC 8018 (section 4.1) calls enough, with as much again.
+pub const SCRAM_SALT_BYTES: usize = 16;
+
+/// Longest salt of SCRAM credentials in bytes. Kafka makes 26 of them; nobody is known to use more than 64.
+pub const SCRAM_SALT_BYTES_MAX: usize = 128;
+
+/// Longest part of a SCRAM nonce in bytes that the other side may add. Clients and brokers send 20 to 40.
+pub const SCRAM_NONCE_BYTES_MAX: usize = 256;
+
+/// Longest name of a user in bytes, prepared or not. RFC 2595 (section 6) allowed 255; names that are taken from a
+/// directory can be longer.
+pub const USER_NAME_BYTES_MAX: usize = 1_024;
+
+/// Longest password in bytes: a password may be a signed token, the way cloud brokers use PLAIN.
+pub const PASSWORD_BYTES_MAX: usize = 4_096;
+
+/// Longest token of PLAIN in bytes: a name twice, a password, and two separators.
+pub const PLAIN_TOKEN_BYTES_MAX: usize = 2 * USER_NAME_BYTES_MAX + PASSWORD_BYTES_MAX + 2;
+
+/// Longest message of SCRAM in bytes: a name twice, each byte escaped in three, and room for nonces and extensions.
+pub const SCRAM_TOKEN_BYTES_MAX: usize = 6 * USER_NAME_BYTES_MAX + 2_048;
+
+/// Passwords and names whose PBKDF2 result a worker remembers, for clients. Strangers choose what fills it, so it must be
+/// bounded; an entry takes some 300 bytes.
+pub const CHECKED_ENTRIES_MAX: usize = 10_000;
+
+/// Salted passwords that a worker remembers, for brokers. Brokers of a cluster share their credentials, so one for each
+/// identity is in use.
+pub const SALTED_ENTRIES_MAX: usize = 1_000;
+
+/// Longest frame in bytes before the client has authenticated: as much as a broker takes then
+/// (`sasl.server.max.receive.size`), and far more than any token needs.
+pub const UNAUTHENTICATED_FRAME_BYTES_MAX: usize = 512 << 10;
+
+/// Milliseconds before a failed authentication is answered: the client, who will try again at once, waits, and so does one
+/// who guesses. A broker waits 100 ms (`connection.failed.authentication.delay.ms`).
+pub const FAILURE_DELAY_MS: u64 = 250;
+
+/// Failed authentications of a worker that wait to be answered: some 40,000 a second fill it. Beyond it connections are
+/// closed at once.
+pub const DELAYED_FAILURES_MAX: usize = 10_000;
+
+/// Tokens of one authentication. SCRAM takes two, OAUTHBEARER two when it fails.
+pub const SASL_ROUNDS_MAX: usize = 4;
+
+/// Characters of what a broker says about a refused login that go to the log.
+pub const BROKER_MESSAGE_CHARS_MAX: usize = 200;
+
+/// Users of one configuration. Far more would not fit [`CONFIG_BYTES_MAX`] either.
+pub const USERS_MAX: usize = 10_000;
+
+/// Least bytes of a salt that is given: Kafka makes 16 and more; a shorter one is a slip.
+pub const SCRAM_SALT_BYTES_MIN: usize = 8;
+
+/// Most `sasl.max_session_s`: a year. Whoever wants more wants none.
+pub const SESSION_S_MAX: u64 = 365 * 86_400;
+
+/// Rules of `principal.mapping_rules`. Each may be tried for each connection.
+pub const MAPPING_RULES_MAX: usize = 100;
+
+/// Longest certificate subject in bytes that is matched against rules. Real ones have a hundred or two.
+pub const SUBJECT_BYTES_MAX: usize = 4_096;

@@ -1,5 +1,21 @@
 //! SCRAM (RFC 5802, RFC 7677): what both sides compute.
 
+mod messages;
+mod server;
+
+pub use self::server::Server;
+
+pub(super) use self::messages::{escape, header_base64, ServerFinal, ServerFirst};
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+use hmac::Hmac;
+use sha2::{Digest, Sha256, Sha512};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::keyed;
+
 /// The hash functions of SCRAM-SHA-256 and SCRAM-SHA-512.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hash {
@@ -15,6 +31,33 @@ impl Hash {
             Self::Sha512 => 64,
         }
     }
+
+    fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha512 => Sha512::digest(bytes).to_vec(),
+        }
+    }
+
+    /// `key`: a digest.
+    fn hmac(self, key: &[u8], text: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => keyed::hmac::<Hmac<Sha256>>(key, &[text]).to_vec(),
+            Self::Sha512 => keyed::hmac::<Hmac<Sha512>>(key, &[text]).to_vec(),
+        }
+    }
+
+    /// `Hi(password, salt, iterations)` of RFC 5802, section 2.2: PBKDF2, the costly step.
+    pub(super) fn salted_password(self, password: &str, salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
+        #[cfg(test)]
+        tests::DERIVATIONS.with(|count| count.set(count.get() + 1));
+        let mut salted = Zeroizing::new(vec![0; self.bytes()]);
+        match self {
+            Self::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut salted),
+            Self::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password.as_bytes(), salt, iterations, &mut salted),
+        }
+        salted
+    }
 }
 
 /// What a server stores of a password (RFC 5802, section 5): enough to check a proof, not to make one.
@@ -27,8 +70,81 @@ pub struct Credentials {
     pub server_key: Vec<u8>,
 }
 
+impl Credentials {
+    /// The credentials of `password`. `iterations`: `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX` of `limits.rs`.
+    ///
+    /// The password is taken as it is, in UTF-8. RFC 5802 wants it prepared by SASLprep, but Kafka's `ScramFormatter` and
+    /// its clients do not do that: a server that does locks out their users with passwords that preparation changes.
+    pub fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
+        let keys = Keys::new(hash, &hash.salted_password(password, salt, iterations));
+        Self { hash, salt: salt.to_vec(), iterations, stored_key: keys.stored_key, server_key: keys.server_key }
+    }
+
+    /// Whether `proof` was made with the password, for these messages. In constant time.
+    fn accept(&self, auth_message: &str, proof: &[u8]) -> bool {
+        let client_signature = self.hash.hmac(&self.stored_key, auth_message.as_bytes());
+        // A proof of another length gives a key of another length, or none that fits.
+        let right_length = proof.len() == client_signature.len();
+        let stored_key = self.hash.digest(&xor(&client_signature, proof));
+        right_length & bool::from(stored_key.ct_eq(&self.stored_key))
+    }
+
+    /// Shows the client that the server has the credentials.
+    fn server_signature(&self, auth_message: &str) -> Vec<u8> {
+        self.hash.hmac(&self.server_key, auth_message.as_bytes())
+    }
+}
+
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(…)")
     }
 }
+
+/// The keys that come from a salted password (RFC 5802, section 3).
+pub(super) struct Keys {
+    hash: Hash,
+    client_key: Zeroizing<Vec<u8>>,
+    stored_key: Vec<u8>,
+    server_key: Vec<u8>,
+}
+
+impl Keys {
+    pub(super) fn new(hash: Hash, salted_password: &[u8]) -> Self {
+        let client_key = Zeroizing::new(hash.hmac(salted_password, b"Client Key"));
+        let stored_key = hash.digest(&client_key);
+        let server_key = hash.hmac(salted_password, b"Server Key");
+        Self { hash, client_key, stored_key, server_key }
+    }
+
+    /// Shows the server that the client has the password.
+    pub(super) fn proof(&self, auth_message: &str) -> Vec<u8> {
+        xor(&self.client_key, &self.hash.hmac(&self.stored_key, auth_message.as_bytes()))
+    }
+
+    /// What the server has to answer to the proof.
+    pub(super) fn server_signature(&self, auth_message: &str) -> Vec<u8> {
+        self.hash.hmac(&self.server_key, auth_message.as_bytes())
+    }
+}
+
+fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
+    left.iter().zip(right).map(|(left, right)| left ^ right).collect()
+}
+
+/// What both sides sign (RFC 5802, section 3).
+pub(super) fn auth_message(client_first_bare: &str, server_first: &str, client_final_without_proof: &str) -> String {
+    format!("{client_first_bare},{server_first},{client_final_without_proof}")
+}
+
+pub(super) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Strictly: padded, and without bits left over, so that no two texts stand for the same bytes.
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

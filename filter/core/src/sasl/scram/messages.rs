@@ -1,0 +1,163 @@
+//! The messages of SCRAM as text (RFC 5802, section 7). Parsing is strict: what the grammar does not have is refused.
+
+use super::{from_base64, to_base64};
+use crate::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
+
+/// The text of a message, unless it is too long.
+fn text(token: &[u8]) -> Option<&str> {
+    std::str::from_utf8(token).ok().filter(|text| text.len() <= SCRAM_TOKEN_BYTES_MAX)
+}
+
+/// The value of `part`, which must be `<name>=<value>`.
+fn value(part: Option<&str>, name: char) -> Option<&str> {
+    part?.strip_prefix(name)?.strip_prefix('=')
+}
+
+/// A nonce, or a part of one: printable, without a comma.
+pub(super) fn is_nonce(text: &str) -> bool {
+    (1..=2 * SCRAM_NONCE_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
+/// Names and values of extensions. RFC 5802 gives a name one letter, Kafka several. `m` announces that what follows must
+/// be understood, and there is nothing yet to understand: refused, wherever it stands.
+fn extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<(&'a str, &'a str)>> {
+    let named = |part: &'a str| {
+        let (name, value) = part.split_once('=')?;
+        let letters = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+        (letters && name != "m" && !value.is_empty() && !value.contains('\0')).then_some((name, value))
+    };
+    parts.map(named).collect()
+}
+
+/// `name` as a `saslname`: commas and equals signs are escaped.
+pub(in crate::sasl) fn escape(name: &str) -> String {
+    name.replace('=', "=3D").replace(',', "=2C")
+}
+
+/// The name that `text` stands for.
+fn unescape(text: &str) -> Option<String> {
+    let mut parts = text.split('=');
+    let mut name = parts.next()?.to_owned();
+    for part in parts {
+        let (sign, rest) =
+            part.strip_prefix("2C").map(|rest| (',', rest)).or(part.strip_prefix("3D").map(|rest| ('=', rest)))?;
+        name.push(sign);
+        name.push_str(rest);
+    }
+    (!name.is_empty() && !name.contains('\0')).then_some(name)
+}
+
+/// The value of `c=` for a GS2 header, without channel binding.
+pub(in crate::sasl) fn header_base64(gs2_header: &str) -> String {
+    to_base64(gs2_header.as_bytes())
+}
+
+/// `n,[a=<authzid>],n=<name>,r=<nonce>[,<extensions>]`
+pub(super) struct ClientFirst<'a> {
+    pub(super) gs2_header: &'a str,
+    /// The message without the header.
+    pub(super) bare: &'a str,
+    pub(super) authzid: Option<String>,
+    pub(super) name: String,
+    pub(super) nonce: &'a str,
+    /// The name is the id of a delegation token (KIP-48).
+    pub(super) is_token: bool,
+}
+
+impl<'a> ClientFirst<'a> {
+    pub(super) fn parse(token: &'a [u8]) -> Option<Self> {
+        let text = text(token)?;
+        // `p=` asks for channel binding, which no SCRAM without `-PLUS` has.
+        let rest = text.strip_prefix("n,").or(text.strip_prefix("y,"))?;
+        let (authzid, bare) = rest.split_once(',')?;
+        let gs2_header = text.strip_suffix(bare)?;
+        let authzid = match authzid {
+            "" => None,
+            some => Some(unescape(value(Some(some), 'a')?)?),
+        };
+        let mut parts = bare.split(',');
+        let name = unescape(value(parts.next(), 'n')?)?;
+        let nonce = value(parts.next(), 'r').filter(|nonce| is_nonce(nonce) && nonce.len() <= SCRAM_NONCE_BYTES_MAX)?;
+        let extensions = extensions(parts)?;
+        let is_token =
+            extensions.iter().any(|(name, value)| *name == "tokenauth" && value.eq_ignore_ascii_case("true"));
+        Some(Self { gs2_header, bare, authzid, name, nonce, is_token })
+    }
+}
+
+/// `r=<nonces of both>,s=<salt>,i=<iterations>[,<extensions>]`
+pub(in crate::sasl) struct ServerFirst<'a> {
+    pub(in crate::sasl) text: &'a str,
+    pub(in crate::sasl) nonce: &'a str,
+    /// None: not Base64, empty or too long.
+    pub(in crate::sasl) salt: Option<Vec<u8>>,
+    /// None: not a number that fits.
+    pub(in crate::sasl) iterations: Option<u32>,
+}
+
+impl<'a> ServerFirst<'a> {
+    pub(in crate::sasl) fn parse(token: &'a [u8]) -> Option<Self> {
+        let text = text(token)?;
+        let mut parts = text.split(',');
+        let nonce = value(parts.next(), 'r').filter(|nonce| is_nonce(nonce))?;
+        let salt = from_base64(value(parts.next(), 's')?);
+        let digits = value(parts.next(), 'i')?;
+        let is_number = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+        extensions(parts)?;
+        Some(Self {
+            text,
+            nonce,
+            salt: salt.filter(|salt| (1..=SCRAM_SALT_BYTES_MAX).contains(&salt.len())),
+            iterations: digits.parse().ok().filter(|_| is_number),
+        })
+    }
+
+    pub(super) fn write(nonce: &str, salt: &[u8], iterations: u32) -> String {
+        format!("r={nonce},s={},i={iterations}", to_base64(salt))
+    }
+}
+
+/// `c=<header>,r=<nonces of both>[,<extensions>],p=<proof>`
+pub(super) struct ClientFinal<'a> {
+    pub(super) without_proof: &'a str,
+    /// The GS2 header, in Base64.
+    pub(super) header: &'a str,
+    pub(super) nonce: &'a str,
+    pub(super) proof: Vec<u8>,
+}
+
+impl<'a> ClientFinal<'a> {
+    pub(super) fn parse(token: &'a [u8]) -> Option<Self> {
+        let (without_proof, proof) = text(token)?.rsplit_once(",p=")?;
+        let proof = from_base64(proof)?;
+        let mut parts = without_proof.split(',');
+        let header = value(parts.next(), 'c')?;
+        let nonce = value(parts.next(), 'r')?;
+        extensions(parts)?;
+        Some(Self { without_proof, header, nonce, proof })
+    }
+}
+
+/// `v=<signature>[,<extensions>]`, or `e=<error>`
+pub(in crate::sasl) enum ServerFinal {
+    Signature(Vec<u8>),
+    Error,
+}
+
+impl ServerFinal {
+    pub(in crate::sasl) fn parse(token: &[u8]) -> Option<Self> {
+        let mut parts = text(token)?.split(',');
+        let first = parts.next();
+        if value(first, 'e').is_some() {
+            return Some(Self::Error);
+        }
+        let signature = from_base64(value(first, 'v')?)?;
+        extensions(parts)?;
+        Some(Self::Signature(signature))
+    }
+
+    pub(super) fn write(signature: &[u8]) -> String {
+        format!("v={}", to_base64(signature))
+    }
+}
