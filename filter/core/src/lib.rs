@@ -19,6 +19,8 @@ pub mod frame;
 pub(crate) mod header;
 pub mod learn;
 pub mod limits;
+pub(crate) mod pattern;
+pub mod principal;
 pub mod remapper;
 pub mod rope;
 pub(crate) mod rounds;

@@ -17,7 +17,7 @@ pub const OFFSET_RANGE_DEFAULT: i64 = 1 << 40;
 /// wrong file.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 
-/// Largest compiled form of one topic regex, in bytes. A Unicode class takes some 50 KiB; only a counted
+/// Largest compiled form of one regex of the configuration, in bytes. A Unicode class takes some 50 KiB; only a counted
 /// repetition of large classes goes beyond this, and every worker holds a copy.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
 
@@ -220,17 +220,25 @@ pub const SASL_ROUNDS_MAX: usize = 4;
 /// Characters of what a broker says about a refused login that go to the log.
 pub const BROKER_MESSAGE_CHARS_MAX: usize = 200;
 
-/// Users of one configuration. Far more would not fit [`CONFIG_BYTES_MAX`] either.
+/// Most `sasl.users`: each worker holds them all, and a gateway with more has an identity provider or certificates.
 pub const USERS_MAX: usize = 10_000;
 
-/// Least bytes of a salt that is given: Kafka makes 16 and more; a shorter one is a slip.
+/// Least salt of configured SCRAM credentials in bytes (RFC 8018, section 4.1).
 pub const SCRAM_SALT_BYTES_MIN: usize = 8;
 
-/// Most `sasl.max_session_s`: a year. Whoever wants more wants none.
-pub const SESSION_S_MAX: u64 = 365 * 86_400;
+/// Longest secret in bytes after environment variables were put in: nothing else bounds those. A public key in PEM
+/// takes 2 KiB at most.
+pub const SECRET_BYTES_MAX: usize = 16 << 10;
 
-/// Rules of `principal.mapping_rules`. Each may be tried for each connection.
-pub const MAPPING_RULES_MAX: usize = 100;
+/// Most `sasl.max_session_s`: 30 days. Longer, and it ends nothing.
+pub const SESSION_S_MAX: u64 = 30 * 86_400;
 
-/// Longest certificate subject in bytes that is matched against rules. Real ones have a hundred or two.
-pub const SUBJECT_BYTES_MAX: usize = 4_096;
+/// Most `principal.mapping_rules`: they are tried one after the other for each connection.
+pub const PRINCIPAL_RULES_MAX: usize = 100;
+
+/// Longest rule of `principal.mapping_rules` in bytes; those in use have some 100.
+pub const PRINCIPAL_RULE_BYTES_MAX: usize = 1_024;
+
+/// Longest subject of a certificate, and longest principal made of one, in bytes. X.520 bounds an attribute at 64
+/// characters, and subjects have some ten of them.
+pub const PRINCIPAL_BYTES_MAX: usize = 4_096;

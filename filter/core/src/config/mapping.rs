@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use super::raw::{Given, MappingSection, Object, TopicEntry, Whole};
 use super::{within, ConfigError};
-use crate::limits::{OFFSET_RANGE_DEFAULT, OFFSET_RANGE_MIN, REGEX_BYTES_MAX, TOPIC_NAME_BYTES_MAX};
+use crate::limits::{OFFSET_RANGE_DEFAULT, OFFSET_RANGE_MIN, TOPIC_NAME_BYTES_MAX};
+use crate::pattern;
 use crate::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 
 /// Which topics are mapped, and how.
@@ -84,7 +85,7 @@ fn topic(path: &str, entry: TopicEntry, top: Numbers) -> Result<TopicMapping, Co
     let remapper = if entry.passthrough { passthrough(path, &entry)? } else { Some(inherit(path, &entry, top)?) };
     let matches = match (entry.name.0, entry.regex.0) {
         (Some(name), None) => TopicMatch::Name(topic_name(&format!("{path}.name"), name)?),
-        (None, Some(regex)) => TopicMatch::Regex(anchored(&format!("{path}.regex"), &regex)?),
+        (None, Some(regex)) => TopicMatch::Regex(whole(&format!("{path}.regex"), &regex)?),
         (Some(_), Some(_)) => return Err(ConfigError::at(path, "has both name and regex; one of them is needed")),
         (None, None) => return Err(ConfigError::at(path, "has no name and no regex; one of them is needed")),
     };
@@ -160,20 +161,6 @@ fn topic_name(path: &str, name: String) -> Result<String, ConfigError> {
     Ok(name)
 }
 
-/// Compiled for whole names. It is compiled as it stands first, so that a text like `a)(b` does not
-/// become valid by the parentheses around it.
-fn anchored(path: &str, regex: &str) -> Result<Regex, ConfigError> {
-    let compile = |text: &str| RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build();
-    let compiled = compile(regex).and_then(|_| compile(&format!(r"\A(?:{regex})\z")));
-    compiled.map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => {
-            ConfigError::at(path, format_args!("{regex:?} takes more than {limit} bytes compiled"))
-        }
-        // A drawing of the place, then the reason on a line of its own.
-        other => {
-            let text = other.to_string();
-            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            ConfigError::at(path, format_args!("{regex:?} is no regex: {reason}"))
-        }
-    })
+fn whole(path: &str, regex: &str) -> Result<Regex, ConfigError> {
+    pattern::compile_whole(regex).map_err(|problem| ConfigError::at(path, format_args!("{regex:?} {problem}")))
 }
