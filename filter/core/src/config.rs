@@ -7,6 +7,7 @@
 mod brokers;
 mod mapping;
 mod raw;
+mod security;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -16,8 +17,10 @@ use serde::Deserialize;
 use self::raw::{Given, LimitsSection, Object, Whole};
 use crate::brokers::{Advertise, Route};
 use crate::limits::*;
+use crate::principal;
 
 pub use self::mapping::{Mapping, TopicMapping, TopicMatch};
+pub use self::security::{Sasl, Upstream};
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
@@ -31,6 +34,12 @@ pub struct Config {
     pub limits: Limits,
     /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds.
     pub shadow_retention_ms: i64,
+    /// How clients prove who they are. `None`: SASL is between them and the broker.
+    pub sasl: Option<Sasl>,
+    /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.
+    pub principal: Option<principal::Rules>,
+    /// Who the filter is to brokers. `None`: it says nothing of itself.
+    pub upstream: Option<Upstream>,
 }
 
 /// Whether a fetch that dropped trailing siblings' records ends with a control batch that moves the
@@ -57,17 +66,20 @@ pub struct Limits {
 }
 
 impl Config {
-    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped.
+    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped. `environment` tells the
+    /// values of environment variables that secrets name.
     ///
     /// # Errors
-    /// On text that is no JSON object, on unknown fields, and on any value out of its range.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+    /// On text that is no JSON object, on unknown fields, and on any value out of its range. No secret is
+    /// shown.
+    pub fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         if text.len() > CONFIG_BYTES_MAX {
             let len = text.len();
             return Err(ConfigError(format!("{len} bytes are more than {CONFIG_BYTES_MAX}")));
         }
         let raw = if text.trim().is_empty() { raw::Root::default() } else { read(text)? };
         let advertise = brokers::advertise(raw.advertise)?;
+        let security = security::security(raw.sasl, raw.principal, raw.upstream, environment)?;
         Ok(Self {
             stat_prefix: stat_prefix(raw.stat_prefix)?,
             mapping: mapping::mapping(raw.mapping.0)?,
@@ -81,6 +93,9 @@ impl Config {
                 SHADOW_RETENTION_MS_DEFAULT,
                 SHADOW_RETENTION_MS_MIN..=SHADOW_RETENTION_MS_MAX,
             )?,
+            sasl: security.sasl,
+            principal: security.principal,
+            upstream: security.upstream,
         })
     }
 }
@@ -114,14 +129,33 @@ fn read(text: &str) -> Result<raw::Root, ConfigError> {
         // The path says where better than a position, which is of no use if Envoy wrote the JSON.
         let text = error.to_string();
         let position = format!(" at line {} column {}", error.line(), error.column());
-        let problem = text.strip_suffix(&position).unwrap_or(&text);
+        let problem = without_value(&path, text.strip_suffix(&position).unwrap_or(&text));
         match path.as_str() {
-            "." => ConfigError(problem.to_owned()),
+            "." => ConfigError(problem),
             path => ConfigError::at(path, problem),
         }
     })?;
     json.end().map_err(|error| no_json(&error))?;
     Ok(root.0)
+}
+
+/// Sections whose values may be shown. The others have secrets among them, perhaps in the wrong place; and the whole
+/// configuration would be the value if it were put into quotes.
+const SHOWN_SECTIONS: [&str; 7] = ["stat_prefix", "mapping", "advertise", "route", "shadow_groups", "fetch", "limits"];
+
+/// Cuts the value out of `invalid type: string "abc", expected an object`, unless it may be shown.
+fn without_value(path: &str, problem: &str) -> String {
+    let section = path.split(['.', '[']).next().unwrap_or_default();
+    let found = problem.strip_prefix("invalid type: ").or_else(|| problem.strip_prefix("invalid value: "));
+    // The value may hold anything, what is expected is one of our own words: so the last one counts.
+    let parts = found.and_then(|found| found.rsplit_once(", expected "));
+    match parts {
+        Some((found, expected)) if !SHOWN_SECTIONS.contains(&section) => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("invalid type: {kind}, expected {expected}")
+        }
+        _ => problem.to_owned(),
+    }
 }
 
 fn stat_prefix(given: Given<String>) -> Result<String, ConfigError> {

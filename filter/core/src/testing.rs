@@ -25,7 +25,7 @@ pub(crate) const MAPPED: &str = r#"{
 }"#;
 
 pub(crate) fn shared(config: &str) -> Rc<Shared> {
-    Rc::new(Shared::new(Config::parse(config).unwrap()))
+    Rc::new(Shared::new(Config::parse(config, &|_| None).unwrap()))
 }
 
 pub(crate) fn topic(name: &str) -> TopicName {

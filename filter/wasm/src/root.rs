@@ -73,7 +73,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, _plugin_configuration_size: usize) -> bool {
         let text = self.get_plugin_configuration().unwrap_or_default();
         let config = String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned());
-        match config.and_then(|text| Config::parse(&text).map_err(|error| error.to_string())) {
+        match config.and_then(|text| Config::parse(&text, &|_| None).map_err(|error| error.to_string())) {
             Ok(config) => {
                 self.plugin = Some(Rc::new(Plugin::new(config)));
                 true

@@ -8,9 +8,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use serde::Deserialize;
 
+use super::security::raw::{PrincipalSection, SaslSection, UpstreamSection};
 use crate::remapper::{Layout, OffsetEncoding};
 
 /// A field that may be absent, but not `null`.
@@ -91,19 +92,7 @@ impl Visitor<'_> for WholeVisitor {
     }
 }
 
-/// A section that this version knows by name only. Leaving it out silently could leave a listener open
-/// that was meant to be closed.
-#[derive(Debug)]
-pub(super) struct Unsupported;
-
-impl<'de> Deserialize<'de> for Unsupported {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("not supported by this version"))
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Root {
     pub(super) stat_prefix: Given<String>,
@@ -112,12 +101,9 @@ pub(super) struct Root {
     pub(super) route: Given<Object<RouteSection>>,
     pub(super) shadow_groups: Object<ShadowGroups>,
     pub(super) fetch: Object<Fetch>,
-    #[allow(dead_code)] // Here so that the error is not "unknown field".
-    sasl: Given<Unsupported>,
-    #[allow(dead_code)]
-    principal: Given<Unsupported>,
-    #[allow(dead_code)]
-    upstream: Given<Unsupported>,
+    pub(super) sasl: Given<Object<SaslSection>>,
+    pub(super) principal: Given<Object<PrincipalSection>>,
+    pub(super) upstream: Given<Object<UpstreamSection>>,
     pub(super) limits: Object<LimitsSection>,
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Config;
 
 fn registry(mapping: &str) -> TopicRegistry {
-    let config = Config::parse(&format!(r#"{{"mapping": {mapping}}}"#)).unwrap();
+    let config = Config::parse(&format!(r#"{{"mapping": {mapping}}}"#), &|_| None).unwrap();
     TopicRegistry::new(&config.mapping)
 }
 
