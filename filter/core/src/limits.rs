@@ -159,8 +159,9 @@ pub const JWKS_EARLY_MS_MIN: u64 = 10_000;
 /// Least `jwks.http.refresh_s`, in milliseconds: more often than fetches for unknown keys brings nothing.
 pub const JWKS_REFRESH_MS_MIN: u64 = JWKS_EARLY_MS_MIN;
 
-/// `jwks.http.refresh_s` by default, in milliseconds: an hour, as `sasl.oauthbearer.jwks.endpoint.refresh.ms` of brokers.
-pub const JWKS_REFRESH_MS_DEFAULT: u64 = 3_600_000;
+/// `jwks.http.refresh_s` by default, in milliseconds: new keys are fetched when a token names one, so this bounds how long a
+/// key that was withdrawn is trusted.
+pub const JWKS_REFRESH_MS_DEFAULT: u64 = 300_000;
 
 /// Most `jwks.http.refresh_s`, in milliseconds: a day. A key that was withdrawn is trusted for as long.
 pub const JWKS_REFRESH_MS_MAX: u64 = 86_400_000;
