@@ -22,11 +22,13 @@ pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+pub(crate) mod sasl_authenticate;
+pub(crate) mod sasl_handshake;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
 use crate::Shared;
-use Decision::{Hide, Pass, PassUnmapped, Rewrite};
+use Decision::{Hide, Pass, PassUnmapped, PassUnterminated, Rewrite};
 
 /// A request half: one of `apis/<name>.rs`.
 pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;
@@ -40,6 +42,9 @@ pub(crate) enum Decision {
     Pass,
     /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
     PassUnmapped,
+    /// Passes where brokers see clients' own identities, is hidden where SASL ends in the filter or the filter logs in:
+    /// there it would act for the filter's identity.
+    PassUnterminated,
     /// Neither listed nor let through.
     Hide,
 }
@@ -78,7 +83,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(14, "SyncGroup", 0, 5, Pass),                                         // the assignment is opaque to the broker
     api(15, "DescribeGroups", 0, 6, Rewrite(describe_groups::request)),       // one that lives in shadows only is not dead
     api(16, "ListGroups", 0, 5, Rewrite(list_groups::request)),               // without shadows
-    api(17, "SaslHandshake", 1, 1, Pass),                                     // the broker authenticates; 0 would go on without frames
+    api(17, "SaslHandshake", 0, 1, Rewrite(sasl_handshake::request)),         // answered here with a sasl section; 0 goes on with bare tokens
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)),             // broker, codec and this table in common
     api(19, "CreateTopics", 2, 7, PassUnmapped),                              // counts physical partitions
     api(20, "DeleteTopics", 1, 6, Pass),                                      // names no partition
@@ -97,12 +102,12 @@ pub(crate) static TABLE: [Api; 93] = [
     api(33, "AlterConfigs", 0, 2, Pass),                                      // names no partition
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                              // moves physical partitions
     api(35, "DescribeLogDirs", 0, -1, Hide),                                  // sizes of physical partitions
-    api(36, "SaslAuthenticate", 0, 2, Pass),                                  // the broker authenticates
+    api(36, "SaslAuthenticate", 0, 2, Rewrite(sasl_authenticate::request)),   // judged here with a sasl section
     api(37, "CreatePartitions", 0, 3, PassUnmapped),                          // counts physical partitions
-    api(38, "CreateDelegationToken", 1, 3, Pass),                             // names no partition
-    api(39, "RenewDelegationToken", 1, 2, Pass),                              // names no partition
-    api(40, "ExpireDelegationToken", 1, 2, Pass),                             // names no partition
-    api(41, "DescribeDelegationToken", 1, 3, Pass),                           // names no partition
+    api(38, "CreateDelegationToken", 1, 3, PassUnterminated),            // stands for the identity at the broker
+    api(39, "RenewDelegationToken", 1, 2, PassUnterminated),                              // names no partition
+    api(40, "ExpireDelegationToken", 1, 2, PassUnterminated),            // stands for the identity at the broker
+    api(41, "DescribeDelegationToken", 1, 3, PassUnterminated),                           // names no partition
     api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request)),           // with all shadows
     api(43, "ElectLeaders", 0, 2, PassUnmapped),                              // names physical partitions
     api(44, "IncrementalAlterConfigs", 0, 1, Pass),                           // names no partition
@@ -166,19 +171,12 @@ pub(crate) fn name(key: i16) -> &'static str {
     find(key).map_or("unknown", |api| api.name)
 }
 
-/// The line of Metadata, which the filter asks in its own name as well.
-///
-/// # Errors
-/// Never: the table has it.
-pub(crate) fn metadata_api() -> Result<&'static Api, Fault> {
-    find(3).ok_or(Fault::Exchange)
-}
-
 /// Whether requests of this line are let through under the configuration.
 pub(crate) fn is_offered(api: &Api, shared: &Shared) -> bool {
     match api.decision {
         Rewrite(_) | Pass => true,
         PassUnmapped => !shared.topics.maps_anything(),
+        PassUnterminated => shared.config.sasl.is_none() && shared.config.upstream.is_none(),
         Hide => false,
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod answers;
+mod gate;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -24,7 +25,7 @@ use crate::error::Fault;
 use crate::exchange::{Carried, Context, Exchange, Millis, Pending, Plan, Request, Session, Upstream};
 use crate::frame::{self, Input};
 use crate::header;
-use crate::learn::{Learn, Learner};
+use crate::learn::Learn;
 use crate::limits;
 use crate::rope::Rope;
 use crate::stats::Stat;
@@ -34,22 +35,47 @@ use crate::Shared;
 #[derive(Debug)]
 pub enum Action {
     ToBroker(Rope),
+    /// As [`Self::ToBroker`], but after so many milliseconds, and in the place of all that the client has sent meanwhile.
+    ToBrokerLater {
+        bytes: Rope,
+        delay_ms: Millis,
+    },
     ToClient(Rope),
+    /// The client has proved who it is.
+    Authenticated {
+        principal: String,
+        mechanism: &'static str,
+    },
     /// Brokers of the cluster under the addresses that they give themselves.
     Learn(Vec<(i32, Address)>),
+    /// The broker's API versions, for [`Opening::versions`] of later connections to it.
+    LearnVersions(Bytes),
     Count(Stat, u64),
     Warn(String),
     /// Close both sides; what was sent before is flushed. Nothing follows.
     Close,
 }
 
+/// What is known of a connection when its first bytes come.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// The connection stands for a broker whose address is not known yet.
+    pub learn: Option<Learn>,
+    /// The subject of the client's certificate (RFC 2253).
+    pub subject: Option<String>,
+    /// Unpredictable bytes that no other connection gets.
+    pub entropy: [u8; 32],
+    /// What [`Action::LearnVersions`] told of the broker last.
+    pub versions: Option<Bytes>,
+}
+
 /// ```text
 ///   Opening ──first client bytes──► Open ──fault──► Closed
-///      └─(must learn)─► the filter's own Metadata goes first, as a barrier
 /// ```
 #[derive(Debug)]
 enum Phase {
-    Opening(Option<Learn>),
+    /// With the subject of the client's certificate.
+    Opening(Option<String>),
     Open,
     Closed,
 }
@@ -59,11 +85,14 @@ pub struct Connection {
     phase: Phase,
     client: Input,
     broker: Input,
+    /// The client's current frame was looked at, and has to be whole before anything else can be said of it.
+    gathering: bool,
     /// Bytes of the client's (broker's) current frame that still go on untouched.
     client_stream: usize,
     broker_stream: usize,
     exchanges: VecDeque<Exchange>,
     session: Session,
+    learn: Option<Learn>,
     actions: VecDeque<Action>,
     /// What this connection has added to `shared.held`.
     held: usize,
@@ -76,18 +105,20 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// `learn`: the connection stands for a broker whose address is not known yet.
-    pub fn new(shared: Rc<Shared>, learn: Option<Learn>) -> Self {
+    pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
+        let Opening { learn, subject, entropy, versions } = opening;
         Self {
+            session: Session::new(&shared, entropy, versions),
             shared,
-            phase: Phase::Opening(learn),
+            phase: Phase::Opening(subject),
+            learn,
             client: Input::new(frame_bytes_max),
             broker: Input::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),
+            gathering: false,
             client_stream: 0,
             broker_stream: 0,
             exchanges: VecDeque::new(),
-            session: Session::default(),
             actions: VecDeque::new(),
             held: 0,
         }
@@ -222,12 +253,10 @@ impl Connection {
     }
 
     fn advance_client(&mut self, now: Millis) -> Result<(), Fault> {
-        if let Phase::Opening(learn) = &mut self.phase {
-            let learn = learn.take();
+        if let Phase::Opening(subject) = &mut self.phase {
+            let subject = subject.take();
             self.phase = Phase::Open;
-            if let Some(learn) = learn {
-                self.ask_brokers(learn, now)?;
-            }
+            self.identify(subject.as_deref())?;
         }
         while !self.client.is_empty() {
             if self.client_stream > 0 {
@@ -239,14 +268,29 @@ impl Connection {
             if self.is_blocked() {
                 break;
             }
+            let configured = self.shared.config.limits.frame_bytes;
+            self.client.limit_frames(self.session.authentication.frame_bytes_max(configured));
             let Some(len) = self.client.frame_len()? else { break };
+            if self.session.authentication.is_token_due() {
+                let Some(frame) = self.client.take(len) else { break };
+                self.handle_token(frame, now)?;
+                continue;
+            }
+            if self.gathering && self.client.len() < len {
+                break;
+            }
             let window = self.client.len().min(limits::WINDOW_BYTES);
             let window = Bytes::copy_from_slice(self.client.peek(window).unwrap_or_default());
             if let Some(frame) = self.sniff(&window, now) {
                 self.client_stream = frame;
                 continue;
             }
+            if self.ask_first(&window, now)? {
+                continue;
+            }
+            self.gathering = window.len() == limits::WINDOW_BYTES;
             let Some(frame) = self.client.take(len) else { break };
+            self.gathering = false;
             self.handle_request(frame, now)?;
         }
         Ok(())
@@ -258,8 +302,11 @@ impl Connection {
         let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, self.shared.config.limits.frame_bytes).ok()?;
         let head = apis::RequestHead::parse(window.get(frame::LENGTH_BYTES..len.min(window.len()))?)?;
         let api = apis::offered(head.key, head.version, &self.shared)?;
+        if !self.session.authentication.is_open(now) || self.must_ask_first(head.key, now) {
+            return None;
+        }
         let answered = match api.decision {
-            Decision::Pass | Decision::PassUnmapped => true,
+            Decision::Pass | Decision::PassUnmapped | Decision::PassUnterminated => true,
             Decision::Rewrite(_) if head.key == ApiKey::Produce as i16 => {
                 apis::produce::passes(&head, &self.shared.topics)?
             }
@@ -278,6 +325,7 @@ impl Connection {
         let unread = body.clone();
         let head = apis::RequestHead::parse(&unread).ok_or(Fault::RequestHeader)?;
         let shared = Rc::clone(&self.shared);
+        self.session.authentication.admit(head.key, now)?;
         let Some(api) = apis::offered(head.key, head.version, &shared) else {
             return self.handle_unoffered(&head, now);
         };
@@ -285,16 +333,14 @@ impl Connection {
         request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
         self.count(Stat::Requests { api: api.name }, 1);
-        let plan = match api.decision {
+        let (plan, errors) = match api.decision {
             Decision::Rewrite(half) => {
                 let mut cx = self.context(&shared, now);
-                let plan = half(&mut cx, &request)?;
-                let errors = cx.errors;
-                (plan, errors)
+                (half(&mut cx, &request)?, cx.errors)
             }
             _ => (Plan::Pass { answered: true }, 0),
         };
-        self.carry_out(plan.0, plan.1, request, frame, now)
+        self.carry_out(plan, errors, request, frame, now)
     }
 
     /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by closing.
@@ -307,8 +353,11 @@ impl Connection {
         self.count(Stat::Requests { api: api.name }, 1);
         let mut request = Request::headed(api, head);
         request.version = 0;
-        let pending = apis::api_versions::unsupported();
-        self.send(vec![apis::api_versions::carrier()], &request, now, Some(pending), false)
+        let shared = Rc::clone(&self.shared);
+        let mut cx = self.context(&shared, now);
+        let plan = apis::api_versions::unsupported(&mut cx)?;
+        let errors = cx.errors;
+        self.carry_out(plan, errors, request, Bytes::new(), now)
     }
 
     fn carry_out(
@@ -343,8 +392,10 @@ impl Connection {
             }
             Plan::Answer(body) => {
                 let pending = Box::new(Carried { body: Some(body), errors });
-                self.send(vec![apis::api_versions::carrier()], &request, now, Some(pending), false)
+                let carrier = self.carrier(now)?;
+                self.send(vec![carrier], &request, now, Some(pending), false)
             }
+            Plan::Refuse { answer, fault } => self.refuse(answer, fault, request, now),
         }
     }
 
@@ -369,20 +420,10 @@ impl Connection {
     }
 
     fn send_upstream(&mut self, upstream: Upstream, request: &Request) -> Result<(), Fault> {
-        let Upstream { key, version, body } = upstream;
-        let out = header::request_frame((key, version), request.correlation_id, request.client_id.clone(), body)?;
-        self.actions.push_back(Action::ToBroker(out));
-        self.count(Stat::UpstreamRequests { api: apis::name(key) }, 1);
-        Ok(())
-    }
-
-    fn ask_brokers(&mut self, learn: Learn, now: Millis) -> Result<(), Fault> {
-        let (upstream, pending) = Learner::start(learn)?;
-        let request = Request::own(apis::metadata_api()?);
-        self.send(vec![upstream], &request, now, Some(pending), true)?;
-        if let Some(exchange) = self.exchanges.back_mut() {
-            exchange.own = true;
-        }
+        let api = apis::name(upstream.key);
+        let bytes = upstream_frame(upstream, request)?;
+        self.actions.push_back(Action::ToBroker(bytes));
+        self.count(Stat::UpstreamRequests { api }, 1);
         Ok(())
     }
 
@@ -397,6 +438,7 @@ impl Connection {
             barrier: false,
             pending,
             own: false,
+            bare: false,
         });
     }
 
@@ -415,6 +457,11 @@ impl Connection {
     fn context<'a>(&'a mut self, shared: &'a Shared, now: Millis) -> Context<'a> {
         Context { shared, session: &mut self.session, now, actions: &mut self.actions, errors: 0 }
     }
+}
+
+fn upstream_frame(upstream: Upstream, request: &Request) -> Result<Rope, Fault> {
+    let Upstream { key, version, body } = upstream;
+    header::request_frame((key, version), request.correlation_id, request.client_id.clone(), body)
 }
 
 #[cfg(test)]

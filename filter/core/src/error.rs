@@ -47,6 +47,24 @@ pub enum Fault {
     Answer { api: &'static str, what: &'static str },
     /// The connection reached another broker than the one that its address names.
     Misrouted { broker: i32 },
+    /// A request that may not come before the client has authenticated, or while it does.
+    NotAuthenticated { key: i16 },
+    /// A mechanism that is not enabled; its name is the client's and not repeated.
+    UnsupportedMechanism,
+    /// SaslHandshake v0 for a mechanism whose bare tokens the filter cannot follow.
+    BareTokens,
+    /// Wrong credentials, a token that is not accepted, or messages that are not the mechanism's.
+    Authentication { mechanism: &'static str, why: &'static str },
+    /// The session's time is over, and the client has not authenticated again (KIP-368).
+    SessionExpired,
+    /// No rule of `principal.mapping_rules` fits the client's certificate.
+    UnmappedCertificate,
+    /// Credentials cannot be judged now; the client reconnects.
+    Unavailable { what: &'static str },
+    /// The broker does not take the filter's login, or `upstream.sasl` has none for the client's principal.
+    Login { mechanism: &'static str, why: String },
+    /// The broker's API versions were not known, or have changed: the client has to begin again.
+    VersionsLearned,
     /// A message that we made could not be encoded.
     Encode,
     /// The exchange queue is in a state that it should never reach.
@@ -62,9 +80,17 @@ impl Fault {
             | Fault::NotOffered { .. }
             | Fault::Request { .. }
             | Fault::UnacknowledgedRefusal { .. }
-            | Fault::HeldBytes { .. } => Blame::Client,
+            | Fault::HeldBytes { .. }
+            | Fault::NotAuthenticated { .. }
+            | Fault::UnsupportedMechanism
+            | Fault::BareTokens
+            | Fault::Authentication { .. }
+            | Fault::SessionExpired
+            | Fault::UnmappedCertificate => Blame::Client,
             Fault::UnsolicitedAnswer | Fault::CorrelationId { .. } | Fault::Answer { .. } => Blame::Broker,
-            Fault::Misrouted { .. } => Blame::Config,
+            Fault::Misrouted { .. } | Fault::Unavailable { .. } | Fault::Login { .. } | Fault::VersionsLearned => {
+                Blame::Config
+            }
             Fault::Encode | Fault::Exchange => Blame::Bug,
         }
     }
@@ -100,6 +126,29 @@ impl fmt::Display for Fault {
             Fault::Answer { api, what } => write!(f, "the broker's {api} answer cannot be used: {what}"),
             Fault::Misrouted { broker } => {
                 write!(f, "this connection was meant for broker {broker}, whose address is known only now; the client reconnects")
+            }
+            Fault::NotAuthenticated { key } => {
+                write!(f, "a request of API key {key} came before authentication was complete")
+            }
+            Fault::UnsupportedMechanism => {
+                write!(f, "the client wants a SASL mechanism that sasl.mechanisms does not list")
+            }
+            Fault::BareTokens => {
+                write!(f, "SaslHandshake v0 is let through for PLAIN and SCRAM only; other mechanisms need v1")
+            }
+            Fault::Authentication { mechanism, why } => {
+                write!(f, "a client failed to authenticate by {mechanism}: {why}")
+            }
+            Fault::SessionExpired => {
+                write!(f, "a session is over and was not renewed: the client has to authenticate again")
+            }
+            Fault::UnmappedCertificate => {
+                write!(f, "no rule of principal.mapping_rules fits a client's certificate; add DEFAULT to take any")
+            }
+            Fault::Unavailable { what } => write!(f, "a client cannot be authenticated now: {what}; it reconnects"),
+            Fault::Login { mechanism, why } => write!(f, "the login at the broker by {mechanism} failed: {why}"),
+            Fault::VersionsLearned => {
+                write!(f, "the broker's API versions are known only now; the client reconnects")
             }
             Fault::Encode => write!(f, "a message could not be encoded"),
             Fault::Exchange => write!(f, "the exchange queue is out of step"),

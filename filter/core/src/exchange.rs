@@ -4,7 +4,8 @@
 //!   request ──► Plan::Pass ──────────────► the answer streams by
 //!          └──► Plan::Send ──► awaiting n ──► Pending::response ─┬─► Next::Wait     (more answers are due)
 //!          └──► Plan::Answer ► a carrier ──┘                     ├─► Next::Send     (another round goes up)
-//!          └──► Plan::Forget   (acks=0: no answer, no exchange)  └─► Next::Answer   (to the client, in order)
+//!          ├──► Plan::Forget   (acks=0: no answer, no exchange)  ├─► Next::Answer   (to the client, in order)
+//!          └──► Plan::Refuse ► a carrier, later ─────────────────┴─► Next::Refuse   (the last answer)
 //! ```
 //!
 //! The broker answers a connection's requests in order, so answers always belong to the oldest exchange. One that may send
@@ -17,11 +18,15 @@ use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+use crate::apis::api_versions::Versions;
 use crate::apis::{Api, RequestHead};
+use crate::authentication::Authentication;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
+use crate::login::LoggedIn;
 use crate::remapper::VirtualPartition;
 use crate::rope::Rope;
+use crate::sasl::Nonces;
 use crate::shape::Shape;
 use crate::stats::Stat;
 use crate::Shared;
@@ -117,6 +122,8 @@ pub(crate) enum Plan {
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
+    /// After a delay this is answered, if anything, and the connection ends with `fault`.
+    Refuse { answer: Option<Rope>, fault: Fault },
 }
 
 /// What a response half decides.
@@ -124,6 +131,11 @@ pub(crate) enum Next {
     Wait,
     Send(Vec<Upstream>),
     Answer(Rope),
+    /// This is answered, if anything, and the connection ends with `fault`.
+    Refuse {
+        answer: Option<Rope>,
+        fault: Fault,
+    },
 }
 
 /// The response half of an API: what an exchange remembers between its request and its answers.
@@ -146,6 +158,8 @@ pub(crate) struct Exchange {
     pub(crate) pending: Option<Box<dyn Pending>>,
     /// The answer is for the filter itself: nothing goes to the client.
     pub(crate) own: bool,
+    /// A SASL token without Kafka's headers (SaslHandshake v0), and so is the answer.
+    pub(crate) bare: bool,
 }
 
 /// A known answer, waiting for its carrier's.
@@ -161,6 +175,19 @@ impl Pending for Carried {
     }
 }
 
+/// The end of a connection that was refused, waiting for its carrier's answer.
+pub(crate) struct Refusing {
+    pub(crate) answer: Option<Rope>,
+    pub(crate) fault: Fault,
+}
+
+impl Pending for Refusing {
+    fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
+        cx.errors += 1;
+        Ok(Next::Refuse { answer: self.answer.take(), fault: self.fault.clone() })
+    }
+}
+
 /// A consumer's position behind siblings: what is remembered between two Fetches of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Skip {
@@ -173,13 +200,32 @@ pub(crate) struct Skip {
 }
 
 /// What a connection remembers between exchanges.
-#[derive(Debug, Default)]
 pub(crate) struct Session {
     /// `client_software_name` of ApiVersions v3+ (KIP-511).
     pub(crate) software: Option<StrBytes>,
     pub(crate) skips: HashMap<(StrBytes, VirtualPartition), Skip>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
+    pub(crate) authentication: Authentication,
+    /// The filter's own session at the broker, once it has logged in (KIP-368).
+    pub(crate) login: Option<LoggedIn>,
+    pub(crate) nonces: Nonces,
+    /// The broker's answer to ApiVersions, for clients that ask before the filter has logged in.
+    pub(crate) versions: Versions,
+}
+
+impl Session {
+    pub(crate) fn new(shared: &Shared, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
+        Self {
+            software: None,
+            skips: HashMap::new(),
+            turn: 0,
+            authentication: Authentication::new(shared.config.sasl.is_some()),
+            login: None,
+            nonces: Nonces::new(entropy),
+            versions: versions.map_or(Versions::Unknown, Versions::Known),
+        }
+    }
 }
 
 /// What a request or response half may look at and say.
@@ -201,6 +247,11 @@ impl Context<'_> {
 
     pub(crate) fn warn(&mut self, text: String) {
         self.actions.push_back(Action::Warn(text));
+    }
+
+    /// The broker wants a login that the filter has not made yet: ApiVersions is all that it takes.
+    pub(crate) fn is_before_login(&self) -> bool {
+        self.shared.config.upstream.is_some() && self.session.login.is_none()
     }
 
     pub(crate) fn is_mapped(&self, topic: &TopicName) -> bool {

@@ -29,6 +29,11 @@ impl Input {
         Self { chunks: VecDeque::new(), small: BytesMut::new(), len: 0, frame_bytes_max }
     }
 
+    /// From the next frame on.
+    pub fn limit_frames(&mut self, frame_bytes_max: usize) {
+        self.frame_bytes_max = frame_bytes_max;
+    }
+
     /// Bytes held.
     pub fn len(&self) -> usize {
         self.len

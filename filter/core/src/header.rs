@@ -56,12 +56,22 @@ pub(crate) fn answer_frame((key, version): (i16, i16), correlation_id: i32, body
     frame(&header, api_key(key)?.response_header_version(version), body)
 }
 
+/// A SASL token as it goes down without Kafka's headers (SaslHandshake v0).
+///
+/// # Errors
+/// [`Fault::Encode`]
+pub(crate) fn bare_frame(body: Rope) -> Result<Rope, Fault> {
+    let mut out = Rope::new();
+    out.put_i32(i32::try_from(body.len()).map_err(|_| Fault::Encode)?);
+    out.append(body);
+    Ok(out)
+}
+
 fn frame<H: Encodable>(header: &H, version: i16, body: Rope) -> Result<Rope, Fault> {
     let mut head = BytesMut::new();
     header.encode(&mut head, version).map_err(|_| Fault::Encode)?;
     let mut out = Rope::new();
-    out.put_i32(i32::try_from(head.len() + body.len()).map_err(|_| Fault::Encode)?);
     out.put_slice(&head);
     out.append(body);
-    Ok(out)
+    bare_frame(out)
 }

@@ -8,6 +8,7 @@
 extern crate wasm_test;
 
 pub(crate) mod apis;
+pub(crate) mod authentication;
 pub mod batch;
 pub mod brokers;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod frame;
 pub(crate) mod header;
 pub mod learn;
 pub mod limits;
+pub(crate) mod login;
 pub(crate) mod pattern;
 pub mod principal;
 pub mod remapper;
@@ -41,11 +43,33 @@ pub struct Shared {
     pub topics: topics::TopicRegistry,
     /// Bytes of incomplete frames that the connections hold together.
     held: std::cell::Cell<usize>,
+    pub(crate) judge: sasl::Authenticator,
 }
 
 impl Shared {
-    pub fn new(config: config::Config) -> Self {
+    /// `seed`: unpredictable bytes.
+    pub fn new(config: config::Config, seed: [u8; 32], verifier: Box<dyn sasl::oauthbearer::Verifier>) -> Self {
         let topics = topics::TopicRegistry::new(&config.mapping);
-        Self { config, topics, held: std::cell::Cell::new(0) }
+        let judge = sasl::Authenticator::new(&config, seed, verifier);
+        Self { config, topics, held: std::cell::Cell::new(0), judge }
+    }
+
+    /// Where the identity provider's keys should be fetched from now, if they should.
+    pub fn keys_due(&self, now: Millis) -> Option<sasl::oauthbearer::jwks::Endpoint> {
+        self.judge.tokens.as_ref()?.fetch_due(now)
+    }
+
+    /// [`Self::keys_due`] has to be asked from time to time.
+    pub fn fetches_keys(&self) -> bool {
+        let oauthbearer = self.config.sasl.as_ref().and_then(|sasl| sasl.oauthbearer.as_ref());
+        oauthbearer.is_some_and(|settings| matches!(settings.keys, sasl::oauthbearer::jwks::KeySource::Http(_)))
+    }
+
+    /// What came of it: a key set as JSON, or why there is none. Gives the number of keys.
+    ///
+    /// # Errors
+    /// Why the former keys stay in use.
+    pub fn keys_fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Result<usize, String> {
+        self.judge.tokens.as_ref().map_or(Ok(0), |tokens| tokens.fetched(now, outcome))
     }
 }

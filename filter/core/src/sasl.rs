@@ -9,12 +9,21 @@
 //! `upstream.rs` those for brokers.
 
 pub mod client;
+mod keyed;
 pub mod oauthbearer;
 pub(crate) mod plain;
 pub mod scram;
 pub mod secret;
 pub mod users;
 
+use base64::prelude::{Engine, BASE64_STANDARD};
+use sha2::{Digest, Sha256};
+
+use self::client::SaltedCache;
+use self::oauthbearer::{Checker, Verifier};
+use self::scram::Hash;
+use self::users::Store;
+use crate::config::Config;
 use crate::exchange::Millis;
 
 /// The mechanisms that are spoken, under their registered names.
@@ -59,4 +68,83 @@ pub(crate) enum Step {
     Failed,
     /// It cannot be told now; the client should come again. The text is for the log.
     Unavailable(&'static str),
+}
+
+/// What all connections of a plugin judge and prove identities with.
+pub(crate) struct Authenticator {
+    users: Store,
+    pub(crate) tokens: Option<Checker>,
+    verifier: Box<dyn Verifier>,
+    pub(crate) salted: SaltedCache,
+}
+
+impl Authenticator {
+    /// `seed`: unpredictable bytes for the keys of the caches.
+    pub(crate) fn new(config: &Config, seed: [u8; 32], verifier: Box<dyn Verifier>) -> Self {
+        let sasl = config.sasl.as_ref();
+        Self {
+            users: Store::new(sasl.map(|sasl| sasl.users.clone()).unwrap_or_default(), seed),
+            tokens: sasl.and_then(|sasl| sasl.oauthbearer.clone()).map(Checker::new),
+            verifier,
+            salted: SaltedCache::new(seed),
+        }
+    }
+}
+
+/// The server's side of one authentication.
+pub(crate) enum Server {
+    Plain,
+    Scram(scram::Server),
+    OauthBearer(oauthbearer::Server),
+}
+
+impl Server {
+    /// `nonce`: printable, without commas, never seen before.
+    pub(crate) fn new(mechanism: Mechanism, nonce: String) -> Self {
+        match mechanism {
+            Mechanism::Plain => Self::Plain,
+            Mechanism::ScramSha256 => Self::Scram(scram::Server::new(Hash::Sha256, nonce)),
+            Mechanism::ScramSha512 => Self::Scram(scram::Server::new(Hash::Sha512, nonce)),
+            Mechanism::OauthBearer => Self::OauthBearer(oauthbearer::Server::new()),
+        }
+    }
+
+    /// Takes the client's next token.
+    pub(crate) fn step(&mut self, judge: &Authenticator, token: &[u8], now: Millis) -> Step {
+        match self {
+            Self::Plain => plain::step(&judge.users, token),
+            Self::Scram(server) => server.step(&judge.users, token),
+            Self::OauthBearer(server) => match &judge.tokens {
+                Some(checker) => server.step(checker, &*judge.verifier, token, now),
+                None => Step::Failed,
+            },
+        }
+    }
+
+    /// Why the client was refused, where more can be said than that its credentials are wrong. For the log only.
+    pub(crate) fn why(&self) -> Option<&'static str> {
+        match self {
+            Self::OauthBearer(server) => server.why(),
+            Self::Plain | Self::Scram(_) => None,
+        }
+    }
+}
+
+/// Nonces of one connection, from entropy that no other has.
+pub(crate) struct Nonces {
+    entropy: [u8; 32],
+    count: u64,
+}
+
+impl Nonces {
+    pub(crate) fn new(entropy: [u8; 32]) -> Self {
+        Self { entropy, count: 0 }
+    }
+
+    /// 32 characters of `[A-Za-z0-9+/]`: 192 bits.
+    pub(crate) fn next(&mut self) -> String {
+        self.count += 1;
+        let digest = Sha256::new().chain_update(self.entropy).chain_update(self.count.to_be_bytes()).finalize();
+        BASE64_STANDARD.encode(digest.get(..24).unwrap_or_default())
+    }
 }

@@ -38,6 +38,23 @@ pub enum Stat {
         blame: Blame,
     },
     TopicMismatch,
+    /// Clients' authentications, and renewals of them.
+    Auth {
+        mechanism: &'static str,
+        outcome: AuthOutcome,
+    },
+    /// The filter's own logins at brokers, and renewals of them.
+    UpstreamAuth {
+        mechanism: &'static str,
+        outcome: AuthOutcome,
+    },
+}
+
+/// How an authentication ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthOutcome {
+    Success,
+    Failure,
 }
 
 /// How a request ended.
@@ -101,6 +118,16 @@ impl Stat {
             Stat::FetchBytesDownstream => plain("fetch_bytes_downstream_total"),
             Stat::Errors { blame } => ("errors_total", format!(".blame.{}", blame.as_str())),
             Stat::TopicMismatch => plain("topic_mismatch_total"),
+            Stat::Auth { mechanism, outcome } => ("auth_total", authentication(mechanism, outcome)),
+            Stat::UpstreamAuth { mechanism, outcome } => ("upstream_auth_total", authentication(mechanism, outcome)),
         }
     }
+}
+
+fn authentication(mechanism: &str, outcome: AuthOutcome) -> String {
+    let outcome = match outcome {
+        AuthOutcome::Success => "success",
+        AuthOutcome::Failure => "failure",
+    };
+    format!(".mechanism.{mechanism}.outcome.{outcome}")
 }

@@ -78,6 +78,8 @@ fn what_is_rewritten_is_known_to_the_codec() {
             ApiKey::DeleteGroups => DeleteGroupsRequest::VERSIONS,
             ApiKey::OffsetDelete => OffsetDeleteRequest::VERSIONS,
             ApiKey::DescribeCluster => DescribeClusterRequest::VERSIONS,
+            ApiKey::SaslHandshake => SaslHandshakeRequest::VERSIONS,
+            ApiKey::SaslAuthenticate => SaslAuthenticateRequest::VERSIONS,
             other => panic!("{other:?} is rewritten, and not tested here"),
         };
         assert!(versions.min <= api.version_min && api.version_max <= versions.max, "{}: {versions:?}", api.name);
@@ -85,16 +87,23 @@ fn what_is_rewritten_is_known_to_the_codec() {
 }
 
 #[test]
-fn what_has_no_rewriting_is_offered_only_where_nothing_is_mapped() {
-    for (config, mapped) in [("", false), (r#"{"mapping": {"topics": [{"name": "t", "passthrough": true}]}}"#, false)]
-        .into_iter()
-        .chain([(MAPPED, true), (r#"{"mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#, true)])
-    {
+fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
+    let upstream = r#"{"upstream": {"sasl": {"mechanism": "PLAIN", "username": "u", "password": "p"}}}"#;
+    let sasl = r#"{"sasl": {"mechanisms": ["PLAIN"], "users": [{"username": "u", "password": "p"}]}}"#;
+    for (config, mapped, ends) in [
+        ("", false, false),
+        (r#"{"mapping": {"topics": [{"name": "t", "passthrough": true}]}}"#, false, false),
+        (MAPPED, true, false),
+        (r#"{"mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#, true, false),
+        (upstream, false, true),
+        (sasl, false, true),
+    ] {
         let shared = shared(config);
         for api in &TABLE {
             let expected = match api.decision {
                 Decision::Rewrite(_) | Decision::Pass => true,
                 Decision::PassUnmapped => !mapped,
+                Decision::PassUnterminated => !ends,
                 Decision::Hide => false,
             };
             assert_eq!(is_offered(api, &shared), expected, "{}", api.name);

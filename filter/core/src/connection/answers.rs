@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use kafka_protocol::messages::ApiKey;
+
 use super::{Action, Connection};
+use crate::apis::{self, api_versions, RequestHead};
 use crate::error::Fault;
 use crate::exchange::{Exchange, Millis, Next, Request};
 use crate::frame;
@@ -27,7 +30,8 @@ impl Connection {
             if self.exchanges.is_empty() {
                 return Err(Fault::UnsolicitedAnswer);
             }
-            let head = self.broker.peek(ANSWER_HEAD_BYTES).map(Bytes::copy_from_slice).unwrap_or_default();
+            let head = self.broker.len().min(ANSWER_HEAD_BYTES);
+            let head = self.broker.peek(head).map(Bytes::copy_from_slice).unwrap_or_default();
             if let Some(frame) = self.passing_answer(&head) {
                 self.begin_answer_stream(frame, now);
                 continue;
@@ -44,6 +48,9 @@ impl Connection {
     pub(super) fn passing_answer(&self, window: &[u8]) -> Option<usize> {
         let oldest = self.exchanges.front().filter(|oldest| oldest.pending.is_none())?;
         let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, i32::MAX as usize).ok()?;
+        if oldest.bare {
+            return Some(len);
+        }
         let correlation_id = window.get(frame::LENGTH_BYTES..ANSWER_HEAD_BYTES)?.first_chunk()?;
         (len >= ANSWER_HEAD_BYTES && i32::from_be_bytes(*correlation_id) == oldest.correlation_id).then_some(len)
     }
@@ -100,11 +107,40 @@ impl Connection {
                 self.count_answer(&exchange, outcome, now);
                 self.answer(&exchange, body)
             }
+            Next::Refuse { answer, fault } => {
+                if exchange.own {
+                    self.refuse_waiting()?;
+                } else {
+                    self.count_answer(&exchange, Outcome::Error, now);
+                    answer.map_or(Ok(()), |body| self.answer(&exchange, body))?;
+                }
+                Err(fault)
+            }
         }
     }
 
+    /// Tells a client that waits with its first request why the connection ends, if that is ApiVersions: its answer has
+    /// room for an error in every version.
+    fn refuse_waiting(&mut self) -> Result<(), Fault> {
+        let Some(len) = self.client.frame_len()? else { return Ok(()) };
+        let frame = self.client.take(len).map(|frame| frame.slice(frame::LENGTH_BYTES..)).unwrap_or_default();
+        let Some(head) = RequestHead::parse(&frame).filter(|head| head.key == ApiKey::ApiVersions as i16) else {
+            return Ok(());
+        };
+        let Some(api) = apis::offered(head.key, head.version, &self.shared) else { return Ok(()) };
+        let body = api_versions::refusal(head.version)?;
+        let out = header::answer_frame((api.key, head.version), head.correlation_id, body)?;
+        self.count(Stat::BytesSent, out.len());
+        self.actions.push_back(Action::ToClient(out));
+        Ok(())
+    }
+
     fn answer(&mut self, exchange: &Exchange, body: Rope) -> Result<(), Fault> {
-        let out = header::answer_frame((exchange.api.key, exchange.version), exchange.correlation_id, body)?;
+        let out = if exchange.bare {
+            header::bare_frame(body)?
+        } else {
+            header::answer_frame((exchange.api.key, exchange.version), exchange.correlation_id, body)?
+        };
         self.count(Stat::BytesSent, out.len());
         self.actions.push_back(Action::ToClient(out));
         Ok(())

@@ -1,7 +1,10 @@
 //! Scenarios of one connection. Each is played with the bytes whole, cut in two at every place, byte by byte, and with
 //! what may pass not handed in: what comes out must not differ.
 
+mod authentication;
 mod hostile;
+mod logins;
+
 mod simulation;
 
 use std::collections::BTreeMap;
@@ -70,6 +73,13 @@ fn play(
     (feeding, cut): (Feeding, Cut),
 ) -> Outcome {
     let mut proxy = Proxy::new(&shared(config), feeding, learn.cloned());
+    let up = exchange(&mut proxy, client, respond, cut);
+    let idle = proxy.is_idle();
+    Outcome { up, down: proxy.down, counts: proxy.counts, closed: proxy.closed, idle }
+}
+
+/// Sends the client's bytes, and the broker's answers as they become due; gives what went up.
+fn exchange(proxy: &mut Proxy, client: &[u8], respond: Respond<'_>, cut: Cut) -> Vec<u8> {
     let (mut up, mut pending, mut answered) = (vec![], vec![], 0);
     let client_pieces = match cut {
         Cut::Client(at) => pieces(client, at),
@@ -92,8 +102,7 @@ fn play(
         }
     }
     assert!(pending.is_empty() || proxy.closed, "part of a frame went up");
-    let idle = proxy.is_idle();
-    Outcome { up, down: proxy.down, counts: proxy.counts, closed: proxy.closed, idle }
+    up
 }
 
 fn pieces(bytes: &[u8], at: usize) -> Vec<&[u8]> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::brokers::Address;
-use crate::connection::{Action, Connection};
+use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
 use crate::learn::Learn;
 use crate::limits::WINDOW_BYTES;
@@ -35,13 +35,20 @@ pub(crate) struct Proxy {
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
     pub(crate) learned: Vec<Vec<(i32, Address)>>,
+    pub(crate) versions: Vec<Bytes>,
+    /// Principals and their mechanisms.
+    pub(crate) authenticated: Vec<(String, &'static str)>,
     pub(crate) closed: bool,
 }
 
 impl Proxy {
     pub(crate) fn new(shared: &Rc<Shared>, feeding: Feeding, learn: Option<Learn>) -> Self {
+        Self::opened(shared, feeding, Opening { learn, ..Opening::default() })
+    }
+
+    pub(crate) fn opened(shared: &Rc<Shared>, feeding: Feeding, opening: Opening) -> Self {
         Self {
-            connection: Connection::new(Rc::clone(shared), learn),
+            connection: Connection::new(Rc::clone(shared), opening),
             feeding,
             now: 0,
             up: vec![],
@@ -50,6 +57,8 @@ impl Proxy {
             counts: BTreeMap::new(),
             warnings: vec![],
             learned: vec![],
+            versions: vec![],
+            authenticated: vec![],
             closed: false,
         }
     }
@@ -105,6 +114,13 @@ impl Proxy {
             assert!(!self.closed, "an action after Close: {action:?}");
             match action {
                 Action::ToBroker(rope) => extend(&mut self.up, rope.into_parts()),
+                Action::ToBrokerLater { bytes, delay_ms } => {
+                    self.now += delay_ms;
+                    self.held.clear();
+                    extend(&mut self.up, bytes.into_parts());
+                }
+                Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
+                Action::LearnVersions(versions) => self.versions.push(versions),
                 Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
                 Action::Learn(brokers) => self.learned.push(brokers),
                 Action::Count(Stat::RequestDurationMs { .. }, _) => {}

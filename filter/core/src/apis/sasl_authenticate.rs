@@ -1,0 +1,160 @@
+//! SaslAuthenticate (KIP-152, KIP-368): a token of the client's, and the answer of the mechanism.
+//!
+//! With a `sasl` section the filter judges, and logs in at the broker when the client has proved itself; without one the
+//! broker judges. Tokens that came without Kafka's headers (SaslHandshake v0) are taken here as well.
+
+use bytes::Bytes;
+use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::authentication::{Identity, State, Tokens};
+use crate::connection::Action;
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request};
+use crate::limits;
+use crate::login::{Login, Progress};
+use crate::rope::Rope;
+use crate::sasl::{Mechanism, Step};
+use crate::shape;
+use crate::stats::{AuthOutcome, Stat};
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    if cx.shared.config.sasl.is_none() {
+        return Ok(Plan::Pass { answered: true });
+    }
+    let message: SaslAuthenticateRequest = request.decode(&shape::requests::SASL_AUTHENTICATE)?;
+    take_token(cx, &message.auth_bytes, Form::Message(request.version))
+}
+
+/// A token without Kafka's headers.
+pub(crate) fn bare_token(cx: &mut Context<'_>, token: &Bytes) -> Result<Plan, Fault> {
+    take_token(cx, token, Form::Bare)
+}
+
+/// How tokens and answers are framed.
+#[derive(Clone, Copy)]
+enum Form {
+    /// SaslAuthenticate in this version.
+    Message(i16),
+    Bare,
+}
+
+impl Form {
+    fn good(self, auth_bytes: Vec<u8>, lifetime_ms: i64) -> Result<Rope, Fault> {
+        let mut out = Rope::new();
+        match self {
+            Self::Bare => out.put_bytes(&auth_bytes.into()),
+            Self::Message(version) => {
+                let mut message = SaslAuthenticateResponse::default().with_auth_bytes(auth_bytes.into());
+                if version >= 1 {
+                    message.session_lifetime_ms = lifetime_ms;
+                }
+                out.put_message(&message, version)?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// None where there are no words for it: the connection just ends.
+    fn bad(self, error: ResponseError, text: String) -> Result<Option<Rope>, Fault> {
+        let Self::Message(version) = self else { return Ok(None) };
+        let message = SaslAuthenticateResponse::default()
+            .with_error_code(error.code())
+            .with_error_message(Some(StrBytes::from_string(text)));
+        let mut out = Rope::new();
+        out.put_message(&message, version)?;
+        Ok(Some(out))
+    }
+}
+
+fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, Fault> {
+    let State::Tokens(Tokens { mechanism, server, rounds, .. }) = &mut cx.session.authentication.state else {
+        let text = "SaslAuthenticate without a SaslHandshake before it".to_owned();
+        let answer = form.bad(ResponseError::IllegalSaslState, text)?;
+        return answer.map(Plan::Answer).ok_or(Fault::Exchange);
+    };
+    let mechanism = *mechanism;
+    *rounds += 1;
+    let step =
+        if *rounds > limits::SASL_ROUNDS_MAX { Step::Failed } else { server.step(&cx.shared.judge, token, cx.now) };
+    match step {
+        Step::Challenge(bytes) => Ok(Plan::Answer(form.good(bytes, 0)?)),
+        Step::Done { principal, expires, last } => {
+            proven(cx, Identity { principal, mechanism: Some(mechanism), ends: expires }, last, form)
+        }
+        Step::Failed => {
+            let why = server.why().unwrap_or("wrong credentials");
+            failed(cx, mechanism, why, form)
+        }
+        Step::Unavailable(what) => {
+            cx.session.authentication.state = State::Failed;
+            Err(Fault::Unavailable { what })
+        }
+    }
+}
+
+/// What is said of every failure: not which part of the credentials was wrong, nor whether the user is known.
+fn failed(cx: &mut Context<'_>, mechanism: Mechanism, why: &'static str, form: Form) -> Result<Plan, Fault> {
+    let mechanism = mechanism.name();
+    cx.session.authentication.state = State::Failed;
+    cx.count(Stat::Auth { mechanism, outcome: AuthOutcome::Failure }, 1);
+    let text = format!("Authentication failed: the credentials for {mechanism} are not valid");
+    let answer = form.bad(ResponseError::SaslAuthenticationFailed, text)?;
+    Ok(Plan::Refuse { answer, fault: Fault::Authentication { mechanism, why } })
+}
+
+fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, form: Form) -> Result<Plan, Fault> {
+    let Some(mechanism) = identity.mechanism else { return Err(Fault::Exchange) };
+    // A renewal may not change who the client is: requests of the former are still on their way (KIP-368).
+    let before = cx.session.authentication.identity.as_ref();
+    let renewed = before.is_some();
+    if before.is_some_and(|before| before.principal != identity.principal) {
+        return failed(cx, mechanism, "another principal than before", form);
+    }
+    let longest = cx.shared.config.sasl.as_ref().and_then(|sasl| sasl.max_session_ms).map(|ms| cx.now + ms);
+    identity.ends = longest.into_iter().chain(identity.ends).min();
+    let lifetime = identity.ends.map_or(0, |ends| ends.saturating_sub(cx.now).max(1));
+    cx.count(Stat::Auth { mechanism: mechanism.name(), outcome: AuthOutcome::Success }, 1);
+    if !renewed {
+        let principal = identity.principal.clone();
+        cx.actions.push_back(Action::Authenticated { principal, mechanism: mechanism.name() });
+    }
+    cx.session.authentication.state = State::Proven;
+    cx.session.authentication.identity = Some(identity);
+    let answer = form.good(last, i64::try_from(lifetime).unwrap_or(i64::MAX))?;
+    if !cx.is_before_login() {
+        return Ok(Plan::Answer(answer));
+    }
+    match Login::start(cx) {
+        Ok((request, login)) => {
+            let pending = Box::new(LoggingIn { login, answer: Some(answer), form });
+            Ok(Plan::Send { requests: vec![request], pending, barrier: true })
+        }
+        Err(fault) => Ok(Plan::Refuse { answer: no_login(form)?, fault }),
+    }
+}
+
+fn no_login(form: Form) -> Result<Option<Rope>, Fault> {
+    let text = "Authentication failed: the proxy could not log in at the broker for this client".to_owned();
+    form.bad(ResponseError::SaslAuthenticationFailed, text)
+}
+
+/// The client has proved itself; the broker has to take the filter's login before it is told.
+struct LoggingIn {
+    login: Login,
+    answer: Option<Rope>,
+    form: Form,
+}
+
+impl Pending for LoggingIn {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        Ok(match self.login.response(cx, body)? {
+            Progress::Send(request) => Next::Send(vec![request]),
+            Progress::Done => Next::Answer(self.answer.take().ok_or(Fault::Exchange)?),
+            // The client did nothing wrong: it only has to come again.
+            Progress::Refused(fault @ Fault::VersionsLearned) => Next::Refuse { answer: None, fault },
+            Progress::Refused(fault) => Next::Refuse { answer: no_login(self.form)?, fault },
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! Where a client stands: what it may send, who it is, and for how long.
+//!
+//! ```text
+//!   sasl configured:  Unproven ─SaslHandshake─► Tokens ─good─► Proven ─SaslHandshake (KIP-368)─► Tokens …
+//!                                                  └────bad──► Failed
+//!   no sasl section:  Trusting ─SaslHandshake v0─► Relaying ─last token─► Trusting
+//! ```
+
+use crate::error::Fault;
+use crate::exchange::Millis;
+use crate::limits;
+use crate::sasl::{Mechanism, Server};
+use kafka_protocol::messages::ApiKey;
+
+/// Who a client has proved to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) principal: String,
+    /// None: by its certificate, or by nothing.
+    pub(crate) mechanism: Option<Mechanism>,
+    /// When it has to prove it again.
+    pub(crate) ends: Option<Millis>,
+}
+
+/// An authentication that is under way.
+pub(crate) struct Tokens {
+    pub(crate) mechanism: Mechanism,
+    pub(crate) server: Server,
+    /// Tokens come without Kafka's headers (SaslHandshake v0).
+    pub(crate) bare: bool,
+    pub(crate) rounds: usize,
+}
+
+pub(crate) enum State {
+    /// The filter asks for no proof: the broker does, or nobody.
+    Trusting,
+    /// The broker authenticates, and so many bare tokens are due.
+    Relaying(usize),
+    Unproven,
+    Tokens(Tokens),
+    Proven,
+    /// The last answer is on its way.
+    Failed,
+}
+
+pub(crate) struct Authentication {
+    pub(crate) state: State,
+    /// Kept while a client authenticates again.
+    pub(crate) identity: Option<Identity>,
+}
+
+impl Authentication {
+    /// `wanted`: whether clients have to prove who they are by SASL.
+    pub(crate) fn new(wanted: bool) -> Self {
+        let state = if wanted { State::Unproven } else { State::Trusting };
+        Self { state, identity: None }
+    }
+
+    /// Requests may go on without another look.
+    pub(crate) fn is_open(&self, now: Millis) -> bool {
+        match self.state {
+            State::Trusting => true,
+            State::Proven => !self.has_ended(now),
+            _ => false,
+        }
+    }
+
+    /// Nothing of the client's may reach a broker yet.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.identity.is_none() && !matches!(self.state, State::Trusting | State::Relaying(_))
+    }
+
+    /// The next frame of the client is a token without Kafka's headers.
+    pub(crate) fn is_token_due(&self) -> bool {
+        matches!(self.state, State::Relaying(_) | State::Tokens(Tokens { bare: true, .. }))
+    }
+
+    /// Longest frame that is read, in bytes.
+    pub(crate) fn frame_bytes_max(&self, configured: usize) -> usize {
+        if self.is_closed() {
+            configured.min(limits::UNAUTHENTICATED_FRAME_BYTES_MAX)
+        } else {
+            configured
+        }
+    }
+
+    /// # Errors
+    /// [`Fault::NotAuthenticated`], [`Fault::SessionExpired`]: a request of `key` may not come now. Kafka closes, too.
+    pub(crate) fn admit(&self, key: i16, now: Millis) -> Result<(), Fault> {
+        let is = |api: ApiKey| key == api as i16;
+        let admitted = match self.state {
+            State::Trusting => true,
+            State::Unproven => is(ApiKey::ApiVersions) || is(ApiKey::SaslHandshake),
+            State::Tokens(_) => is(ApiKey::SaslAuthenticate),
+            State::Proven if self.has_ended(now) && !is(ApiKey::SaslHandshake) => return Err(Fault::SessionExpired),
+            State::Proven => true,
+            State::Relaying(_) | State::Failed => false,
+        };
+        admitted.then_some(()).ok_or(Fault::NotAuthenticated { key })
+    }
+
+    fn has_ended(&self, now: Millis) -> bool {
+        self.identity.as_ref().and_then(|identity| identity.ends).is_some_and(|ends| ends <= now)
+    }
+}

@@ -1,0 +1,141 @@
+//! Before a request goes on: who the client is, and what the filter has to ask the broker in its own name.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
+
+use super::{upstream_frame, Action, Connection};
+use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
+use crate::authentication::{Identity, State};
+use crate::error::Fault;
+use crate::exchange::{Millis, Pending, Refusing, Request, Upstream};
+use crate::frame;
+use crate::learn::Learner;
+use crate::limits;
+use crate::login::{Login, OwnLogin};
+use crate::rope::Rope;
+use crate::stats::Stat;
+
+/// Who a client is that proved nothing (Kafka: `User:ANONYMOUS`).
+const ANONYMOUS: &str = "ANONYMOUS";
+
+impl Connection {
+    /// Names the client after its certificate, where SASL does not.
+    pub(super) fn identify(&mut self, subject: Option<&str>) -> Result<(), Fault> {
+        let config = &self.shared.config;
+        let Some(rules) = config.principal.as_ref().filter(|_| config.sasl.is_none()) else { return Ok(()) };
+        let (principal, mechanism) = match subject {
+            Some(subject) => (rules.principal(subject).ok_or(Fault::UnmappedCertificate)?, "TLS"),
+            None => (ANONYMOUS.to_owned(), "NONE"),
+        };
+        let identity = Identity { principal: principal.clone(), mechanism: None, ends: None };
+        self.session.authentication.identity = Some(identity);
+        self.actions.push_back(Action::Authenticated { principal, mechanism });
+        Ok(())
+    }
+
+    /// The filter has a question of its own before a request of `key` may go up.
+    pub(super) fn must_ask_first(&self, key: i16, now: Millis) -> bool {
+        self.is_login_due(now) || self.is_learning_due(key)
+    }
+
+    /// Where clients prove themselves by SASL, the first login waits for that.
+    fn is_login_due(&self, now: Millis) -> bool {
+        let config = &self.shared.config;
+        match self.session.login {
+            None => config.upstream.is_some() && config.sasl.is_none(),
+            Some(login) => login.renew_at.is_some_and(|renew_at| renew_at <= now),
+        }
+    }
+
+    /// A broker that authenticates clients itself would take nothing else before that.
+    fn is_learning_due(&self, key: i16) -> bool {
+        let before = [ApiKey::ApiVersions, ApiKey::SaslHandshake, ApiKey::SaslAuthenticate];
+        self.learn.is_some() && !before.iter().any(|before| *before as i16 == key)
+    }
+
+    /// Asks what has to be asked before the request whose frame starts in `window`. True: its turn comes after that.
+    pub(super) fn ask_first(&mut self, window: &[u8], now: Millis) -> Result<bool, Fault> {
+        let Some(head) = window.get(frame::LENGTH_BYTES..).and_then(RequestHead::parse) else { return Ok(false) };
+        self.session.authentication.admit(head.key, now)?;
+        if self.is_login_due(now) {
+            let shared = Rc::clone(&self.shared);
+            let (request, login) = Login::start(&mut self.context(&shared, now))?;
+            self.ask(ApiKey::SaslHandshake, request, Box::new(OwnLogin(login)), now)?;
+            return Ok(true);
+        }
+        if self.is_learning_due(head.key) {
+            if let Some(learn) = self.learn.take() {
+                let (request, pending) = Learner::start(learn)?;
+                self.ask(ApiKey::Metadata, request, pending, now)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Opens an exchange of the filter's own; what the client sent waits for it.
+    fn ask(&mut self, key: ApiKey, upstream: Upstream, pending: Box<dyn Pending>, now: Millis) -> Result<(), Fault> {
+        let request = Request::own(apis::find(key as i16).ok_or(Fault::Exchange)?);
+        self.send(vec![upstream], &request, now, Some(pending), true)?;
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.own = true;
+        }
+        Ok(())
+    }
+
+    /// A SASL token without Kafka's headers.
+    pub(super) fn handle_token(&mut self, token: Bytes, now: Millis) -> Result<(), Fault> {
+        let api = apis::find(ApiKey::SaslAuthenticate as i16).ok_or(Fault::Exchange)?;
+        let request = Request::own(api);
+        self.count(Stat::Requests { api: api.name }, 1);
+        if let State::Relaying(left) = &mut self.session.authentication.state {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.session.authentication.state = State::Trusting;
+            }
+            self.count(Stat::UpstreamRequests { api: api.name }, 1);
+            self.pass_up(token);
+            self.open(request, None, now);
+        } else {
+            let shared = Rc::clone(&self.shared);
+            let token = token.slice(frame::LENGTH_BYTES..);
+            let mut cx = self.context(&shared, now);
+            let plan = sasl_authenticate::bare_token(&mut cx, &token)?;
+            let errors = cx.errors;
+            self.carry_out(plan, errors, request, Bytes::new(), now)?;
+        }
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.bare = true;
+            // What follows is a token or a request; the answer tells which, or is the last.
+            exchange.barrier = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn carrier(&mut self, now: Millis) -> Result<Upstream, Fault> {
+        let shared = Rc::clone(&self.shared);
+        api_versions::carrier(&self.context(&shared, now))
+    }
+
+    /// Answers, after a delay, and ends the connection with `fault`.
+    pub(super) fn refuse(
+        &mut self,
+        answer: Option<Rope>,
+        fault: Fault,
+        request: Request,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        let carrier = self.carrier(now)?;
+        let awaited = (carrier.key, carrier.version);
+        let bytes = upstream_frame(carrier, &request)?;
+        self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms: limits::FAILURE_DELAY_MS });
+        self.open(request.without_body(), Some(Box::new(Refusing { answer, fault })), now);
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.awaited = [awaited].into();
+            exchange.barrier = true;
+        }
+        Ok(())
+    }
+}

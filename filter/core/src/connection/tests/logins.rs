@@ -1,0 +1,175 @@
+//! The filter's own logins at a broker that wants SASL.
+
+use std::cell::RefCell;
+
+use super::authentication::{authenticate, handshake};
+use super::*;
+use crate::connection::Opening;
+use crate::testing::sasl_broker::SaslBroker;
+
+const BOTH: &str = r#"{
+    "sasl": {
+        "mechanisms": ["PLAIN"],
+        "users": [
+            {"username": "alice", "password": "secret"},
+            {"username": "bob", "password": "other"},
+            {"username": "carol", "password": "third"}
+        ]
+    },
+    "upstream": {"sasl": {"mechanism": "PLAIN", "per_principal": {
+        "alice": {"username": "alice-at-broker", "password": "a"},
+        "bob": {"username": "bob-at-broker", "password": "b"}
+    }}}
+}"#;
+
+const UPSTREAM: &str = r#"{
+    "principal": {"mapping_rules": ["DEFAULT"]},
+    "upstream": {"sasl": {"mechanism": "PLAIN", "username": "gateway", "password": "g", "per_principal": {
+        "CN=alice": {"username": "alice-at-broker", "password": "a"}
+    }}}
+}"#;
+
+fn broker() -> SaslBroker {
+    SaslBroker::with(&["alice-at-broker\0a", "gateway\0g"])
+}
+
+fn serve<'a>(broker: &'a RefCell<SaslBroker>) -> impl Fn(&Seen) -> Vec<u8> + 'a {
+    move |seen| broker.borrow_mut().answer(seen).unwrap_or_else(|| respond(seen))
+}
+
+fn opened(versions: Option<Bytes>) -> Proxy {
+    Proxy::opened(&shared(BOTH), Feeding::Passing, Opening { versions, ..Opening::default() })
+}
+
+fn login(token: &'static str) -> Vec<u8> {
+    [hello(), handshake(1, 2, "PLAIN"), authenticate(2, 3, token)].concat()
+}
+
+/// What the first connection of all learns.
+fn learned(broker: SaslBroker) -> Bytes {
+    let broker = RefCell::new(broker);
+    let mut proxy = opened(None);
+    exchange(&mut proxy, &login("\0alice\0secret"), &serve(&broker), Cut::Nowhere);
+    assert!(proxy.closed && broker.borrow().seen.is_empty());
+    let answers = take_frames(&mut proxy.down);
+    assert_eq!(answers.len(), 1, "ApiVersions was answered");
+    proxy.versions.remove(0)
+}
+
+fn verdict(proxy: &mut Proxy) -> (i16, Option<String>) {
+    let (_, answer): (i32, SaslAuthenticateResponse) = read_answer(&take_frames(&mut proxy.down)[2], 2);
+    (answer.error_code, answer.error_message.map(|message| message.to_string()))
+}
+
+#[test]
+fn the_filter_logs_in_for_a_client_that_has_proved_itself() {
+    let versions = learned(broker());
+    let stream = [login("\0alice\0secret"), metadata(9, 4, &["u"])].concat();
+    for cut in (0..stream.len()).map(Cut::Client).chain([Cut::Everywhere]) {
+        let broker = RefCell::new(broker());
+        let mut proxy = opened(Some(versions.clone()));
+        let up = exchange(&mut proxy, &stream, &serve(&broker), cut);
+        let keys: Vec<(i16, i16)> =
+            take_frames(&mut up.clone()).iter().map(Seen::parse).map(|seen| (seen.key, seen.version)).collect();
+        let carrier = (18, i16::MAX);
+        assert_eq!(keys, [carrier, carrier, (17, 1), (36, 1), (18, 3), (3, 9)]);
+        assert_eq!(broker.borrow().seen, ["alice-at-broker"]);
+        assert_eq!(take_frames(&mut proxy.down).len(), 4);
+        assert!(!proxy.closed && proxy.is_idle() && proxy.versions.is_empty());
+    }
+}
+
+#[test]
+fn a_client_that_has_not_proved_itself_causes_no_login() {
+    let versions = learned(broker());
+    let broker = RefCell::new(broker());
+    let mut proxy = opened(Some(versions));
+    exchange(&mut proxy, &login("\0alice\0wrong"), &serve(&broker), Cut::Nowhere);
+    assert!(proxy.closed && broker.borrow().seen.is_empty());
+    assert_eq!(verdict(&mut proxy).0, 58);
+}
+
+#[test]
+fn a_login_that_fails_is_told_to_the_client() {
+    let versions = learned(broker());
+    for (token, warning) in [("\0bob\0other", "error 58"), ("\0carol\0third", "has no identity")] {
+        let broker = RefCell::new(broker());
+        let mut proxy = opened(Some(versions.clone()));
+        let stream = [login(token), metadata(9, 4, &["u"])].concat();
+        exchange(&mut proxy, &stream, &serve(&broker), Cut::Nowhere);
+        assert!(proxy.closed && proxy.warnings[0].contains(warning), "{:?}", proxy.warnings);
+        let (code, message) = verdict(&mut proxy);
+        assert!(code == 58 && message.unwrap().contains("could not log in at the broker"));
+        assert_eq!(proxy.blamed(Blame::Config), 1);
+    }
+}
+
+#[test]
+fn a_broker_that_offers_less_than_the_client_was_told_ends_the_connection() {
+    let versions = learned(broker());
+    let older = || SaslBroker { metadata_max: 5, ..broker() };
+    let broker = RefCell::new(older());
+    let mut proxy = opened(Some(versions));
+    exchange(&mut proxy, &login("\0alice\0secret"), &serve(&broker), Cut::Nowhere);
+    assert!(proxy.closed && proxy.versions == [learned(older())]);
+    // One that offers more is only remembered.
+    let newer = RefCell::new(self::broker());
+    let mut proxy = opened(Some(learned(older())));
+    exchange(&mut proxy, &login("\0alice\0secret"), &serve(&newer), Cut::Nowhere);
+    assert!(!proxy.closed && proxy.versions == [learned(self::broker())]);
+}
+
+#[test]
+fn without_a_sasl_section_the_login_comes_first() {
+    for (subject, name) in [(Some("CN=alice"), "alice-at-broker"), (Some("CN=bob"), "gateway"), (None, "gateway")] {
+        let broker = RefCell::new(broker());
+        let opening = Opening { subject: subject.map(str::to_owned), ..Opening::default() };
+        let mut proxy = Proxy::opened(&shared(UPSTREAM), Feeding::Passing, opening);
+        let up = exchange(&mut proxy, &[hello(), metadata(9, 2, &["u"])].concat(), &serve(&broker), Cut::Everywhere);
+        let keys: Vec<i16> = take_frames(&mut up.clone()).iter().map(|frame| Seen::parse(frame).key).collect();
+        assert_eq!(keys, [17, 36, 18, 3]);
+        assert_eq!(broker.borrow().seen, [name]);
+        assert_eq!(take_frames(&mut proxy.down).len(), 2);
+    }
+}
+
+#[test]
+fn a_client_without_sasl_learns_of_a_failed_login_from_api_versions() {
+    let broker = RefCell::new(SaslBroker::with(&[]));
+    let mut proxy = Proxy::opened(&shared(UPSTREAM), Feeding::Passing, Opening::default());
+    exchange(&mut proxy, &[hello(), metadata(9, 2, &["u"])].concat(), &serve(&broker), Cut::Nowhere);
+    let answers = take_frames(&mut proxy.down);
+    let (_, answer): (i32, ApiVersionsResponse) = read_answer(&answers[0], 3);
+    assert!(proxy.closed && answers.len() == 1 && answer.error_code == 58);
+    let failures = "kafka_remapper_upstream_auth_total.remapper..mechanism.PLAIN.outcome.failure";
+    assert_eq!(proxy.counts[failures], 1);
+}
+
+#[test]
+fn a_login_is_renewed_before_it_ends() {
+    let broker = RefCell::new(SaslBroker { lifetime_ms: 10_000, ..broker() });
+    let mut proxy = Proxy::opened(&shared(UPSTREAM), Feeding::Passing, Opening::default());
+    for (now, logins) in [(0, 1), (8_499, 1), (8_500, 2), (16_999, 2), (1_000_000, 3)] {
+        proxy.now = now;
+        // Pipelined: the second has to wait as well.
+        exchange(&mut proxy, &[heartbeat(1), heartbeat(2)].concat(), &serve(&broker), Cut::Nowhere);
+        assert_eq!(broker.borrow().seen.len(), logins, "at {now}");
+        assert_eq!(take_frames(&mut proxy.down).len(), 2);
+    }
+    assert!(!proxy.closed);
+}
+
+#[test]
+fn brokers_are_learned_after_the_client_has_authenticated_at_the_broker() {
+    let config =
+        r#"{"route": {"dynamic": {"bootstrap": ["boot:9092"]}}, "advertise": {"ports": {"host": "h", "base": 9000}}}"#;
+    let learn = Learn { broker: 9, connected: Address::of("boot", 9092).unwrap() };
+    let broker = RefCell::new(SaslBroker::with(&["alice\0x"]));
+    let mut proxy = Proxy::new(&shared(config), Feeding::Passing, Some(learn));
+    let stream = [login("\0alice\0x"), metadata(9, 4, &["u"])].concat();
+    let up = exchange(&mut proxy, &stream, &serve(&broker), Cut::Everywhere);
+    let seen: Vec<(i16, i32)> =
+        take_frames(&mut up.clone()).iter().map(Seen::parse).map(|seen| (seen.key, seen.correlation_id)).collect();
+    assert_eq!(seen, [(18, 1), (17, 2), (36, 3), (3, 0), (3, 4)]);
+    assert_eq!((proxy.learned.is_empty(), proxy.closed), (false, false));
+}

@@ -1,0 +1,171 @@
+//! The filter's own login at the broker: SaslHandshake and SaslAuthenticate as a client sends them.
+//!
+//! ```text
+//!   no `sasl` section:  first client bytes ─► login ─► the client's requests
+//!   `sasl` section:     client proved itself ─► login ─► ApiVersions as it was told? ─► the answer to its SaslAuthenticate
+//! ```
+//!
+//! A broker that limits sessions (KIP-368) is given a new proof before the time is over.
+
+use bytes::Bytes;
+use kafka_protocol::messages::{
+    ApiKey, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::apis::api_versions;
+use crate::error::Fault;
+use crate::exchange::{Context, Millis, Next, Pending, Upstream};
+use crate::limits;
+use crate::rope::Rope;
+use crate::sasl::client::{Client, Reply};
+use crate::sasl::Mechanism;
+use crate::shape;
+use crate::stats::{AuthOutcome, Stat};
+
+/// Kafka 1.0 and later: tokens in SaslAuthenticate.
+const HANDSHAKE_VERSION: i16 = 1;
+
+/// Kafka 2.2 and later: the answer tells for how long.
+const AUTHENTICATE_VERSION: i16 = 1;
+
+/// Least time in milliseconds between two logins of a connection: a broker takes an earlier one for an error (KIP-368).
+const RENEWAL_MS_MIN: Millis = 1_000;
+
+/// The filter is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LoggedIn {
+    /// None: the broker sets no limit.
+    pub(crate) renew_at: Option<Millis>,
+}
+
+enum Stage {
+    Handshake,
+    Tokens,
+    /// In this version.
+    Versions(i16),
+}
+
+/// A login that is under way.
+pub(crate) struct Login {
+    client: Client,
+    mechanism: Mechanism,
+    stage: Stage,
+    /// The client was told of API versions before the broker could be asked in this connection.
+    told_versions: bool,
+}
+
+/// What an answer of the broker leads to.
+pub(crate) enum Progress {
+    Send(Upstream),
+    Done,
+    Refused(Fault),
+}
+
+impl Login {
+    /// The first request of a login as the client's principal.
+    ///
+    /// # Errors
+    /// [`Fault::Login`] where `upstream.sasl` has no identity for the principal.
+    pub(crate) fn start(cx: &mut Context<'_>) -> Result<(Upstream, Self), Fault> {
+        let upstream = cx.shared.config.upstream.as_ref().ok_or(Fault::Exchange)?;
+        let mechanism = upstream.mechanism;
+        let principal = cx.session.authentication.identity.as_ref().map(|identity| identity.principal.as_str());
+        let login = principal.and_then(|name| upstream.per_principal.get(name)).or(upstream.login.as_ref());
+        let client = login.and_then(|login| Client::new(mechanism, login, cx.session.nonces.next()));
+        let Some(client) = client else {
+            let why = "upstream.sasl.per_principal has no identity for the client's principal".to_owned();
+            return Err(Fault::Login { mechanism: mechanism.name(), why });
+        };
+        let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
+        let name = StrBytes::from_static_str(mechanism.name());
+        let request = SaslHandshakeRequest::default().with_mechanism(name);
+        let request = Upstream::new(ApiKey::SaslHandshake as i16, HANDSHAKE_VERSION, &request)?;
+        Ok((request, Self { client, mechanism, stage: Stage::Handshake, told_versions }))
+    }
+
+    /// Takes the broker's answer to the request that was sent last.
+    pub(crate) fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Progress, Fault> {
+        match self.stage {
+            Stage::Handshake => self.handshake_answer(cx, body),
+            Stage::Tokens => self.token_answer(cx, body),
+            Stage::Versions(version) => match api_versions::learn(cx, body, version)? {
+                api_versions::Learned::AskAgain(version) => {
+                    self.stage = Stage::Versions(version);
+                    Ok(Progress::Send(api_versions::own_request(version)?))
+                }
+                api_versions::Learned::AsTold => Ok(Progress::Done),
+                api_versions::Learned::Otherwise => Ok(Progress::Refused(Fault::VersionsLearned)),
+            },
+        }
+    }
+
+    fn handshake_answer(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Progress, Fault> {
+        let answer: SaslHandshakeResponse =
+            shape::decode(&shape::responses::SASL_HANDSHAKE, &mut body, HANDSHAKE_VERSION)
+                .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
+        if answer.error_code != 0 {
+            let known: Vec<&str> = answer.mechanisms.iter().map(|name| &name[..]).collect();
+            let why = format!("error {}; the broker takes {}", answer.error_code, known.join(", "));
+            return Ok(self.refused(cx, &why));
+        }
+        self.stage = Stage::Tokens;
+        let first = self.client.first();
+        token_request(first).map(Progress::Send)
+    }
+
+    fn token_answer(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Progress, Fault> {
+        let answer: SaslAuthenticateResponse =
+            shape::decode(&shape::responses::SASL_AUTHENTICATE, &mut body, AUTHENTICATE_VERSION)
+                .map_err(|_| Fault::Answer { api: "SaslAuthenticate", what: "it is malformed" })?;
+        if answer.error_code != 0 {
+            let said = answer.error_message.as_deref().unwrap_or_default();
+            let why = format!("error {}: {said}", answer.error_code);
+            return Ok(self.refused(cx, &why));
+        }
+        match self.client.step(&cx.shared.judge.salted, &answer.auth_bytes) {
+            Ok(Reply::Send(token)) => token_request(token).map(Progress::Send),
+            Ok(Reply::Done) => self.logged_in(cx, answer.session_lifetime_ms),
+            Err(refused) => Ok(self.refused(cx, refused.0)),
+        }
+    }
+
+    fn logged_in(&mut self, cx: &mut Context<'_>, lifetime_ms: i64) -> Result<Progress, Fault> {
+        cx.count(Stat::UpstreamAuth { mechanism: self.mechanism.name(), outcome: AuthOutcome::Success }, 1);
+        let lifetime_ms = Millis::try_from(lifetime_ms).ok().filter(|lifetime_ms| *lifetime_ms > 0);
+        // Kafka's own clients renew after 85 % of the time at the earliest.
+        let renew_at = lifetime_ms.map(|lifetime_ms| cx.now + (lifetime_ms / 100 * 85).max(RENEWAL_MS_MIN));
+        cx.session.login = Some(LoggedIn { renew_at });
+        if self.told_versions {
+            let version = api_versions::OWN_VERSION;
+            self.stage = Stage::Versions(version);
+            return api_versions::own_request(version).map(Progress::Send);
+        }
+        Ok(Progress::Done)
+    }
+
+    fn refused(&self, cx: &mut Context<'_>, why: &str) -> Progress {
+        let mechanism = self.mechanism.name();
+        cx.count(Stat::UpstreamAuth { mechanism, outcome: AuthOutcome::Failure }, 1);
+        let why = why.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect();
+        Progress::Refused(Fault::Login { mechanism, why })
+    }
+}
+
+fn token_request(token: Vec<u8>) -> Result<Upstream, Fault> {
+    let request = SaslAuthenticateRequest::default().with_auth_bytes(token.into());
+    Upstream::new(ApiKey::SaslAuthenticate as i16, AUTHENTICATE_VERSION, &request)
+}
+
+/// A login that no request of the client's waits for.
+pub(crate) struct OwnLogin(pub(crate) Login);
+
+impl Pending for OwnLogin {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        Ok(match self.0.response(cx, body)? {
+            Progress::Send(request) => Next::Send(vec![request]),
+            Progress::Done => Next::Answer(Rope::new()),
+            Progress::Refused(fault) => Next::Refuse { answer: None, fault },
+        })
+    }
+}
