@@ -2,12 +2,17 @@
 //!
 //! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with nothing.
 
-use std::time::UNIX_EPOCH;
+pub(crate) mod wasi;
+
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MetricType, Status};
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use remapper_core::brokers::Address;
+use remapper_core::limits;
+use remapper_core::sasl::oauthbearer::jwks::Endpoint;
+use remapper_core::sasl::oauthbearer::{Digest, Verifier};
 use remapper_core::stats::Kind;
 use remapper_core::Millis;
 
@@ -48,7 +53,9 @@ pub(crate) fn resume_downstream() {
     checked("resume_downstream", hostcalls::resume_downstream());
 }
 
-/// Closes the client's connection behind what was written to it; Envoy then closes the broker's.
+/// Closes the client's connection behind what was written to it; Envoy then closes the broker's. Only from the root
+/// context: inside a connection's own call it takes effect before Envoy takes the bytes that the call leaves, and with
+/// the broker's last bytes Envoy would call a context that is gone.
 pub(crate) fn close_downstream() {
     checked("close_downstream", hostcalls::close_downstream());
 }
@@ -79,28 +86,114 @@ fn set_filter_state(key: &str, value: &str) {
 /// Envoy's `SetEnvoyFilterStateArguments`: path = 1, value = 2, span = 3 (2: the downstream connection).
 fn filter_state(path: &str, value: &str) -> Vec<u8> {
     let mut out = vec![];
-    for (tag, text) in [(0x0a, path), (0x12, value)] {
-        out.push(tag);
-        let mut len = text.len();
-        while len >= 0x80 {
-            out.push((len & 0x7f) as u8 | 0x80);
-            len >>= 7;
-        }
-        out.push(len as u8);
-        out.extend_from_slice(text.as_bytes());
-    }
+    put_field(&mut out, 1, path.as_bytes());
+    put_field(&mut out, 2, value.as_bytes());
     out.extend_from_slice(&[0x18, 2]);
     out
 }
 
-/// A value that all workers of this process share.
-pub(crate) fn shared(key: &str) -> Option<String> {
-    let (value, _) = checked("get_shared_data", hostcalls::get_shared_data(key))?;
-    String::from_utf8(value?).ok()
+/// A protobuf field of bytes. `number`: below 16.
+fn put_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+    out.push(number << 3 | 2);
+    let mut len = bytes.len();
+    while len >= 0x80 {
+        out.push((len & 0x7f) as u8 | 0x80);
+        len >>= 7;
+    }
+    out.push(len as u8);
+    out.extend_from_slice(bytes);
 }
 
-pub(crate) fn share(key: &str, value: &str) {
-    checked("set_shared_data", hostcalls::set_shared_data(key, Some(value.as_bytes()), None));
+/// Envoy's own verification of signatures.
+pub(crate) struct EnvoyVerifier;
+
+impl Verifier for EnvoyVerifier {
+    /// `VerifySignatureArguments`: hash_function = 1, public_key = 2, signature = 3, text = 4; the result's field 1 says
+    /// whether it is good, and is left out where it is not.
+    fn verify(&self, key: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
+        let hash: &[u8] = match digest {
+            Digest::Sha256 => b"sha256",
+            Digest::Sha384 => b"sha384",
+            Digest::Sha512 => b"sha512",
+        };
+        let mut arguments = vec![];
+        for (number, bytes) in [(1, hash), (2, key), (3, signature), (4, text)] {
+            put_field(&mut arguments, number, bytes);
+        }
+        let result = hostcalls::call_foreign_function("verify_signature", Some(&arguments));
+        checked("verify_signature", result).flatten().is_some_and(|result| result.starts_with(&[0x08, 1]))
+    }
+}
+
+/// The subject of the client's certificate (RFC 2253), once the TLS handshake is done. None: it showed none.
+pub(crate) fn peer_subject() -> Option<String> {
+    let bytes = hostcalls::get_property(vec!["connection", "subject_peer_certificate"]).ok()??;
+    String::from_utf8(bytes).ok().filter(|subject| !subject.is_empty())
+}
+
+/// Filter state `wasm.<name>` of the connection, for access logs and for filters behind this one.
+pub(crate) fn tell(name: &str, value: &str) {
+    checked("set_property", hostcalls::set_property(vec![name], Some(value.as_bytes())));
+}
+
+/// Envoy calls `on_tick` of the root context from now on.
+pub(crate) fn tick_each(period: Duration) {
+    checked("set_tick_period", hostcalls::set_tick_period(period));
+}
+
+/// From the root context: what `deed` calls is done for a connection.
+pub(crate) fn on_behalf_of(context_id: u32, deed: impl FnOnce()) {
+    if checked("set_effective_context", hostcalls::set_effective_context(context_id)).is_some() {
+        deed();
+    }
+}
+
+/// Hands `pieces` on to the broker, and not what waits in the downstream buffer. The connection must have paused.
+pub(crate) fn send_instead(pieces: &[Bytes]) {
+    // More than the buffer holds means all of it.
+    replace(BufferType::DownstreamData, i32::MAX as usize, pieces);
+    resume_downstream();
+}
+
+/// How long an identity provider may take to answer.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks for the keys of an identity provider; the answer comes to the root context.
+pub(crate) fn fetch(endpoint: &Endpoint) -> Result<(), String> {
+    let headers = vec![
+        (":method", "GET"),
+        (":path", endpoint.path.as_str()),
+        (":authority", endpoint.authority.as_str()),
+        ("accept", "application/json"),
+    ];
+    let outcome = hostcalls::dispatch_http_call(&endpoint.cluster, headers, None, vec![], FETCH_TIMEOUT);
+    outcome.map(|_| ()).map_err(|status| format!("cluster {:?} cannot be called: {status:?}", endpoint.cluster))
+}
+
+/// The body of the answer to [`fetch`]; `headers` and `body` as the host announces them.
+pub(crate) fn fetched(headers: usize, body: usize) -> Result<Bytes, String> {
+    if headers == 0 {
+        return Err("no answer".to_owned());
+    }
+    let all = hostcalls::get_map(MapType::HttpCallResponseHeaders).unwrap_or_default();
+    let status = all.into_iter().find(|(name, _)| name == ":status").map(|(_, value)| value).unwrap_or_default();
+    if status != "200" {
+        return Err(format!("the answer's status is {status:?}"));
+    }
+    if body > limits::JWKS_BYTES_MAX {
+        return Err(format!("{body} bytes are more than {}", limits::JWKS_BYTES_MAX));
+    }
+    Ok(read(BufferType::HttpCallResponseBody, 0, body))
+}
+
+/// A value that all workers of this process share.
+pub(crate) fn shared(key: &str) -> Option<Bytes> {
+    let (value, _) = checked("get_shared_data", hostcalls::get_shared_data(key))?;
+    value.map(Bytes::from)
+}
+
+pub(crate) fn share(key: &str, value: &[u8]) {
+    checked("set_shared_data", hostcalls::set_shared_data(key, Some(value), None));
 }
 
 pub(crate) fn define_metric(kind: Kind, name: &str) -> Option<u32> {

@@ -17,13 +17,16 @@ use remapper_core::limits::WINDOW_BYTES;
 use remapper_core::stats::Stat;
 
 use crate::host;
-use crate::root::Plugin;
+use crate::root::{Plugin, Sent};
 
 const CLIENT: BufferType = BufferType::DownstreamData;
 const BROKER: BufferType = BufferType::UpstreamData;
 
 pub(crate) struct Stream {
     plugin: Rc<Plugin>,
+    context_id: u32,
+    sent: Option<Sent>,
+    /// From the first bytes on: before them the client's certificate is not known.
     connection: Option<Connection>,
     /// Client bytes left in Envoy's buffer.
     held: usize,
@@ -46,8 +49,24 @@ struct Output {
 }
 
 impl Stream {
-    pub(crate) fn new(plugin: Rc<Plugin>) -> Self {
-        Self { plugin, connection: None, held: 0, owes_end: false, closed: false, counts: vec![] }
+    pub(crate) fn new(plugin: Rc<Plugin>, context_id: u32) -> Self {
+        Self {
+            plugin,
+            context_id,
+            sent: None,
+            connection: None,
+            held: 0,
+            owes_end: false,
+            closed: false,
+            counts: vec![],
+        }
+    }
+
+    fn open(&mut self) {
+        if self.connection.is_none() {
+            let opening = self.sent.as_ref().and_then(|sent| self.plugin.opening(sent));
+            self.connection = opening.map(|opening| Connection::new(Rc::clone(&self.plugin.shared), opening));
+        }
     }
 
     /// Carries out what is not bytes, and collects what is.
@@ -56,7 +75,19 @@ impl Stream {
             match action {
                 Action::ToBroker(rope) => output.to_broker.extend(rope.into_parts()),
                 Action::ToClient(rope) => output.to_client.extend(rope.into_parts()),
+                Action::ToBrokerLater { bytes, delay_ms } => {
+                    output.close |= !self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts());
+                }
+                Action::Authenticated { principal, mechanism } => {
+                    host::tell("kafka_principal", &principal);
+                    host::tell("kafka_mechanism", mechanism);
+                }
                 Action::Learn(brokers) => self.plugin.learn(&brokers),
+                Action::LearnVersions(versions) => {
+                    if let Some(sent) = &self.sent {
+                        self.plugin.learn_versions(sent, &versions);
+                    }
+                }
                 Action::Count(stat @ Stat::RequestDurationMs { .. }, ms) => self.counts.push((stat, ms)),
                 Action::Count(stat, n) => match self.counts.iter_mut().find(|(other, _)| *other == stat) {
                     Some((_, sum)) => *sum += n,
@@ -82,7 +113,7 @@ impl Stream {
     fn close(&mut self) {
         if !self.closed {
             self.closed = true;
-            host::close_downstream();
+            self.plugin.close_soon(self.context_id);
         }
     }
 
@@ -146,8 +177,7 @@ impl Context for Stream {}
 
 impl StreamContext for Stream {
     fn on_new_connection(&mut self) -> Verdict {
-        let learn = self.plugin.route();
-        self.connection = Some(Connection::new(Rc::clone(&self.plugin.shared), learn));
+        self.sent = Some(self.plugin.route());
         self.plugin.metrics.count(Stat::ConnectionsTotal, 1);
         self.plugin.metrics.count(Stat::ConnectionsActive, 1);
         Verdict::Continue
@@ -159,7 +189,11 @@ impl StreamContext for Stream {
             host::replace(CLIENT, len, &[]);
             return Verdict::Pause;
         }
-        let Some(connection) = &mut self.connection else { return Verdict::Pause };
+        self.open();
+        let Some(connection) = &mut self.connection else {
+            self.close();
+            return Verdict::Pause;
+        };
         if !connection.wants_client_bytes() {
             self.held = len;
             return Verdict::Pause;
@@ -192,7 +226,12 @@ impl StreamContext for Stream {
     }
 
     fn on_upstream_data(&mut self, len: usize, _end_of_stream: bool) -> Verdict {
-        let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else { return Verdict::Continue };
+        let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else {
+            // Closing, or nothing was asked yet: a broker speaks only when it is asked.
+            host::replace(BROKER, len, &[]);
+            self.close();
+            return Verdict::Continue;
+        };
         let passed = pass(BROKER, len, |window, available| match window {
             None if connection.is_broker_streaming() => connection.broker_passes(&[], available, 0),
             None => 0,
@@ -222,7 +261,9 @@ impl StreamContext for Stream {
 
     fn on_log(&mut self) {
         self.tell_counts();
-        if self.connection.take().is_some() {
+        self.connection = None;
+        self.plugin.forget(self.context_id);
+        if self.sent.take().is_some() {
             self.plugin.metrics.count(Stat::ConnectionsActive, -1);
         }
     }
