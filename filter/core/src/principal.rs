@@ -5,6 +5,7 @@
 //! whose pattern matches the whole name decides.
 
 mod java;
+pub mod subject;
 
 use regex::{Captures, Regex};
 
