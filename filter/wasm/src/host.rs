@@ -11,6 +11,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use remapper_core::brokers::Address;
 use remapper_core::limits;
+use remapper_core::principal::subject::as_java;
 use remapper_core::sasl::oauthbearer::jwks::Endpoint;
 use remapper_core::sasl::oauthbearer::{Digest, Verifier};
 use remapper_core::stats::Kind;
@@ -125,10 +126,11 @@ impl Verifier for EnvoyVerifier {
     }
 }
 
-/// The subject of the client's certificate (RFC 2253), once the TLS handshake is done. None: it showed none.
+/// The subject of the client's certificate as a broker would write it (RFC 2253), once the TLS handshake is done. None: it showed none.
 pub(crate) fn peer_subject() -> Option<String> {
     let bytes = hostcalls::get_property(vec!["connection", "subject_peer_certificate"]).ok()??;
-    String::from_utf8(bytes).ok().filter(|subject| !subject.is_empty())
+    let subject = String::from_utf8(bytes).ok().filter(|subject| !subject.is_empty());
+    subject.map(|subject| as_java(&subject))
 }
 
 /// Filter state `wasm.<name>` of the connection, for access logs and for filters behind this one.
@@ -175,10 +177,11 @@ pub(crate) fn fetched(headers: usize, body: usize) -> Result<Bytes, String> {
     if headers == 0 {
         return Err("no answer".to_owned());
     }
-    let all = hostcalls::get_map(MapType::HttpCallResponseHeaders).unwrap_or_default();
-    let status = all.into_iter().find(|(name, _)| name == ":status").map(|(_, value)| value).unwrap_or_default();
-    if status != "200" {
-        return Err(format!("the answer's status is {status:?}"));
+    // This one header as bytes: the SDK panics on a whole map that is not UTF-8.
+    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status");
+    let status = checked("get_map_value", status).flatten().unwrap_or_default();
+    if status != b"200" {
+        return Err(format!("the answer's status is {}", String::from_utf8_lossy(&status)));
     }
     if body > limits::JWKS_BYTES_MAX {
         return Err(format!("{body} bytes are more than {}", limits::JWKS_BYTES_MAX));
