@@ -25,3 +25,9 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
 pub(crate) fn compile_whole(pattern: &str) -> Result<Regex, String> {
     compile(pattern).and_then(|_| compile(&format!(r"\A(?:{pattern})\z")))
 }
+
+/// What [`compile_whole`] was given.
+pub(crate) fn written(whole: &Regex) -> &str {
+    let text = whole.as_str();
+    text.strip_prefix(r"\A(?:").and_then(|text| text.strip_suffix(r")\z")).unwrap_or(text)
+}

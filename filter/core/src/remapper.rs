@@ -112,6 +112,11 @@ impl PartitionRemapper {
         self.lanes
     }
 
+    /// Which virtual partitions share a physical one.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// What clients see as the offset of a record.
     pub fn offset_encoding(&self) -> OffsetEncoding {
         self.offset_encoding

@@ -72,6 +72,12 @@ impl HostTemplate {
     }
 }
 
+impl fmt::Display for HostTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{ID}{}", self.before, self.after)
+    }
+}
+
 impl FromStr for HostTemplate {
     type Err = AddressError;
 
@@ -98,6 +104,12 @@ impl AddressTemplate {
     /// The address of a broker.
     pub fn fill(&self, id: i32) -> Address {
         Address { host: self.host.fill(id), port: self.port }
+    }
+}
+
+impl fmt::Display for AddressTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `mapping` section: which topics are mapped, and how.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use regex::Regex;
 
@@ -33,6 +34,16 @@ pub enum TopicMatch {
     Name(String),
     /// Anchored: it matches whole names only.
     Regex(Regex),
+}
+
+/// As it is written in the configuration; a pattern has the word `regex` before it.
+impl fmt::Display for TopicMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Regex(regex) => write!(f, "regex {}", pattern::written(regex)),
+        }
+    }
 }
 
 /// The values that make a mapping, some perhaps still missing.
