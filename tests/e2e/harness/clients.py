@@ -1,6 +1,7 @@
 """Builds and runs the client programs of tests/e2e/clients (its README gives their command line)."""
 
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -12,7 +13,9 @@ from typing import NamedTuple
 
 from .kafka import JAVA
 from .paths import BUILD, CLIENTS, KAFKA_JARS
+from .security import NONE, Security
 
+AUTHENTICATION_FAILED = re.compile(r"authenticat\w* (failed|error)|SaslAuthentication|AuthenticationFailed", re.I)
 ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -66,11 +69,22 @@ def build() -> None:
 
 
 def produce(
-    library: Library, bootstrap: str, topic: str, partitions: int, count: int, codec: str, idempotent: bool, run: str, seconds: float = 60
+    library: Library,
+    bootstrap: str,
+    topic: str,
+    partitions: int,
+    count: int,
+    codec: str,
+    idempotent: bool,
+    run: str,
+    seconds: float = 60,
+    security: Security = NONE,
+    pause_ms: int = 0,
 ) -> dict[int, list[Record]]:
-    """Writes `count` records to each partition; partition → what was acknowledged, by offset. Every record must be."""
-    command = [*library.argv, "produce", bootstrap, topic, partitions, count, codec, int(idempotent), run]
-    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds)
+    """Writes `count` records to each partition; partition → what was acknowledged, by offset. Every record must be.
+    `pause_ms`: between two rounds of a record for each partition."""
+    command = [*library.argv, "produce", bootstrap, topic, partitions, count, codec, int(idempotent), run, pause_ms]
+    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds, env=security.environment())
     acks, refused, ended = parse_acks(done.stdout)
     errors = f"{library.name} {codec}: {done.stderr[-2000:]}"
     assert ended and not refused, f"{refused[:3]} {errors}"
@@ -78,6 +92,33 @@ def produce(
     got = {v: [r.value for r in acks[v]] for v in range(partitions)}
     assert got == wanted, f"not each record acknowledged once and in order of its offset; {errors}"
     return acks
+
+
+def refused(library: Library, bootstrap: str, topic: str, security: Security, seconds: float = 30) -> str:
+    """What the library says of a login that must fail, up to and with the first line that tells of a failed authentication.
+    It may go on trying after that, as some do: it is ended then."""
+    command = [*library.argv, "produce", bootstrap, topic, 1, 1, "none", 0, "refused"]
+    child = subprocess.Popen(
+        [str(a) for a in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=security.environment(),
+    )
+    timer = threading.Timer(seconds, child.kill)
+    timer.start()
+    try:
+        said = ""
+        for line in child.stdout:
+            said += line
+            if AUTHENTICATION_FAILED.search(line):
+                return said
+    finally:
+        timer.cancel()
+        child.kill()
+        child.wait()
+    raise AssertionError(f"{library.name} tells of no failed authentication: {said[-2000:]}")
 
 
 def parse_acks(stdout: str) -> tuple[dict[int, list[Record]], list[str], bool]:
@@ -99,13 +140,29 @@ def parse_acks(stdout: str) -> tuple[dict[int, list[Record]], list[str], bool]:
 class Consumer:
     """A running consumer program, assigned to one partition at a time."""
 
-    def __init__(self, library: Library, bootstrap: str, topic: str, partition: int, log: Path, read_committed=False, max_bytes=0):
+    def __init__(
+        self,
+        library: Library,
+        bootstrap: str,
+        topic: str,
+        partition: int,
+        log: Path,
+        read_committed: bool = False,
+        max_bytes: int = 0,
+        security: Security = NONE,
+    ):
         self.library = library
         self.log = log
         command = [*library.argv, "consume", bootstrap, topic, partition, int(read_committed), max_bytes]
         with log.open("a") as errors:
             self._child = subprocess.Popen(
-                [str(a) for a in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+                [str(a) for a in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                env=security.environment(),
             )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._pump, daemon=True).start()

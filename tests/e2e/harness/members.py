@@ -7,13 +7,14 @@ from pathlib import Path
 
 from .clients import Library, Record
 from .process import wait_until
+from .security import NONE, Security
 
 
 class GroupMember:
     """A running `group` program. `delivered` grows while it runs."""
 
     def __init__(self, library: Library, bootstrap: str, topic: str, group: str, assignor: str, log: Path,
-                 instance: str | None = None, auto_commit: bool = False):
+                 instance: str | None = None, auto_commit: bool = False, security: Security = NONE):
         self.name = f"{library.name} in {group}"
         self.log = log
         self.delivered: list[tuple[int, Record]] = []
@@ -25,7 +26,13 @@ class GroupMember:
         command = [*argv, "group", bootstrap, topic, group, assignor, instance or "-", "auto" if auto_commit else "manual"]
         with log.open("a") as errors:
             self._child = subprocess.Popen(
-                [str(a) for a in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+                [str(a) for a in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                env=security.environment(),
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

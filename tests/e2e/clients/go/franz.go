@@ -18,11 +18,12 @@ func franzProduce(p produceArgs) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(p.bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20 * time.Millisecond),
+		kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelWarn, nil)),
 	}
 	if !p.idempotent {
 		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1))
 	}
-	c, err := kgo.NewClient(opts...)
+	c, err := kgo.NewClient(append(opts, franzSecurity()...)...)
 	check(err)
 	defer c.Close()
 	var acks sync.WaitGroup
@@ -39,6 +40,7 @@ func franzProduce(p produceArgs) {
 				say("A %d %d %s", r.Partition, r.Offset, r.Value)
 			})
 		}
+		time.Sleep(p.pause)
 	}
 	acks.Wait()
 }
@@ -68,7 +70,7 @@ func franzRead(a consumeArgs, want assignment) func() {
 	if a.readCommitted {
 		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
-	c, err := kgo.NewClient(opts...)
+	c, err := kgo.NewClient(append(opts, franzSecurity()...)...)
 	check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -57,7 +57,7 @@ func franzGroup(g groupArgs) {
 	} else {
 		opts = append(opts, kgo.DisableAutoCommit())
 	}
-	c, err := kgo.NewClient(opts...)
+	c, err := kgo.NewClient(append(opts, franzSecurity()...)...)
 	check(err)
 	defer c.CloseAllowingRebalance()
 	for ctx := untilStdinEnds(); ctx.Err() == nil; c.AllowRebalance() {

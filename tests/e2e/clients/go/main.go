@@ -1,6 +1,6 @@
 // Client programs on franz-go and sarama, spoken to as clients/README.md says.
 //
-//	client franz|sarama produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run>
+//	client franz|sarama produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run> [pause]
 //	client franz|sarama consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
 //	client franz|sarama group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
 package main
@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // out is shared by the callbacks of a producer's partitions, and is flushed by whoever wrote the last line of a burst.
@@ -37,6 +38,7 @@ type produceArgs struct {
 	bootstrap, topic, codec, run string
 	partitions, count            int
 	idempotent                   bool
+	pause                        time.Duration
 }
 
 type consumeArgs struct {
@@ -84,6 +86,9 @@ func main() {
 	switch library, command := os.Args[1], os.Args[2]; command {
 	case "produce":
 		p := produceArgs{bootstrap: a[0], topic: a[1], partitions: number(a[2]), count: number(a[3]), codec: a[4], idempotent: a[5] == "1", run: a[6]}
+		if len(a) > 7 {
+			p.pause = time.Duration(number(a[7])) * time.Millisecond
+		}
 		map[string]func(produceArgs){"franz": franzProduce, "sarama": saramaProduce}[library](p)
 		say("END")
 		flush()

@@ -13,6 +13,7 @@ func saramaConfig() *sarama.Config {
 	sarama.Logger = log.New(os.Stderr, "", 0)
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.MaxVersion
+	saramaSecurity(cfg)
 	return cfg
 }
 
@@ -40,6 +41,7 @@ func saramaProduce(p produceArgs) {
 					Topic: p.topic, Partition: int32(v), Key: sarama.StringEncoder(value), Value: sarama.StringEncoder(value),
 				}
 			}
+			time.Sleep(p.pause)
 		}
 	}()
 	for left := p.partitions * p.count; left > 0; left-- {

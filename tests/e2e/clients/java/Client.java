@@ -21,7 +21,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * Client program on Apache Kafka's own library, spoken to as ../README.md says.
  *
  * <pre>
- * Client produce bootstrap topic partitions count codec idempotent run
+ * Client produce bootstrap topic partitions count codec idempotent run [pause]
  * Client consume bootstrap topic partition readCommitted maxPartitionBytes
  * </pre>
  */
@@ -32,15 +32,16 @@ public class Client {
 
   public static void main(String[] a) throws Exception {
     if (a[0].equals("produce")) {
-      produce(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(a[4]), a[5], a[6].equals("1"), a[7]);
+      produce(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(a[4]), a[5], a[6].equals("1"), a[7], a.length > 8 ? Long.parseLong(a[8]) : 0);
     } else {
       consume(a[1], a[2] + " " + a[3], a[4].equals("1"), a[5]);
     }
     OUT.flush();
   }
 
-  private static void produce(String bootstrap, String topic, int partitions, int count, String codec, boolean idempotent, String run) {
-    Properties p = new Properties();
+  private static void produce(
+      String bootstrap, String topic, int partitions, int count, String codec, boolean idempotent, String run, long pause) throws Exception {
+    Properties p = Security.properties();
     p.put("bootstrap.servers", bootstrap);
     p.put("compression.type", codec);
     p.put("enable.idempotence", String.valueOf(idempotent));
@@ -56,13 +57,14 @@ public class Client {
             else OUT.println("E " + partition + " " + e);
           });
         }
+        Thread.sleep(pause);
       }
     }
     OUT.println("END");
   }
 
-  private static void consume(String bootstrap, String first, boolean readCommitted, String maxBytes) throws InterruptedException {
-    Properties p = new Properties();
+  private static void consume(String bootstrap, String first, boolean readCommitted, String maxBytes) throws Exception {
+    Properties p = Security.properties();
     p.put("bootstrap.servers", bootstrap);
     p.put("auto.offset.reset", "earliest");
     p.put("enable.auto.commit", "false");

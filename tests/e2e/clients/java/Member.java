@@ -1,6 +1,7 @@
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Collection;
@@ -38,12 +39,12 @@ public class Member implements ConsumerRebalanceListener {
   private final boolean manual;
   private volatile boolean ended;
 
-  public static void main(String[] a) {
+  public static void main(String[] a) throws IOException {
     new Member(a[1], a[3], a[4], a[5], a[6]).run(a[2]);
   }
 
-  private Member(String bootstrap, String group, String assignor, String instance, String commit) {
-    Properties p = new Properties();
+  private Member(String bootstrap, String group, String assignor, String instance, String commit) throws IOException {
+    Properties p = Security.properties();
     p.put("bootstrap.servers", bootstrap);
     p.put("group.id", group);
     p.put("partition.assignment.strategy", ASSIGNOR.get(assignor));
@@ -62,7 +63,7 @@ public class Member implements ConsumerRebalanceListener {
     Thread reader = new Thread(() -> {
       try {
         System.in.transferTo(java.io.OutputStream.nullOutputStream());
-      } catch (java.io.IOException e) {
+      } catch (IOException e) {
         System.err.println(e);
       }
       ended = true;

@@ -1,8 +1,9 @@
 // Client program on kafkajs, spoken to as ../README.md says.
-//   client.js produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run>
+//   client.js produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run> [pause]
 //   client.js consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
 //   client.js group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
 'use strict'
+const fs = require('fs')
 const readline = require('readline')
 const { Kafka, logLevel, CompressionTypes, CompressionCodecs, AssignerProtocol } = require('kafkajs')
 const lz4 = require('lz4js')
@@ -31,14 +32,28 @@ const CODECS = { none: 'None', gzip: 'GZIP', snappy: 'Snappy', lz4: 'LZ4', zstd:
 
 const say = line => process.stdout.write(line + '\n')
 const logCreator = () => ({ level, log }) => { if (level <= logLevel.WARN) console.error(log.message, log.error || '') }
-const connect = bootstrap => new Kafka({ clientId: 'e2e', brokers: [bootstrap], logLevel: logLevel.WARN, logCreator })
+const connect = bootstrap => new Kafka({ clientId: 'e2e', brokers: [bootstrap], logLevel: logLevel.WARN, logCreator, ...security() })
+
+// From the environment variables of ../README.md.
+function security() {
+  const { SECURITY_PROTOCOL: protocol = 'PLAINTEXT', SASL_MECHANISM, SASL_USERNAME, SASL_PASSWORD, SASL_TOKEN_FILE } = process.env
+  const { SSL_CA_FILE, SSL_CERTIFICATE_FILE, SSL_KEY_FILE } = process.env
+  const read = file => file && fs.readFileSync(file, 'utf8').trim()
+  const settings = {}
+  if (protocol.startsWith('SASL_')) {
+    const oauthBearerProvider = async () => ({ value: read(SASL_TOKEN_FILE) })
+    settings.sasl = { mechanism: SASL_MECHANISM, username: SASL_USERNAME, password: SASL_PASSWORD, oauthBearerProvider }
+  }
+  if (protocol.endsWith('SSL')) settings.ssl = { ca: read(SSL_CA_FILE), cert: read(SSL_CERTIFICATE_FILE), key: read(SSL_KEY_FILE) }
+  return settings
+}
 
 // send() acknowledges a partition with the offset of its first record, so the offsets of a batch follow from it:
 // the broker appends the records of one partition of one request without a gap.
-async function produce(bootstrap, topic, partitions, count, codec, idempotent, run) {
+async function produce(bootstrap, topic, partitions, count, codec, idempotent, run, pause = 0) {
   const producer = connect(bootstrap).producer({ idempotent: idempotent === '1', maxInFlightRequests: 1 })
   await producer.connect()
-  const perSend = 10
+  const perSend = +pause ? 1 : 10
   for (let first = 0; first < +count; first += perSend) {
     const values = new Map()
     const messages = []
@@ -53,6 +68,7 @@ async function produce(bootstrap, topic, partitions, count, codec, idempotent, r
     for (const { partition, baseOffset } of acks) {
       values.get(partition).forEach((value, i) => say(`A ${partition} ${BigInt(baseOffset) + BigInt(i)} ${value}`))
     }
+    if (+pause) await new Promise(resolve => setTimeout(resolve, +pause))
   }
   await producer.disconnect()
   say('END')

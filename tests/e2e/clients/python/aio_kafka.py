@@ -4,7 +4,9 @@ import asyncio
 import logging
 import sys
 
+import security
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -15,8 +17,14 @@ logging.basicConfig(level=logging.WARNING)
 ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor, "sticky": StickyPartitionAssignor}
 
 
+class TokenFile(AbstractTokenProvider):
+    async def token(self) -> str:
+        return security.token()
+
+
 async def produce(args) -> None:
     producer = AIOKafkaProducer(
+        **security.keywords(TokenFile()),
         bootstrap_servers=args.bootstrap,
         compression_type=None if args.codec == "none" else args.codec,
         enable_idempotence=args.idempotent,
@@ -24,7 +32,10 @@ async def produce(args) -> None:
         linger_ms=20,
     )
     await producer.start()
-    sent = [(v, value, await producer.send(args.topic, value, value, partition=v)) for v, value in args.records()]
+    sent, records = [], args.records()
+    while record := await asyncio.to_thread(next, records, None):  # which may pause
+        v, value = record
+        sent.append((v, value, await producer.send(args.topic, value, value, partition=v)))
     for v, value, future in sent:
         try:
             say(f"A {v} {(await future).offset} {value.decode()}")
@@ -37,6 +48,7 @@ async def produce(args) -> None:
 async def consume(args) -> None:
     config = {"max_partition_fetch_bytes": args.max_bytes} if args.max_bytes else {}
     consumer = AIOKafkaConsumer(
+        **security.keywords(TokenFile()),
         bootstrap_servers=args.bootstrap,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -79,6 +91,7 @@ class Exclusive(ConsumerRebalanceListener):
 
 async def group(args) -> None:
     consumer = AIOKafkaConsumer(
+        **security.keywords(TokenFile()),
         bootstrap_servers=args.bootstrap,
         group_id=args.group,
         partition_assignment_strategy=[ASSIGNORS[args.assignor]],

@@ -3,6 +3,7 @@
 import queue
 import sys
 import threading
+import time
 from dataclasses import dataclass
 
 
@@ -15,12 +16,15 @@ class ProduceArgs:
     codec: str
     idempotent: bool
     run: str
+    pause_s: float
 
     def records(self):
         """(partition, value) of every record, interleaved over the partitions."""
         for seq in range(self.count):
             for v in range(self.partitions):
                 yield v, f"{self.run}-{v}-{seq}".encode()
+            if self.pause_s:
+                time.sleep(self.pause_s)
 
 
 @dataclass
@@ -50,7 +54,7 @@ def parse(argv):
     """The arguments as ../README.md gives them."""
     command, *a = argv[1:]
     if command == "produce":
-        return ProduceArgs(a[0], a[1], int(a[2]), int(a[3]), a[4], a[5] == "1", a[6])
+        return ProduceArgs(a[0], a[1], int(a[2]), int(a[3]), a[4], a[5] == "1", a[6], int(a[7]) / 1000 if a[7:] else 0)
     if command == "consume":
         return ConsumeArgs(a[0], a[1], int(a[2]), a[3] == "1", int(a[4]))
     if command == "group":

@@ -3,6 +3,7 @@
 import logging
 import sys
 
+import security
 from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -10,6 +11,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka.errors import CommitFailedError, RebalanceInProgressError
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 logging.basicConfig(level=logging.WARNING)
 ASSIGNORS = {
@@ -20,8 +22,14 @@ ASSIGNORS = {
 }
 
 
+class TokenFile(AbstractTokenProvider):
+    def token(self) -> str:
+        return security.token()
+
+
 def produce(args) -> None:
     producer = KafkaProducer(
+        **security.keywords(TokenFile()),
         bootstrap_servers=args.bootstrap,
         compression_type=None if args.codec == "none" else args.codec,
         enable_idempotence=args.idempotent,
@@ -42,6 +50,7 @@ def produce(args) -> None:
 def consume(args) -> None:
     config = {"max_partition_fetch_bytes": args.max_bytes} if args.max_bytes else {}
     consumer = KafkaConsumer(
+        **security.keywords(TokenFile()),
         bootstrap_servers=args.bootstrap,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -68,6 +77,7 @@ def consume(args) -> None:
 def group(args) -> None:
     consumer = KafkaConsumer(
         args.topic,
+        **security.keywords(TokenFile()),
         bootstrap_servers=args.bootstrap,
         group_id=args.group,
         partition_assignment_strategy=[ASSIGNORS[args.assignor]],

@@ -2,12 +2,14 @@
 
 import sys
 
+import security
 from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 
 def produce(args) -> None:
     producer = Producer({
+        **security.librdkafka(),
         "bootstrap.servers": args.bootstrap,
         "compression.type": args.codec,
         "enable.idempotence": args.idempotent,
@@ -30,6 +32,7 @@ def produce(args) -> None:
 
 def consume(args) -> None:
     config = {
+        **security.librdkafka(),
         "bootstrap.servers": args.bootstrap,
         "group.id": "unused",
         "enable.auto.commit": False,
@@ -61,6 +64,7 @@ def consume(args) -> None:
 
 def group(args) -> None:
     config = {
+        **security.librdkafka(),
         "bootstrap.servers": args.bootstrap,
         "group.id": args.group,
         "partition.assignment.strategy": args.assignor,
