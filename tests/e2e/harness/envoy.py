@@ -23,13 +23,15 @@ class Envoy:
     mode `routed`: base+id has a listener of its own and a static cluster for broker `id`; base is one more for broker 1.
     mode `passthrough`: as `routed`, but without the filter, to try the harness itself.
     `config` is the filter's, without advertise and route, which follow from the mode.
+    `environment` is what Envoy finds besides the environment of the tests.
     """
 
-    def __init__(self, directory: Path, cluster: KafkaCluster, config: dict, mode: str = "dynamic"):
+    def __init__(self, directory: Path, cluster: KafkaCluster, config: dict, mode: str = "dynamic", environment: dict | None = None):
         assert mode == "passthrough" or WASM.exists(), f"no filter at {WASM}: run `make wasm` or set KPR_WASM"
         directory.mkdir(parents=True, exist_ok=True)
         self.cluster = cluster
         self.mode = mode
+        self._environment = environment
         self.base = free_ports(max(cluster.ids) + 2)
         self.admin_port = self.base + max(cluster.ids) + 1
         self.log = directory / "envoy.log"
@@ -37,6 +39,9 @@ class Envoy:
         self.filter_config = self._complete(config)
         self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
         self.start()
+
+    options: tuple[str, ...] = ()
+    """More of Envoy's command line."""
 
     @property
     def bootstrap(self) -> str:
@@ -48,7 +53,7 @@ class Envoy:
 
     def start(self) -> None:
         argv = [ENVOY_BINARY, "-c", self._bootstrap, "--disable-hot-restart", "--concurrency", "2", "--log-level", "info"]
-        self.process = Process(argv, self.log)
+        self.process = Process([*argv, *self.options], self.log, self._environment)
         wait_until("Envoy ready", self._ready, 30)
 
     def kill(self) -> None:

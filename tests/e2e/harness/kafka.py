@@ -16,20 +16,35 @@ JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simp
 
 
 class KafkaCluster:
-    """Brokers with the ids 1..=brokers. `overrides` are lines of server.properties that win over the harness's."""
+    """Brokers with the ids 1..=brokers. `overrides` are lines of server.properties that win over the harness's.
 
-    def __init__(self, directory: Path, brokers: int = 1, overrides: dict | None = None):
+    `listeners` are more listeners beside PLAINTEXT, each a name (of capitals) with its security protocol. There broker n calls itself
+    kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761). `scram` are users as StorageTool takes them.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        brokers: int = 1,
+        overrides: dict | None = None,
+        listeners: dict[str, str] | None = None,
+        scram: tuple[str, ...] = (),
+    ):
         jars = list(KAFKA_JARS.glob("*.jar"))
         assert jars, f"no Kafka jars in {KAFKA_JARS}: run tests/tools/install.sh or set KPR_TOOLS"
         self.directory = directory
         self.ids = range(1, brokers + 1)
-        first = free_ports(2 * brokers)
+        self._protocols = listeners or {}
+        first = free_ports((2 + len(self._protocols)) * brokers)
         self.ports = {i: first + i - 1 for i in self.ids}
         self._controller_ports = {i: first + brokers + i - 1 for i in self.ids}
+        self._listener_ports = {
+            name: {i: first + (2 + n) * brokers + i - 1 for i in self.ids} for n, name in enumerate(self._protocols)
+        }
         self._processes: dict[int, Process] = {}
         for i in self.ids:
             self._write_properties(i, overrides or {})
-        self._format()
+        self._format(scram)
         for i in self.ids:
             self.start(i)
         self.wait_ready()
@@ -38,6 +53,13 @@ class KafkaCluster:
     def bootstrap(self) -> str:
         """host:port of every broker, for clients that go around Envoy."""
         return ",".join(f"127.0.0.1:{p}" for p in self.ports.values())
+
+    def addresses(self, listener: str) -> list[str]:
+        """host:port of every broker at a listener of `listeners`."""
+        return [f"kafka-{i}.localhost:{port}" for i, port in self._listener_ports[listener].items()]
+
+    def port(self, listener: str, broker: int = 1) -> int:
+        return self._listener_ports[listener][broker]
 
     @property
     def admin(self) -> AdminClient:
@@ -125,9 +147,22 @@ class KafkaCluster:
             "process.roles": "broker,controller",
             "node.id": broker,
             "controller.quorum.voters": ",".join(f"{i}@127.0.0.1:{p}" for i, p in self._controller_ports.items()),
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.ports[broker]},CONTROLLER://127.0.0.1:{self._controller_ports[broker]}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.ports[broker]}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": ",".join(
+                [
+                    f"PLAINTEXT://127.0.0.1:{self.ports[broker]}",
+                    f"CONTROLLER://127.0.0.1:{self._controller_ports[broker]}",
+                    *(f"{name}://127.0.0.1:{ports[broker]}" for name, ports in self._listener_ports.items()),
+                ]
+            ),
+            "advertised.listeners": ",".join(
+                [
+                    f"PLAINTEXT://127.0.0.1:{self.ports[broker]}",
+                    *(f"{name}://kafka-{broker}.localhost:{ports[broker]}" for name, ports in self._listener_ports.items()),
+                ]
+            ),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{protocol}" for name, protocol in {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **self._protocols}.items()
+            ),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self.directory / "data" / str(broker),
@@ -149,9 +184,11 @@ class KafkaCluster:
         }
         self._properties(broker).write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
 
-    def _format(self) -> None:
-        argv = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
-        formats = [subprocess.Popen([*argv, self._properties(i)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for i in self.ids]
+    def _format(self, scram: tuple[str, ...]) -> None:
+        argv = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]
+        for user in scram:
+            argv += ["--add-scram", user]
+        formats = [subprocess.Popen([*argv, "-c", self._properties(i)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for i in self.ids]
         for f in formats:
             _, errors = f.communicate(timeout=60)
             assert f.returncode == 0, errors.decode()

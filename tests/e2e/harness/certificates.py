@@ -1,0 +1,43 @@
+"""Certificates for a test: an authority, and what it issues to brokers, Envoy and clients. All live for two days."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files in PEM: the certificate, its key (PKCS #8), and both in one, as Kafka's PEM key stores want it."""
+
+    certificate: Path
+    key: Path
+    store: Path
+
+
+class Authority:
+    """A certificate authority that keeps all its files in `directory`."""
+
+    def __init__(self, directory: Path, name: str = "authority"):
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._name = name
+        self.certificate, self._key = directory / f"{name}.pem", directory / f"{name}-key.pem"
+        _openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
+
+    def issue(self, subject: str, names: tuple[str, ...] = ()) -> Certificate:
+        """`subject` as openssl takes it, say `/O=Example/CN=alice`; `names` are DNS names, and `*.` stands for any."""
+        stem = "".join(c if c.isalnum() else "-" for c in f"{self._name}{subject}")
+        issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
+        sign = ("-CA", self.certificate, "-CAkey", self._key)
+        alternatives = ("-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)) if names else ()
+        _openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE",
+                 "-keyout", issued.key, "-out", issued.certificate)  # fmt: skip
+        issued.store.write_text(issued.key.read_text() + issued.certificate.read_text() + self.certificate.read_text())
+        return issued
+
+
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+
+
+def _openssl(*argv: object) -> None:
+    subprocess.run(["openssl", *map(str, argv)], check=True, capture_output=True)
