@@ -5,6 +5,8 @@ from harness import clients, topics
 from harness.envoy import Envoy
 from harness.kafka import KafkaCluster
 from harness.raw import Raw
+from harness.secured import secured_cluster
+from harness.shipped import Trust
 
 
 def pytest_addoption(parser):
@@ -40,6 +42,28 @@ def cluster(tmp_path_factory):
     yield cluster
     cluster.assert_alive()
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def trust(tmp_path_factory) -> Trust:
+    """Certificates of the tests with TLS."""
+    return Trust.make(tmp_path_factory.mktemp("certificates"), 2)
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory, trust):
+    """Two brokers that want to know who comes; started only for tests that ask for them."""
+    cluster = secured_cluster(tmp_path_factory.mktemp("secured-kafka"), trust)
+    yield cluster
+    cluster.assert_alive()
+    cluster.stop()
+
+
+@pytest.fixture
+def secured_topic(secured) -> topics.Topic:
+    topic = topics.Topic(topics.MODULO, topics.unique(topics.MODULO.name))
+    secured.create_topic(topic.name, topic.family.physical, 1)
+    return topic
 
 
 @pytest.fixture(scope="session")

@@ -23,15 +23,24 @@ class Envoy:
     mode `routed`: base+id has a listener of its own and a static cluster for broker `id`; base is one more for broker 1.
     mode `passthrough`: as `routed`, but without the filter, to try the harness itself.
     `config` is the filter's, without advertise and route, which follow from the mode.
-    `environment` is what Envoy finds besides the environment of the tests.
+    `environment` is what Envoy finds besides the environment of the tests. `listener` is where it finds the brokers, if not at PLAINTEXT.
     """
 
-    def __init__(self, directory: Path, cluster: KafkaCluster, config: dict, mode: str = "dynamic", environment: dict | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        cluster: KafkaCluster,
+        config: dict,
+        mode: str = "dynamic",
+        environment: dict | None = None,
+        listener: str | None = None,
+    ):
         assert mode == "passthrough" or WASM.exists(), f"no filter at {WASM}: run `make wasm` or set KPR_WASM"
         directory.mkdir(parents=True, exist_ok=True)
         self.cluster = cluster
         self.mode = mode
         self._environment = environment
+        self._brokers = cluster.addresses(listener) if listener else cluster.bootstrap.split(",")
         self.base = free_ports(max(cluster.ids) + 2)
         self.admin_port = self.base + max(cluster.ids) + 1
         self.log = directory / "envoy.log"
@@ -110,7 +119,7 @@ class Envoy:
     def _complete(self, config: dict) -> dict:
         route = {"envoy": {}}
         if self.mode == "dynamic":
-            route = {"dynamic": {"bootstrap": self.cluster.bootstrap.split(",")}}
+            route = {"dynamic": {"bootstrap": self._brokers}}
         return {**config, "advertise": {"ports": {"host": "127.0.0.1", "base": self.base}}, "route": route}
 
     def _bootstrap_config(self) -> dict:

@@ -85,8 +85,8 @@ class ShippedEnvoy(Envoy):
         trust.install(directory)
         text = (REPO / "envoy" / file).read_text().replace("/etc/envoy/kafka_partition_remapper.wasm", str(WASM))
         self._shipped = yaml.safe_load(text.replace("/etc/envoy/", f"{directory}/"))
-        self._brokers, self._change, self._edit = cluster.addresses(listener), change, edit
-        super().__init__(directory, cluster, {}, environment=environment)
+        self._change, self._edit = change, edit
+        super().__init__(directory, cluster, {}, environment=environment, listener=listener)
 
     def server_name(self, broker: int = 1) -> str:
         return f"b{broker}.{DOMAIN}"

@@ -1,0 +1,63 @@
+"""Two brokers with a listener for each way of logging in, whose ACLs tell users apart."""
+
+import socket
+import ssl
+from pathlib import Path
+
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+
+from .certificates import Certificate
+from .kafka import KafkaCluster
+from .raw import Raw
+from .security import PASSWORD_MECHANISMS
+from .shipped import ShippedEnvoy, Trust
+
+USERS = {"alice": "alice-secret", "bob": "bob-secret", "gateway": "gateway-secret"}
+"""The brokers', with their passwords."""
+REAUTHENTICATION_MS = 3000
+LISTENERS = {"TLS": "SSL", "SASLTLS": "SASL_SSL", "SASL": "SASL_PLAINTEXT", "SHORT": "SASL_PLAINTEXT"}
+"""TLS wants a client certificate; sessions at SHORT end after REAUTHENTICATION_MS."""
+MODULES = "org.apache.kafka.common.security."
+
+
+def secured_cluster(directory: Path, trust: Trust) -> KafkaCluster:
+    settings = {
+        **trust.broker_settings(),
+        "listener.name.tls.ssl.client.auth": "required",
+        "sasl.enabled.mechanisms": ",".join(PASSWORD_MECHANISMS),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        # Who comes by PLAINTEXT may do anything, as the brokers among themselves; a topic with an ACL is for its users.
+        "super.users": "User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    users = " ".join(f'user_{name}="{password}"' for name, password in USERS.items())
+    for listener in ("sasltls", "sasl", "short"):
+        prefix = f"listener.name.{listener}."
+        settings[f"{prefix}plain.sasl.jaas.config"] = f"{MODULES}plain.PlainLoginModule required {users};"
+        for mechanism in PASSWORD_MECHANISMS:
+            if mechanism != "PLAIN":
+                settings[f"{prefix}{mechanism.lower()}.sasl.jaas.config"] = f"{MODULES}scram.ScramLoginModule required;"
+            if listener == "short":
+                settings[f"{prefix}{mechanism.lower()}.connections.max.reauth.ms"] = REAUTHENTICATION_MS
+    scram = tuple(f"{m}=[name={u},password={p}]" for m in PASSWORD_MECHANISMS if m != "PLAIN" for u, p in USERS.items())
+    return KafkaCluster(directory, 2, settings, LISTENERS, scram)
+
+
+def reserve(cluster: KafkaCluster, topic: str, user: str) -> None:
+    """From now on the topic is `user`'s alone."""
+    acl = AclBinding(
+        ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*", AclOperation.ALL, AclPermissionType.ALLOW
+    )
+    cluster.admin.create_acls([acl])[acl].result(10)
+
+
+class TlsRaw(Raw):
+    """A raw client that believes in the clients' authority, and may show a certificate. What `server_name` is of no matter
+    to the socket: it goes to Envoy's port on this machine."""
+
+    def __init__(self, envoy: ShippedEnvoy, trust: Trust, certificate: Certificate | None = None, server_name: str | None = None):
+        super().__init__(envoy.base)
+        context = ssl.create_default_context(cafile=str(trust.clients.certificate))
+        if certificate:
+            context.load_cert_chain(certificate.certificate, certificate.key)
+        self.socket: socket.socket = context.wrap_socket(self.socket, server_hostname=server_name or envoy.server_name())

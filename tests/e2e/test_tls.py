@@ -1,0 +1,161 @@
+"""envoy/mutual-tls.yaml as it is shipped: TLS on both sides, brokers by server name, a limit, and an end in good order."""
+
+import socket
+import ssl
+import urllib.request
+
+import pytest
+from harness import apis, batch, clients
+from harness.process import wait_until
+from harness.raw import fetch_body, partitions_of, produce_body
+from harness.secured import TlsRaw
+from harness.security import Security
+from harness.shipped import ShippedEnvoy, network_filter_of
+
+pytestmark = pytest.mark.remap
+FILE = "mutual-tls.yaml"
+MANY = 3
+
+
+def low_limit(resources: dict) -> None:
+    """The shipped limit is a thousand."""
+    filters = resources["listeners"][0]["filter_chains"][0]["filters"]
+    limit = network_filter_of(filters, "envoy.filters.network.connection_limit")
+    assert limit["max_connections"] == 1000
+    limit["max_connections"] = MANY
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, secured, trust):
+    envoy = ShippedEnvoy(tmp_path_factory.mktemp("tls"), secured, FILE, trust, "TLS")
+    yield envoy
+    envoy.stop()
+
+
+@pytest.fixture(scope="module")
+def service(trust):
+    """A certificate that the file lets in."""
+    return trust.clients.issue("/O=Example/OU=services/CN=Orders-Web")
+
+
+@pytest.fixture
+def known(gateway, trust, service):
+    """A connection to broker 1, after Envoy has learnt who is who: the first connection of all may be closed for that."""
+    for broker in gateway.cluster.ids:
+        with TlsRaw(gateway, trust, service, gateway.server_name(broker)) as raw:
+            try:
+                raw.metadata([])
+            except ConnectionError:
+                continue
+    with TlsRaw(gateway, trust, service) as raw:
+        yield raw
+
+
+def test_each_broker_is_reached_by_its_server_name(gateway, trust, service, known, secured_topic):
+    metadata = known.metadata([secured_topic.name])
+    assert {b["node_id"]: (b["host"], b["port"]) for b in metadata["brokers"]} == {
+        i: (gateway.server_name(i), gateway.base) for i in gateway.cluster.ids
+    }
+    for broker in gateway.cluster.ids:
+        led = [p["index"] for p in metadata["topics"][0]["partitions"] if p["leader_id"] == broker]
+        assert led
+        with TlsRaw(gateway, trust, service, gateway.server_name(broker)) as raw:
+            offset = raw.append(secured_topic.name, led[-1], [b"by name"])
+            assert raw.read_all(secured_topic.name, led[-1]) == [(offset, b"by name")]
+
+
+def test_a_client_produces_and_consumes(gateway, trust, service, programs, secured_topic, tmp_path, monkeypatch):
+    """Java's, which alone can be told where names lead without a change of this machine."""
+    hosts = tmp_path / "hosts"
+    names = [gateway.server_name(i) for i in gateway.cluster.ids]
+    hosts.write_text(f"127.0.0.1 bootstrap.kafka.example.com {' '.join(names)}\n")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Djdk.net.hosts.file={hosts}")
+    security = Security(ca=trust.clients.certificate, certificate=service.certificate, key=service.key)
+    java, bootstrap = programs["java"], f"bootstrap.kafka.example.com:{gateway.base}"
+    acked = clients.produce(java, bootstrap, secured_topic.name, secured_topic.virtual, 20, "lz4", True, "tls", security=security)
+    with clients.Consumer(java, bootstrap, secured_topic.name, 0, tmp_path / "consumer.log", security=security) as consumer:
+        for v in range(secured_topic.virtual):
+            if v:
+                consumer.assign(secured_topic.name, v)
+            consumer.expect(acked[v])
+
+
+def test_without_a_certificate_of_the_right_authority_nobody_gets_in(gateway, trust):
+    stranger = trust.brokers.issue("/OU=services/CN=orders-web")
+    for certificate in (None, stranger):
+        # With TLS 1.3 a client hears of it only when it reads.
+        with pytest.raises((ssl.SSLError, ConnectionError)), TlsRaw(gateway, trust, certificate) as raw:
+            raw.metadata([])
+    line = gateway.wait_logged(certificate=None, received=0)
+    assert line["client_tls_failure"], line
+
+
+def test_a_broker_that_cannot_show_its_name_gets_nothing(tmp_path, secured, trust, service):
+    """127.0.0.1 is not in the broker's certificate, although the authority's signature is good."""
+
+    def by_address(config: dict) -> None:
+        config["route"]["dynamic"]["bootstrap"] = [f"127.0.0.1:{secured.port('TLS')}"]
+
+    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", change=by_address)
+    try:
+        with pytest.raises((ssl.SSLError, ConnectionError)), TlsRaw(envoy, trust, service, "any.kafka.example.com") as raw:
+            raw.metadata([])
+        assert "CERTIFICATE_VERIFY_FAILED" in envoy.wait_logged(server_name="any.kafka.example.com")["broker_tls_failure"]
+    finally:
+        envoy.stop()
+
+
+def test_one_connection_too_many(tmp_path, secured, trust, service):
+    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", edit=low_limit)
+    taken = []
+    try:
+        for _ in range(MANY):
+            taken.append(TlsRaw(envoy, trust, service, "bootstrap.kafka.example.com"))
+            assert taken[-1].metadata([])["brokers"]
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            TlsRaw(envoy, trust, service, "bootstrap.kafka.example.com").metadata([])
+        assert envoy.stat("envoy_connection_limit_limited_connections") == 1
+        taken.pop().close()
+        wait_until("room for another", lambda: envoy.stat("envoy_connection_limit_active_connections") < MANY, 5)
+        with TlsRaw(envoy, trust, service, "bootstrap.kafka.example.com") as next_one:
+            assert next_one.metadata([])["brokers"], "and those that were there were not disturbed"
+        assert taken[0].metadata([])["brokers"]
+    finally:
+        for raw in taken:
+            raw.close()
+        envoy.stop()
+
+
+def test_what_is_asked_before_the_end_is_answered(tmp_path, secured, trust, service, secured_topic):
+    """As the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker and Produce requests go on."""
+    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS")
+    name = "bootstrap.kafka.example.com"
+    try:
+        with TlsRaw(envoy, trust, service, name) as first:
+            leader = {p["index"]: p["leader_id"] for p in first.metadata([secured_topic.name])["topics"][0]["partitions"]}[1]
+        at = envoy.server_name(leader)
+        with TlsRaw(envoy, trust, service, at) as reader, TlsRaw(envoy, trust, service, at) as writer:
+            fetching = reader.send(apis.FETCH, 11, fetch_body(secured_topic.name, {1: 0}, max_wait_ms=20000))
+            drain(envoy)
+            wait_until("no new connections", lambda: not is_open(envoy.base), 10)
+            offset = writer.append(secured_topic.name, 1, [b"while it drains"])
+            answer = partitions_of(reader.receive(apis.FETCH, 11, fetching))[1]
+            assert batch.parse(answer["records"])[0].records() == [(offset, b"while it drains")]
+            storing = writer.send(apis.PRODUCE, 9, produce_body(secured_topic.name, {1: batch.build([b"the last"])}))
+            assert partitions_of({"topics": writer.receive(apis.PRODUCE, 9, storing)["topics"]})[1]["error_code"] == 0
+    finally:
+        envoy.stop()
+
+
+def drain(envoy: ShippedEnvoy) -> None:
+    url = f"http://127.0.0.1:{envoy.admin_port}/drain_listeners?graceful"
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=5) as answer:
+        assert answer.status == 200
+
+
+def is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
