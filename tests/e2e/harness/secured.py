@@ -48,7 +48,8 @@ def reserve(cluster: KafkaCluster, topic: str, user: str) -> None:
     acl = AclBinding(
         ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*", AclOperation.ALL, AclPermissionType.ALLOW
     )
-    cluster.admin.create_acls([acl])[acl].result(10)
+    admin = cluster.admin
+    admin.create_acls([acl])[acl].result(10)
 
 
 class TlsRaw(Raw):
