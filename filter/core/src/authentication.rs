@@ -29,6 +29,8 @@ pub(crate) struct Tokens {
     /// Tokens come without Kafka's headers (SaslHandshake v0).
     pub(crate) bare: bool,
     pub(crate) rounds: usize,
+    /// The client was told that it failed, and may acknowledge it.
+    pub(crate) rejected: bool,
 }
 
 pub(crate) enum State {

@@ -22,7 +22,7 @@ use kafka_protocol::messages::ApiKey;
 use crate::apis::{self, Decision};
 use crate::brokers::Address;
 use crate::error::Fault;
-use crate::exchange::{Carried, Context, Exchange, Millis, Pending, Plan, Request, Session, Upstream};
+use crate::exchange::{Carried, Context, Exchange, Millis, Pending, Plan, Refusing, Request, Session, Upstream};
 use crate::frame::{self, Input};
 use crate::header;
 use crate::learn::Learn;
@@ -395,7 +395,10 @@ impl Connection {
                 let carrier = self.carrier(now)?;
                 self.send(vec![carrier], &request, now, Some(pending), false)
             }
-            Plan::Refuse { answer, fault } => self.refuse(answer, fault, request, now),
+            Plan::AnswerLater(body) => {
+                self.answer_later(Box::new(Carried { body: Some(body), errors: errors + 1 }), &request, now)
+            }
+            Plan::Refuse { answer, fault } => self.answer_later(Box::new(Refusing { answer, fault }), &request, now),
         }
     }
 

@@ -122,6 +122,8 @@ pub(crate) enum Plan {
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
+    /// As `Answer`, after a delay; what the client sends meanwhile is not taken.
+    AnswerLater(Rope),
     /// After a delay this is answered, if anything, and the connection ends with `fault`.
     Refuse { answer: Option<Rope>, fault: Fault },
 }

@@ -211,6 +211,10 @@ pub const UNAUTHENTICATED_FRAME_BYTES_MAX: usize = 512 << 10;
 /// who guesses. A broker waits 100 ms (`connection.failed.authentication.delay.ms`).
 pub const FAILURE_DELAY_MS: u64 = 250;
 
+/// Milliseconds between a connection's last answer and its close: some clients read both together, and then throw the answer
+/// away (kafka-python 3).
+pub const CLOSE_DELAY_MS: u64 = 50;
+
 /// Failed authentications of a worker that wait to be answered: some 40,000 a second fill it. Beyond it connections are
 /// closed at once.
 pub const DELAYED_FAILURES_MAX: usize = 10_000;

@@ -153,7 +153,7 @@ pub(crate) fn on_behalf_of(context_id: u32, deed: impl FnOnce()) {
 /// Hands `pieces` on to the broker, and not what waits in the downstream buffer. The connection must have paused.
 pub(crate) fn send_instead(pieces: &[Bytes]) {
     // More than the buffer holds means all of it.
-    replace(BufferType::DownstreamData, i32::MAX as usize, pieces);
+    replace(BufferType::DownstreamData, usize::MAX, pieces);
     resume_downstream();
 }
 

@@ -45,8 +45,11 @@ struct Later {
 }
 
 enum Deed {
-    /// These bytes go to the broker, in the place of all that the client has sent meanwhile.
-    Send(Vec<Bytes>),
+    /// These bytes go to the broker, in the place of all that the client has sent meanwhile (`held`).
+    Send {
+        pieces: Vec<Bytes>,
+        held: Rc<Cell<usize>>,
+    },
     Close,
 }
 
@@ -105,17 +108,23 @@ impl Plugin {
     }
 
     /// Keeps bytes for a broker back. False: too many wait already.
-    pub(crate) fn send_later(&self, context_id: u32, delay_ms: Millis, pieces: Vec<Bytes>) -> bool {
+    pub(crate) fn send_later(
+        &self,
+        context_id: u32,
+        delay_ms: Millis,
+        pieces: Vec<Bytes>,
+        held: &Rc<Cell<usize>>,
+    ) -> bool {
         let has_room = self.later.borrow().len() < limits::DELAYED_FAILURES_MAX;
         if has_room {
-            self.put_off(context_id, delay_ms, Deed::Send(pieces));
+            self.put_off(context_id, delay_ms, Deed::Send { pieces, held: Rc::clone(held) });
         }
         has_room
     }
 
     /// Closes the connection once Envoy has taken what was written to it.
     pub(crate) fn close_soon(&self, context_id: u32) {
-        self.put_off(context_id, 0, Deed::Close);
+        self.put_off(context_id, limits::CLOSE_DELAY_MS, Deed::Close);
     }
 
     fn put_off(&self, context_id: u32, delay_ms: Millis, deed: Deed) {
@@ -140,7 +149,10 @@ impl Plugin {
         self.later.replace(rest);
         for Later { context_id, deed, .. } in due {
             host::on_behalf_of(context_id, || match &deed {
-                Deed::Send(pieces) => host::send_instead(pieces),
+                Deed::Send { pieces, held } => {
+                    held.set(0);
+                    host::send_instead(pieces);
+                }
                 Deed::Close => host::close_downstream(),
             });
         }
@@ -165,7 +177,7 @@ impl Plugin {
     fn keys_fetched(&self, outcome: Result<&[u8], &str>) {
         match self.shared.keys_fetched(host::now(), outcome) {
             Ok(keys) => log::info!("sasl.oauthbearer.jwks.http: {keys} keys are in use"),
-            Err(error) => log::warn!("sasl.oauthbearer.jwks.http: {error}; the former keys stay in use"),
+            Err(error) => log::warn!("sasl.oauthbearer.jwks.http: {error}; keys that were fetched before stay in use"),
         }
     }
 

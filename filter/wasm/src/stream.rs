@@ -7,6 +7,7 @@
 //! Bytes that may go on untouched stay in Envoy's buffer. Everything else is read once, and what comes out is written once.
 //! Client bytes that the core does not want yet stay in Envoy's buffer as well: when it is full, Envoy stops reading.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -28,8 +29,8 @@ pub(crate) struct Stream {
     sent: Option<Sent>,
     /// From the first bytes on: before them the client's certificate is not known.
     connection: Option<Connection>,
-    /// Client bytes left in Envoy's buffer.
-    held: usize,
+    /// Client bytes left in Envoy's buffer. Shared with what the plugin sends later in their place.
+    held: Rc<Cell<usize>>,
     /// The client has half-closed, and the broker does not know yet.
     owes_end: bool,
     closed: bool,
@@ -55,18 +56,23 @@ impl Stream {
             context_id,
             sent: None,
             connection: None,
-            held: 0,
+            held: Rc::default(),
             owes_end: false,
             closed: false,
             counts: vec![],
         }
     }
 
-    fn open(&mut self) {
-        if self.connection.is_none() {
-            let opening = self.sent.as_ref().and_then(|sent| self.plugin.opening(sent));
-            self.connection = opening.map(|opening| Connection::new(Rc::clone(&self.plugin.shared), opening));
+    fn open(&mut self, end_of_stream: bool) {
+        if self.connection.is_some() {
+            return;
         }
+        let Some(mut opening) = self.sent.as_ref().and_then(|sent| self.plugin.opening(sent)) else { return };
+        if end_of_stream {
+            // Whatever is sent first takes the stream's end with it: a question of ours would keep the client's bytes here.
+            opening.learn = None;
+        }
+        self.connection = Some(Connection::new(Rc::clone(&self.plugin.shared), opening));
     }
 
     /// Carries out what is not bytes, and collects what is.
@@ -76,7 +82,7 @@ impl Stream {
                 Action::ToBroker(rope) => output.to_broker.extend(rope.into_parts()),
                 Action::ToClient(rope) => output.to_client.extend(rope.into_parts()),
                 Action::ToBrokerLater { bytes, delay_ms } => {
-                    output.close |= !self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts());
+                    output.close |= !self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts(), &self.held);
                 }
                 Action::Authenticated { principal, mechanism } => {
                     host::tell("kafka_principal", &principal);
@@ -124,7 +130,7 @@ impl Stream {
     fn pump_client(&mut self, output: &mut Output) {
         let Some(connection) = &mut self.connection else { return };
         let resumes = connection.wants_client_bytes() || !output.to_broker.is_empty();
-        let taken = if resumes { std::mem::take(&mut self.held) } else { 0 };
+        let taken = if resumes { self.held.take() } else { 0 };
         if taken > 0 {
             connection.handle_client_bytes(host::read(CLIENT, 0, taken), host::now());
             self.drain(output);
@@ -189,13 +195,13 @@ impl StreamContext for Stream {
             host::replace(CLIENT, len, &[]);
             return Verdict::Pause;
         }
-        self.open();
+        self.open(end_of_stream);
         let Some(connection) = &mut self.connection else {
             self.close();
             return Verdict::Pause;
         };
         if !connection.wants_client_bytes() {
-            self.held = len;
+            self.held.set(len);
             return Verdict::Pause;
         }
         let passed = pass(CLIENT, len, |window, available| match window {

@@ -69,7 +69,7 @@ impl Form {
 }
 
 fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, Fault> {
-    let State::Tokens(Tokens { mechanism, server, rounds, .. }) = &mut cx.session.authentication.state else {
+    let State::Tokens(Tokens { mechanism, server, rounds, rejected, .. }) = &mut cx.session.authentication.state else {
         let text = "SaslAuthenticate without a SaslHandshake before it".to_owned();
         let answer = form.bad(ResponseError::IllegalSaslState, text)?;
         return answer.map(Plan::Answer).ok_or(Fault::Exchange);
@@ -80,11 +80,21 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, F
         if *rounds > limits::SASL_ROUNDS_MAX { Step::Failed } else { server.step(&cx.shared.judge, token, cx.now) };
     match step {
         Step::Challenge(bytes) => Ok(Plan::Answer(form.good(bytes, 0)?)),
+        Step::Rejected(bytes) => {
+            *rejected = true;
+            let fault = Fault::Authentication { mechanism: mechanism.name(), why: server.why().unwrap_or(WRONG) };
+            cx.warn(fault.to_string());
+            count_failure(cx, mechanism);
+            Ok(Plan::AnswerLater(form.good(bytes, 0)?))
+        }
         Step::Done { principal, expires, last } => {
             proven(cx, Identity { principal, mechanism: Some(mechanism), ends: expires }, last, form)
         }
         Step::Failed => {
-            let why = server.why().unwrap_or("wrong credentials");
+            let (why, counted) = (server.why().unwrap_or(WRONG), *rejected);
+            if !counted {
+                count_failure(cx, mechanism);
+            }
             failed(cx, mechanism, why, form)
         }
         Step::Unavailable(what) => {
@@ -94,11 +104,16 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, F
     }
 }
 
+const WRONG: &str = "wrong credentials";
+
+fn count_failure(cx: &mut Context<'_>, mechanism: Mechanism) {
+    cx.count(Stat::Auth { mechanism: mechanism.name(), outcome: AuthOutcome::Failure }, 1);
+}
+
 /// What is said of every failure: not which part of the credentials was wrong, nor whether the user is known.
 fn failed(cx: &mut Context<'_>, mechanism: Mechanism, why: &'static str, form: Form) -> Result<Plan, Fault> {
     let mechanism = mechanism.name();
     cx.session.authentication.state = State::Failed;
-    cx.count(Stat::Auth { mechanism, outcome: AuthOutcome::Failure }, 1);
     let text = format!("Authentication failed: the credentials for {mechanism} are not valid");
     let answer = form.bad(ResponseError::SaslAuthenticationFailed, text)?;
     Ok(Plan::Refuse { answer, fault: Fault::Authentication { mechanism, why } })
@@ -110,6 +125,7 @@ fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, form: For
     let before = cx.session.authentication.identity.as_ref();
     let renewed = before.is_some();
     if before.is_some_and(|before| before.principal != identity.principal) {
+        count_failure(cx, mechanism);
         return failed(cx, mechanism, "another principal than before", form);
     }
     let longest = cx.shared.config.sasl.as_ref().and_then(|sasl| sasl.max_session_ms).map(|ms| cx.now + ms);

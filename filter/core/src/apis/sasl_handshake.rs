@@ -37,7 +37,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     };
     let server = Server::new(mechanism, cx.session.nonces.next());
     let bare = request.version == 0;
-    cx.session.authentication.state = State::Tokens(Tokens { mechanism, server, bare, rounds: 0 });
+    cx.session.authentication.state = State::Tokens(Tokens { mechanism, server, bare, rounds: 0, rejected: false });
     Ok(Plan::Answer(answer(&enabled, 0, request.version)?))
 }
 

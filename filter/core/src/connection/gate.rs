@@ -9,12 +9,11 @@ use super::{upstream_frame, Action, Connection};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, State};
 use crate::error::Fault;
-use crate::exchange::{Millis, Pending, Refusing, Request, Upstream};
+use crate::exchange::{Millis, Pending, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
 use crate::limits;
 use crate::login::{Login, OwnLogin};
-use crate::rope::Rope;
 use crate::stats::Stat;
 
 /// Who a client is that proved nothing (Kafka: `User:ANONYMOUS`).
@@ -119,19 +118,18 @@ impl Connection {
         api_versions::carrier(&self.context(&shared, now))
     }
 
-    /// Answers, after a delay, and ends the connection with `fault`.
-    pub(super) fn refuse(
+    /// Sends the carrier of an answer after a delay. What the client sends behind its request has to wait.
+    pub(super) fn answer_later(
         &mut self,
-        answer: Option<Rope>,
-        fault: Fault,
-        request: Request,
+        pending: Box<dyn Pending>,
+        request: &Request,
         now: Millis,
     ) -> Result<(), Fault> {
         let carrier = self.carrier(now)?;
         let awaited = (carrier.key, carrier.version);
-        let bytes = upstream_frame(carrier, &request)?;
+        let bytes = upstream_frame(carrier, request)?;
         self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms: limits::FAILURE_DELAY_MS });
-        self.open(request.without_body(), Some(Box::new(Refusing { answer, fault })), now);
+        self.open(request.without_body(), Some(pending), now);
         if let Some(exchange) = self.exchanges.back_mut() {
             exchange.awaited = [awaited].into();
             exchange.barrier = true;

@@ -187,7 +187,7 @@ impl Server {
                     Refusal::InsufficientScope => "a required scope is missing",
                 });
                 self.state = State::AwaitAcknowledgement;
-                Step::Challenge(checker.challenge(refusal))
+                Step::Rejected(checker.challenge(refusal))
             }
             Verdict::Unknown(why) => Step::Unavailable(why),
         }

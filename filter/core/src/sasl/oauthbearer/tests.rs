@@ -187,7 +187,7 @@ fn done(principal: &str, expires: Millis) -> (Step, Option<&'static str>) {
 }
 
 fn invalid(why: &'static str) -> (Step, Option<&'static str>) {
-    (Step::Challenge(INVALID.into()), Some(why))
+    (Step::Rejected(INVALID.into()), Some(why))
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn after_a_challenge_there_is_only_failure() {
     let expired = signed(HEADER, &claims(r#"{"exp": 1}"#));
     for acknowledgement in [b"\x01".to_vec(), vec![], message(&good())] {
         let mut server = Server::new();
-        assert_eq!(server.step(&checker, &Real, &message(&expired), NOW), Step::Challenge(INVALID.into()));
+        assert_eq!(server.step(&checker, &Real, &message(&expired), NOW), Step::Rejected(INVALID.into()));
         assert_eq!(server.step(&checker, &Real, &acknowledgement, NOW), Step::Failed);
         assert_eq!(server.step(&checker, &Real, &message(&good()), NOW), Step::Failed);
     }

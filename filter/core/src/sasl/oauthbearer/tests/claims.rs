@@ -102,7 +102,7 @@ fn the_scopes() {
         r#"{"scope": "", "scp": "read write"}"#,
     ];
     for other in others {
-        check(settings(), other, (Step::Challenge(challenge.into()), Some("a required scope is missing")));
+        check(settings(), other, (Step::Rejected(challenge.into()), Some("a required scope is missing")));
     }
     bad("scope must be text or texts", &[r#"{"scope": 1}"#, r#"{"scope": ["read", "write", 1]}"#]);
     // Which scopes it takes is told only to those whose token is right otherwise.
@@ -110,7 +110,7 @@ fn the_scopes() {
     check(Settings { required_scopes: vec![], ..settings() }, r#"{"scope": null}"#, done("alice", NOW + 360_000));
     let quoted = Settings { required_scopes: vec![r#"a"b"#.to_owned()], ..settings() };
     let challenge = r#"{"status":"insufficient_scope","scope":"a\"b"}"#;
-    check(quoted, "{}", (Step::Challenge(challenge.into()), Some("a required scope is missing")));
+    check(quoted, "{}", (Step::Rejected(challenge.into()), Some("a required scope is missing")));
 }
 
 #[test]

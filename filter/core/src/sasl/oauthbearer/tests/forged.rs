@@ -178,7 +178,7 @@ fn claims_that_are_no_object() {
 fn other_shapes() {
     for token in ["opaque", ".", "..", "...", "a.b"] {
         let (step, why) = step(&Checker::new(settings()), &Fake::saying(true), &message(token), NOW);
-        assert_eq!((step, why.is_some()), (Step::Challenge(INVALID.into()), true), "{token}");
+        assert_eq!((step, why.is_some()), (Step::Rejected(INVALID.into()), true), "{token}");
     }
     let good = good();
     // Encrypted tokens have five parts; a fourth one ends up in the claims, which are not base64url then.

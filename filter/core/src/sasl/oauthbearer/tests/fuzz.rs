@@ -48,7 +48,7 @@ proptest! {
         for message in [bytes.clone(), [b"n,,\x01auth=Bearer ".as_slice(), &bytes, b"\x01\x01"].concat()] {
             for verifier in [Fake::saying(false), Fake::saying(true)] {
                 let (step, _) = step(&checker, &verifier, &message, NOW);
-                prop_assert!(matches!(step, Step::Failed | Step::Challenge(_)));
+                prop_assert!(matches!(step, Step::Failed | Step::Rejected(_)));
             }
         }
     }
@@ -58,7 +58,7 @@ proptest! {
         let token = format!("{}.{}.{}", encode(header), encode(&claims), encode(signature));
         let checker = Checker::new(settings());
         let (step, _) = step(&checker, &Fake::saying(false), &message(&token), NOW);
-        prop_assert!(matches!(step, Step::Failed | Step::Challenge(_)));
+        prop_assert!(matches!(step, Step::Failed | Step::Rejected(_)));
         // Signed by the right key, and still nonsense.
         let (step, _) = super::step(&checker, &Fake::saying(true), &message(&token), NOW);
         let nonsense = claims != super::claims("{}");

@@ -145,7 +145,7 @@ fn unknown_keys_do_not_cause_fetches_at_will() {
     for tick in 1..=600 {
         let now = NOW + tick * 100;
         let (step, _) = login(&checker, now);
-        assert!(matches!(step, Step::Unavailable(_) | Step::Challenge(_)));
+        assert!(matches!(step, Step::Unavailable(_) | Step::Rejected(_)));
         if checker.fetch_due(now).is_some() {
             fetches += 1;
             assert_eq!(checker.fetched(now, Ok(old().as_bytes())), Ok(2));
