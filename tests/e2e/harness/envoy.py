@@ -91,6 +91,9 @@ class Envoy:
     def prometheus(self) -> str:
         return self._admin("/stats?format=prometheus")
 
+    def config_dump(self) -> str:
+        return self._admin("/config_dump")
+
     def stats(self) -> dict[tuple[str, frozenset], float]:
         """(metric name, its labels as (key, value) pairs) → value."""
         line = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
