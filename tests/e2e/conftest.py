@@ -1,8 +1,9 @@
 """One broker and one Envoy for all tests; topics are what a test has for itself."""
 
 import pytest
-from harness import clients, topics
+from harness import clients, tokens, topics
 from harness.envoy import Envoy
+from harness.guarded import GuardedEnvoy, section
 from harness.kafka import KafkaCluster
 from harness.raw import Raw
 from harness.secured import secured_cluster
@@ -122,3 +123,24 @@ def misfit(cluster) -> str:
     cluster.create_topic(name, topics.MODULO.physical - 1)
     yield name
     cluster.delete_topic(name)
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory) -> tokens.Issuer:
+    return tokens.Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="session")
+def shared_guarded(tmp_path_factory, cluster, issuer):
+    oauthbearer = {"jwks": {"inline": issuer.jwk_set()}}
+    envoy = GuardedEnvoy(tmp_path_factory.mktemp("guarded"), cluster, section(oauthbearer))
+    yield envoy
+    envoy.stop()
+
+
+@pytest.fixture
+def guarded(shared_guarded):
+    """An Envoy that asks clients who they are, by all mechanisms; alive and without a trap after the test."""
+    yield shared_guarded
+    assert shared_guarded.process.alive(), shared_guarded.process.log_tail()
+    shared_guarded.assert_no_traps()

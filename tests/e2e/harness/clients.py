@@ -15,7 +15,7 @@ from .kafka import JAVA
 from .paths import BUILD, CLIENTS, KAFKA_JARS
 from .security import NONE, Security
 
-AUTHENTICATION_FAILED = re.compile(r"authenticat\w* (failed|error)|SaslAuthentication|AuthenticationFailed", re.I)
+AUTHENTICATION_FAILED = r"authenticat\w* (failed|error)|SaslAuthentication|AuthenticationFailed"
 ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -94,9 +94,10 @@ def produce(
     return acks
 
 
-def refused(library: Library, bootstrap: str, topic: str, security: Security, seconds: float = 30) -> str:
-    """What the library says of a login that must fail, up to and with the first line that tells of a failed authentication.
+def refused(library: Library, bootstrap: str, topic: str, security: Security, says: str | None = None, seconds: float = 30) -> str:
+    """The line in which the library tells of a login that must fail; or which matches `says`, where it tells otherwise.
     It may go on trying after that, as some do: it is ended then."""
+    tells = re.compile(f"{says}|{AUTHENTICATION_FAILED}" if says else AUTHENTICATION_FAILED, re.I)
     command = [*library.argv, "produce", bootstrap, topic, 1, 1, "none", 0, "refused"]
     child = subprocess.Popen(
         [str(a) for a in command],
@@ -108,17 +109,17 @@ def refused(library: Library, bootstrap: str, topic: str, security: Security, se
     )
     timer = threading.Timer(seconds, child.kill)
     timer.start()
+    said = []
     try:
-        said = ""
         for line in child.stdout:
-            said += line
-            if AUTHENTICATION_FAILED.search(line):
-                return said
+            if tells.search(line):
+                return line
+            said.append(line)
     finally:
         timer.cancel()
         child.kill()
         child.wait()
-    raise AssertionError(f"{library.name} tells of no failed authentication: {said[-2000:]}")
+    raise AssertionError(f"{library.name} tells of no failed authentication: {''.join(said)[-2000:]}")
 
 
 def parse_acks(stdout: str) -> tuple[dict[int, list[Record]], list[str], bool]:

@@ -1,4 +1,4 @@
-"""The raw client's SASL: PLAIN and SCRAM, framed by SaslAuthenticate or bare as after SaslHandshake v0."""
+"""The raw client's SASL: PLAIN, SCRAM and OAUTHBEARER, framed by SaslAuthenticate or bare as after SaslHandshake v0."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ def log_in(raw: Raw, mechanism: str, username: str, password: str, version: int 
     dialogue = tokens(mechanism, username, password)
     token, answer = next(dialogue), {}
     while token is not None:
-        answer = raw.call(AUTHENTICATE, version, {"auth_bytes": token})
+        answer = authenticate(raw, token, version)
         if answer["error_code"]:
             raise Refused(answer)
         token = follow(dialogue, answer["auth_bytes"])
@@ -55,9 +55,13 @@ def offer(raw: Raw, mechanism: str, version: int) -> None:
 
 
 def tokens(mechanism: str, username: str, password: str) -> Generator[bytes, bytes, None]:
-    """The client's tokens; it is sent the server's."""
+    """The client's tokens; it is sent the server's. The password of OAUTHBEARER is the JWT."""
     if mechanism == "PLAIN":
-        yield f"\0{username}\0{password}".encode()
+        yield plain(username, password)
+        return
+    if mechanism == "OAUTHBEARER":
+        if (yield bearer(password)):  # what is wrong (RFC 7628): the client has to say that it understood
+            yield b"\1"
         return
     # RFC 5802
     name = mechanism.removeprefix("SCRAM-").replace("-", "").lower()
@@ -73,6 +77,18 @@ def tokens(mechanism: str, username: str, password: str) -> Generator[bytes, byt
     last = yield f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
     expected = hmac.digest(hmac.digest(salted, b"Server Key", name), signed, name)
     assert last == b"v=" + base64.b64encode(expected), "the server does not know the password"
+
+
+def plain(username: str, password: str) -> bytes:
+    return f"\0{username}\0{password}".encode()
+
+
+def bearer(jwt: str) -> bytes:
+    return f"n,,\1auth=Bearer {jwt}\1\1".encode()
+
+
+def authenticate(raw: Raw, token: bytes, version: int = 2) -> dict:
+    return raw.call(AUTHENTICATE, version, {"auth_bytes": token})
 
 
 def follow(dialogue: Generator[bytes, bytes, None], token: bytes) -> bytes | None:

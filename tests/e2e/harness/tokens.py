@@ -90,6 +90,21 @@ def jwk_set(*keys: Key) -> dict:
     return {"keys": [key.jwk() for key in keys]}
 
 
+class Issuer:
+    """A key for each algorithm, under the algorithm's name."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.keys = {algorithm: Key(directory, algorithm, algorithm) for algorithm in ALGORITHMS}
+
+    def jwk_set(self) -> dict:
+        return jwk_set(*self.keys.values())
+
+    def token(self, header: dict | None = None, algorithm: str = "RS256", **claims) -> str:
+        """As `Key.token`."""
+        return self.keys[algorithm].token(header, **claims)
+
+
 class JwksServer:
     """Serves a JWK Set over HTTP at `port`, and counts how often it is asked for. `failing`: answers 503 instead."""
 

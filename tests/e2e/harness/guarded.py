@@ -1,0 +1,99 @@
+"""Envoy whose filter asks clients who they are, with secrets from the environment, keys over HTTP and a configuration that may change."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from pathlib import Path
+
+from . import topics
+from .envoy import TYPE, Envoy, static_cluster
+from .security import MECHANISMS, PASSWORD_MECHANISMS
+from .tokens import AUDIENCE, ISSUER, SCOPE
+
+RESOURCE = "kafka"
+PASSWORDS = {"alice": "alice's secret", "bob": "only=in,SCRAM", "carol": "stands inline"}
+"""Alice's is in the environment; of Bob the filter has SCRAM credentials only."""
+ENVIRONMENT = {"ALICE_PASSWORD": PASSWORDS["alice"]}
+
+
+def scram_credentials(mechanism: str, password: str, iterations: int = 4096) -> dict:
+    """What a server keeps in a password's place (RFC 5802), as the filter's configuration has it."""
+    name, salt = mechanism.removeprefix("SCRAM-").replace("-", "").lower(), os.urandom(16)
+    salted = hashlib.pbkdf2_hmac(name, password.encode(), salt, iterations)
+    stored_key = hashlib.new(name, hmac.digest(salted, b"Client Key", name)).digest()
+    server_key = hmac.digest(salted, b"Server Key", name)
+    texts = {"salt": salt, "stored_key": stored_key, "server_key": server_key}
+    return {"iterations": iterations, **{field: base64.b64encode(value).decode() for field, value in texts.items()}}
+
+
+def users() -> list[dict]:
+    names = {"scram_sha_256": "SCRAM-SHA-256", "scram_sha_512": "SCRAM-SHA-512"}
+    bob = {field: scram_credentials(mechanism, PASSWORDS["bob"]) for field, mechanism in names.items()}
+    return [
+        {"username": "alice", "password": "${ALICE_PASSWORD}"},
+        {"username": "bob", **bob},
+        {"username": "carol", "password": PASSWORDS["carol"]},
+    ]
+
+
+def section(oauthbearer: dict | None = None, **more) -> dict:
+    """The filter's `sasl`: those users, and with `oauthbearer` (where its keys are) tokens as well."""
+    tokens = {}
+    if oauthbearer:
+        tokens = {"oauthbearer": {"issuer": ISSUER, "audience": AUDIENCE, "required_scopes": [SCOPE], "clock_skew_s": 2, **oauthbearer}}
+    return {"mechanisms": list(MECHANISMS if tokens else PASSWORD_MECHANISMS), "users": users(), **tokens, **more}
+
+
+class GuardedEnvoy(Envoy):
+    """`jwks_port`: where the cluster `jwks` leads. `live`: the filter comes from a file that `change` may replace."""
+
+    def __init__(
+        self, directory: Path, cluster, sasl_section: dict, mode: str = "dynamic", jwks_port: int | None = None, live: bool = False
+    ):
+        self._jwks_port = jwks_port
+        self._live = directory / "filter.json" if live else None
+        super().__init__(directory, cluster, {**topics.MAPPING, "sasl": sasl_section}, mode, ENVIRONMENT)
+
+    def change(self, sasl_section: dict) -> None:
+        """Puts a configuration with another section `sasl` in the place of the watched one."""
+        self.filter_config["sasl"] = sasl_section
+        self._write_live()
+
+    def updates(self, outcome: str) -> float:
+        """How many configurations were taken (`config_reload`) or refused (`config_fail`, `update_rejected`)."""
+        lines = (line.partition(": ") for line in self._admin("/stats?filter=extension_config_discovery").splitlines())
+        return sum(float(value) for name, _, value in lines if name.endswith(f".{outcome}"))
+
+    def _wasm(self) -> dict:
+        if not self._live:
+            return self._filter()
+        self._write_live()
+        discovery = {
+            "config_source": {"path_config_source": {"path": str(self._live)}},
+            "type_urls": [TYPE + "filters.network.wasm.v3.Wasm"],
+        }
+        return {"name": RESOURCE, "config_discovery": discovery}
+
+    def _filter(self) -> dict:
+        wasm = super()._wasm()
+        wasm["typed_config"]["config"]["vm_config"]["environment_variables"] = {"host_env_keys": sorted(ENVIRONMENT)}
+        return wasm
+
+    def _write_live(self) -> None:
+        extension = {
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": RESOURCE,
+            "typed_config": self._filter()["typed_config"],
+        }
+        new = self._live.with_suffix(".new")
+        new.write_text(json.dumps({"resources": [extension]}))
+        new.rename(self._live)
+
+    def _bootstrap_config(self) -> dict:
+        config = super()._bootstrap_config()
+        config["node"] = {"id": "kafka", "cluster": "kafka"}
+        if self._jwks_port:
+            config["static_resources"]["clusters"].append(static_cluster("jwks", self._jwks_port))
+        return config
