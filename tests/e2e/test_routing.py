@@ -3,10 +3,10 @@
 import socket
 import ssl
 import struct
-import subprocess
 
 import pytest
 from harness import apis, batch, topics
+from harness.certificates import Authority
 from harness.envoy import Envoy
 from harness.raw import Raw, produce_body
 
@@ -18,10 +18,8 @@ class SniEnvoy(Envoy):
     """One TLS listener; a broker is a server name, not a port."""
 
     def __init__(self, directory, cluster, config):
-        directory.mkdir(parents=True, exist_ok=True)
-        self.key, self.certificate = directory / "key.pem", directory / "certificate.pem"
-        command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=*.kafka.test -keyout".split()
-        subprocess.run([*command, self.key, "-out", self.certificate], check=True, capture_output=True)
+        self.authority = Authority(directory)
+        self.shown = self.authority.issue("/CN=envoy", ("*.kafka.test",))
         super().__init__(directory, cluster, config)
 
     def _complete(self, config: dict) -> dict:
@@ -34,7 +32,7 @@ class SniEnvoy(Envoy):
         del listener["additional_addresses"]
         inspector = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
         listener["listener_filters"] = [{"name": "tls_inspector", "typed_config": {"@type": inspector}}]
-        pair = {"certificate_chain": {"filename": str(self.certificate)}, "private_key": {"filename": str(self.key)}}
+        pair = {"certificate_chain": {"filename": str(self.shown.certificate)}, "private_key": {"filename": str(self.shown.key)}}
         context = {"@type": TLS, "common_tls_context": {"tls_certificates": [pair]}}
         listener["filter_chains"][0]["transport_socket"] = {"name": "tls", "typed_config": context}
         return resources
@@ -43,10 +41,9 @@ class SniEnvoy(Envoy):
 class Tls(Raw):
     """A connection that asks for a server name."""
 
-    def __init__(self, port: int, name: str):
-        super().__init__(port)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    def __init__(self, envoy: SniEnvoy, name: str):
+        super().__init__(envoy.base)
+        context = ssl.create_default_context(cafile=str(envoy.authority.certificate))
         self.socket = context.wrap_socket(self.socket, server_hostname=name)
 
 
@@ -54,11 +51,11 @@ def test_the_server_name_names_the_broker(tmp_path, cluster, new_topic):
     topic = new_topic()
     envoy = SniEnvoy(tmp_path / "sni", cluster, topics.MAPPING)
     try:
-        with Tls(envoy.base, "bootstrap.kafka.test") as bootstrap:
+        with Tls(envoy, "bootstrap.kafka.test") as bootstrap:
             metadata = bootstrap.metadata([topic.name])
             assert [(b["host"], b["port"]) for b in metadata["brokers"]] == [("b1.kafka.test", envoy.base)]
             assert len(metadata["topics"][0]["partitions"]) == topic.virtual
-        with Tls(envoy.base, "B1.kafka.test") as broker:
+        with Tls(envoy, "B1.kafka.test") as broker:
             offset = broker.append(topic.name, 7, [b"by name"])
             assert broker.read_all(topic.name, 7) == [(offset, b"by name")]
     finally:

@@ -11,6 +11,13 @@ work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 
+# What the files name beside the filter: one certificate serves all purposes, and any value does for a secret.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=validate \
+    -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null
+for name in client-ca broker-ca gateway; do cp "$work/certificate.pem" "$work/$name.pem"; done
+cp "$work/key.pem" "$work/gateway-key.pem"
+export ALICE_PASSWORD=alice BOB_PASSWORD=bob GATEWAY_PASSWORD=gateway
+
 # The same files with paths of this machine, and with ports that are surely free.
 for file in "$root"/envoy/*.yaml; do
     sed -e "s#/etc/envoy/kafka_partition_remapper.wasm#$wasm#" -e "s#/etc/envoy/#$work/#" \
@@ -41,9 +48,11 @@ start() {
     fi
 }
 
-for name in dynamic routed; do
+for name in dynamic routed secured mutual-tls; do
     validate "$work/$name.yaml"
     say "envoy/$name.yaml loads"
+done
+for name in dynamic routed; do
     validate "$work/$name-live.yaml"
     start "$work/$name-live.yaml"
     say "envoy/$name-live.yaml loads, with its filter from a file"
