@@ -5,11 +5,12 @@ import itertools
 import re
 import statistics
 import time
+import unicodedata
 
 import pytest
 from harness import topics
 from harness.clients import LIBRARIES, Consumer, produce, refused
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
+from harness.guarded import COMPOSED, ODD, PASSWORDS, GuardedEnvoy, section
 from harness.process import wait_until
 from harness.raw import LATEST, Raw
 from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
@@ -23,7 +24,7 @@ SILENT = {
     # Throws the answer away when the connection's end comes along with it, and tells of that end only.
     "kafka-python": r"socket disconnected",
     # These take RFC 7628's challenge for the success, and stumble over the next answer.
-    ("aiokafka", "OAUTHBEARER"): r"Unable to update metadata|Unable connect",
+    ("aiokafka", "OAUTHBEARER"): r"Unable to (request|update) metadata",
     ("kafkajs", "OAUTHBEARER"): r"KafkaJS\w*Error|closed connection",
     ("franz-go", "OAUTHBEARER"): r"unexpected data in oauth response",
 }
@@ -78,8 +79,17 @@ def test_a_client_tells_of_a_failed_login(name, mechanism, programs, guarded, is
         said = list(pool.map(lambda security: refused(programs[name], guarded.bootstrap, topic.name, security, says), wrong))
     assert without_numbers(said[0]) == without_numbers(said[1])
     assert authentications(mechanism, "success") == 0
-    wait_until("the count", lambda: authentications(mechanism, "failure") >= 2, 5)
+    if (name, mechanism) not in SILENT:  # who does not acknowledge the challenge may never come to be counted
+        wait_until("the count", lambda: authentications(mechanism, "failure") >= 2, 5)
     assert direct.list_offset(topic.name, 0, LATEST) == 0
+
+
+# kafka-python sends a name as it is in SCRAM, so that with a comma in it is no message of RFC 5802's.
+@pytest.mark.parametrize(
+    "name, mechanism", [(n, m) for n in LIBRARIES for m in ("PLAIN", "SCRAM-SHA-256") if (n, m) != ("kafka-python", "SCRAM-SHA-256")]
+)
+def test_names_and_passwords_that_are_escaped(name, mechanism, programs, guarded, new_topic):
+    produce(programs[name], guarded.bootstrap, new_topic(topics.ONE).name, 1, 1, "none", False, name, security=Security(mechanism, *ODD))
 
 
 def without_numbers(line: str) -> str:
@@ -97,6 +107,13 @@ def test_every_version_of_sasl_authenticate(mechanism, user, version, guarded):
         if version >= KIP_368:
             assert answer["session_lifetime_ms"] == 0, "there is no max_session_s"
         assert raw.metadata([])["brokers"]
+
+
+@pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)
+def test_a_name_written_in_another_way(mechanism, guarded):
+    name, password = COMPOSED
+    with Raw(guarded.port(1)) as raw:
+        log_in(raw, mechanism, unicodedata.normalize("NFD", name), password)
 
 
 @pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)

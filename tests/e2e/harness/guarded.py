@@ -15,6 +15,10 @@ from .tokens import AUDIENCE, ISSUER, SCOPE
 RESOURCE = "kafka"
 PASSWORDS = {"alice": "alice's secret", "bob": "only=in,SCRAM", "carol": "stands inline"}
 """Alice's is in the environment; of Bob the filter has SCRAM credentials only."""
+ODD = ("a=b,c", 'p="w,\\ d')
+"""A name and password that SCRAM, and configurations of clients, have to escape."""
+COMPOSED = ("j\u00fcrgen", "secret")
+"""A name that can be written in two ways (SASLprep, RFC 4013)."""
 ENVIRONMENT = {"ALICE_PASSWORD": PASSWORDS["alice"]}
 
 
@@ -35,6 +39,7 @@ def users() -> list[dict]:
         {"username": "alice", "password": "${ALICE_PASSWORD}"},
         {"username": "bob", **bob},
         {"username": "carol", "password": PASSWORDS["carol"]},
+        *({"username": name, "password": password} for name, password in (ODD, COMPOSED)),
     ]
 
 

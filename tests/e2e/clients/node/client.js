@@ -43,6 +43,7 @@ function security() {
   if (protocol.startsWith('SASL_')) {
     const oauthBearerProvider = async () => ({ value: read(SASL_TOKEN_FILE) })
     settings.sasl = { mechanism: SASL_MECHANISM, username: SASL_USERNAME, password: SASL_PASSWORD, oauthBearerProvider }
+    settings.reauthenticationThreshold = 1000 // sessions of a test are shorter than the default of 10 s
   }
   if (protocol.endsWith('SSL')) settings.ssl = { ca: read(SSL_CA_FILE), cert: read(SSL_CERTIFICATE_FILE), key: read(SSL_KEY_FILE) }
   return settings
