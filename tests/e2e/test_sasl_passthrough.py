@@ -8,7 +8,7 @@ from harness import clients, topics
 from harness.envoy import Envoy
 from harness.raw import Raw
 from harness.raw_sasl import Refused, log_in, log_in_bare
-from harness.secured import REAUTHENTICATION_MS, USERS, reserve
+from harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
 from harness.security import PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
@@ -115,11 +115,3 @@ def test_a_client_that_comes_to_a_broker_nobody_knows(tmp_path, secured):
             assert {b["node_id"] for b in raw.metadata([])["brokers"]} == set(secured.ids)
     finally:
         envoy.stop()
-
-
-class OnlyTheFirst(Envoy):
-    """Is told of one broker."""
-
-    def _complete(self, config: dict) -> dict:
-        self._brokers = self._brokers[:1]
-        return super()._complete(config)

@@ -10,7 +10,7 @@ from harness.envoy import Envoy
 from harness.process import wait_until
 from harness.raw import Raw
 from harness.raw_sasl import Refused, log_in
-from harness.secured import REAUTHENTICATION_MS, USERS, reserve
+from harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
 from harness.security import PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
@@ -29,7 +29,7 @@ def one(mechanism: str = "SCRAM-SHA-512", user: str = "gateway", password: str |
 
 
 def each_its_own(mechanism: str = "PLAIN") -> dict:
-    """Nobody at the broker for carol."""
+    """There is nobody at the broker for carol, and dave's password there is wrong."""
     identities = {"alice": identity("alice"), "bob": identity("bob"), "dave": identity("bob", WRONG)}
     return {
         "sasl": {"mechanisms": ["PLAIN", "SCRAM-SHA-256"], "users": CLIENT_USERS},
@@ -52,14 +52,6 @@ def start(tmp_path_factory, secured):
     yield begin
     for envoy in running.values():
         envoy.stop()
-
-
-class OnlyTheFirst(Envoy):
-    """Is told of one broker."""
-
-    def _complete(self, config: dict) -> dict:
-        self._brokers = self._brokers[:1]
-        return super()._complete(config)
 
 
 def connect(port: int, user: str | None = None, tries: int = 4) -> Raw:
@@ -130,7 +122,6 @@ def test_a_principal_without_an_identity_is_refused(start):
 
 @pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)
 def test_a_wrong_password_for_the_broker_shows_in_the_clients_login(mechanism, start):
-    """`dave` is one of the filter's users whose password at the broker is wrong."""
     envoy = start(each_its_own(mechanism))
     connect(envoy.base, "alice").close()
     with Raw(envoy.base) as raw:

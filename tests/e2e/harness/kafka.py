@@ -161,7 +161,8 @@ class KafkaCluster:
                 ]
             ),
             "listener.security.protocol.map": ",".join(
-                f"{name}:{protocol}" for name, protocol in {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **self._protocols}.items()
+                f"{name}:{protocol}"
+                for name, protocol in {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **self._protocols}.items()
             ),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",

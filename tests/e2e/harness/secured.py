@@ -7,6 +7,7 @@ from pathlib import Path
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from .certificates import Certificate
+from .envoy import Envoy
 from .kafka import KafkaCluster
 from .raw import Raw
 from .security import PASSWORD_MECHANISMS
@@ -52,9 +53,17 @@ def reserve(cluster: KafkaCluster, topic: str, user: str) -> None:
     admin.create_acls([acl])[acl].result(10)
 
 
+class OnlyTheFirst(Envoy):
+    """Is told of one broker."""
+
+    def _complete(self, config: dict) -> dict:
+        self._brokers = self._brokers[:1]
+        return super()._complete(config)
+
+
 class TlsRaw(Raw):
-    """A raw client that believes in the clients' authority, and may show a certificate. What `server_name` is of no matter
-    to the socket: it goes to Envoy's port on this machine."""
+    """A raw client that believes in the clients' authority, and may show a certificate. It asks for `server_name`, by default
+    broker 1's, at Envoy's port: no name needs to be resolved."""
 
     def __init__(self, envoy: ShippedEnvoy, trust: Trust, certificate: Certificate | None = None, server_name: str | None = None):
         super().__init__(envoy.base)
