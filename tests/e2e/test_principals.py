@@ -106,9 +106,11 @@ def by_sasl(tmp_path_factory, secured, trust):
     envoy = ShippedEnvoy(
         tmp_path_factory.mktemp("secured"), secured, "secured.yaml", trust, "SASLTLS", carol_too, environment=environment
     )
-    settle(envoy, trust)
-    yield envoy
-    envoy.stop()
+    try:
+        settle(envoy, trust)
+        yield envoy
+    finally:
+        envoy.stop()
 
 
 def settle(envoy: ShippedEnvoy, trust) -> None:

@@ -17,9 +17,11 @@ pytestmark = pytest.mark.remap
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory, secured):
     envoy = Envoy(tmp_path_factory.mktemp("passthrough"), secured, topics.MAPPING, listener="SASL")
-    learn(envoy)
-    yield envoy
-    envoy.stop()
+    try:
+        learn(envoy)
+        yield envoy
+    finally:
+        envoy.stop()
 
 
 def learn(envoy: Envoy) -> None:
