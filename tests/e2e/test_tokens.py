@@ -12,6 +12,7 @@ from harness.tokens import ALGORITHMS, AUDIENCE, ISSUER, SCOPE, JwksServer, Key,
 
 pytestmark = pytest.mark.remap
 SASL_AUTHENTICATION_FAILED = 58
+LEAST_DELAY_S = 0.1
 FOREVER = 4_102_444_800  # the year 2100
 INVALID = {"status": "invalid_token"}
 MISSING_SCOPE = {"status": "insufficient_scope", "scope": SCOPE}
@@ -114,6 +115,21 @@ def test_a_bad_token(what, guarded, issuer):
         assert answer["error_code"] == SASL_AUTHENTICATION_FAILED
         assert "not valid" in answer["error_message"]
         assert raw.is_closed_by_peer()
+
+
+def test_a_refusal_is_late_and_counted_at_once(guarded, issuer):
+    """Also for those who do not wait for the end of it."""
+
+    def failures() -> float:
+        return guarded.stat("kafka_remapper_auth_total", mechanism="OAUTHBEARER", outcome="failure")
+
+    before = failures()
+    with Raw(guarded.port(1)) as raw:
+        offer(raw, "OAUTHBEARER", 1)
+        started = time.monotonic()
+        assert authenticate(raw, bearer(issuer.token(aud="payroll")))["auth_bytes"]
+        assert time.monotonic() - started >= LEAST_DELAY_S
+    assert failures() == before + 1
 
 
 def test_who_is_told_what_is_wrong_may_not_try_again(guarded, issuer):
