@@ -9,6 +9,7 @@ import unicodedata
 
 import pytest
 from harness import topics
+from harness.certificates import Authority
 from harness.clients import LIBRARIES, Consumer, produce, refused
 from harness.guarded import COMPOSED, ODD, PASSWORDS, GuardedEnvoy, section
 from harness.process import wait_until
@@ -58,6 +59,25 @@ def test_a_client_logs_in_and_works(name, mechanism, programs, guarded, issuer, 
         consumer.expect(written[5])
     assert authentications(mechanism, "success") >= 2
     assert authentications(mechanism, "failure") == 0
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory, cluster):
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    envoy = GuardedEnvoy(tmp_path_factory.mktemp("tls"), cluster, section(), tls=authority)
+    yield envoy, authority
+    envoy.stop()
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_client_logs_in_over_tls(name, programs, tls, new_topic, tmp_path):
+    """With a certificate of its own as well."""
+    (envoy, authority), library, topic = tls, programs[name], new_topic(topics.ONE)
+    own = authority.issue(f"/CN={name}")
+    security = Security("SCRAM-SHA-512", "bob", PASSWORDS["bob"], None, authority.certificate, own.certificate, own.key)
+    written = produce(library, envoy.bootstrap, topic.name, topic.virtual, 2, "none", True, name, security=security)
+    with Consumer(library, envoy.bootstrap, topic.name, 3, tmp_path / "stderr", security=security) as consumer:
+        consumer.expect(written[3])
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

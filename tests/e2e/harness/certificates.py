@@ -25,11 +25,11 @@ class Authority:
         _openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, subject: str, names: tuple[str, ...] = ()) -> Certificate:
-        """`subject` as openssl takes it, say `/O=Example/CN=alice`; `names` are DNS names, and `*.` stands for any."""
+        """`subject` as openssl takes it, say `/O=Example/CN=alice`; `names` are DNS names, where `*.` stands for any, and IPv4 addresses."""
         stem = "".join(c if c.isalnum() else "-" for c in f"{self._name}{subject}")
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
         sign = ("-CA", self.certificate, "-CAkey", self._key)
-        alternatives = ("-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)) if names else ()
+        alternatives = ("-addext", "subjectAltName=" + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
         _openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE",
                  "-keyout", issued.key, "-out", issued.certificate)  # fmt: skip
         issued.store.write_text(issued.key.read_text() + issued.certificate.read_text() + self.certificate.read_text())
@@ -41,3 +41,7 @@ NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"
 
 def _openssl(*argv: object) -> None:
     subprocess.run(["openssl", *map(str, argv)], check=True, capture_output=True)
+
+
+def _kind(name: str) -> str:
+    return "IP" if name[0].isdigit() else "DNS"

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from . import topics
+from .certificates import Authority
 from .envoy import TYPE, Envoy, static_cluster
 from .security import MECHANISMS, PASSWORD_MECHANISMS
 from .tokens import AUDIENCE, ISSUER, SCOPE
@@ -52,11 +53,20 @@ def section(oauthbearer: dict | None = None, **more) -> dict:
 
 
 class GuardedEnvoy(Envoy):
-    """`jwks_port`: where the cluster `jwks` leads. `live`: the filter comes from a file that `change` may replace."""
+    """`jwks_port`: where the cluster `jwks` leads. `live`: the filter comes from a file that `change` may replace. `tls`: clients
+    speak TLS, and have certificates of this authority."""
 
     def __init__(
-        self, directory: Path, cluster, sasl_section: dict, mode: str = "dynamic", jwks_port: int | None = None, live: bool = False
+        self,
+        directory: Path,
+        cluster,
+        sasl_section: dict,
+        mode: str = "dynamic",
+        jwks_port: int | None = None,
+        live: bool = False,
+        tls: Authority | None = None,
     ):
+        self._tls = tls
         self._jwks_port = jwks_port
         self._live = directory / "filter.json" if live else None
         super().__init__(directory, cluster, {**topics.MAPPING, "sasl": sasl_section}, mode, ENVIRONMENT)
@@ -85,6 +95,20 @@ class GuardedEnvoy(Envoy):
         wasm = super()._wasm()
         wasm["typed_config"]["config"]["vm_config"]["environment_variables"] = {"host_env_keys": sorted(ENVIRONMENT)}
         return wasm
+
+    def _dynamic(self) -> dict:
+        resources = super()._dynamic()
+        if self._tls:
+            own = self._tls.issue("/CN=127.0.0.1", ("127.0.0.1",))
+            pair = {"certificate_chain": {"filename": str(own.certificate)}, "private_key": {"filename": str(own.key)}}
+            common = {
+                "tls_certificates": [pair],
+                "validation_context": {"trusted_ca": {"filename": str(self._tls.certificate)}},
+            }
+            proto = TYPE + "transport_sockets.tls.v3.DownstreamTlsContext"
+            context = {"@type": proto, "common_tls_context": common, "require_client_certificate": True}
+            resources["listeners"][0]["filter_chains"][0]["transport_socket"] = {"name": "tls", "typed_config": context}
+        return resources
 
     def _write_live(self) -> None:
         extension = {
