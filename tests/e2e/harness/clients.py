@@ -138,6 +138,20 @@ def parse_acks(stdout: str) -> tuple[dict[int, list[Record]], list[str], bool]:
     return acks, refused, ended
 
 
+def talk_to(command: list, log: Path, security: Security) -> subprocess.Popen:
+    """Starts a client program that reads from its standard input and writes to its standard output; errors go to the log."""
+    with log.open("a") as errors:
+        return subprocess.Popen(
+            [str(a) for a in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+            env=security.environment(),
+        )
+
+
 class Consumer:
     """A running consumer program, assigned to one partition at a time."""
 
@@ -155,16 +169,7 @@ class Consumer:
         self.library = library
         self.log = log
         command = [*library.argv, "consume", bootstrap, topic, partition, int(read_committed), max_bytes]
-        with log.open("a") as errors:
-            self._child = subprocess.Popen(
-                [str(a) for a in command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-                env=security.environment(),
-            )
+        self._child = talk_to(command, log, security)
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._pump, daemon=True).start()
         self._begin(partition)

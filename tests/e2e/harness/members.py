@@ -1,11 +1,10 @@
 """Members of consumer groups as programs of any library, and what came of what they read."""
 
-import subprocess
 import threading
 from collections import Counter
 from pathlib import Path
 
-from .clients import Library, Record
+from .clients import Library, Record, talk_to
 from .process import wait_until
 from .security import NONE, Security
 
@@ -24,16 +23,7 @@ class GroupMember:
         # The program for Java's members is one of its own.
         argv = ["Member" if a == "Client" else a for a in library.argv]
         command = [*argv, "group", bootstrap, topic, group, assignor, instance or "-", "auto" if auto_commit else "manual"]
-        with log.open("a") as errors:
-            self._child = subprocess.Popen(
-                [str(a) for a in command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-                env=security.environment(),
-            )
+        self._child = talk_to(command, log, security)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

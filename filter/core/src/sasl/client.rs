@@ -12,7 +12,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::keyed::{Key, Memory};
-use super::scram::{auth_message, escape, header_base64, to_base64, Hash, Keys, ServerFinal, ServerFirst};
+use super::saslname::escape;
+use super::scram::{auth_message, header_base64, to_base64, Hash, Keys, ServerFinal, ServerFirst};
 use super::secret::Secret;
 use super::Mechanism;
 use crate::limits::{SALTED_ENTRIES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN};

@@ -5,7 +5,7 @@ mod server;
 
 pub use self::server::Server;
 
-pub(super) use self::messages::{escape, header_base64, ServerFinal, ServerFirst};
+pub(super) use self::messages::{header_base64, ServerFinal, ServerFirst};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;

@@ -8,6 +8,8 @@
 //! The authorization id may be absent, and so may all pairs but `auth`. The others are Kafka's extensions (KIP-342): they
 //! must be well formed, and nobody asks for them here.
 
+use crate::sasl::saslname::unescape;
+
 /// What ends each pair, and the message.
 const SEPARATOR: char = '\u{1}';
 
@@ -26,7 +28,10 @@ impl<'a> ClientResponse<'a> {
         // `n` and `y` speak of channel binding, which TLS outside of us cannot have; `p` asks for it (RFC 5801, section 4).
         let rest = message.strip_prefix("n,").or_else(|| message.strip_prefix("y,"))?;
         let (authzid, rest) = rest.split_once(',')?;
-        let authzid = if authzid.is_empty() { String::new() } else { saslname(authzid.strip_prefix("a=")?)? };
+        let authzid = match authzid {
+            "" | "a=" => String::new(),
+            named => unescape(named.strip_prefix("a=")?)?,
+        };
         let pairs = rest.strip_prefix(SEPARATOR)?.strip_suffix(SEPARATOR)?.strip_suffix(SEPARATOR)?;
         let mut token = None;
         for pair in pairs.split(SEPARATOR) {
@@ -40,19 +45,6 @@ impl<'a> ClientResponse<'a> {
         }
         Some(Self { authzid, token: token? })
     }
-}
-
-/// A name with its escapes undone: `=2C` is a comma, `=3D` an equals sign, and there are no others (RFC 5801, section 4).
-fn saslname(escaped: &str) -> Option<String> {
-    let mut parts = escaped.split('=');
-    let mut name = parts.next()?.to_owned();
-    for part in parts {
-        let (sign, rest) =
-            part.strip_prefix("2C").map(|rest| (',', rest)).or(part.strip_prefix("3D").map(|rest| ('=', rest)))?;
-        name.push(sign);
-        name.push_str(rest);
-    }
-    Some(name)
 }
 
 fn is_key(key: &str) -> bool {

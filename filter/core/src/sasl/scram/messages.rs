@@ -2,6 +2,7 @@
 
 use super::{from_base64, to_base64};
 use crate::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
+use crate::sasl::saslname::unescape;
 
 /// The text of a message, unless it is too long.
 fn text(token: &[u8]) -> Option<&str> {
@@ -28,24 +29,6 @@ fn extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<(&'a str, 
         (letters && name != "m" && !value.is_empty() && !value.contains('\0')).then_some((name, value))
     };
     parts.map(named).collect()
-}
-
-/// `name` as a `saslname`: commas and equals signs are escaped.
-pub(in crate::sasl) fn escape(name: &str) -> String {
-    name.replace('=', "=3D").replace(',', "=2C")
-}
-
-/// The name that `text` stands for.
-fn unescape(text: &str) -> Option<String> {
-    let mut parts = text.split('=');
-    let mut name = parts.next()?.to_owned();
-    for part in parts {
-        let (sign, rest) =
-            part.strip_prefix("2C").map(|rest| (',', rest)).or(part.strip_prefix("3D").map(|rest| ('=', rest)))?;
-        name.push(sign);
-        name.push_str(rest);
-    }
-    (!name.is_empty() && !name.contains('\0')).then_some(name)
 }
 
 /// The value of `c=` for a GS2 header, without channel binding.

@@ -3,8 +3,9 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use super::messages::{escape, ClientFirst};
+use super::messages::ClientFirst;
 use super::*;
+use crate::sasl::saslname::escape;
 use crate::sasl::users::{Store, User};
 use crate::sasl::Step;
 
