@@ -163,7 +163,7 @@ def test_keys_over_http(tmp_path, cluster):
         envoy = GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
         try:
             wait_until("the keys", lambda: each_worker_accepts(envoy, old.token()), 15, every=0.3)
-            for _ in range(20):
+            for _ in range(6):
                 assert accepts(envoy, old.token())
                 assert not accepts(envoy, unknown.token())
             # One at the start, and one for a key that is not there; in each worker and the main thread.
