@@ -20,14 +20,14 @@ use crate::shape;
 use crate::stats::Stat;
 
 /// Clients (by `client_software_name`, KIP-511) that give up when any topic of the cluster has an error, also one that
-/// they do not use.
+/// they do not use. kafkajs does as well, and is among those that tell no name.
 const FRAIL_CLIENTS: [&str; 1] = ["sarama"];
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: MetadataRequest = request.decode(&shape::requests::METADATA)?;
     // Version 0 has no null list: there an empty one asks for all topics.
     let all = message.topics.is_none_or(|topics| request.version == 0 && topics.is_empty());
-    let frail = cx.session.software.as_ref().is_some_and(|software| FRAIL_CLIENTS.contains(&software.as_str()));
+    let frail = cx.session.software.as_ref().is_none_or(|software| FRAIL_CLIENTS.contains(&software.as_str()));
     Ok(Plan::PassUp(Box::new(Answer { version: request.version, omit_misfits: all && frail })))
 }
 

@@ -66,6 +66,10 @@ fn a_topic_with_another_partition_count_is_refused() {
         let (_, told) = ask(MAPPED, 1, &MetadataRequest::default(), |seen| seen.answer(&broker));
         assert_eq!(told.topics[0].error_code, ResponseError::InvalidTopicException.code());
         assert!(told.topics[0].partitions.is_empty());
+        // Who asks for all topics without a name of its own may be a client that would give up on this one's account.
+        let all = MetadataRequest::default().with_topics(None);
+        let (_, told) = ask(MAPPED, 1, &all, |seen| seen.answer(&broker));
+        assert!(told.topics.is_empty());
     }
 }
 
