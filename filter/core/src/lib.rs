@@ -16,6 +16,7 @@ pub mod connection;
 pub(crate) mod crc;
 pub mod error;
 pub(crate) mod exchange;
+pub(crate) mod facts;
 pub mod frame;
 pub(crate) mod header;
 pub mod learn;
@@ -43,6 +44,7 @@ pub struct Shared {
     pub topics: topics::TopicRegistry,
     /// Bytes of incomplete frames that the connections hold together.
     held: std::cell::Cell<usize>,
+    pub(crate) facts: facts::Facts,
     pub(crate) judge: sasl::Authenticator,
 }
 
@@ -51,7 +53,7 @@ impl Shared {
     pub fn new(config: config::Config, seed: [u8; 32], verifier: Box<dyn sasl::oauthbearer::Verifier>) -> Self {
         let topics = topics::TopicRegistry::new(&config.mapping);
         let judge = sasl::Authenticator::new(&config, seed, verifier);
-        Self { config, topics, held: std::cell::Cell::new(0), judge }
+        Self { config, topics, held: std::cell::Cell::new(0), facts: facts::Facts::default(), judge }
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

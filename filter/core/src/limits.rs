@@ -28,6 +28,10 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// grow with them; real clusters seldom have more topics, and beyond it a topic only costs its regexes again.
 pub const TOPIC_CACHE_ENTRIES_MAX: usize = 10_000;
 
+/// Topics of the cluster that a worker remembers from Metadata. Clients can make the broker name no more topics than there
+/// are, and forgetting costs a question.
+pub const TOPIC_FACTS_MAX: usize = 10_000;
+
 /// Longest host name in bytes (RFC 1035, section 2.3.4, without the root label).
 pub const HOST_BYTES_MAX: usize = 253;
 

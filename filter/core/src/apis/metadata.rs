@@ -73,6 +73,7 @@ pub(crate) fn learn(cx: &mut Context<'_>, answer: &MetadataResponse) {
 fn virtualize(cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) -> bool {
     let Some(name) = topic.name.as_ref().map(|name| name.0.clone()) else { return true };
     let Some(remapper) = cx.shared.topics.remapper(&name) else { return true };
+    cx.shared.facts.note(topic, cx.now);
     if topic.error_code != 0 {
         return true;
     }
