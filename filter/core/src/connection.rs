@@ -464,7 +464,7 @@ impl Connection {
 
 fn upstream_frame(upstream: Upstream, request: &Request) -> Result<Rope, Fault> {
     let Upstream { key, version, body } = upstream;
-    header::request_frame((key, version), request.correlation_id, request.client_id.clone(), body)
+    header::request_frame((key, version), request.correlation_id, request.client_id.as_deref(), body)
 }
 
 #[cfg(test)]

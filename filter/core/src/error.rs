@@ -29,7 +29,7 @@ pub enum Fault {
     FrameLength { claimed: i32 },
     /// A frame length above `limits.frame_bytes`; `limit` in bytes.
     FrameTooLarge { claimed: i32, limit: usize },
-    /// A request frame too short for its header.
+    /// A request frame that ends within its header.
     RequestHeader,
     /// An API key or version that the table does not offer (Kafka closes the connection as well).
     NotOffered { key: i16, version: i16 },
@@ -108,7 +108,7 @@ impl fmt::Display for Fault {
             Fault::FrameTooLarge { claimed, limit } => {
                 write!(f, "a frame of {claimed} bytes was announced; limits.frame_bytes allows {limit}")
             }
-            Fault::RequestHeader => write!(f, "a request frame is too short for a Kafka request header"),
+            Fault::RequestHeader => write!(f, "a request frame has no whole Kafka request header: is this a Kafka client, and TLS terminated by Envoy?"),
             Fault::NotOffered { key, version } => {
                 write!(f, "API key {key} version {version} is not offered; ApiVersions lists what is")
             }

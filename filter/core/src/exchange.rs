@@ -39,7 +39,7 @@ pub(crate) struct Request {
     pub(crate) api: &'static Api,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
-    pub(crate) client_id: Option<StrBytes>,
+    pub(crate) client_id: Option<Bytes>,
     pub(crate) body: Bytes,
 }
 
@@ -55,7 +55,7 @@ impl Request {
             api,
             version: 0,
             correlation_id: 0,
-            client_id: Some(StrBytes::from_static_str("kafka-partition-remapper")),
+            client_id: Some(Bytes::from_static(b"kafka-partition-remapper")),
             body: Bytes::new(),
         }
     }
@@ -87,7 +87,7 @@ impl Request {
     /// # Errors
     /// [`Fault::Request`]: the client's fault.
     pub(crate) fn decode<M: Decodable>(&self, shape: &Shape) -> Result<M, Fault> {
-        crate::shape::decode(shape, &mut self.body.clone(), self.version)
+        crate::shape::decode_request(shape, &self.body, self.version)
             .map_err(|error| Fault::Request { api: self.api.name, at: error.at })
     }
 }
@@ -151,7 +151,7 @@ pub(crate) struct Exchange {
     pub(crate) correlation_id: i32,
     pub(crate) api: &'static Api,
     pub(crate) version: i16,
-    pub(crate) client_id: Option<StrBytes>,
+    pub(crate) client_id: Option<Bytes>,
     pub(crate) started: Millis,
     /// API key and version of the broker's answers that are still due, oldest first.
     pub(crate) awaited: VecDeque<(i16, i16)>,

@@ -33,6 +33,7 @@ pub mod shape;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+pub(crate) mod text;
 pub mod topics;
 pub(crate) mod wire;
 

@@ -28,6 +28,19 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// grow with them; real clusters seldom have more topics, and beyond it a topic only costs its regexes again.
 pub const TOPIC_CACHE_ENTRIES_MAX: usize = 10_000;
 
+/// Structs, strings and tagged fields that the arrays and tag sections of one request may have in sum. Each costs up to
+/// some 200 bytes once decoded, so this bounds what a client's frame can turn into at about 40 MB; a commit of 190,000
+/// partitions still passes. Arrays of numbers don't count: they take no more memory than wire.
+pub const ELEMENTS_MAX: usize = 200_000;
+
+/// As [`ELEMENTS_MAX`], for an answer of the own broker, whose size follows from the cluster's: Metadata of 1.5 million
+/// partitions passes. What it turns into, some 400 MB, fits a worker's memory once, and is gone when the call ends.
+pub const ANSWER_ELEMENTS_MAX: usize = 2_000_000;
+
+/// Bytes that strings which are not UTF-8 may grow by in sum when they are put right: U+FFFD takes three bytes, and stands
+/// for one at the least. No client is known to send more than a few such strings.
+pub const TEXT_GROWTH_MAX: usize = 1 << 20;
+
 /// Topics of the cluster that a worker remembers from Metadata. Clients can make the broker name no more topics than there
 /// are, and forgetting costs a question.
 pub const TOPIC_FACTS_MAX: usize = 10_000;

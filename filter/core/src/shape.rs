@@ -4,16 +4,16 @@
 //! frame of ten bytes could reserve gigabytes, or trap the VM and with it every connection of the worker. So each body
 //! is first walked along a small static description of its message, which allocates nothing.
 //! Wire types: Kafka protocol guide, "Protocol Primitive Types"; flexible versions and tagged fields: KIP-482.
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use kafka_protocol::protocol::Decodable;
 
+use crate::limits;
+use crate::text::as_java;
+
 pub mod requests;
 pub mod responses;
-
-/// Structs, strings and tagged fields that the arrays and tag sections of one message may have in sum. Each costs up to
-/// some 200 bytes once decoded, so this bounds what a frame can turn into at about 40 MB; a Metadata answer for a
-/// cluster of 150,000 partitions still passes. Arrays of numbers don't count: they take no more memory than wire.
-pub const ELEMENTS_MAX: usize = 200_000;
 
 // The protocol's names for fixed sizes: what a number means is no business of this check.
 pub const INT8: Field = Field::Fixed(1);
@@ -65,36 +65,70 @@ pub struct ShapeError {
 pub enum Misshape {
     /// The body ends inside a field, or an array claims more elements than there are bytes left.
     Truncated,
-    /// Bytes are left behind the last field.
-    TrailingBytes,
-    /// A null or negative length where the protocol has no null.
-    NegativeLength,
-    /// More than `ELEMENTS_MAX`.
+    /// Null where the protocol has no null. As in Kafka, any negative length is null.
+    Null,
+    /// A string of more than 32,767 bytes: Kafka takes none in any version.
+    StringTooLong,
+    /// More elements than the caller allows.
     TooManyElements,
-    /// A variable-length number of more than 32 bits.
+    /// A variable-length number of more than five bytes.
     Varint,
-    /// A tagged field whose content does not end where its size says.
-    TagSize,
-    /// The shape is right, but not the content (say, a string that is not UTF-8) or the version.
+    /// Strings that are not UTF-8, and so many that putting them right takes more than [`limits::TEXT_GROWTH_MAX`].
+    Growth,
+    /// The shape is right, but not the version.
     Undecodable,
 }
 
 impl Shape {
     /// Walks `body` once, in time linear in its length, without allocating. `Ok` says that decoding it at `version`
-    /// reserves no more memory than its real content deserves.
-    pub fn check(&self, version: i16, body: &[u8]) -> Result<(), ShapeError> {
-        let flexible = version >= self.flexible_since;
-        let mut walk = Walk { rest: body, version, flexible, elements_left: ELEMENTS_MAX };
-        let outcome = walk.message(self.fields);
-        outcome.map_err(|what| ShapeError { at: body.len() - walk.rest.len(), what })
+    /// reserves no more memory than its real content deserves, and whether it is plain: written just as
+    /// `kafka-protocol` would write it, as far as it can read it at all.
+    ///
+    /// # Errors
+    /// Where Kafka would not read the body either, or where it has more than `elements_max` elements.
+    pub fn check(&self, version: i16, body: &[u8], elements_max: usize) -> Result<bool, ShapeError> {
+        let mut walk = Walk::new(self, version, body, elements_max, None);
+        walk.message(self.fields, body.len())?;
+        Ok(!walk.odd)
+    }
+
+    /// `body` as `kafka-protocol` can read it, where Kafka can: without the bytes behind the last field, text in UTF-8
+    /// with U+FFFD for what is malformed, null written as null, and tagged fields as long as they say.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn plain(&self, version: i16, body: &[u8], elements_max: usize) -> Result<Bytes, ShapeError> {
+        let mut walk = Walk::new(self, version, body, elements_max, Some(Vec::with_capacity(body.len())));
+        walk.message(self.fields, body.len())?;
+        Ok(walk.out.map(Bytes::from).unwrap_or_default())
     }
 }
 
-/// Checks `body` against the shape of `M`, then decodes it.
+/// A client's request: checks `body` against the shape of `M`, then decodes it. What Kafka takes is taken.
+///
+/// # Errors
+/// As [`Shape::check`] with [`limits::ELEMENTS_MAX`].
+pub fn decode_request<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
+    decode_plain(shape, body, version, limits::ELEMENTS_MAX)
+}
+
+/// As [`decode_request`], for an answer of the own broker, whose size follows from the cluster's.
+///
+/// # Errors
+/// As [`Shape::check`] with [`limits::ANSWER_ELEMENTS_MAX`].
+pub fn decode_answer<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
+    decode_plain(shape, body, version, limits::ANSWER_ELEMENTS_MAX)
+}
+
 pub fn decode<M: Decodable>(shape: &Shape, body: &mut Bytes, version: i16) -> Result<M, ShapeError> {
-    shape.check(version, body)?;
-    let bytes = body.len();
-    M::decode(body, version).map_err(|_| ShapeError { at: bytes - body.len(), what: Misshape::Undecodable })
+    decode_answer(shape, body, version)
+}
+
+fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, elements_max: usize) -> Result<M, ShapeError> {
+    let is_plain = shape.check(version, body, elements_max)?;
+    let mut rest = if is_plain { body.clone() } else { shape.plain(version, body, elements_max)? };
+    let bytes = rest.len();
+    M::decode(&mut rest, version).map_err(|_| ShapeError { at: bytes - rest.len(), what: Misshape::Undecodable })
 }
 
 type Outcome<T = ()> = Result<T, Misshape>;
@@ -105,16 +139,31 @@ struct Walk<'a> {
     version: i16,
     flexible: bool,
     elements_left: usize,
+    growth_left: usize,
+    /// Something was not written as `kafka-protocol` reads it.
+    odd: bool,
+    /// What was read, written so that `kafka-protocol` reads it.
+    out: Option<Vec<u8>>,
 }
 
-impl Walk<'_> {
-    fn message(&mut self, fields: &'static [Field]) -> Outcome {
-        self.structure(fields)?;
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Misshape::TrailingBytes)
+impl<'a> Walk<'a> {
+    fn new(shape: &Shape, version: i16, rest: &'a [u8], elements_max: usize, out: Option<Vec<u8>>) -> Self {
+        Self {
+            rest,
+            version,
+            flexible: version >= shape.flexible_since,
+            elements_left: elements_max,
+            growth_left: limits::TEXT_GROWTH_MAX,
+            odd: false,
+            out,
         }
+    }
+
+    /// Bytes behind the last field are nobody's, as in Kafka.
+    fn message(&mut self, fields: &'static [Field], len: usize) -> Result<(), ShapeError> {
+        let outcome = self.structure(fields);
+        self.odd |= !self.rest.is_empty();
+        outcome.map_err(|what| ShapeError { at: len - self.rest.len(), what })
     }
 
     fn structure(&mut self, fields: &'static [Field]) -> Outcome {
@@ -127,14 +176,14 @@ impl Walk<'_> {
 
     fn field(&mut self, field: &'static Field) -> Outcome {
         match *field {
-            Field::Fixed(bytes) => self.skip(bytes),
-            Field::Str => self.string_length()?.ok_or(Misshape::NegativeLength).and_then(|bytes| self.skip(bytes)),
-            Field::NullStr => self.string_length()?.map_or(Ok(()), |bytes| self.skip(bytes)),
-            Field::Bytes => self.length()?.ok_or(Misshape::NegativeLength).and_then(|bytes| self.skip(bytes)),
-            Field::NullBytes => self.length()?.map_or(Ok(()), |bytes| self.skip(bytes)),
-            Field::Array(fields) => self.length()?.ok_or(Misshape::NegativeLength).and_then(|n| self.array(n, fields)),
-            Field::NullArray(fields) => self.length()?.map_or(Ok(()), |count| self.array(count, fields)),
-            Field::List(element) => self.length()?.ok_or(Misshape::NegativeLength).and_then(|n| self.list(n, element)),
+            Field::Fixed(bytes) => self.copy(bytes),
+            Field::Str => self.string(false),
+            Field::NullStr => self.string(true),
+            Field::Bytes => self.length(false)?.map_or(Ok(()), |bytes| self.copy(bytes)),
+            Field::NullBytes => self.length(true)?.map_or(Ok(()), |bytes| self.copy(bytes)),
+            Field::Array(fields) => self.length(false)?.map_or(Ok(()), |count| self.array(count, fields)),
+            Field::NullArray(fields) => self.length(true)?.map_or(Ok(()), |count| self.array(count, fields)),
+            Field::List(element) => self.length(false)?.map_or(Ok(()), |count| self.list(count, element)),
             Field::Struct(fields) => self.structure(fields),
             Field::Since(version, field) if self.version >= version => self.field(field),
             Field::Until(version, field) if self.version <= version => self.field(field),
@@ -149,28 +198,34 @@ impl Walk<'_> {
 
     fn list(&mut self, count: usize, element: &'static Field) -> Outcome {
         if let Field::Fixed(bytes) = element {
-            return self.skip(count.checked_mul(*bytes).ok_or(Misshape::Truncated)?);
+            return self.copy(count.checked_mul(*bytes).ok_or(Misshape::Truncated)?);
         }
         self.count(count)?;
         (0..count).try_for_each(|_| self.field(element))
     }
 
-    /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content.
+    /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content. Kafka reads a field that
+    /// it knows without a look at its size.
     fn tag_section(&mut self, fields: &'static [Field]) -> Outcome {
-        let count = to_usize(self.varint()?)?;
-        self.count(count)?;
+        let count = self.varint()?;
+        self.count(to_usize(count)?)?;
+        self.put_varint(count);
         for _ in 0..count {
             let tag = self.varint()?;
-            let bytes = to_usize(self.varint()?)?;
+            let size = to_usize(self.varint()?)?;
+            self.put_varint(tag);
             let Some(known) = fields.iter().find_map(|field| self.tagged(field, tag)) else {
-                self.skip(bytes)?;
+                self.put_varint(size as u32);
+                self.copy(size)?;
                 continue;
             };
-            // The decoder reads a field that it knows without a look at its size, so the size must be right.
-            let end = self.rest.len().checked_sub(bytes).ok_or(Misshape::Truncated)?;
+            let before = self.rest.len();
+            let outer = self.out.as_mut().map(std::mem::take);
             self.field(known)?;
-            if self.rest.len() != end {
-                return Err(Misshape::TagSize);
+            self.odd |= before - self.rest.len() != size;
+            if let Some(content) = std::mem::replace(&mut self.out, outer) {
+                self.put_varint(content.len() as u32);
+                self.put(&content);
             }
         }
         Ok(())
@@ -195,36 +250,62 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The length of a string, `None` for null.
-    fn string_length(&mut self) -> Outcome<Option<usize>> {
-        if self.flexible {
-            return self.compact_length();
+    fn string(&mut self, nullable: bool) -> Outcome {
+        let wire = if self.flexible { self.compact()? } else { self.take().map(i16::from_be_bytes)?.into() };
+        let Ok(bytes) = usize::try_from(wire) else { return self.null(wire, nullable, STRING_LENGTH_BYTES) };
+        if bytes > STRING_BYTES_MAX {
+            return Err(Misshape::StringTooLong);
         }
-        self.take().and_then(|bytes| length(i16::from_be_bytes(bytes).into()))
+        let text = as_java(self.take_slice(bytes)?);
+        if matches!(text, Cow::Owned(_)) {
+            self.odd = true;
+            self.growth_left =
+                self.growth_left.checked_sub(text.len().saturating_sub(bytes)).ok_or(Misshape::Growth)?;
+            if text.len() > STRING_BYTES_MAX {
+                return Err(Misshape::StringTooLong);
+            }
+        }
+        self.put_length(text.len(), STRING_LENGTH_BYTES);
+        self.put(text.as_bytes());
+        Ok(())
     }
 
     /// The length of bytes or of an array, `None` for null.
-    fn length(&mut self) -> Outcome<Option<usize>> {
-        if self.flexible {
-            return self.compact_length();
+    fn length(&mut self, nullable: bool) -> Outcome<Option<usize>> {
+        let wire = if self.flexible { self.compact()? } else { self.take().map(i32::from_be_bytes)? };
+        let Ok(length) = usize::try_from(wire) else {
+            return self.null(wire, nullable, ARRAY_LENGTH_BYTES).map(|()| None);
+        };
+        if length > self.rest.len() {
+            return Err(Misshape::Truncated);
         }
-        self.take().and_then(|bytes| length(i32::from_be_bytes(bytes)))
+        self.put_length(length, ARRAY_LENGTH_BYTES);
+        Ok(Some(length))
     }
 
-    /// One more than the length; 0 is null.
-    fn compact_length(&mut self) -> Outcome<Option<usize>> {
-        self.varint()?.checked_sub(1).map(to_usize).transpose()
+    /// One more than the length; 0, and what is beyond 2^31, is null.
+    fn compact(&mut self) -> Outcome<i32> {
+        self.varint().map(|wire| (wire as i32).wrapping_sub(1))
     }
 
+    fn null(&mut self, wire: i32, nullable: bool, length_bytes: usize) -> Outcome {
+        if !nullable {
+            return Err(Misshape::Null);
+        }
+        self.odd |= wire != -1;
+        match self.flexible {
+            true => self.put_varint(0),
+            false => self.put([0xff; ARRAY_LENGTH_BYTES].get(..length_bytes).unwrap_or_default()),
+        }
+        Ok(())
+    }
+
+    /// As Kafka reads it: what the fifth byte has beyond 32 bits is lost.
     fn varint(&mut self) -> Outcome<u32> {
-        let mut value = 0;
+        let mut value = 0u32;
         for shift in (0..u32::BITS).step_by(7) {
             let [byte] = self.take()?;
-            let bits = u32::from(byte & 0x7f);
-            if (bits << shift) >> shift != bits {
-                return Err(Misshape::Varint);
-            }
-            value |= bits << shift;
+            value |= u32::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok(value);
             }
@@ -238,18 +319,50 @@ impl Walk<'_> {
         Ok(*bytes)
     }
 
-    fn skip(&mut self, bytes: usize) -> Outcome {
-        self.rest = self.rest.get(bytes..).ok_or(Misshape::Truncated)?;
+    fn take_slice(&mut self, bytes: usize) -> Outcome<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(bytes).ok_or(Misshape::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn copy(&mut self, bytes: usize) -> Outcome {
+        let taken = self.take_slice(bytes)?;
+        self.put(taken);
         Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(out) = &mut self.out {
+            out.extend_from_slice(bytes);
+        }
+    }
+
+    fn put_length(&mut self, length: usize, length_bytes: usize) {
+        match self.flexible {
+            true => self.put_varint(length as u32 + 1),
+            false => {
+                let bytes = (length as u32).to_be_bytes();
+                self.put(bytes.get(ARRAY_LENGTH_BYTES - length_bytes..).unwrap_or_default());
+            }
+        }
+    }
+
+    fn put_varint(&mut self, mut value: u32) {
+        let Some(out) = &mut self.out else { return };
+        while value >= 0x80 {
+            out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
     }
 }
 
-fn length(wire: i32) -> Outcome<Option<usize>> {
-    match wire {
-        -1 => Ok(None),
-        _ => usize::try_from(wire).map(Some).map_err(|_| Misshape::NegativeLength),
-    }
-}
+/// Bytes of the length of a string, and of bytes or an array, where they are not compact.
+const STRING_LENGTH_BYTES: usize = 2;
+const ARRAY_LENGTH_BYTES: usize = 4;
+
+/// Longest string in bytes, in flexible versions too (`MessageGenerator`'s code checks it).
+const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
 fn to_usize(wire: u32) -> Outcome<usize> {
     usize::try_from(wire).map_err(|_| Misshape::Truncated)

@@ -14,6 +14,11 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    /// Bytes that were not read.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     fn take(&mut self, n: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(n)?;
         self.rest = rest;
@@ -42,19 +47,34 @@ impl<'a> Reader<'a> {
 
     /// A NULLABLE_STRING or COMPACT_NULLABLE_STRING; Some(None) is null.
     pub(crate) fn nullable_string(&mut self, flexible: bool) -> Option<Option<&'a [u8]>> {
-        let len = if flexible { i64::from(self.uvarint()?) - 1 } else { i64::from(self.i16()?) };
+        let len = if flexible { self.compact()? } else { self.i16()?.into() };
         if len < 0 {
             return Some(None);
         }
         self.take(usize::try_from(len).ok()?).map(Some)
     }
 
-    /// The length of an ARRAY or COMPACT_ARRAY; -1 is null.
-    pub(crate) fn array_len(&mut self, flexible: bool) -> Option<i64> {
+    /// The length of an ARRAY or COMPACT_ARRAY; below 0 is null.
+    pub(crate) fn array_len(&mut self, flexible: bool) -> Option<i32> {
         if flexible {
-            return Some(i64::from(self.uvarint()?) - 1);
+            return self.compact();
         }
-        self.i32().map(i64::from)
+        self.i32()
+    }
+
+    /// A compact length (KIP-482); as in Kafka's own readers, one beyond 2^31 is negative, which is null.
+    fn compact(&mut self) -> Option<i32> {
+        self.uvarint().map(|wire| (wire as i32).wrapping_sub(1))
+    }
+
+    /// The tagged fields of a structure of which none is known.
+    pub(crate) fn skip_tags(&mut self) -> Option<()> {
+        for _ in 0..self.uvarint()? {
+            self.uvarint()?;
+            let size = self.uvarint()?;
+            self.take(usize::try_from(size).ok()?)?;
+        }
+        Some(())
     }
 }
 
@@ -69,6 +89,12 @@ impl Rope {
             (false, Some(_)) => self.put_i16(bytes.len() as i16),
         }
         self.put_slice(bytes);
+    }
+
+    /// A NULLABLE_STRING of any bytes, of which there are at most 32,767.
+    pub(crate) fn put_nullable_bytes_as_string(&mut self, value: Option<&[u8]>) {
+        self.put_i16(value.map_or(-1, |bytes| bytes.len() as i16));
+        self.put_slice(value.unwrap_or_default());
     }
 
     pub(crate) fn put_array_len(&mut self, flexible: bool, len: usize) {
@@ -148,8 +174,8 @@ mod tests {
             assert_eq!(written(&|rope| rope.put_array_len(true, len)), compact);
             assert_eq!(written(&|rope| rope.put_bytes_len(false, Some(len))), plain);
             assert_eq!(written(&|rope| rope.put_bytes_len(true, Some(len))), compact);
-            assert_eq!(Reader::new(&plain).array_len(false), Some(len as i64));
-            assert_eq!(Reader::new(compact).array_len(true), Some(len as i64));
+            assert_eq!(Reader::new(&plain).array_len(false), Some(len as i32));
+            assert_eq!(Reader::new(compact).array_len(true), Some(len as i32));
         }
         assert_eq!(written(&|rope| rope.put_bytes_len(false, None)), [0xff; 4]);
         assert_eq!(written(&|rope| rope.put_bytes_len(true, None)), [0]);

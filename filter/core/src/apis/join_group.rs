@@ -9,6 +9,7 @@ use crate::apis::groups;
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
 use crate::rope::Rope;
+use crate::text::as_java;
 use crate::wire::Reader;
 
 /// The first flexible version (KIP-482).
@@ -16,9 +17,9 @@ const FLEXIBLE: i16 = 6;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let group = Reader::new(&request.body).nullable_string(request.version >= FLEXIBLE).flatten();
-    let group =
-        group.and_then(|name| std::str::from_utf8(name).ok()).ok_or(Fault::Request { api: "JoinGroup", at: 0 })?;
-    let group = GroupId(StrBytes::from_string(group.to_owned()));
+    let group = group.ok_or(Fault::Request { api: "JoinGroup", at: 0 })?;
+    // What the broker will take the name for: other bytes may become a shadow's.
+    let group = GroupId(StrBytes::from_string(as_java(group).into_owned()));
     if !cx.shared.topics.maps_anything() || !groups::is_shadow(&group) {
         return Ok(Plan::Pass { answered: true });
     }

@@ -179,18 +179,30 @@ impl Builder {
     }
 }
 
+fn check(case: &Case, version: i16, body: &[u8]) -> Result<bool, ShapeError> {
+    case.shape.check(version, body, limits::ELEMENTS_MAX)
+}
+
+/// What is decoded of a body that is not plain, written again.
+fn plain(case: &Case, version: i16, body: &[u8]) -> Option<Bytes> {
+    assert_eq!(check(case, version, body), Ok(false), "{} v{version}", case.name);
+    let plain = case.shape.plain(version, body, limits::ELEMENTS_MAX).unwrap();
+    assert_eq!(check(case, version, &plain), Ok(true), "{} v{version}", case.name);
+    (case.reencode)(&plain, version)
+}
+
 #[test]
 fn shapes_are_what_kafka_protocol_reads() {
     for (case, version) in cases() {
         let what = format!("{} v{version}", case.name);
         let default = (case.default)(version);
-        assert_eq!(case.shape.check(version, &default), Ok(()), "{what}, default");
+        assert_eq!(check(&case, version, &default), Ok(true), "{what}, default");
         let full = Builder::build(case.shape, version, false, None).bytes;
-        assert_eq!(case.shape.check(version, &full), Ok(()), "{what}, {full:?}");
+        assert_eq!(check(&case, version, &full), Ok(true), "{what}, {full:?}");
         assert_eq!((case.reencode)(&full, version).as_deref(), Some(&full[..]), "{what}");
         // A tagged field that is null need not come back, so here it must do that all bytes are read.
         let nulls = Builder::build(case.shape, version, true, None).bytes;
-        assert_eq!(case.shape.check(version, &nulls), Ok(()), "{what}, {nulls:?}");
+        assert_eq!(check(&case, version, &nulls), Ok(true), "{what}, {nulls:?}");
         assert!((case.reencode)(&nulls, version).is_some(), "{what}");
     }
 }
@@ -201,8 +213,8 @@ fn only_what_may_be_null_is() {
         let strict = Builder::build(case.shape, version, false, None).strict;
         for spoil in 0..strict {
             let body = Builder::build(case.shape, version, false, Some(spoil)).bytes;
-            let refused = case.shape.check(version, &body).map_err(|error| error.what);
-            assert_eq!(refused, Err(Misshape::NegativeLength), "{} v{version}, field {spoil}", case.name);
+            let refused = check(&case, version, &body).map_err(|error| error.what);
+            assert_eq!(refused, Err(Misshape::Null), "{} v{version}, field {spoil}", case.name);
             assert_eq!((case.reencode)(&body, version), None, "{} v{version}, field {spoil}", case.name);
         }
     }
@@ -213,13 +225,13 @@ fn cut_or_padded_bodies() {
     for (case, version) in cases() {
         for mut body in [(case.default)(version).to_vec(), Builder::build(case.shape, version, false, None).bytes] {
             for end in 0..body.len() {
-                let refused = case.shape.check(version, &body[..end]).unwrap_err();
+                let refused = check(&case, version, &body[..end]).unwrap_err();
                 assert_eq!(refused.what, Misshape::Truncated, "{} v{version}, {end} bytes", case.name);
                 assert!(refused.at <= end);
             }
-            body.push(0);
-            let refused = ShapeError { at: body.len() - 1, what: Misshape::TrailingBytes };
-            assert_eq!(case.shape.check(version, &body), Err(refused), "{} v{version}", case.name);
+            let whole = body.clone();
+            body.extend([0, 1, 0xff]);
+            assert_eq!(plain(&case, version, &body), (case.reencode)(&whole, version), "{} v{version}", case.name);
         }
     }
 }
@@ -230,67 +242,129 @@ fn lengths_and_counts_that_lie() {
         let Builder { bytes, lengths, flexible, .. } = Builder::build(case.shape, version, false, None);
         for Mark { at, bytes: len, is_string } in lengths {
             let lies: &[&[u8]] = match (flexible, is_string) {
-                (true, _) => &[&[0xff, 0xff, 0xff, 0xff, 0x0f], &[0x80, 0x80, 0x80, 0x80, 0x08], &[0xff; 6]],
-                (false, true) => &[&[0x7f, 0xff], &[0xff, 0xfe], &[0x80, 0]],
-                (false, false) => &[&[0x7f, 0xff, 0xff, 0xff], &[0xff, 0xff, 0xff, 0xfe], &[0x80, 0, 0, 0]],
+                (true, _) => &[&[0x80, 0x80, 0x80, 0x80, 0x04], &[0x80, 0x80, 0x80, 0x80, 0x08], &[0xff; 6]],
+                (false, true) => &[&[0x7f, 0xff]],
+                (false, false) => &[&[0x7f, 0xff, 0xff, 0xff]],
             };
             for lie in lies {
                 let body = [&bytes[..at], lie, &bytes[at + len..]].concat();
-                assert!(case.shape.check(version, &body).is_err(), "{} v{version} at {at}: {lie:?}", case.name);
+                assert!(check(&case, version, &body).is_err(), "{} v{version} at {at}: {lie:?}", case.name);
+            }
+        }
+    }
+}
+
+/// As in Kafka, any negative length is null, in one form or the other.
+#[test]
+fn null_is_any_negative_length() {
+    for (case, version) in cases() {
+        let Builder { bytes, lengths, flexible, .. } = Builder::build(case.shape, version, true, None);
+        for Mark { at, bytes: len, is_string } in lengths {
+            let null: &[u8] = if flexible { &[0] } else { &[0xff; 4][..len] };
+            if bytes[at..at + len] != *null {
+                continue;
+            }
+            let nulls: &[&[u8]] = match (flexible, is_string) {
+                (true, _) => &[&[0xff, 0xff, 0xff, 0xff, 0x0f], &[0x81, 0x80, 0x80, 0x80, 0x08]],
+                (false, true) => &[&[0xff, 0xfe], &[0x80, 0]],
+                (false, false) => &[&[0xff, 0xff, 0xff, 0xfe], &[0x80, 0, 0, 0]],
+            };
+            for other in nulls {
+                let body = [&bytes[..at], other, &bytes[at + len..]].concat();
+                let whole = (case.reencode)(&bytes, version);
+                assert_eq!(plain(&case, version, &body), whole, "{} v{version} at {at}: {other:?}", case.name);
             }
         }
     }
 }
 
 #[test]
+fn text_that_is_not_utf_8_is_put_right() {
+    for (case, version) in cases() {
+        let Builder { bytes, lengths, .. } = Builder::build(case.shape, version, false, None);
+        for Mark { at, bytes: len, .. } in lengths.iter().filter(|mark| mark.is_string) {
+            let mut body = bytes.clone();
+            body[at + len..at + len + 3].copy_from_slice(b"\xffbc");
+            let text = plain(&case, version, &body).unwrap();
+            let replaced = text.windows(5).any(|bytes| bytes == "\u{fffd}bc".as_bytes());
+            assert!(replaced, "{} v{version} at {at}: {text:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn text_grows_by_so_much_and_no_more() {
+    let decode = |body: Bytes| decode_request::<DeleteGroupsRequest>(&requests::DELETE_GROUPS, &body, 0);
+    let most = limits::TEXT_GROWTH_MAX / 2;
+    let check = |count| requests::DELETE_GROUPS.check(0, &names_of(count), usize::MAX).map_err(|error| error.what);
+    assert_eq!((check(most), check(most + 1)), (Ok(false), Err(Misshape::Growth)));
+    assert_eq!(decode(names_of(3).into()).unwrap().groups_names.len(), 3);
+    let long = [&[0, 0, 0, 1, 0x7f, 0xff][..], &[0xff; 0x7fff]].concat().into();
+    assert_eq!(decode(long).unwrap_err().what, Misshape::StringTooLong);
+}
+
+fn names_of(count: usize) -> Vec<u8> {
+    [&(count as i32).to_be_bytes()[..], &[0, 1, 0xff].repeat(count)].concat()
+}
+
+#[test]
 fn elements_are_counted_over_the_whole_message() {
     let names = |count: usize| [&(count as i32).to_be_bytes()[..], &vec![0; 2 * count]].concat();
-    let check = |body: &[u8]| requests::DELETE_GROUPS.check(0, body).map_err(|error| error.what);
-    assert_eq!(check(&names(ELEMENTS_MAX)), Ok(()));
-    assert_eq!(check(&names(ELEMENTS_MAX + 1)), Err(Misshape::TooManyElements));
+    let check = |body: &[u8]| requests::DELETE_GROUPS.check(0, body, limits::ELEMENTS_MAX).map_err(|error| error.what);
+    assert_eq!(check(&names(limits::ELEMENTS_MAX)), Ok(true));
+    assert_eq!(check(&names(limits::ELEMENTS_MAX + 1)), Err(Misshape::TooManyElements));
 
     // Two lists of groups that pass alone, and tags that take up what is left.
     let list = |count: usize| [&varint(count as u32 + 1)[..], &vec![1; count]].concat();
-    let check = |body: &[u8]| requests::LIST_GROUPS.check(5, body).map_err(|error| error.what);
-    let half = list(ELEMENTS_MAX / 2);
-    assert_eq!(check(&[&half[..], &half, &[0]].concat()), Ok(()));
+    let check = |body: &[u8]| requests::LIST_GROUPS.check(5, body, limits::ELEMENTS_MAX).map_err(|error| error.what);
+    let half = list(limits::ELEMENTS_MAX / 2);
+    assert_eq!(check(&[&half[..], &half, &[0]].concat()), Ok(true));
     assert_eq!(check(&[&half[..], &half, &[1, 9, 0]].concat()), Err(Misshape::TooManyElements));
 }
 
 #[test]
 fn numbers_cost_no_more_than_their_bytes() {
-    let count = 3 * ELEMENTS_MAX;
+    let count = 3 * limits::ELEMENTS_MAX;
     let mut body = vec![0, 0, 0, 1, 0, 0];
     body.extend((count as i32).to_be_bytes());
     body.extend(vec![0; 4 * count]);
     let topics = Shape { fields: &[Field::Array(&[Field::Str, Field::List(&INT32)])], flexible_since: i16::MAX };
-    assert_eq!(topics.check(0, &body), Ok(()));
-    assert!(topics.check(0, &body[..body.len() - 1]).is_err());
+    assert_eq!(topics.check(0, &body, limits::ELEMENTS_MAX), Ok(true));
+    assert!(topics.check(0, &body[..body.len() - 1], limits::ELEMENTS_MAX).is_err());
 }
 
+/// As in Kafka, which reads a field that it knows without a look at its size.
 #[test]
-fn a_known_tag_ends_where_its_size_says() {
+fn a_known_tag_is_as_long_as_its_content() {
     let body = |size: u8| [&[0, 0, 1, 0, 0, 0, 0, 1, 1, size][..], &[0; 8]].concat();
-    let check = |body: &[u8]| responses::API_VERSIONS.check(3, body).map_err(|error| error.what);
-    assert_eq!(check(&body(8)), Ok(()));
-    assert_eq!(check(&body(7)), Err(Misshape::TagSize));
-    assert_eq!(check(&[&body(9)[..], &[0]].concat()), Err(Misshape::TagSize));
-    assert_eq!(check(&body(9)), Err(Misshape::Truncated));
+    let check = |body: &[u8]| responses::API_VERSIONS.check(3, body, 10).map_err(|error| error.what);
+    assert_eq!(check(&body(8)), Ok(true));
+    for size in [0, 7, 9, 127] {
+        assert_eq!(check(&body(size)), Ok(false));
+        assert_eq!(responses::API_VERSIONS.plain(3, &body(size), 10).unwrap(), body(8));
+    }
+    assert_eq!(check(&body(8)[..17]), Err(Misshape::Truncated));
 }
 
 #[test]
 fn decodes_what_fits() {
-    let mut body = Bytes::from_static(&[0, 1, b'g', 0, 0, 0, 7, 0, 1, b'm']);
-    let request: HeartbeatRequest = decode(&requests::HEARTBEAT, &mut body, 0).unwrap();
+    let body = Bytes::from_static(&[0, 1, b'g', 0, 0, 0, 7, 0, 1, b'm', 9, 9]);
+    let request: HeartbeatRequest = decode_request(&requests::HEARTBEAT, &body, 0).unwrap();
     assert_eq!((request.group_id.as_str(), request.generation_id), ("g", 7));
-    assert!(body.is_empty());
 
-    let mut not_utf8 = Bytes::from_static(&[0, 1, 0xff, 0, 0, 0, 7, 0, 1, b'm']);
-    let refused = decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut not_utf8, 0).unwrap_err();
-    assert_eq!(refused.what, Misshape::Undecodable);
+    let not_utf8 = Bytes::from_static(&[0, 1, 0xff, 0, 0, 0, 7, 0, 1, b'm']);
+    let request: HeartbeatRequest = decode_request(&requests::HEARTBEAT, &not_utf8, 0).unwrap();
+    assert_eq!(request.group_id.as_str(), "\u{fffd}");
 
-    let refused = decode::<HeartbeatRequest>(&requests::HEARTBEAT, &mut Bytes::new(), 0).unwrap_err();
+    let refused = decode_request::<HeartbeatRequest>(&requests::HEARTBEAT, &Bytes::new(), 0).unwrap_err();
     assert_eq!(refused, ShapeError { at: 0, what: Misshape::Truncated });
+    let refused = decode_request::<HeartbeatRequest>(
+        &requests::HEARTBEAT,
+        &Bytes::from_static(&[2, b'g', 0, 0, 0, 7, 2, b'm', 0, 0]),
+        99,
+    )
+    .unwrap_err();
+    assert_eq!(refused.what, Misshape::Undecodable);
 }
 
 fn varint(mut value: u32) -> Vec<u8> {
@@ -303,15 +377,22 @@ fn varint(mut value: u32) -> Vec<u8> {
     bytes
 }
 
+/// What passes the check can be put right, and decodes.
+fn read_somehow(case: &Case, version: i16, body: &[u8]) {
+    match check(case, version, body) {
+        Ok(true) => drop((case.reencode)(body, version)),
+        Ok(false) => drop(plain(case, version, body)),
+        Err(_) => {}
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for (case, version) in cases() {
-            if case.shape.check(version, &bytes).is_ok() {
-                (case.reencode)(&bytes, version);
-            }
+            read_somehow(&case, version, &bytes);
         }
     }
 
@@ -324,9 +405,7 @@ proptest! {
             if let Some(place) = body.get_mut(at) {
                 *place = byte;
             }
-            if case.shape.check(version, &body).is_ok() {
-                (case.reencode)(&body, version);
-            }
+            read_somehow(&case, version, &body);
         }
     }
 }
