@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use self::raw::{Given, LimitsSection, Object, Whole};
 use crate::brokers::{Advertise, Route};
+use crate::budget::worker_bytes_max;
 use crate::limits::*;
 use crate::principal;
 
@@ -63,6 +64,8 @@ pub struct Limits {
     pub fetch_max_bytes: i32,
     /// Requests of one client that wait for an answer; beyond it the filter stops reading.
     pub in_flight_requests: usize,
+    /// Bytes that all connections of a worker may hold together.
+    pub worker_bytes: usize,
 }
 
 impl Config {
@@ -182,7 +185,20 @@ fn limits(raw: &LimitsSection) -> Result<Limits, ConfigError> {
     let requests = 1..=IN_FLIGHT_REQUESTS_MAX;
     let in_flight_requests =
         within("limits.in_flight_requests", raw.in_flight_requests, IN_FLIGHT_REQUESTS_DEFAULT, requests)?;
-    Ok(Limits { frame_bytes, fetch_max_bytes, in_flight_requests })
+    let worker_bytes = worker_bytes(raw.worker_bytes, frame_bytes)?;
+    Ok(Limits { frame_bytes, fetch_max_bytes, in_flight_requests, worker_bytes })
+}
+
+fn worker_bytes(given: Given<Whole>, frame_bytes: usize) -> Result<usize, ConfigError> {
+    let path = "limits.worker_bytes";
+    let most = worker_bytes_max(frame_bytes);
+    let bytes = within(path, given, WORKER_BYTES_DEFAULT.min(most), WORKER_BYTES_MIN..=WORKER_BYTES_MAX)?;
+    if bytes > most {
+        let problem =
+            format_args!("{bytes} is more than {most}, what a VM has left beside frames of {frame_bytes} bytes");
+        return Err(ConfigError::at(path, problem));
+    }
+    Ok(bytes)
 }
 
 /// The number that is given, if it lies in the range; the default if none is.

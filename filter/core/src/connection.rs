@@ -21,6 +21,7 @@ use kafka_protocol::messages::ApiKey;
 
 use crate::apis::{self, Decision};
 use crate::brokers::Address;
+use crate::budget::Announced;
 use crate::error::Fault;
 use crate::exchange::{Carried, Context, Exchange, Millis, Pending, Plan, Refusing, Request, Session, Upstream};
 use crate::frame::{self, Input};
@@ -30,6 +31,9 @@ use crate::limits;
 use crate::rope::Rope;
 use crate::stats::Stat;
 use crate::Shared;
+
+/// Bytes that an exchange takes, more or less, beside what it keeps of its frame.
+const EXCHANGE_BYTES: usize = 256;
 
 /// What the shell has to do, in this order.
 #[derive(Debug)]
@@ -94,14 +98,11 @@ pub struct Connection {
     session: Session,
     learn: Option<Learn>,
     actions: VecDeque<Action>,
-    /// What this connection has added to `shared.held`.
-    held: usize,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.hold(0);
-    }
+    /// Room for the client's (broker's) frame that is being put together, and since when that is.
+    client_room: Option<(Announced, Millis)>,
+    broker_room: Option<Announced>,
+    /// The client's next frame waits for room in the worker's memory.
+    waits_for_room: bool,
 }
 
 impl Connection {
@@ -120,13 +121,54 @@ impl Connection {
             broker_stream: 0,
             exchanges: VecDeque::new(),
             actions: VecDeque::new(),
-            held: 0,
+            client_room: None,
+            broker_room: None,
+            waits_for_room: false,
         }
     }
 
-    /// False while client bytes are better left where they are (back pressure).
+    /// False while client bytes are better left where they are (back pressure). The rest of a frame that passes is always
+    /// wanted: its exchange may be the one that fills the queue.
     pub fn wants_client_bytes(&self) -> bool {
-        !matches!(self.phase, Phase::Closed) && !self.is_blocked()
+        let wants = self.client_stream > 0 || (!self.waits_for_room && !self.is_blocked() && !self.is_full());
+        !matches!(self.phase, Phase::Closed) && wants
+    }
+
+    /// Whether the frame that starts in `window`, and does not pass, can be taken now. If not, its bytes are better left
+    /// where they are, and [`Self::resume`] asked from time to time.
+    pub fn has_room_for(&self, window: &[u8]) -> bool {
+        if !self.client.is_empty() || self.client_stream > 0 {
+            return true;
+        }
+        let bytes = frame::checked_len(window, usize::MAX).unwrap_or(0);
+        !self.shared.budget.is_tight() && self.shared.budget.has_room(bytes, self.is_stranger())
+    }
+
+    /// The client's next frame waits for room: [`Self::resume`] looks whether there is some now.
+    pub fn waits_for_room(&self) -> bool {
+        self.waits_for_room
+    }
+
+    /// Takes up what waited for room.
+    pub fn resume(&mut self, now: Millis) {
+        self.attempt(|this| this.advance_client(now));
+    }
+
+    /// Bytes of the worker's memory that are kept for this connection, more or less.
+    pub fn held_bytes(&self) -> usize {
+        let pinned: usize = self.exchanges.iter().map(|exchange| EXCHANGE_BYTES + exchange.frame_bytes).sum();
+        self.client.len() + self.broker.len() + pinned
+    }
+
+    /// Since when a frame of the client's is being put together.
+    pub fn gathers_since(&self) -> Option<Millis> {
+        self.client_room.as_ref().map(|(_, since)| *since)
+    }
+
+    /// Ends the connection to make room for the others of the worker.
+    pub fn evict(&mut self) {
+        let held = self.held_bytes();
+        self.attempt(|_| Err(Fault::Evicted { held }));
     }
 
     /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.
@@ -185,7 +227,7 @@ impl Connection {
         self.count(Stat::BytesReceived, bytes.len());
         self.client.push(bytes);
         self.attempt(|this| this.advance_client(now));
-        self.attempt(Self::check_held);
+        self.attempt(Self::check_pipelined);
     }
 
     /// As [`Self::client_passes`], for the bytes of the broker. May free held client frames to go on.
@@ -196,7 +238,6 @@ impl Connection {
                 Some(frame) => {
                     self.begin_answer_stream(frame, now);
                     self.attempt(|this| this.advance_client(now));
-                    self.attempt(Self::check_held);
                 }
                 None => return 0,
             }
@@ -215,26 +256,35 @@ impl Connection {
         self.broker.push(bytes);
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
-        self.attempt(Self::check_held);
     }
 
-    fn check_held(&mut self) -> Result<(), Fault> {
-        self.hold(self.client.len() + self.broker.len());
-        let held = self.shared.held.get();
-        if held > limits::HELD_BYTES_MAX && self.held > limits::HELD_BYTES_FREE {
-            return Err(Fault::HeldBytes { held });
+    /// What comes behind a request that has to be answered first is not wanted, but it comes: see [`limits::PIPELINED_BYTES_MAX`].
+    fn check_pipelined(&mut self) -> Result<(), Fault> {
+        let bytes = self.client.len();
+        let most = if self.is_stranger() { limits::SMALL_FRAME_BYTES } else { limits::PIPELINED_BYTES_MAX };
+        if bytes <= most || !self.is_blocked() {
+            return Ok(());
+        }
+        let next = self.client.frame_len()?.unwrap_or(0);
+        if bytes > most + next {
+            return Err(Fault::Pipelined { bytes });
         }
         Ok(())
     }
 
-    fn hold(&mut self, bytes: usize) {
-        self.shared.held.set(self.shared.held.get() + bytes - self.held);
-        self.held = bytes;
+    /// The client has to prove who it is, and has not yet.
+    fn is_stranger(&self) -> bool {
+        self.session.authentication.is_closed()
     }
 
+    /// Nothing is taken up before an answer has come.
     fn is_blocked(&self) -> bool {
+        self.exchanges.back().is_some_and(|youngest| youngest.barrier)
+    }
+
+    /// So many requests wait for their answers that no more are read. Those that were read are handled.
+    fn is_full(&self) -> bool {
         self.exchanges.len() >= self.shared.config.limits.in_flight_requests
-            || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
     }
 
     fn attempt(&mut self, step: impl FnOnce(&mut Self) -> Result<(), Fault>) {
@@ -245,7 +295,8 @@ impl Connection {
             self.phase = Phase::Closed;
             self.client.clear();
             self.broker.clear();
-            self.hold(0);
+            self.exchanges.clear();
+            (self.client_room, self.broker_room) = (None, None);
             self.count(Stat::Errors { blame: fault.blame() }, 1);
             self.actions.push_back(Action::Warn(fault.to_string()));
             self.actions.push_back(Action::Close);
@@ -253,6 +304,7 @@ impl Connection {
     }
 
     fn advance_client(&mut self, now: Millis) -> Result<(), Fault> {
+        self.waits_for_room = false;
         if let Phase::Opening(subject) = &mut self.phase {
             let subject = subject.take();
             self.phase = Phase::Open;
@@ -276,6 +328,9 @@ impl Connection {
                 self.handle_token(frame, now)?;
                 continue;
             }
+            if let Some((room, _)) = &mut self.client_room {
+                room.set_left(len.saturating_sub(self.client.len()));
+            }
             if self.gathering && self.client.len() < len {
                 break;
             }
@@ -285,15 +340,43 @@ impl Connection {
                 self.client_stream = frame;
                 continue;
             }
+            if !self.admit_frame(len, now)? || (self.client.len() >= len && !self.has_room_for_answer(&window, now)) {
+                self.waits_for_room = true;
+                break;
+            }
             if self.ask_first(&window, now)? {
                 continue;
             }
             self.gathering = window.len() == limits::WINDOW_BYTES;
             let Some(frame) = self.client.take(len) else { break };
             self.gathering = false;
+            self.client_room = None;
             self.handle_request(frame, now)?;
         }
         Ok(())
+    }
+
+    /// Finds room for the client's next frame of `len` bytes, which has to be whole. False: it has to wait.
+    fn admit_frame(&mut self, len: usize, now: Millis) -> Result<bool, Fault> {
+        if len > limits::WHOLE_FRAME_BYTES_MAX {
+            let claimed = i32::try_from(len - frame::LENGTH_BYTES).unwrap_or(i32::MAX);
+            return Err(Fault::FrameTooLarge { claimed, limit: limits::WHOLE_FRAME_BYTES_MAX });
+        }
+        if self.client_room.is_none() && len > limits::SMALL_FRAME_BYTES {
+            let left = len.saturating_sub(self.client.len());
+            self.client_room = self.shared.budget.admit(len, self.is_stranger()).map(|mut room| {
+                room.set_left(left);
+                (room, now)
+            });
+            return Ok(self.client_room.is_some());
+        }
+        Ok(true)
+    }
+
+    /// Whether the request that starts in `window` may be asked now, by what its answer will probably take.
+    fn has_room_for_answer(&self, window: &[u8], now: Millis) -> bool {
+        let head = window.get(frame::LENGTH_BYTES..).and_then(apis::RequestHead::parse);
+        head.is_none_or(|head| self.shared.budget.has_room_for_answer(head.key, now))
     }
 
     /// If the frame that starts in `window` goes on untouched whatever the rest of it holds: opens its exchange and gives
@@ -326,6 +409,9 @@ impl Connection {
         let head = apis::RequestHead::parse(&unread).ok_or(Fault::RequestHeader)?;
         let shared = Rc::clone(&self.shared);
         self.session.authentication.admit(head.key, now)?;
+        if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
+            return Err(Fault::Pipelined { bytes: frame.len() });
+        }
         let Some(api) = apis::offered(head.key, head.version, &shared) else {
             return self.handle_unoffered(&head, now);
         };
@@ -368,6 +454,8 @@ impl Connection {
         frame: Bytes,
         now: Millis,
     ) -> Result<(), Fault> {
+        // Only record sets are large, and no exchange keeps one.
+        let pending_bytes = if request.api.key == ApiKey::Produce as i16 { 0 } else { frame.len() };
         match plan {
             Plan::Pass { answered } => {
                 self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
@@ -383,7 +471,13 @@ impl Connection {
                 self.open(request, Some(pending), now);
                 Ok(())
             }
-            Plan::Send { requests, pending, barrier } => self.send(requests, &request, now, Some(pending), barrier),
+            Plan::Send { requests, pending, barrier } => {
+                self.send(requests, &request, now, Some(pending), barrier)?;
+                if let Some(exchange) = self.exchanges.back_mut() {
+                    exchange.frame_bytes = pending_bytes;
+                }
+                Ok(())
+            }
             Plan::Forget { requests, then } => {
                 for upstream in requests {
                     self.send_upstream(upstream, &request)?;
@@ -431,14 +525,16 @@ impl Connection {
     }
 
     fn open(&mut self, request: Request, pending: Option<Box<dyn Pending>>, now: Millis) {
+        let client_id = request.client_id.map(|id| self.session.client_id(id));
         self.exchanges.push_back(Exchange {
             correlation_id: request.correlation_id,
             api: request.api,
             version: request.version,
-            client_id: request.client_id,
+            client_id,
             started: now,
-            awaited: VecDeque::from([(request.api.key, request.version)]),
+            awaited: pending.iter().map(|_| (request.api.key, request.version)).collect(),
             barrier: false,
+            frame_bytes: 0,
             pending,
             own: false,
             bare: false,

@@ -37,8 +37,12 @@ pub enum Fault {
     Request { api: &'static str, at: usize },
     /// acks=0 leaves no answer to carry an error, so the connection is closed, as a broker does.
     UnacknowledgedRefusal { topic: String },
-    /// Too many bytes of incomplete frames wait in this worker.
-    HeldBytes { held: usize },
+    /// The worker's memory is used up, and this connection holds the most of it, or waits for the rest of a frame the longest.
+    Evicted { held: usize },
+    /// So many bytes wait behind a request that has to be answered first, or requests before authentication.
+    Pipelined { bytes: usize },
+    /// The worker's memory is used up, and an answer cannot be made to wait.
+    NoRoomForAnswer { bytes: usize },
     /// An answer that nobody asked for.
     UnsolicitedAnswer,
     /// Answers come in the order of the requests (protocol guide); this one is for another request.
@@ -80,7 +84,8 @@ impl Fault {
             | Fault::NotOffered { .. }
             | Fault::Request { .. }
             | Fault::UnacknowledgedRefusal { .. }
-            | Fault::HeldBytes { .. }
+            | Fault::Evicted { .. }
+            | Fault::Pipelined { .. }
             | Fault::NotAuthenticated { .. }
             | Fault::UnsupportedMechanism
             | Fault::BareTokens
@@ -88,9 +93,11 @@ impl Fault {
             | Fault::SessionExpired
             | Fault::UnmappedCertificate => Blame::Client,
             Fault::UnsolicitedAnswer | Fault::CorrelationId { .. } | Fault::Answer { .. } => Blame::Broker,
-            Fault::Misrouted { .. } | Fault::Unavailable { .. } | Fault::Login { .. } | Fault::VersionsLearned => {
-                Blame::Config
-            }
+            Fault::NoRoomForAnswer { .. }
+            | Fault::Misrouted { .. }
+            | Fault::Unavailable { .. }
+            | Fault::Login { .. }
+            | Fault::VersionsLearned => Blame::Config,
             Fault::Encode | Fault::Exchange => Blame::Bug,
         }
     }
@@ -116,8 +123,14 @@ impl fmt::Display for Fault {
             Fault::UnacknowledgedRefusal { topic } => {
                 write!(f, "a Produce request with acks=0 was refused in part for topic {topic}")
             }
-            Fault::HeldBytes { held } => {
-                write!(f, "the connections of this worker hold {held} bytes of incomplete frames: this one is closed")
+            Fault::Evicted { held } => {
+                write!(f, "limits.worker_bytes is used up, and others wait for what this connection holds, {held} bytes: it is closed")
+            }
+            Fault::Pipelined { bytes } => {
+                write!(f, "a client sent {bytes} bytes of requests behind one that has to be answered first")
+            }
+            Fault::NoRoomForAnswer { bytes } => {
+                write!(f, "limits.worker_bytes is used up: there is no room for an answer of {bytes} bytes; the client reconnects")
             }
             Fault::UnsolicitedAnswer => write!(f, "the broker sent an answer that nobody asked for"),
             Fault::CorrelationId { expected, got } => {

@@ -156,6 +156,8 @@ pub(crate) struct Exchange {
     /// API key and version of the broker's answers that are still due, oldest first.
     pub(crate) awaited: VecDeque<(i16, i16)>,
     pub(crate) barrier: bool,
+    /// Bytes of the request's frame that `pending` may keep alive.
+    pub(crate) frame_bytes: usize,
     /// None: the answer passes.
     pub(crate) pending: Option<Box<dyn Pending>>,
     /// The answer is for the filter itself: nothing goes to the client.
@@ -205,6 +207,8 @@ pub(crate) struct Skip {
 pub(crate) struct Session {
     /// `client_software_name` of ApiVersions v3+ (KIP-511).
     pub(crate) software: Option<StrBytes>,
+    /// The client id that came last: exchanges share it.
+    client_id: Bytes,
     pub(crate) skips: HashMap<(StrBytes, VirtualPartition), Skip>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
@@ -220,6 +224,7 @@ impl Session {
     pub(crate) fn new(shared: &Shared, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
         Self {
             software: None,
+            client_id: Bytes::new(),
             skips: HashMap::new(),
             turn: 0,
             authentication: Authentication::new(shared.config.sasl.is_some()),
@@ -227,6 +232,16 @@ impl Session {
             nonces: Nonces::new(entropy),
             versions: versions.map_or(Versions::Unknown, Versions::Known),
         }
+    }
+}
+
+impl Session {
+    /// The same bytes as `id`. Clients send the same one with each request: it is kept once.
+    pub(crate) fn client_id(&mut self, id: Bytes) -> Bytes {
+        if self.client_id != id {
+            self.client_id = id;
+        }
+        self.client_id.clone()
     }
 }
 

@@ -99,7 +99,9 @@ impl Input {
         self.len -= n;
         if let Some(front) = self.chunks.front_mut() {
             if front.len() > n {
-                return front.split_to(n);
+                // A small frame that is remembered for long must not keep the whole chunk alive.
+                let head = front.split_to(n);
+                return if n <= limits::SMALL_FRAME_BYTES { Bytes::copy_from_slice(&head) } else { head };
             }
             if front.len() == n {
                 return self.chunks.pop_front().unwrap_or_default();

@@ -11,6 +11,7 @@ pub(crate) mod apis;
 pub(crate) mod authentication;
 pub mod batch;
 pub mod brokers;
+pub mod budget;
 pub mod config;
 pub mod connection;
 pub(crate) mod crc;
@@ -43,18 +44,23 @@ pub use exchange::Millis;
 pub struct Shared {
     pub config: config::Config,
     pub topics: topics::TopicRegistry,
-    /// Bytes of incomplete frames that the connections hold together.
-    held: std::cell::Cell<usize>,
+    pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
     pub(crate) judge: sasl::Authenticator,
 }
 
 impl Shared {
-    /// `seed`: unpredictable bytes.
-    pub fn new(config: config::Config, seed: [u8; 32], verifier: Box<dyn sasl::oauthbearer::Verifier>) -> Self {
+    /// `seed`: unpredictable bytes. `live` tells how many bytes are alive in the worker's memory.
+    pub fn new(
+        config: config::Config,
+        seed: [u8; 32],
+        verifier: Box<dyn sasl::oauthbearer::Verifier>,
+        live: Box<dyn Fn() -> usize>,
+    ) -> Self {
         let topics = topics::TopicRegistry::new(&config.mapping);
         let judge = sasl::Authenticator::new(&config, seed, verifier);
-        Self { config, topics, held: std::cell::Cell::new(0), facts: facts::Facts::default(), judge }
+        let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
+        Self { config, topics, budget, facts: facts::Facts::default(), judge }
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

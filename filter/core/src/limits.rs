@@ -55,9 +55,62 @@ pub const FRAME_BYTES_DEFAULT: usize = 100 << 20;
 /// no connection starts.
 pub const FRAME_BYTES_MIN: usize = 1 << 10;
 
-/// Most `limits.frame_bytes`: a frame and its rewritten copy fit the 4 GiB of a wasm memory, with as much
-/// again for the other connections of the worker.
+/// Most `limits.frame_bytes`: a frame that passes goes by piece by piece, however long it is.
 pub const FRAME_BYTES_MAX: usize = 1 << 30;
+
+/// Longest frame in bytes that is ever put together, whatever `limits.frame_bytes` says: its chunks and the whole are both
+/// in memory for a moment, beside all else.
+pub const WHOLE_FRAME_BYTES_MAX: usize = 256 << 20;
+
+/// Memory of a worker's VM in bytes: V8's limit in Envoy. One that runs out ends all connections of the worker.
+pub const VM_BYTES: usize = 1 << 30;
+
+/// What of a VM is for code, stacks, and the gaps between allocations.
+pub const VM_SPARE_BYTES: usize = 48 << 20;
+
+/// `limits.worker_bytes` by default: half of a VM.
+pub const WORKER_BYTES_DEFAULT: usize = 512 << 20;
+
+/// Least `limits.worker_bytes`: a handful of connections with frames of 1 MiB.
+pub const WORKER_BYTES_MIN: usize = 16 << 20;
+
+/// Most `limits.worker_bytes`: what a VM has beside the spare and one frame of [`FRAME_BYTES_DEFAULT`] in the making.
+pub const WORKER_BYTES_MAX: usize = 768 << 20;
+
+const _: () = assert!(WORKER_BYTES_MAX + 2 * FRAME_BYTES_DEFAULT + VM_SPARE_BYTES <= VM_BYTES);
+const _: () = assert!(3 * WHOLE_FRAME_BYTES_MAX + VM_SPARE_BYTES <= VM_BYTES);
+const _: () = assert!(FRAME_BYTES_DEFAULT <= WORKER_BYTES_DEFAULT);
+
+/// A client's frame of so many bytes is taken whatever memory is left: two thousand connections hold 32 MiB of such.
+pub const SMALL_FRAME_BYTES: usize = 16 << 10;
+
+/// Bytes of larger frames that clients which have not proved who they are may have in a worker together. No honest login
+/// needs a larger frame than [`SMALL_FRAME_BYTES`].
+pub const STRANGERS_BYTES_MAX: usize = 16 << 20;
+
+const _: () = assert!(STRANGERS_BYTES_MAX >= 8 * UNAUTHENTICATED_FRAME_BYTES_MAX);
+
+/// A Fetch may ask for one in so many parts of the memory that is free: the many that start together after an outage leave
+/// something for each other.
+pub const FETCH_SHARES: usize = 8;
+
+/// Least bytes that a Fetch asks for, and the room that a request waits for whose answer's size nobody knows: a broker sends
+/// one batch whatever was asked for, and most are smaller.
+pub const FETCH_SHARE_BYTES_MIN: usize = 256 << 10;
+
+/// Milliseconds for which a Fetch counts as if its whole answer were to come. A broker that has data answers sooner; one
+/// that waits for some will have little.
+pub const PROMISE_MS: u64 = 100;
+
+/// Milliseconds that a frame may take to come while others wait for its room: 100 MiB at 80 Mbit/s.
+pub const FRAME_MS_MAX: u64 = 10_000;
+
+/// Bytes that may wait in a worker's memory behind a request which has to be answered first. Envoy hands over what it has
+/// read, some 1 MiB, whenever the broker is sent something, so what a client pipelines gathers here.
+pub const PIPELINED_BYTES_MAX: usize = 4 << 20;
+
+/// Requests of a client that has not proved who it is that may wait for an answer. Clients send one at a time.
+pub const STRANGER_REQUESTS_MAX: usize = 8;
 
 /// `limits.fetch_max_bytes` by default. Kafka's consumers ask for 50 MiB; reading on past siblings holds
 /// several answers at once, so a fetch gets a third of that.
@@ -68,8 +121,10 @@ pub const FETCH_MAX_BYTES_DEFAULT: i32 = 16 << 20;
 pub const FETCH_MAX_BYTES_MIN: i32 = 1 << 9;
 
 /// Most `limits.fetch_max_bytes`: half of [`FRAME_BYTES_MAX`]. The other half of a frame is room for the
-/// partitions' headers, and for a first batch that passes the limit.
+/// partitions' headers, and for a first batch that passes the limit. No Fetch gets more than its share of a worker's memory.
 pub const FETCH_MAX_BYTES_MAX: i32 = 1 << 29;
+
+const _: () = assert!(2 * FETCH_MAX_BYTES_MAX as usize <= FRAME_BYTES_MAX);
 
 /// `limits.in_flight_requests` by default: an order above what clients pipeline (Java 5, franz-go 20 or so);
 /// beyond it the filter stops reading and Envoy holds the client back.
@@ -97,6 +152,9 @@ pub const SHADOW_RETENTION_MS_DEFAULT: i64 = 365 * SHADOW_RETENTION_MS_MIN;
 /// stays far from overflow on the broker.
 pub const SHADOW_RETENTION_MS_MAX: i64 = 100 * SHADOW_RETENTION_MS_DEFAULT;
 
+/// Characters of a client's software name that are remembered: the longest known has 28.
+pub const SOFTWARE_NAME_CHARS_MAX: usize = 64;
+
 /// Chunks below this many bytes are collected in one buffer instead of being kept one by one: a peer that
 /// sends single bytes must not cost a hundred times what it sends.
 pub const CHUNK_BYTES_MIN: usize = 1024;
@@ -117,13 +175,6 @@ pub const GROUP_ID_BYTES_MAX: usize = i16::MAX as usize;
 /// Lanes whose shadow groups one request may have to be sent for when it names no partition (all offsets of a group, or
 /// its deletion). A broker answers a few hundred groups in about 50 ms.
 pub const LANES_LISTED_MAX: u32 = 4_096;
-
-/// Bytes of incomplete frames that all connections of a worker may hold together: a wasm VM has 4 GiB at most, and one
-/// that runs out ends every connection. Beyond it, a connection that holds much is closed.
-pub const HELD_BYTES_MAX: usize = 1 << 30;
-
-/// A connection that holds less than this is not closed for want of memory: it is not the one to blame.
-pub const HELD_BYTES_FREE: usize = 1 << 20;
 
 /// Longest SASL message in bytes that is looked at for OAUTHBEARER: the longest token, with as much again for extensions.
 pub const OAUTH_MESSAGE_BYTES_MAX: usize = 2 * OAUTH_TOKEN_BYTES_MAX;

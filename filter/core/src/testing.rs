@@ -6,6 +6,7 @@ pub(crate) mod broker;
 pub(crate) mod proxy;
 pub(crate) mod sasl_broker;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -27,7 +28,14 @@ pub(crate) const MAPPED: &str = r#"{
 }"#;
 
 pub(crate) fn shared(config: &str) -> Rc<Shared> {
-    Rc::new(Shared::new(Config::parse(config, &|_| None).unwrap(), [7; 32], Box::new(NoKeys)))
+    shared_with(config, &Rc::default())
+}
+
+/// `live`: bytes that are alive in the worker's memory.
+pub(crate) fn shared_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
+    let live = Rc::clone(live);
+    let config = Config::parse(config, &|_| None).unwrap();
+    Rc::new(Shared::new(config, [7; 32], Box::new(NoKeys), Box::new(move || live.get())))
 }
 
 /// Takes no signature for good.

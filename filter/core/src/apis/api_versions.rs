@@ -18,6 +18,7 @@ use crate::apis;
 use crate::connection::Action;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::limits;
 use crate::rope::Rope;
 use crate::shape;
 use crate::Shared;
@@ -44,7 +45,7 @@ pub(crate) enum Versions {
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: ApiVersionsRequest = request.decode(&shape::requests::API_VERSIONS)?;
     if request.version >= 3 {
-        cx.session.software = Some(message.client_software_name);
+        cx.session.software = Some(short(&message.client_software_name));
     }
     let answer = Answer { version: request.version, error: None };
     if cx.is_before_login() {
@@ -161,6 +162,12 @@ impl Pending for FirstAnswer {
 fn is_usable(feature: &str, shared: &Shared) -> bool {
     let needed = FEATURE_KEYS.iter().find(|(name, _)| *name == feature);
     needed.and_then(|(_, key)| apis::find(*key)).is_none_or(|api| apis::is_offered(api, shared))
+}
+
+/// A copy, since the name is kept as long as the connection, and must not keep its frame. No client that is known by
+/// name has a long one.
+fn short(name: &StrBytes) -> StrBytes {
+    StrBytes::from_string(name.chars().take(limits::SOFTWARE_NAME_CHARS_MAX).collect())
 }
 
 struct Answer {

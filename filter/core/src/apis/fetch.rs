@@ -69,6 +69,13 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     Ok(Plan::Send { requests: vec![upstream], pending: Box::new(round), barrier: true })
 }
 
+/// How many bytes of records a Fetch gets that wants `max_bytes`.
+fn share(cx: &Context<'_>, max_bytes: i32) -> i32 {
+    let wanted = max_bytes.min(cx.shared.config.limits.fetch_max_bytes);
+    let share = usize::try_from(wanted).map(|wanted| cx.shared.budget.share(wanted, cx.now));
+    share.ok().and_then(|share| i32::try_from(share).ok()).unwrap_or(wanted)
+}
+
 /// Whether this client is moved past siblings with a control batch.
 fn takes_filler(cx: &Context<'_>) -> bool {
     match cx.shared.config.filler {
@@ -103,7 +110,7 @@ impl Rounds {
         frame.forgotten_topics_data.clear();
         frame.session_id = 0;
         frame.session_epoch = SESSIONLESS_EPOCH;
-        frame.max_bytes = frame.max_bytes.min(cx.shared.config.limits.fetch_max_bytes);
+        frame.max_bytes = share(cx, frame.max_bytes);
         let wait = u64::try_from(frame.max_wait_ms).unwrap_or(0);
         let mut this = Self {
             version,

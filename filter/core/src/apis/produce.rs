@@ -59,14 +59,15 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut rounds: Vec<Vec<Part>> = vec![];
     let mut answers = Answers::new(request.version);
     for topic in &message.topic_data {
+        let name = detached(&topic.name);
         let remapper = cx.shared.topics.remapper(&topic.name.0);
         for data in &topic.partition_data {
             let records = data.records.clone();
-            match Part::new(&topic.name, data.index, records, remapper.as_ref()) {
+            match Part::new(&name, data.index, records, remapper.as_ref()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
-                    cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.lane.is_some()));
-                    let round = turns.next((topic.name.clone(), part.physical));
+                    cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.asked.lane.is_some()));
+                    let round = turns.next((name.clone(), part.asked.physical));
                     if rounds.len() == round {
                         rounds.push(vec![]);
                     }
@@ -74,7 +75,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
                         round.push(part);
                     }
                 }
-                Err(refusal) => answers.refuse(cx, &topic.name, data.index, refusal),
+                Err(refusal) => answers.refuse(cx, &name, data.index, refusal),
             }
         }
     }
@@ -87,7 +88,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if requests.is_empty() {
         return Ok(Plan::Answer(answers.merge()?));
     }
-    answers.rounds = rounds;
+    answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.asked).collect()).collect();
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
 
@@ -97,13 +98,23 @@ struct Refusal {
     words: &'static str,
 }
 
-/// One partition of one round.
-struct Part {
+/// A copy of a topic's name, which keeps no frame alive: exchanges wait while a broker stalls, and Produce frames are large.
+fn detached(name: &TopicName) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_string()))
+}
+
+/// Whose answer is due.
+struct Asked {
     topic: TopicName,
     /// As the client names it.
     partition: i32,
     physical: i32,
     lane: Option<(Rc<PartitionRemapper>, Lane)>,
+}
+
+/// One partition of one round.
+struct Part {
+    asked: Asked,
     /// Replaces the header of `records`.
     header: Option<[u8; batch::HEADER_BYTES]>,
     records: Option<Bytes>,
@@ -118,14 +129,16 @@ impl Part {
     ) -> Result<Self, Refusal> {
         let topic = topic.clone();
         let Some(remapper) = remapper else {
-            return Ok(Self { topic, partition, physical: partition, lane: None, header: None, records });
+            let asked = Asked { topic, partition, physical: partition, lane: None };
+            return Ok(Self { asked, header: None, records });
         };
         let (p, lane) = remapper.virtual_to_physical(VirtualPartition(partition)).map_err(|_| Refusal {
             error: ResponseError::UnknownTopicOrPartition,
             words: "the topic has fewer virtual partitions",
         })?;
         let header = tag(records.as_deref().unwrap_or_default(), lane)?;
-        Ok(Self { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)), header, records })
+        let asked = Asked { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)) };
+        Ok(Self { asked, header, records })
     }
 }
 
@@ -152,13 +165,13 @@ fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream 
     body.put_nullable_string(flexible, message.transactional_id.as_ref().map(|id| id.0.as_str()));
     body.put_i16(message.acks);
     body.put_i32(message.timeout_ms);
-    let topics = rounds::group(parts.iter().map(|part| (part.topic.clone(), part)));
+    let topics = rounds::group(parts.iter().map(|part| (part.asked.topic.clone(), part)));
     body.put_array_len(flexible, topics.len());
     for (topic, parts) in topics {
         body.put_nullable_string(flexible, Some(topic.0.as_str()));
         body.put_array_len(flexible, parts.len());
         for part in parts {
-            body.put_i32(part.physical);
+            body.put_i32(part.asked.physical);
             put_records(&mut body, flexible, part);
             body.put_no_tags(flexible);
         }
@@ -182,7 +195,7 @@ fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
 
 struct Answers {
     version: i16,
-    rounds: Vec<Vec<Part>>,
+    rounds: Vec<Vec<Asked>>,
     /// The round whose answer comes next.
     next: usize,
     throttle_time_ms: i32,
@@ -206,7 +219,7 @@ impl Answers {
         self.answered.push((topic.clone(), answer));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, part: &Part, mut answer: PartitionProduceResponse) {
+    fn tell(&mut self, cx: &mut Context<'_>, part: &Asked, mut answer: PartitionProduceResponse) {
         answer.index = part.partition;
         if let Some((remapper, lane)) = &part.lane {
             let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
@@ -258,7 +271,7 @@ impl Pending for Answers {
         let mut parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
         for topic in answer.responses {
             for answer in topic.partition_responses {
-                let asked = |part: &Part| part.physical == answer.index && part.topic == topic.name;
+                let asked = |part: &Asked| part.physical == answer.index && part.topic == topic.name;
                 let at = parts.iter().position(asked);
                 let at = at.ok_or(Fault::Answer { api: API, what: "it names a partition that was not written" })?;
                 let part = parts.swap_remove(at);

@@ -191,4 +191,5 @@ pub(super) struct LimitsSection {
     pub(super) frame_bytes: Given<Whole>,
     pub(super) fetch_max_bytes: Given<Whole>,
     pub(super) in_flight_requests: Given<Whole>,
+    pub(super) worker_bytes: Given<Whole>,
 }

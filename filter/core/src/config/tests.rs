@@ -29,7 +29,12 @@ fn nothing_given_means_the_defaults() {
         assert_eq!(config.advertise, Advertise::Unchanged);
         assert_eq!(config.route, Route::Envoy);
         assert_eq!(config.filler, FillerMode::Auto);
-        let limits = Limits { frame_bytes: 104_857_600, fetch_max_bytes: 16_777_216, in_flight_requests: 64 };
+        let limits = Limits {
+            frame_bytes: 104_857_600,
+            fetch_max_bytes: 16_777_216,
+            in_flight_requests: 64,
+            worker_bytes: 536_870_912,
+        };
         assert_eq!(config.limits, limits);
         assert_eq!(config.shadow_retention_ms, 31_536_000_000);
     }
@@ -57,7 +62,7 @@ fn every_field_is_read() {
             "route": {"dynamic": {"bootstrap": ["kafka-0.kafka:9092"], "address": "kafka-{id}.kafka:9092"}},
             "shadow_groups": {"retention_ms": 86400000},
             "fetch": {"filler": "never"},
-            "limits": {"frame_bytes": 1048576, "fetch_max_bytes": 524288, "in_flight_requests": 1}
+            "limits": {"frame_bytes": 1048576, "fetch_max_bytes": 524288, "in_flight_requests": 1, "worker_bytes": 16777216}
         }"#,
     );
     assert_eq!(config.stat_prefix, "orders-2_b");
@@ -79,7 +84,10 @@ fn every_field_is_read() {
         Destination::Broker { id: 2, address: address("kafka-2.kafka:9092") }
     );
     assert_eq!(config.filler, FillerMode::Never);
-    assert_eq!(config.limits, Limits { frame_bytes: 1_048_576, fetch_max_bytes: 524_288, in_flight_requests: 1 });
+    assert_eq!(
+        config.limits,
+        Limits { frame_bytes: 1_048_576, fetch_max_bytes: 524_288, in_flight_requests: 1, worker_bytes: 16_777_216 }
+    );
     assert_eq!(config.shadow_retention_ms, 86_400_000);
 }
 
@@ -105,6 +113,8 @@ fn one_number_at_the_top_may_be_completed_by_entries() {
 fn the_fetch_limit_follows_a_small_frame() {
     assert_eq!(accepted(r#"{"limits": {"frame_bytes": 1024}}"#).limits.fetch_max_bytes, 512);
     assert_eq!(accepted(r#"{"limits": {"frame_bytes": 1073741824}}"#).limits.fetch_max_bytes, 16_777_216);
+    assert_eq!(accepted(r#"{"limits": {"frame_bytes": 1073741824}}"#).limits.worker_bytes, 486_539_264);
+    assert_eq!(accepted(r#"{"limits": {"worker_bytes": 805306368}}"#).limits.worker_bytes, 805_306_368);
 }
 
 #[test]
@@ -189,7 +199,10 @@ fn limits_out_of_range() {
         (r#"{"limits": {"frame_bytes": 4096, "fetch_max_bytes": 2049}}"#, "limits.fetch_max_bytes: 2049 is more than 2048, half of frame_bytes 4096"),
         (r#"{"limits": {"in_flight_requests": 0}}"#, "limits.in_flight_requests: 0 is not in 1..=1000"),
         (r#"{"limits": {"in_flight_requests": 1001}}"#, "limits.in_flight_requests: 1001 is not in 1..=1000"),
-        (r#"{"limits": {"in_flight": 1}}"#, "limits.in_flight: unknown field `in_flight`, expected one of `frame_bytes`, `fetch_max_bytes`, `in_flight_requests`"),
+        (r#"{"limits": {"worker_bytes": 16777215}}"#, "limits.worker_bytes: 16777215 is not in 16777216..=805306368"),
+        (r#"{"limits": {"worker_bytes": 805306369}}"#, "limits.worker_bytes: 805306369 is not in 16777216..=805306368"),
+        (r#"{"limits": {"frame_bytes": 134217728, "worker_bytes": 755000000}}"#, "limits.worker_bytes: 755000000 is more than 754974720, what a VM has left beside frames of 134217728 bytes"),
+        (r#"{"limits": {"in_flight": 1}}"#, "limits.in_flight: unknown field `in_flight`, expected one of `frame_bytes`, `fetch_max_bytes`, `in_flight_requests`, `worker_bytes`"),
     ]);
 }
 
@@ -387,6 +400,9 @@ fn the_schema_has_the_same_limits() {
         ("/properties/limits/properties/frame_bytes/minimum", FRAME_BYTES_MIN as i64),
         ("/properties/limits/properties/frame_bytes/maximum", FRAME_BYTES_MAX as i64),
         ("/properties/limits/properties/frame_bytes/default", FRAME_BYTES_DEFAULT as i64),
+        ("/properties/limits/properties/worker_bytes/minimum", WORKER_BYTES_MIN as i64),
+        ("/properties/limits/properties/worker_bytes/maximum", WORKER_BYTES_MAX as i64),
+        ("/properties/limits/properties/worker_bytes/default", WORKER_BYTES_DEFAULT as i64),
         ("/properties/limits/properties/fetch_max_bytes/minimum", FETCH_MAX_BYTES_MIN.into()),
         ("/properties/limits/properties/fetch_max_bytes/maximum", FETCH_MAX_BYTES_MAX.into()),
         ("/properties/limits/properties/in_flight_requests/maximum", IN_FLIGHT_REQUESTS_MAX as i64),

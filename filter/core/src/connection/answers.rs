@@ -38,8 +38,23 @@ impl Connection {
             }
             // Only now: an answer that passes may be of any length, wherever its bytes are cut.
             let Some(len) = self.broker.frame_len().map_err(broker_fault)? else { break };
+            self.admit_answer(len)?;
             let Some(frame) = self.broker.take(len) else { break };
+            self.broker_room = None;
             self.handle_answer(frame, now)?;
+        }
+        Ok(())
+    }
+
+    /// Finds room for the broker's next frame of `len` bytes, which has to be whole.
+    fn admit_answer(&mut self, len: usize) -> Result<(), Fault> {
+        let left = len.saturating_sub(self.broker.len());
+        if self.broker_room.is_none() && left > 0 {
+            let room = self.shared.budget.admit_answer(left);
+            self.broker_room = Some(room.ok_or(Fault::NoRoomForAnswer { bytes: len })?);
+        }
+        if let Some(room) = &mut self.broker_room {
+            room.set_left(left);
         }
         Ok(())
     }
@@ -65,6 +80,7 @@ impl Connection {
     fn handle_answer(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
         let mut exchange = self.exchanges.pop_front().ok_or(Fault::UnsolicitedAnswer)?;
         let api = exchange.api.name;
+        self.shared.budget.note_answer(exchange.api.key, frame.len());
         let mut body = frame.slice(frame::LENGTH_BYTES..);
         let got = body.first_chunk().map(|field| i32::from_be_bytes(*field));
         let got = got.ok_or(Fault::Answer { api, what: "it is too short for a header" })?;

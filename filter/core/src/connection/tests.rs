@@ -4,7 +4,7 @@
 mod authentication;
 mod hostile;
 mod logins;
-
+mod memory;
 mod simulation;
 
 use std::collections::BTreeMap;
@@ -261,23 +261,31 @@ fn a_barrier_holds_back_what_comes_behind_it() {
     }
 }
 
+/// No more is read then; what was read is handled.
 #[test]
-fn only_so_many_requests_are_in_flight() {
+fn reading_stops_at_so_many_requests_in_flight() {
     let config = r#"{"limits": {"in_flight_requests": 2}}"#;
-    for feeding in [Feeding::Handed, Feeding::Passing] {
-        let mut proxy = Proxy::new(&shared(config), feeding, None);
-        let stream: Vec<u8> = (1..=5).flat_map(heartbeat).collect();
-        proxy.client(&stream);
-        let mut sent = take_frames(&mut proxy.up);
-        assert_eq!(sent.len(), 2, "{feeding:?}");
-        for answered in 0..5 {
-            assert_eq!(proxy.connection.wants_client_bytes(), sent.len() < answered + 2);
-            proxy.broker(&respond(&Seen::parse(&sent[answered])));
-            sent.extend(take_frames(&mut proxy.up));
-            assert_eq!(sent.len(), 5.min(answered + 3), "{feeding:?}");
-        }
-        assert!(proxy.is_idle());
+    let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
+    (1..=5).for_each(|id| proxy.client(&heartbeat(id)));
+    let sent = take_frames(&mut proxy.up);
+    assert_eq!((sent.len(), proxy.connection.wants_client_bytes()), (2, false));
+    proxy.broker(&respond(&Seen::parse(&sent[0])));
+    let sent = [sent, take_frames(&mut proxy.up)].concat();
+    assert_eq!((sent.len(), proxy.connection.wants_client_bytes()), (5, false));
+    sent[1..].iter().for_each(|frame| proxy.broker(&respond(&Seen::parse(frame))));
+    assert!(proxy.is_idle() && proxy.connection.wants_client_bytes());
+}
+
+/// The request that fills the queue is let through to its last byte.
+#[test]
+fn one_request_in_flight_is_enough() {
+    let config = MAPPED.replacen('{', r#"{"limits": {"in_flight_requests": 1}, "#, 1);
+    let fetch = request(12, 3, &fetch_message(&[("t", 0, 0), ("t", 2, 0)]));
+    let stream = [heartbeat(1), produce(9, 2, -1, &[("u", 0)]), fetch, produce(9, 4, -1, &[("t", 0), ("t", 2)])];
+    for frame in &stream {
+        assert_eq!(check(&config, None, frame, &respond).answers().len(), 1);
     }
+    assert_eq!(ids(&check(&config, None, &stream.concat(), &respond)), [1, 2, 3, 4]);
 }
 
 /// Client and broker bytes in pieces of any size, in any order between the two sides.

@@ -1,0 +1,260 @@
+//! What a worker's memory may be used for: one budget, `limits.worker_bytes`, for all of its connections.
+//!
+//! All connections of a worker live in one VM of 1 GiB, and one that runs out ends every connection. So the host says how many
+//! bytes are alive, whoever holds them; and what is about to come is counted before it comes:
+//!
+//! - **A client's frame** that has to be whole is admitted by its length before its bytes are taken; else it waits where
+//!   it is, in Envoy's buffer. Small frames are taken unasked: connections are few enough for them.
+//! - **An answer** cannot be made to wait. So a request waits until there is room for what its answer will probably be, and a
+//!   Fetch asks for no more than its share. An answer for which there is no room all the same ends its own connection.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::exchange::Millis;
+use crate::limits;
+
+/// Bytes of a worker: those that are alive, those that are announced, and those that may come.
+pub struct Budget {
+    /// `limits.worker_bytes`.
+    limit: usize,
+    /// As much as answers may fill, which nobody can hold back.
+    answers_limit: usize,
+    /// How many bytes are alive in the worker's memory.
+    live: Box<dyn Fn() -> usize>,
+    announced: Cell<usize>,
+    /// Of `announced`, and of what has come of it: by clients that have not proved who they are.
+    strangers: Cell<usize>,
+    promised: RefCell<Promises>,
+    /// The largest answer of late, by API key.
+    answers: RefCell<HashMap<i16, usize>>,
+}
+
+impl Budget {
+    /// `limit`: `limits.worker_bytes`; `frame_bytes`: `limits.frame_bytes`; `live` tells how many bytes are alive.
+    pub fn new(limit: usize, frame_bytes: usize, live: Box<dyn Fn() -> usize>) -> Rc<Self> {
+        let answers_limit = worker_bytes_max(frame_bytes).max(limit);
+        Rc::new(Self {
+            limit,
+            answers_limit,
+            live,
+            announced: Cell::new(0),
+            strangers: Cell::new(0),
+            promised: RefCell::default(),
+            answers: RefCell::default(),
+        })
+    }
+
+    fn used(&self) -> usize {
+        (self.live)().saturating_add(self.announced.get())
+    }
+
+    /// Nothing more is taken from clients until something is gone.
+    pub fn is_tight(&self) -> bool {
+        self.used() >= self.limit
+    }
+
+    /// Bytes that nobody uses or waits for.
+    fn free(&self, now: Millis) -> usize {
+        self.limit.saturating_sub(self.used()).saturating_sub(self.promised.borrow_mut().sum(now))
+    }
+
+    /// Whether a client's frame of `bytes` can be taken now.
+    pub(crate) fn has_room(&self, bytes: usize, is_stranger: bool) -> bool {
+        let strangers = self.strangers.get().saturating_add(bytes);
+        let fits = self.used().saturating_add(bytes) <= self.limit;
+        bytes <= limits::SMALL_FRAME_BYTES || (fits && (!is_stranger || strangers <= limits::STRANGERS_BYTES_MAX))
+    }
+
+    /// Counts a client's frame of `bytes` as announced. None: it has to wait.
+    pub(crate) fn admit(self: &Rc<Self>, bytes: usize, is_stranger: bool) -> Option<Announced> {
+        self.has_room(bytes, is_stranger).then(|| self.announce(bytes, is_stranger))
+    }
+
+    /// Counts an answer of `bytes` as announced. None: it would end the worker.
+    pub(crate) fn admit_answer(self: &Rc<Self>, bytes: usize) -> Option<Announced> {
+        let fits = self.used().saturating_add(bytes) <= self.answers_limit;
+        fits.then(|| self.announce(bytes, false))
+    }
+
+    fn announce(self: &Rc<Self>, bytes: usize, is_stranger: bool) -> Announced {
+        self.announced.set(self.announced.get() + bytes);
+        let stranger_bytes = if is_stranger { bytes } else { 0 };
+        self.strangers.set(self.strangers.get() + stranger_bytes);
+        Announced { budget: Rc::clone(self), left: bytes, stranger_bytes }
+    }
+
+    /// Whether a request whose answer has to be whole may go up now.
+    pub(crate) fn has_room_for_answer(&self, key: i16, now: Millis) -> bool {
+        self.free(now) >= self.expected(key)
+    }
+
+    fn expected(&self, key: i16) -> usize {
+        self.answers.borrow().get(&key).copied().unwrap_or(limits::FETCH_SHARE_BYTES_MIN)
+    }
+
+    /// Remembers how long an answer was. Large ones are forgotten slowly.
+    pub(crate) fn note_answer(&self, key: i16, bytes: usize) {
+        let mut answers = self.answers.borrow_mut();
+        let largest = answers.entry(key).or_insert(limits::FETCH_SHARE_BYTES_MIN);
+        *largest = bytes.max(*largest - *largest / 8).max(limits::FETCH_SHARE_BYTES_MIN);
+    }
+
+    /// What a Fetch that wants `bytes` may ask for, at least [`limits::FETCH_SHARE_BYTES_MIN`] if it wants as much. Counted
+    /// for a moment as if the answer were to come, with as much again for what of it is kept while more is asked for.
+    pub(crate) fn share(&self, bytes: usize, now: Millis) -> usize {
+        let share = (self.free(now) / limits::FETCH_SHARES).max(limits::FETCH_SHARE_BYTES_MIN).min(bytes);
+        self.promised.borrow_mut().add(2 * share, now);
+        share
+    }
+}
+
+/// What a worker's connections may hold where frames are of up to `frame_bytes`: what a VM has beside one frame that is put
+/// together from its chunks, when both are there for a moment.
+pub(crate) fn worker_bytes_max(frame_bytes: usize) -> usize {
+    let whole = frame_bytes.min(limits::WHOLE_FRAME_BYTES_MAX);
+    (limits::VM_BYTES - limits::VM_SPARE_BYTES).saturating_sub(2 * whole)
+}
+
+/// Bytes that were announced and have not come yet.
+pub(crate) struct Announced {
+    budget: Rc<Budget>,
+    left: usize,
+    stranger_bytes: usize,
+}
+
+impl Announced {
+    /// So many are still to come: the others are alive by now.
+    pub(crate) fn set_left(&mut self, left: usize) {
+        let announced = &self.budget.announced;
+        announced.set(announced.get() - self.left + left);
+        self.left = left;
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.set_left(0);
+        self.budget.strangers.set(self.budget.strangers.get() - self.stranger_bytes);
+    }
+}
+
+/// What Fetches may bring. A broker that has something answers at once; one that has not will answer with what comes
+/// then, which is little. So a promise counts for [`limits::PROMISE_MS`], whether it is kept or not.
+#[derive(Default)]
+struct Promises {
+    slots: [Slot; PROMISE_SLOTS],
+}
+
+const PROMISE_SLOTS: usize = 4;
+const SLOT_MS: Millis = limits::PROMISE_MS / PROMISE_SLOTS as Millis;
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    /// Which stretch of [`SLOT_MS`] it is for.
+    stretch: Millis,
+    bytes: usize,
+}
+
+impl Promises {
+    fn add(&mut self, bytes: usize, now: Millis) {
+        let stretch = now / SLOT_MS;
+        let Some(slot) = self.slots.get_mut((stretch % PROMISE_SLOTS as Millis) as usize) else { return };
+        if slot.stretch != stretch {
+            *slot = Slot { stretch, bytes: 0 };
+        }
+        slot.bytes = slot.bytes.saturating_add(bytes);
+    }
+
+    fn sum(&self, now: Millis) -> usize {
+        let stretch = now / SLOT_MS;
+        let counts = |slot: &&Slot| slot.stretch <= stretch && stretch - slot.stretch < PROMISE_SLOTS as Millis;
+        self.slots.iter().filter(counts).fold(0, |sum, slot| sum.saturating_add(slot.bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+    const FETCH: i16 = 1;
+
+    fn budget(live: &Rc<Cell<usize>>) -> Rc<Budget> {
+        let live = Rc::clone(live);
+        Budget::new(512 * MIB, 100 * MIB, Box::new(move || live.get()))
+    }
+
+    #[test]
+    fn frames_wait_until_there_is_room_and_small_ones_do_not() {
+        let live = Rc::new(Cell::new(100 * MIB));
+        let budget = budget(&live);
+        let mut admitted: Vec<Announced> = (0..4).map(|_| budget.admit(90 * MIB, false).unwrap()).collect();
+        assert!(budget.admit(90 * MIB, false).is_none());
+        assert!(!budget.has_room(90 * MIB, false) && budget.has_room(limits::SMALL_FRAME_BYTES, true));
+        assert!(!budget.is_tight());
+        // What has come is alive, and counted once.
+        live.set(190 * MIB);
+        admitted[0].set_left(0);
+        assert!(budget.admit(90 * MIB, false).is_none());
+        live.set(100 * MIB);
+        assert!(budget.admit(90 * MIB, false).is_some());
+        drop(admitted);
+        assert_eq!((budget.announced.get(), budget.strangers.get()), (0, 0));
+        live.set(512 * MIB);
+        assert!(budget.is_tight());
+    }
+
+    #[test]
+    fn strangers_share_a_small_part() {
+        let budget = budget(&Rc::default());
+        let bytes = limits::UNAUTHENTICATED_FRAME_BYTES_MAX;
+        let mut admitted: Vec<Announced> = std::iter::from_fn(|| budget.admit(bytes, true)).take(10_000).collect();
+        assert_eq!(admitted.len(), limits::STRANGERS_BYTES_MAX / bytes);
+        // Also what has come of it.
+        admitted.iter_mut().for_each(|announced| announced.set_left(0));
+        assert!(budget.admit(bytes, true).is_none());
+        assert!(budget.admit(bytes, false).is_some());
+        admitted.pop();
+        assert!(budget.admit(bytes, true).is_some());
+    }
+
+    #[test]
+    fn answers_have_room_of_their_own_but_no_more_than_there_is() {
+        let live = Rc::new(Cell::new(512 * MIB));
+        let budget = budget(&live);
+        assert!(budget.is_tight() && budget.admit_answer(100 * MIB).is_some());
+        live.set(750 * MIB);
+        assert!(budget.admit_answer(100 * MIB).is_none());
+    }
+
+    #[test]
+    fn many_fetches_at_once_ask_for_less_and_then_wait() {
+        let budget = budget(&Rc::default());
+        let mut asked = 0;
+        let mut fetches = 0;
+        while budget.has_room_for_answer(FETCH, 1_000) {
+            asked += budget.share(16 * MIB, 1_000);
+            fetches += 1;
+            assert!(fetches < 1_000);
+        }
+        assert!((20..60).contains(&fetches), "{fetches}");
+        assert!(2 * asked <= 512 * MIB + 16 * MIB, "{asked}");
+        // Nobody waits for those whose broker has nothing for them.
+        assert!(budget.has_room_for_answer(FETCH, 1_000 + limits::PROMISE_MS));
+        assert_eq!(budget.share(16 * MIB, 1_000 + limits::PROMISE_MS), 16 * MIB);
+        assert_eq!(budget.share(1000, 1_000), 1000);
+    }
+
+    #[test]
+    fn answers_are_expected_to_be_as_long_as_they_were() {
+        let live = Rc::new(Cell::new(0));
+        let budget = budget(&live);
+        budget.note_answer(3, 40 * MIB);
+        live.set(500 * MIB);
+        assert!(!budget.has_room_for_answer(3, 0) && budget.has_room_for_answer(10, 0));
+        (0..40).for_each(|_| budget.note_answer(3, 100));
+        assert!(budget.has_room_for_answer(3, 0));
+    }
+}
