@@ -117,6 +117,29 @@ pub(crate) fn worker_bytes_max(frame_bytes: usize) -> usize {
     (limits::VM_BYTES - limits::VM_SPARE_BYTES).saturating_sub(2 * whole)
 }
 
+/// A connection of the worker, as far as its memory goes.
+pub struct Holder {
+    pub context_id: u32,
+    /// [`crate::connection::Connection::held_bytes`].
+    pub held_bytes: usize,
+    /// [`crate::connection::Connection::gathers_since`].
+    pub gathers_since: Option<Millis>,
+}
+
+impl Budget {
+    /// The connection that has to end for the others' sake, while some wait for room: the one that holds the most where
+    /// nothing is left, else the one that holds the most of those that do not get their frame together.
+    pub fn culprit(&self, holders: impl Iterator<Item = Holder>, now: Millis) -> Option<u32> {
+        let is_slow = |holder: &Holder| {
+            let since = holder.gathers_since;
+            since.is_some_and(|since| now.saturating_sub(since) >= limits::FRAME_MS_MAX)
+        };
+        let is_tight = self.is_tight();
+        let blamed = |holder: &Holder| holder.held_bytes > limits::SMALL_FRAME_BYTES && (is_tight || is_slow(holder));
+        holders.filter(blamed).max_by_key(|holder| holder.held_bytes).map(|holder| holder.context_id)
+    }
+}
+
 /// Bytes that were announced and have not come yet.
 pub(crate) struct Announced {
     budget: Rc<Budget>,
@@ -245,6 +268,25 @@ mod tests {
         assert!(budget.has_room_for_answer(FETCH, 1_000 + limits::PROMISE_MS));
         assert_eq!(budget.share(16 * MIB, 1_000 + limits::PROMISE_MS), 16 * MIB);
         assert_eq!(budget.share(1000, 1_000), 1000);
+    }
+
+    #[test]
+    fn who_holds_the_most_or_is_slow_has_to_go() {
+        let live = Rc::new(Cell::new(0));
+        let budget = budget(&live);
+        let holders = [(1, 20 * MIB, None), (2, 50 * MIB, Some(5_000)), (3, MIB, Some(0)), (4, 90 * MIB, Some(9_000))];
+        let culprit = |now| {
+            let holder = |(context_id, held_bytes, gathers_since)| Holder { context_id, held_bytes, gathers_since };
+            budget.culprit(holders.into_iter().map(holder), now)
+        };
+        assert_eq!(
+            (culprit(9_999), culprit(10_000), culprit(15_000), culprit(19_000)),
+            (None, Some(3), Some(2), Some(4))
+        );
+        live.set(512 * MIB);
+        assert_eq!(culprit(0), Some(4));
+        let small = Holder { context_id: 1, held_bytes: limits::SMALL_FRAME_BYTES, gathers_since: None };
+        assert_eq!(budget.culprit([small].into_iter(), 0), None);
     }
 
     #[test]

@@ -1,21 +1,24 @@
 //! One per plugin and worker: the configuration, and what its connections share.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 use remapper_core::brokers::{Address, Destination};
+use remapper_core::budget::Holder;
 use remapper_core::config::Config;
 use remapper_core::connection::Opening;
 use remapper_core::learn::Learn;
 use remapper_core::{limits, Millis, Shared};
 
 use crate::host::{self, wasi};
+use crate::memory;
 use crate::metrics::Metrics;
-use crate::stream::Stream;
+use crate::stream::{Handle, Stream};
 
 /// How often is looked for what is due, while something waits.
 const TICK: Duration = Duration::from_millis(20);
@@ -35,6 +38,10 @@ pub(crate) struct Plugin {
     /// Counts connections, so that bootstrap brokers take turns.
     turn: Cell<usize>,
     later: RefCell<Vec<Later>>,
+    /// All connections, by their contexts.
+    streams: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
+    /// Connections whose bytes wait for room in the worker's memory.
+    waiting: RefCell<BTreeSet<u32>>,
 }
 
 /// What is to be done with a connection at a later time.
@@ -64,8 +71,15 @@ pub(crate) struct Sent {
 impl Plugin {
     fn new(config: Config, seed: [u8; 32]) -> Self {
         let metrics = Metrics::new(&config.stat_prefix);
-        let shared = Rc::new(Shared::new(config, seed, Box::new(host::EnvoyVerifier)));
-        Self { shared, metrics, turn: Cell::new(0), later: RefCell::default() }
+        let shared = Shared::new(config, seed, Box::new(host::EnvoyVerifier), Box::new(memory::live_bytes));
+        Self {
+            shared: Rc::new(shared),
+            metrics,
+            turn: Cell::new(0),
+            later: RefCell::default(),
+            streams: RefCell::default(),
+            waiting: RefCell::default(),
+        }
     }
 
     /// Sends the connection where it belongs.
@@ -127,25 +141,37 @@ impl Plugin {
         self.put_off(context_id, limits::CLOSE_DELAY_MS, Deed::Close);
     }
 
-    fn put_off(&self, context_id: u32, delay_ms: Millis, deed: Deed) {
-        let mut later = self.later.borrow_mut();
-        if later.is_empty() {
+    /// [`Stream::retry`] is called for the connection in a moment.
+    pub(crate) fn wait_for_room(&self, context_id: u32) {
+        if self.is_quiet() {
             host::tick_each(TICK);
         }
+        self.waiting.borrow_mut().insert(context_id);
+    }
+
+    /// Nothing waits for the timer.
+    fn is_quiet(&self) -> bool {
+        self.later.borrow().is_empty() && self.waiting.borrow().is_empty()
+    }
+
+    fn put_off(&self, context_id: u32, delay_ms: Millis, deed: Deed) {
+        if self.is_quiet() {
+            host::tick_each(TICK);
+        }
+        let mut later = self.later.borrow_mut();
         later.push(Later { context_id, due: host::now().saturating_add(delay_ms), deed });
     }
 
     /// The connection is gone.
     pub(crate) fn forget(&self, context_id: u32) {
         self.later.borrow_mut().retain(|later| later.context_id != context_id);
+        self.streams.borrow_mut().remove(&context_id);
+        self.waiting.borrow_mut().remove(&context_id);
     }
 
     fn do_what_is_due(&self) {
         let now = host::now();
         let (due, rest): (Vec<Later>, Vec<Later>) = self.later.take().into_iter().partition(|later| later.due <= now);
-        if rest.is_empty() {
-            host::tick_each(self.slow_tick());
-        }
         self.later.replace(rest);
         for Later { context_id, deed, .. } in due {
             host::on_behalf_of(context_id, || match &deed {
@@ -155,6 +181,45 @@ impl Plugin {
                 }
                 Deed::Close => host::close_downstream(),
             });
+        }
+    }
+
+    /// Lets those take up their bytes that waited for room, and ends a connection where there is none to be had otherwise.
+    fn make_room(&self) {
+        let waiting = self.waiting.take();
+        if !waiting.is_empty() {
+            let culprit = self.shared.budget.culprit(self.holders().into_iter(), host::now());
+            if let Some((context_id, stream)) = culprit.and_then(|id| Some((id, self.stream(id)?))) {
+                if let Ok(mut stream) = stream.try_borrow_mut() {
+                    stream.evict();
+                }
+                host::on_behalf_of(context_id, host::close_downstream);
+            }
+        }
+        for context_id in waiting {
+            let Some(stream) = self.stream(context_id) else { continue };
+            host::on_behalf_of(context_id, || {
+                if let Ok(mut stream) = stream.try_borrow_mut() {
+                    stream.retry();
+                }
+            });
+        }
+    }
+
+    fn stream(&self, context_id: u32) -> Option<Rc<RefCell<Stream>>> {
+        self.streams.borrow().get(&context_id).and_then(Weak::upgrade)
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        let streams = self.streams.borrow();
+        let streams = streams.iter().filter_map(|(context_id, stream)| Some((*context_id, stream.upgrade()?)));
+        streams.filter_map(|(context_id, stream)| stream.try_borrow().ok()?.holder(context_id)).collect()
+    }
+
+    /// The timer is slow again once nothing waits for it.
+    fn rest(&self) {
+        if self.is_quiet() {
+            host::tick_each(self.slow_tick());
         }
     }
 
@@ -241,12 +306,16 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
         plugin.do_what_is_due();
+        plugin.make_room();
+        plugin.rest();
         plugin.fetch_keys();
     }
 
     fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {
         let plugin = self.plugin.clone()?;
-        Some(Box::new(Stream::new(plugin, context_id)))
+        let stream = Rc::new(RefCell::new(Stream::new(Rc::clone(&plugin), context_id)));
+        plugin.streams.borrow_mut().insert(context_id, Rc::downgrade(&stream));
+        Some(Box::new(Handle(stream)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

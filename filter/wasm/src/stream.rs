@@ -5,14 +5,16 @@
 //! pauses and resumes by call; while it is not, nothing can become due to the broker before the next client bytes.
 //!
 //! Bytes that may go on untouched stay in Envoy's buffer. Everything else is read once, and what comes out is written once.
-//! Client bytes that the core does not want yet stay in Envoy's buffer as well: when it is full, Envoy stops reading.
+//! Client bytes that the core does not want yet, or has no room for, stay in Envoy's buffer as well: when it is full, Envoy
+//! stops reading. For room they wait on the root's timer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action as Verdict, BufferType};
+use remapper_core::budget::Holder;
 use remapper_core::connection::{Action, Connection};
 use remapper_core::limits::WINDOW_BYTES;
 use remapper_core::stats::Stat;
@@ -128,8 +130,8 @@ impl Stream {
     /// Envoy resumes behind this call, and then hands on all that lies in the buffer. So what is held there has to be taken
     /// out even when the core can only queue it.
     fn pump_client(&mut self, output: &mut Output) {
+        let resumes = !output.to_broker.is_empty() || self.takes_held();
         let Some(connection) = &mut self.connection else { return };
-        let resumes = connection.wants_client_bytes() || !output.to_broker.is_empty();
         let taken = if resumes { self.held.take() } else { 0 };
         if taken > 0 {
             connection.handle_client_bytes(host::read(CLIENT, 0, taken), host::now());
@@ -140,6 +142,52 @@ impl Stream {
             host::resume_downstream();
             self.owes_end = false;
         }
+    }
+
+    /// Whether what is held in Envoy's buffer can be taken now.
+    fn takes_held(&self) -> bool {
+        let Some(connection) = self.connection.as_ref().filter(|connection| connection.wants_client_bytes()) else {
+            return false;
+        };
+        self.held.get() > 0 && connection.has_room_for(&host::read(CLIENT, 0, self.held.get().min(WINDOW_BYTES)))
+    }
+
+    /// Client bytes that lack nothing but room are looked at again in a moment.
+    fn wait_for_room(&self) {
+        let waits = |connection: &Connection| {
+            connection.waits_for_room() || (self.held.get() > 0 && connection.wants_client_bytes())
+        };
+        if !self.closed && self.connection.as_ref().is_some_and(waits) {
+            self.plugin.wait_for_room(self.context_id);
+        }
+    }
+
+    /// From the root's timer: takes up what waited for room.
+    pub(crate) fn retry(&mut self) {
+        let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else { return };
+        connection.resume(host::now());
+        let mut output = Output::default();
+        self.drain(&mut output);
+        self.pump_client(&mut output);
+        if output.close {
+            self.close();
+        }
+        self.wait_for_room();
+    }
+
+    /// Ends the connection for the others' sake. The caller closes it.
+    pub(crate) fn evict(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.evict();
+        }
+        self.drain(&mut Output::default());
+        self.closed = true;
+    }
+
+    pub(crate) fn holder(&self, context_id: u32) -> Option<Holder> {
+        let connection = self.connection.as_ref().filter(|_| !self.closed)?;
+        let (held_bytes, gathers_since) = (connection.held_bytes(), connection.gathers_since());
+        Some(Holder { context_id, held_bytes, gathers_since })
     }
 
     fn is_unblocked(&self) -> bool {
@@ -179,9 +227,7 @@ fn pass(buffer: BufferType, len: usize, mut step: impl FnMut(Option<&dyn Fn() ->
     passed
 }
 
-impl Context for Stream {}
-
-impl StreamContext for Stream {
+impl Stream {
     fn on_new_connection(&mut self) -> Verdict {
         self.sent = Some(self.plugin.route());
         self.plugin.metrics.count(Stat::ConnectionsTotal, 1);
@@ -202,14 +248,24 @@ impl StreamContext for Stream {
         };
         if !connection.wants_client_bytes() {
             self.held.set(len);
+            self.wait_for_room();
             return Verdict::Pause;
         }
+        let mut stopped_at = Bytes::new();
         let passed = pass(CLIENT, len, |window, available| match window {
             None if connection.is_client_streaming() => connection.client_passes(&[], available, 0),
             None => 0,
             Some(_) if connection.holds_client_bytes() => 0,
-            Some(window) => connection.client_passes(&window(), available, host::now()),
+            Some(window) => {
+                stopped_at = window();
+                connection.client_passes(&stopped_at, available, host::now())
+            }
         });
+        if passed == 0 && !connection.has_room_for(&stopped_at) {
+            self.held.set(len);
+            self.wait_for_room();
+            return Verdict::Pause;
+        }
         let mut output = Output::default();
         if passed == len {
             self.drain(&mut output);
@@ -228,6 +284,7 @@ impl StreamContext for Stream {
         if output.close {
             self.close();
         }
+        self.wait_for_room();
         verdict
     }
 
@@ -262,6 +319,7 @@ impl StreamContext for Stream {
         if output.close {
             self.close();
         }
+        self.wait_for_room();
         Verdict::Continue
     }
 
@@ -271,6 +329,32 @@ impl StreamContext for Stream {
         self.plugin.forget(self.context_id);
         if self.sent.take().is_some() {
             self.plugin.metrics.count(Stat::ConnectionsActive, -1);
+        }
+    }
+}
+
+/// The host's hold on a connection. The root's timer has one, too.
+pub(crate) struct Handle(pub(crate) Rc<RefCell<Stream>>);
+
+impl Context for Handle {}
+
+/// A stream that is in use already would be a call of the host within a call of its own: Envoy makes none.
+impl StreamContext for Handle {
+    fn on_new_connection(&mut self) -> Verdict {
+        self.0.try_borrow_mut().map_or(Verdict::Continue, |mut stream| stream.on_new_connection())
+    }
+
+    fn on_downstream_data(&mut self, len: usize, end_of_stream: bool) -> Verdict {
+        self.0.try_borrow_mut().map_or(Verdict::Pause, |mut stream| stream.on_downstream_data(len, end_of_stream))
+    }
+
+    fn on_upstream_data(&mut self, len: usize, end_of_stream: bool) -> Verdict {
+        self.0.try_borrow_mut().map_or(Verdict::Pause, |mut stream| stream.on_upstream_data(len, end_of_stream))
+    }
+
+    fn on_log(&mut self) {
+        if let Ok(mut stream) = self.0.try_borrow_mut() {
+            stream.on_log();
         }
     }
 }
