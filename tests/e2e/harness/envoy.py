@@ -49,6 +49,7 @@ class Envoy:
         self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
         self.start()
 
+    workers = 2
     options: tuple[str, ...] = ()
     """More of Envoy's command line."""
 
@@ -61,7 +62,7 @@ class Envoy:
         return self.base + broker
 
     def start(self) -> None:
-        argv = [ENVOY_BINARY, "-c", self._bootstrap, "--disable-hot-restart", "--concurrency", "2", "--log-level", "info"]
+        argv = [ENVOY_BINARY, "-c", self._bootstrap, "--disable-hot-restart", "--concurrency", self.workers, "--log-level", "info"]
         self.process = Process([*argv, *self.options], self.log, self._environment)
         wait_until("Envoy ready", self._ready, 30)
 

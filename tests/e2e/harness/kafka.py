@@ -29,12 +29,14 @@ class KafkaCluster:
         overrides: dict | None = None,
         listeners: dict[str, str] | None = None,
         scram: tuple[str, ...] = (),
+        heap: str = "512m",
     ):
         jars = list(KAFKA_JARS.glob("*.jar"))
         assert jars, f"no Kafka jars in {KAFKA_JARS}: run tests/tools/install.sh or set KPR_TOOLS"
         self.directory = directory
         self.ids = range(1, brokers + 1)
         self._protocols = listeners or {}
+        self._heap = heap
         first = free_ports((2 + len(self._protocols)) * brokers)
         self.ports = {i: first + i - 1 for i in self.ids}
         self._controller_ports = {i: first + brokers + i - 1 for i in self.ids}
@@ -69,8 +71,12 @@ class KafkaCluster:
         return self.directory / f"broker-{broker}.log"
 
     def start(self, broker: int) -> None:
-        argv = [*JAVA, "-Xmx512m", "-cp", f"{KAFKA_JARS}/*", "kafka.Kafka", self._properties(broker)]
+        argv = [*JAVA, f"-Xmx{self._heap}", "-cp", f"{KAFKA_JARS}/*", "kafka.Kafka", self._properties(broker)]
         self._processes[broker] = Process(argv, self.log(broker))
+
+    def signal(self, broker: int, number: int) -> None:
+        """SIGSTOP: the broker's machine hangs; SIGCONT: it goes on."""
+        self._processes[broker].child.send_signal(number)
 
     def kill(self, broker: int) -> None:
         """SIGKILL, as when a machine is lost."""
