@@ -142,8 +142,8 @@ def test_consumers_that_all_start_at_once(worker, new_topic, direct):
 
 def test_producers_while_the_broker_stands_still(worker, new_topic, cluster):
     topic = new_topic()
-    sockets = connect(worker, 480)
-    produce = frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(490_000)])}))
+    sockets = connect(worker, 950)
+    produce = frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(600_000)])}))
     cluster.signal(1, signal.SIGSTOP)
     going_on = threading.Timer(5, cluster.signal, [1, signal.SIGCONT])
     going_on.start()
@@ -157,7 +157,7 @@ def test_producers_while_the_broker_stands_still(worker, new_topic, cluster):
     close(sockets)
     with Raw(worker.port(1)) as raw:
         end = raw.list_offset(topic.name, 7, -1)
-        assert end - raw.list_offset(topic.name, 7, EARLIEST) == 480
+        assert end - raw.list_offset(topic.name, 7, EARLIEST) == 950
 
 
 def test_large_frames_that_never_end(worker, new_topic):
@@ -201,7 +201,7 @@ def test_what_clients_say_of_themselves_is_not_kept(worker, new_topic):
     size = bytes([tag & 127 | 128, tag >> 7 & 127 | 128, tag >> 14 & 127 | 128, tag >> 21])
     data = request_header(apis.API_VERSIONS, 3, 1) + body + b"\1\x64" + size + bytes(tag)
     sockets = []
-    for _ in range(16):
+    for _ in range(24):
         sock = socket.create_connection(("127.0.0.1", worker.port(1)), timeout=30)
         sockets.append(sock)
         exchange([sock], [struct.pack(">i", len(data)) + data], 30)
