@@ -12,7 +12,7 @@
 //! another round after it saw an answer is a barrier: later client frames wait until it is done, so that it is always the
 //! youngest exchange while it sends. A broker handles one request per connection at a time, so waiting changes no meaning.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
@@ -24,8 +24,8 @@ use crate::authentication::Authentication;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
 use crate::login::LoggedIn;
-use crate::remapper::VirtualPartition;
 use crate::rope::Rope;
+use crate::rounds;
 use crate::sasl::Nonces;
 use crate::shape::Shape;
 use crate::stats::Stat;
@@ -190,24 +190,14 @@ impl Pending for Refusing {
     }
 }
 
-/// A consumer's position behind siblings: what is remembered between two Fetches of one connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Skip {
-    /// The (physical) offset that the client will ask for.
-    pub(crate) client_offset: i64,
-    /// Nothing of its own lies before this offset.
-    pub(crate) upstream_offset: i64,
-    /// The leader epoch that the client named; another one may hold other data.
-    pub(crate) leader_epoch: i32,
-}
-
 /// What a connection remembers between exchanges.
 pub(crate) struct Session {
     /// `client_software_name` of ApiVersions v3+ (KIP-511).
     pub(crate) software: Option<StrBytes>,
-    pub(crate) skips: HashMap<(StrBytes, VirtualPartition), Skip>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
+    /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
+    pub(crate) fetched_last: Option<rounds::Place>,
     pub(crate) authentication: Authentication,
     /// The filter's own session at the broker, once it has logged in (KIP-368).
     pub(crate) login: Option<LoggedIn>,
@@ -220,8 +210,8 @@ impl Session {
     pub(crate) fn new(shared: &Shared, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
         Self {
             software: None,
-            skips: HashMap::new(),
             turn: 0,
+            fetched_last: None,
             authentication: Authentication::new(shared.config.sasl.is_some()),
             login: None,
             nonces: Nonces::new(entropy),

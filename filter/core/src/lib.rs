@@ -30,6 +30,7 @@ pub(crate) mod rounds;
 pub mod sasl;
 pub mod shadow;
 pub mod shape;
+pub(crate) mod skips;
 pub mod stats;
 #[cfg(test)]
 mod testing;
@@ -45,6 +46,7 @@ pub struct Shared {
     /// Bytes of incomplete frames that the connections hold together.
     held: std::cell::Cell<usize>,
     pub(crate) facts: facts::Facts,
+    pub(crate) skips: skips::Skips,
     pub(crate) judge: sasl::Authenticator,
 }
 
@@ -53,7 +55,14 @@ impl Shared {
     pub fn new(config: config::Config, seed: [u8; 32], verifier: Box<dyn sasl::oauthbearer::Verifier>) -> Self {
         let topics = topics::TopicRegistry::new(&config.mapping);
         let judge = sasl::Authenticator::new(&config, seed, verifier);
-        Self { config, topics, held: std::cell::Cell::new(0), facts: facts::Facts::default(), judge }
+        Self {
+            config,
+            topics,
+            held: std::cell::Cell::new(0),
+            facts: facts::Facts::default(),
+            skips: skips::Skips::default(),
+            judge,
+        }
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

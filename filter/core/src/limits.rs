@@ -65,9 +65,22 @@ pub const IN_FLIGHT_REQUESTS_DEFAULT: usize = 64;
 /// Most `limits.in_flight_requests`: each may hold a frame of its own in memory.
 pub const IN_FLIGHT_REQUESTS_MAX: usize = 1_000;
 
-/// Positions behind dropped siblings that one connection remembers. Forgetting one costs a fetch that
-/// reads the siblings again, never a record.
-pub const SKIP_POSITIONS_MAX: usize = 10_000;
+/// Lanes of physical partitions of which a worker remembers where nothing of them lies. Forgetting one costs a fetch that reads
+/// the siblings again, never a record. A lane's memory takes some 600 bytes at most.
+pub const SKIP_LANES_MAX: usize = 8_192;
+
+/// Ranges that are remembered of a lane: half for what was long to find, half for the consumers of the moment.
+pub const SKIPS_PER_LANE_MAX: usize = 8;
+
+/// Milliseconds after which a consumer that gets nothing behind a remembered range is no longer told so without a look at the
+/// range's end: a topic that was made again, and is as long as the old one, would else look like the end of the log.
+pub const SKIP_UNSEEN_MS_MAX: u64 = 10_000;
+
+/// Bytes of a round that looks at the ends of remembered ranges, and one entry more. It stands between a consumer and its records.
+pub const SKIP_PROOF_BYTES_MAX: i32 = 1 << 20;
+
+/// Such rounds of one Fetch. Siblings whose ranges end at yet more places wait for their next Fetch.
+pub const SKIP_PROOF_ROUNDS_MAX: usize = 4;
 
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
