@@ -122,8 +122,8 @@ pub(crate) enum Plan {
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
-    /// As `Answer`, after a delay; what the client sends meanwhile is not taken.
-    AnswerLater(Rope),
+    /// As `Answer`, after a delay; what the client sends meanwhile waits.
+    AnswerLater { answer: Rope, delay_ms: Millis },
     /// After a delay this is answered, if anything, and the connection ends with `fault`.
     Refuse { answer: Option<Rope>, fault: Fault },
 }
@@ -133,6 +133,11 @@ pub(crate) enum Next {
     Wait,
     Send(Vec<Upstream>),
     Answer(Rope),
+    /// As `Answer`, after a delay: of a barrier only. What the client sends meanwhile waits.
+    AnswerLater {
+        answer: Rope,
+        delay_ms: Millis,
+    },
     /// This is answered, if anything, and the connection ends with `fault`.
     Refuse {
         answer: Option<Rope>,

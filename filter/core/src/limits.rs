@@ -82,6 +82,13 @@ pub const SKIP_PROOF_BYTES_MAX: i32 = 1 << 20;
 /// Such rounds of one Fetch. Siblings whose ranges end at yet more places wait for their next Fetch.
 pub const SKIP_PROOF_ROUNDS_MAX: usize = 4;
 
+/// Milliseconds for which a Fetch that has nothing to tell but an error that lasts is held back at least, however short the client's
+/// wait: such clients ask again at once, for ever.
+pub const FETCH_ERROR_MS_MIN: u64 = 100;
+
+/// Milliseconds for which it is held back at most, however long the client's wait: what lasted may be over.
+pub const FETCH_ERROR_MS_MAX: u64 = 1_000;
+
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
 
@@ -232,9 +239,9 @@ pub const FAILURE_DELAY_MS: u64 = 250;
 /// away (kafka-python 3).
 pub const CLOSE_DELAY_MS: u64 = 50;
 
-/// Failed authentications of a worker that wait to be answered: some 40,000 a second fill it. Beyond it connections are
-/// closed at once.
-pub const DELAYED_FAILURES_MAX: usize = 10_000;
+/// Answers of a worker that are held back: some 40,000 failed authentications a second fill it. Beyond it, connections that have not
+/// authenticated are closed at once, and others answered at once.
+pub const DELAYED_ANSWERS_MAX: usize = 10_000;
 
 /// Tokens of one authentication. SCRAM takes two, OAUTHBEARER two when it fails.
 pub const SASL_ROUNDS_MAX: usize = 4;

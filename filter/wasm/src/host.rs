@@ -150,6 +150,11 @@ pub(crate) fn on_behalf_of(context_id: u32, deed: impl FnOnce()) {
     }
 }
 
+/// The first `len` client bytes that wait.
+pub(crate) fn read_client(len: usize) -> Bytes {
+    read(BufferType::DownstreamData, 0, len)
+}
+
 /// Hands `pieces` on to the broker, and not what waits in the downstream buffer. The connection must have paused.
 pub(crate) fn send_instead(pieces: &[Bytes]) {
     // More than the buffer holds means all of it.

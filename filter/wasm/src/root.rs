@@ -45,12 +45,37 @@ struct Later {
 }
 
 enum Deed {
-    /// These bytes go to the broker, in the place of all that the client has sent meanwhile (`held`).
+    /// These bytes go to the broker. What the client has sent meanwhile is taken out of their way.
     Send {
         pieces: Vec<Bytes>,
-        held: Rc<Cell<usize>>,
+        held: Rc<Held>,
     },
     Close,
+}
+
+/// Client bytes that the core does not want yet: first those that were taken out of Envoy's buffer, then those that lie in it.
+#[derive(Default)]
+pub(crate) struct Held {
+    taken: RefCell<Vec<Bytes>>,
+    /// How many lie in the buffer.
+    pub(crate) buffered: Cell<usize>,
+}
+
+impl Held {
+    /// Takes what lies in the buffer out of it: Envoy is about to hand on all that lies there.
+    fn set_aside(&self) {
+        let buffered = self.buffered.take();
+        if buffered > 0 {
+            self.taken.borrow_mut().push(host::read_client(buffered));
+        }
+    }
+
+    /// All of it, in order, for the core. The caller then empties the buffer of what lay in it, the given number of bytes.
+    pub(crate) fn take(&self) -> (Vec<Bytes>, usize) {
+        let buffered = self.buffered.get();
+        self.set_aside();
+        (self.taken.take(), buffered)
+    }
 }
 
 /// Where a connection was sent.
@@ -107,19 +132,14 @@ impl Plugin {
         host::share(&self.versions_key(sent), versions);
     }
 
-    /// Keeps bytes for a broker back. False: too many wait already.
-    pub(crate) fn send_later(
-        &self,
-        context_id: u32,
-        delay_ms: Millis,
-        pieces: Vec<Bytes>,
-        held: &Rc<Cell<usize>>,
-    ) -> bool {
-        let has_room = self.later.borrow().len() < limits::DELAYED_FAILURES_MAX;
-        if has_room {
-            self.put_off(context_id, delay_ms, Deed::Send { pieces, held: Rc::clone(held) });
-        }
-        has_room
+    /// Whether [`Self::send_later`] may be called.
+    pub(crate) fn has_room_for_later(&self) -> bool {
+        self.later.borrow().len() < limits::DELAYED_ANSWERS_MAX
+    }
+
+    /// Keeps bytes for a broker back.
+    pub(crate) fn send_later(&self, context_id: u32, delay_ms: Millis, pieces: Vec<Bytes>, held: &Rc<Held>) {
+        self.put_off(context_id, delay_ms, Deed::Send { pieces, held: Rc::clone(held) });
     }
 
     /// Closes the connection once Envoy has taken what was written to it.
@@ -150,7 +170,7 @@ impl Plugin {
         for Later { context_id, deed, .. } in due {
             host::on_behalf_of(context_id, || match &deed {
                 Deed::Send { pieces, held } => {
-                    held.set(0);
+                    held.set_aside();
                     host::send_instead(pieces);
                 }
                 Deed::Close => host::close_downstream(),

@@ -7,7 +7,6 @@
 //! Bytes that may go on untouched stay in Envoy's buffer. Everything else is read once, and what comes out is written once.
 //! Client bytes that the core does not want yet stay in Envoy's buffer as well: when it is full, Envoy stops reading.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ use remapper_core::limits::WINDOW_BYTES;
 use remapper_core::stats::Stat;
 
 use crate::host;
-use crate::root::{Plugin, Sent};
+use crate::root::{Held, Plugin, Sent};
 
 const CLIENT: BufferType = BufferType::DownstreamData;
 const BROKER: BufferType = BufferType::UpstreamData;
@@ -29,8 +28,8 @@ pub(crate) struct Stream {
     sent: Option<Sent>,
     /// From the first bytes on: before them the client's certificate is not known.
     connection: Option<Connection>,
-    /// Client bytes left in Envoy's buffer. Shared with what the plugin sends later in their place.
-    held: Rc<Cell<usize>>,
+    /// Client bytes that the core does not want yet. Shared with what the plugin sends later.
+    held: Rc<Held>,
     /// The client has half-closed, and the broker does not know yet.
     owes_end: bool,
     closed: bool,
@@ -81,9 +80,11 @@ impl Stream {
             match action {
                 Action::ToBroker(rope) => output.to_broker.extend(rope.into_parts()),
                 Action::ToClient(rope) => output.to_client.extend(rope.into_parts()),
-                Action::ToBrokerLater { bytes, delay_ms } => {
-                    output.close |= !self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts(), &self.held);
+                Action::ToBrokerLater { bytes, delay_ms, .. } if self.plugin.has_room_for_later() => {
+                    self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts(), &self.held);
                 }
+                Action::ToBrokerLater { or_close: true, .. } => output.close = true,
+                Action::ToBrokerLater { bytes, .. } => output.to_broker.extend(bytes.into_parts()),
                 Action::Authenticated { principal, mechanism } => {
                     host::tell("kafka_principal", &principal);
                     host::tell("kafka_mechanism", mechanism);
@@ -130,9 +131,9 @@ impl Stream {
     fn pump_client(&mut self, output: &mut Output) {
         let Some(connection) = &mut self.connection else { return };
         let resumes = connection.wants_client_bytes() || !output.to_broker.is_empty();
-        let taken = if resumes { self.held.take() } else { 0 };
-        if taken > 0 {
-            connection.handle_client_bytes(host::read(CLIENT, 0, taken), host::now());
+        let (waiting, taken) = if resumes { self.held.take() } else { Default::default() };
+        if !waiting.is_empty() {
+            waiting.into_iter().for_each(|bytes| connection.handle_client_bytes(bytes, host::now()));
             self.drain(output);
         }
         host::replace(CLIENT, taken, &output.to_broker);
@@ -201,7 +202,7 @@ impl StreamContext for Stream {
             return Verdict::Pause;
         };
         if !connection.wants_client_bytes() {
-            self.held.set(len);
+            self.held.buffered.set(len);
             return Verdict::Pause;
         }
         let passed = pass(CLIENT, len, |window, available| match window {

@@ -72,7 +72,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     cx.session.turn = cx.session.turn.wrapping_add(1);
     let mut round = Rounds::new(cx, message, request.version);
     if round.places.is_empty() {
-        return Ok(Plan::Answer(round.answer(cx)?));
+        return Ok(match round.answer(cx)? {
+            (answer, 0) => Plan::Answer(answer),
+            (answer, delay_ms) => Plan::AnswerLater { answer, delay_ms },
+        });
     }
     let upstream = round.ask(cx)?;
     Ok(Plan::Send { requests: vec![upstream], pending: Box::new(round), barrier: true })
@@ -103,10 +106,11 @@ struct Rounds {
     version: i16,
     /// The client's request without its topics; its limits apply to all rounds together.
     frame: FetchRequest,
+    started: Millis,
     deadline: Millis,
     turn: usize,
     filler: bool,
-    /// Answer after this round, whatever it brings: some partition has an error, or another replica.
+    /// Answer after this round, whatever it brings: the client has another offset, replica or leader to ask for.
     urgent: bool,
     stage: Stage,
     siblings: Vec<Sibling>,
@@ -133,6 +137,7 @@ impl Rounds {
         let mut this = Self {
             version,
             frame,
+            started: cx.now,
             deadline: cx.now.saturating_add(wait),
             turn: cx.session.turn,
             filler: takes_filler(cx),
@@ -194,8 +199,9 @@ impl Rounds {
     }
 
     fn refuse(&mut self, mut sibling: Sibling, error: ResponseError) {
-        self.urgent = true;
-        sibling.fail(Word::error(error));
+        let word = Word::error(error);
+        self.urgent |= !word.lasts();
+        sibling.fail(word);
         self.siblings.push(sibling);
     }
 
@@ -304,10 +310,11 @@ impl Rounds {
             || now >= self.deadline
             || self.kept_bytes >= usize::try_from(self.frame.min_bytes).unwrap_or(0)
             || self.kept_bytes >= usize::try_from(self.frame.max_bytes).unwrap_or(0)
-            || self.siblings.iter().any(Sibling::is_final)
+            || self.siblings.iter().all(Sibling::is_final)
     }
 
-    fn answer(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
+    /// The client's answer, and for how many milliseconds it is held back.
+    fn answer(&mut self, cx: &mut Context<'_>) -> Result<(Rope, Millis), Fault> {
         for place in &self.places {
             for at in &place.siblings {
                 if let Some(sibling) = self.siblings.get_mut(*at) {
@@ -324,7 +331,18 @@ impl Rounds {
             cx.count(Stat::FillerBatches, usize::from(filler));
             cx.count(Stat::FetchBytesDownstream, sibling.kept_bytes);
         }
-        answer::encode(cx, self.siblings.iter_mut().collect(), self.throttle_time_ms, self.version)
+        let answer = answer::encode(cx, self.siblings.iter_mut().collect(), self.throttle_time_ms, self.version)?;
+        Ok((answer, self.delay_ms(cx)))
+    }
+
+    /// Who is told of nothing but errors that last would ask again at once.
+    fn delay_ms(&self, cx: &Context<'_>) -> Millis {
+        if self.urgent || cx.errors == 0 || self.siblings.iter().any(|sibling| !sibling.records.is_empty()) {
+            return 0;
+        }
+        let wait = self.deadline.saturating_sub(self.started);
+        let until = self.started + wait.clamp(limits::FETCH_ERROR_MS_MIN, limits::FETCH_ERROR_MS_MAX);
+        until.saturating_sub(cx.now)
     }
 }
 
@@ -353,7 +371,10 @@ impl Pending for Rounds {
             }
         }
         if self.is_done(cx.now) {
-            return Ok(Next::Answer(self.answer(cx)?));
+            return Ok(match self.answer(cx)? {
+                (answer, 0) => Next::Answer(answer),
+                (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
+            });
         }
         Ok(Next::Send(vec![self.ask(cx)?]))
     }

@@ -112,7 +112,8 @@ impl Place {
         for at in &self.siblings {
             if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.is_final() && whom(sibling)) {
                 sibling.fail(word);
-                urgent |= !word.lasts();
+                // A broker answers at once; without a mapping that is left as it is.
+                urgent |= !word.lasts() || sibling.lane.is_none();
             }
         }
         Shared { urgent, ..Shared::default() }
