@@ -54,6 +54,7 @@ pub enum Action {
     /// The broker's API versions, for [`Opening::versions`] of later connections to it.
     LearnVersions(Bytes),
     Count(Stat, u64),
+    /// To be logged as [`Shared::line_for`] says.
     Warn(String),
     /// Close both sides; what was sent before is flushed. Nothing follows.
     Close,

@@ -35,6 +35,7 @@ pub mod stats;
 #[cfg(test)]
 mod testing;
 pub mod topics;
+pub(crate) mod warnings;
 pub(crate) mod wire;
 
 pub use exchange::Millis;
@@ -48,6 +49,7 @@ pub struct Shared {
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,
     pub(crate) judge: sasl::Authenticator,
+    warnings: warnings::Warnings,
 }
 
 impl Shared {
@@ -62,7 +64,13 @@ impl Shared {
             facts: facts::Facts::default(),
             skips: skips::Skips::default(),
             judge,
+            warnings: warnings::Warnings::default(),
         }
+    }
+
+    /// The line of the log for a warning ([`connection::Action::Warn`]). None: one of its kind was written a moment ago.
+    pub fn line_for(&self, warning: &str, now: Millis) -> Option<String> {
+        self.warnings.line(warning, now)
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

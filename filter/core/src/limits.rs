@@ -262,6 +262,15 @@ pub const SECRET_BYTES_MAX: usize = 16 << 10;
 /// Most `sasl.max_session_s`: 30 days. Longer, and it ends nothing.
 pub const SESSION_S_MAX: u64 = 30 * 86_400;
 
+/// Milliseconds between two lines of the log about one kind of warning: often enough to see that it goes on.
+pub const WARNING_MS_MIN: u64 = 60_000;
+
+/// Lines of warnings that a worker writes in [`WARNING_MS_MIN`], of whatever kind: clients choose names that stand in them.
+pub const WARNINGS_MAX: usize = 200;
+
+/// Kinds of warnings that a worker remembers to have written, each a line of text.
+pub const WARNING_KINDS_MAX: usize = 1_000;
+
 /// Most `principal.mapping_rules`: they are tried one after the other for each connection.
 pub const PRINCIPAL_RULES_MAX: usize = 100;
 

@@ -100,7 +100,11 @@ impl Stream {
                     Some((_, sum)) => *sum += n,
                     None => self.counts.push((stat, n)),
                 },
-                Action::Warn(text) => log::warn!("{text}"),
+                Action::Warn(text) => {
+                    if let Some(line) = self.plugin.shared.line_for(&text, host::now()) {
+                        log::warn!("{line}");
+                    }
+                }
                 Action::Close => output.close = true,
             }
         }
