@@ -39,10 +39,13 @@ const EXCHANGE_BYTES: usize = 256;
 #[derive(Debug)]
 pub enum Action {
     ToBroker(Rope),
-    /// As [`Self::ToBroker`], but after so many milliseconds, and in the place of all that the client has sent meanwhile.
+    /// As [`Self::ToBroker`], but after so many milliseconds. What the client sends meanwhile does not go with it: it is handed in
+    /// when the connection wants it again.
     ToBrokerLater {
         bytes: Rope,
         delay_ms: Millis,
+        /// Where too many wait already: close the connection, instead of sending at once.
+        or_close: bool,
     },
     ToClient(Rope),
     /// The client has proved who it is.
@@ -55,6 +58,7 @@ pub enum Action {
     /// The broker's API versions, for [`Opening::versions`] of later connections to it.
     LearnVersions(Bytes),
     Count(Stat, u64),
+    /// To be logged as [`Shared::line_for`] says.
     Warn(String),
     /// Close both sides; what was sent before is flushed. Nothing follows.
     Close,
@@ -489,10 +493,13 @@ impl Connection {
                 let carrier = self.carrier(now)?;
                 self.send(vec![carrier], &request, now, Some(pending), false)
             }
-            Plan::AnswerLater(body) => {
-                self.answer_later(Box::new(Carried { body: Some(body), errors: errors + 1 }), &request, now)
+            Plan::AnswerLater { answer, delay_ms } => {
+                let pending = Box::new(Carried { body: Some(answer), errors: errors + 1 });
+                self.answer_later(pending, &request, delay_ms, now)
             }
-            Plan::Refuse { answer, fault } => self.answer_later(Box::new(Refusing { answer, fault }), &request, now),
+            Plan::Refuse { answer, fault } => {
+                self.answer_later(Box::new(Refusing { answer, fault }), &request, limits::FAILURE_DELAY_MS, now)
+            }
         }
     }
 

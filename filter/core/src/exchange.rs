@@ -12,7 +12,7 @@
 //! another round after it saw an answer is a barrier: later client frames wait until it is done, so that it is always the
 //! youngest exchange while it sends. A broker handles one request per connection at a time, so waiting changes no meaning.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
@@ -24,8 +24,8 @@ use crate::authentication::Authentication;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
 use crate::login::LoggedIn;
-use crate::remapper::VirtualPartition;
 use crate::rope::Rope;
+use crate::rounds;
 use crate::sasl::Nonces;
 use crate::shape::Shape;
 use crate::stats::Stat;
@@ -122,8 +122,8 @@ pub(crate) enum Plan {
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
-    /// As `Answer`, after a delay; what the client sends meanwhile is not taken.
-    AnswerLater(Rope),
+    /// As `Answer`, after a delay; what the client sends meanwhile waits.
+    AnswerLater { answer: Rope, delay_ms: Millis },
     /// After a delay this is answered, if anything, and the connection ends with `fault`.
     Refuse { answer: Option<Rope>, fault: Fault },
 }
@@ -133,6 +133,11 @@ pub(crate) enum Next {
     Wait,
     Send(Vec<Upstream>),
     Answer(Rope),
+    /// As `Answer`, after a delay: of a barrier only. What the client sends meanwhile waits.
+    AnswerLater {
+        answer: Rope,
+        delay_ms: Millis,
+    },
     /// This is answered, if anything, and the connection ends with `fault`.
     Refuse {
         answer: Option<Rope>,
@@ -192,26 +197,16 @@ impl Pending for Refusing {
     }
 }
 
-/// A consumer's position behind siblings: what is remembered between two Fetches of one connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Skip {
-    /// The (physical) offset that the client will ask for.
-    pub(crate) client_offset: i64,
-    /// Nothing of its own lies before this offset.
-    pub(crate) upstream_offset: i64,
-    /// The leader epoch that the client named; another one may hold other data.
-    pub(crate) leader_epoch: i32,
-}
-
 /// What a connection remembers between exchanges.
 pub(crate) struct Session {
     /// `client_software_name` of ApiVersions v3+ (KIP-511).
     pub(crate) software: Option<StrBytes>,
     /// The client id that came last: exchanges share it.
     client_id: Bytes,
-    pub(crate) skips: HashMap<(StrBytes, VirtualPartition), Skip>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
+    /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
+    pub(crate) fetched_last: Option<rounds::Place>,
     pub(crate) authentication: Authentication,
     /// The filter's own session at the broker, once it has logged in (KIP-368).
     pub(crate) login: Option<LoggedIn>,
@@ -225,8 +220,8 @@ impl Session {
         Self {
             software: None,
             client_id: Bytes::new(),
-            skips: HashMap::new(),
             turn: 0,
+            fetched_last: None,
             authentication: Authentication::new(shared.config.sasl.is_some()),
             login: None,
             nonces: Nonces::new(entropy),

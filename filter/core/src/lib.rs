@@ -31,11 +31,13 @@ pub(crate) mod rounds;
 pub mod sasl;
 pub mod shadow;
 pub mod shape;
+pub(crate) mod skips;
 pub mod stats;
 #[cfg(test)]
 mod testing;
 pub(crate) mod text;
 pub mod topics;
+pub(crate) mod warnings;
 pub(crate) mod wire;
 
 pub use exchange::Millis;
@@ -46,7 +48,9 @@ pub struct Shared {
     pub topics: topics::TopicRegistry,
     pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
+    pub(crate) skips: skips::Skips,
     pub(crate) judge: sasl::Authenticator,
+    warnings: warnings::Warnings,
 }
 
 impl Shared {
@@ -60,7 +64,20 @@ impl Shared {
         let topics = topics::TopicRegistry::new(&config.mapping);
         let judge = sasl::Authenticator::new(&config, seed, verifier);
         let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
-        Self { config, topics, budget, facts: facts::Facts::default(), judge }
+        Self {
+            config,
+            topics,
+            budget,
+            facts: facts::Facts::default(),
+            skips: skips::Skips::default(),
+            judge,
+            warnings: warnings::Warnings::default(),
+        }
+    }
+
+    /// The line of the log for a warning ([`connection::Action::Warn`]). None: one of its kind was written a moment ago.
+    pub fn line_for(&self, warning: &str, now: Millis) -> Option<String> {
+        self.warnings.line(warning, now)
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

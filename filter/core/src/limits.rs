@@ -133,9 +133,29 @@ pub const IN_FLIGHT_REQUESTS_DEFAULT: usize = 64;
 /// Most `limits.in_flight_requests`: each may hold a frame of its own in memory.
 pub const IN_FLIGHT_REQUESTS_MAX: usize = 1_000;
 
-/// Positions behind dropped siblings that one connection remembers. Forgetting one costs a fetch that
-/// reads the siblings again, never a record.
-pub const SKIP_POSITIONS_MAX: usize = 10_000;
+/// Lanes of physical partitions of which a worker remembers where nothing of them lies. Forgetting one costs a fetch that reads
+/// the siblings again, never a record. A lane's memory takes some 600 bytes at most.
+pub const SKIP_LANES_MAX: usize = 8_192;
+
+/// Ranges that are remembered of a lane: half for what was long to find, half for the consumers of the moment.
+pub const SKIPS_PER_LANE_MAX: usize = 8;
+
+/// Milliseconds after which a consumer that gets nothing behind a remembered range is no longer told so without a look at the
+/// range's end: a topic that was made again, and is as long as the old one, would else look like the end of the log.
+pub const SKIP_UNSEEN_MS_MAX: u64 = 10_000;
+
+/// Bytes of a round that looks at the ends of remembered ranges, and one entry more. It stands between a consumer and its records.
+pub const SKIP_PROOF_BYTES_MAX: i32 = 1 << 20;
+
+/// Such rounds of one Fetch. Siblings whose ranges end at yet more places wait for their next Fetch.
+pub const SKIP_PROOF_ROUNDS_MAX: usize = 4;
+
+/// Milliseconds for which a Fetch that has nothing to tell but an error that lasts is held back at least, however short the client's
+/// wait: such clients ask again at once, for ever.
+pub const FETCH_ERROR_MS_MIN: u64 = 100;
+
+/// Milliseconds for which it is held back at most, however long the client's wait: what lasted may be over.
+pub const FETCH_ERROR_MS_MAX: u64 = 1_000;
 
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
@@ -283,9 +303,9 @@ pub const FAILURE_DELAY_MS: u64 = 250;
 /// away (kafka-python 3).
 pub const CLOSE_DELAY_MS: u64 = 50;
 
-/// Failed authentications of a worker that wait to be answered: some 40,000 a second fill it. Beyond it connections are
-/// closed at once.
-pub const DELAYED_FAILURES_MAX: usize = 10_000;
+/// Answers of a worker that are held back: some 40,000 failed authentications a second fill it. Beyond it, connections that have not
+/// authenticated are closed at once, and others answered at once.
+pub const DELAYED_ANSWERS_MAX: usize = 10_000;
 
 /// Tokens of one authentication. SCRAM takes two, OAUTHBEARER two when it fails.
 pub const SASL_ROUNDS_MAX: usize = 4;
@@ -305,6 +325,15 @@ pub const SECRET_BYTES_MAX: usize = 16 << 10;
 
 /// Most `sasl.max_session_s`: 30 days. Longer, and it ends nothing.
 pub const SESSION_S_MAX: u64 = 30 * 86_400;
+
+/// Milliseconds between two lines of the log about one kind of warning: often enough to see that it goes on.
+pub const WARNING_MS_MIN: u64 = 60_000;
+
+/// Lines of warnings that a worker writes in [`WARNING_MS_MIN`], of whatever kind: clients choose names that stand in them.
+pub const WARNINGS_MAX: usize = 200;
+
+/// Kinds of warnings that a worker remembers to have written, each a line of text.
+pub const WARNING_KINDS_MAX: usize = 1_000;
 
 /// Most `principal.mapping_rules`: they are tried one after the other for each connection.
 pub const PRINCIPAL_RULES_MAX: usize = 100;

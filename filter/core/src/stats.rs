@@ -31,6 +31,8 @@ pub enum Stat {
     },
     BatchesTagged,
     BatchesDropped,
+    /// Those of the dropped batches whose lane the mapping does not have.
+    BatchesUnknownLane,
     FillerBatches,
     FetchBytesUpstream,
     FetchBytesDownstream,
@@ -113,6 +115,7 @@ impl Stat {
             Stat::RemappedPartitions { api: name } => api("remapped_partitions_total", name),
             Stat::BatchesTagged => plain("batches_tagged_total"),
             Stat::BatchesDropped => plain("batches_dropped_total"),
+            Stat::BatchesUnknownLane => plain("batches_unknown_lane_total"),
             Stat::FillerBatches => plain("filler_batches_total"),
             Stat::FetchBytesUpstream => plain("fetch_bytes_upstream_total"),
             Stat::FetchBytesDownstream => plain("fetch_bytes_downstream_total"),

@@ -150,13 +150,6 @@ pub(crate) fn on_behalf_of(context_id: u32, deed: impl FnOnce()) {
     }
 }
 
-/// Hands `pieces` on to the broker, and not what waits in the downstream buffer. The connection must have paused.
-pub(crate) fn send_instead(pieces: &[Bytes]) {
-    // More than the buffer holds means all of it.
-    replace(BufferType::DownstreamData, usize::MAX, pieces);
-    resume_downstream();
-}
-
 /// How long an identity provider may take to answer.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -52,11 +52,8 @@ struct Later {
 }
 
 enum Deed {
-    /// These bytes go to the broker, in the place of all that the client has sent meanwhile (`held`).
-    Send {
-        pieces: Vec<Bytes>,
-        held: Rc<Cell<usize>>,
-    },
+    /// These bytes go to the broker. What the client has sent meanwhile is taken out of their way.
+    Send(Vec<Bytes>),
     Close,
 }
 
@@ -121,19 +118,14 @@ impl Plugin {
         host::share(&self.versions_key(sent), versions);
     }
 
-    /// Keeps bytes for a broker back. False: too many wait already.
-    pub(crate) fn send_later(
-        &self,
-        context_id: u32,
-        delay_ms: Millis,
-        pieces: Vec<Bytes>,
-        held: &Rc<Cell<usize>>,
-    ) -> bool {
-        let has_room = self.later.borrow().len() < limits::DELAYED_FAILURES_MAX;
-        if has_room {
-            self.put_off(context_id, delay_ms, Deed::Send { pieces, held: Rc::clone(held) });
-        }
-        has_room
+    /// Whether [`Self::send_later`] may be called.
+    pub(crate) fn has_room_for_later(&self) -> bool {
+        self.later.borrow().len() < limits::DELAYED_ANSWERS_MAX
+    }
+
+    /// Keeps bytes for a broker back.
+    pub(crate) fn send_later(&self, context_id: u32, delay_ms: Millis, pieces: Vec<Bytes>) {
+        self.put_off(context_id, delay_ms, Deed::Send(pieces));
     }
 
     /// Closes the connection once Envoy has taken what was written to it.
@@ -174,40 +166,32 @@ impl Plugin {
         let (due, rest): (Vec<Later>, Vec<Later>) = self.later.take().into_iter().partition(|later| later.due <= now);
         self.later.replace(rest);
         for Later { context_id, deed, .. } in due {
-            host::on_behalf_of(context_id, || match &deed {
-                Deed::Send { pieces, held } => {
-                    held.set(0);
-                    host::send_instead(pieces);
-                }
+            host::on_behalf_of(context_id, || match deed {
+                Deed::Send(pieces) => self.with_stream(context_id, |stream| stream.send(pieces)),
                 Deed::Close => host::close_downstream(),
             });
         }
+    }
+
+    fn with_stream(&self, context_id: u32, deed: impl FnOnce(&mut Stream)) {
+        let stream = self.streams.borrow().get(&context_id).and_then(Weak::upgrade);
+        if let Some(Ok(mut stream)) = stream.as_ref().map(|stream| stream.try_borrow_mut()) {
+            deed(&mut stream);
+        };
     }
 
     /// Lets those take up their bytes that waited for room, and ends a connection where there is none to be had otherwise.
     fn make_room(&self) {
         let waiting = self.waiting.take();
         if !waiting.is_empty() {
-            let culprit = self.shared.budget.culprit(self.holders().into_iter(), host::now());
-            if let Some((context_id, stream)) = culprit.and_then(|id| Some((id, self.stream(id)?))) {
-                if let Ok(mut stream) = stream.try_borrow_mut() {
-                    stream.evict();
-                }
+            if let Some(context_id) = self.shared.budget.culprit(self.holders().into_iter(), host::now()) {
+                self.with_stream(context_id, Stream::evict);
                 host::on_behalf_of(context_id, host::close_downstream);
             }
         }
         for context_id in waiting {
-            let Some(stream) = self.stream(context_id) else { continue };
-            host::on_behalf_of(context_id, || {
-                if let Ok(mut stream) = stream.try_borrow_mut() {
-                    stream.retry();
-                }
-            });
+            host::on_behalf_of(context_id, || self.with_stream(context_id, Stream::retry));
         }
-    }
-
-    fn stream(&self, context_id: u32) -> Option<Rc<RefCell<Stream>>> {
-        self.streams.borrow().get(&context_id).and_then(Weak::upgrade)
     }
 
     fn holders(&self) -> Vec<Holder> {

@@ -31,8 +31,8 @@ pub(crate) struct Stream {
     sent: Option<Sent>,
     /// From the first bytes on: before them the client's certificate is not known.
     connection: Option<Connection>,
-    /// Client bytes left in Envoy's buffer. Shared with what the plugin sends later in their place.
-    held: Rc<Cell<usize>>,
+    /// Client bytes left in Envoy's buffer.
+    held: Cell<usize>,
     /// The client has half-closed, and the broker does not know yet.
     owes_end: bool,
     closed: bool,
@@ -58,7 +58,7 @@ impl Stream {
             context_id,
             sent: None,
             connection: None,
-            held: Rc::default(),
+            held: Cell::new(0),
             owes_end: false,
             closed: false,
             counts: vec![],
@@ -83,9 +83,11 @@ impl Stream {
             match action {
                 Action::ToBroker(rope) => output.to_broker.extend(rope.into_parts()),
                 Action::ToClient(rope) => output.to_client.extend(rope.into_parts()),
-                Action::ToBrokerLater { bytes, delay_ms } => {
-                    output.close |= !self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts(), &self.held);
+                Action::ToBrokerLater { bytes, delay_ms, .. } if self.plugin.has_room_for_later() => {
+                    self.plugin.send_later(self.context_id, delay_ms, bytes.into_parts());
                 }
+                Action::ToBrokerLater { or_close: true, .. } => output.close = true,
+                Action::ToBrokerLater { bytes, .. } => output.to_broker.extend(bytes.into_parts()),
                 Action::Authenticated { principal, mechanism } => {
                     host::tell("kafka_principal", &principal);
                     host::tell("kafka_mechanism", mechanism);
@@ -101,7 +103,11 @@ impl Stream {
                     Some((_, sum)) => *sum += n,
                     None => self.counts.push((stat, n)),
                 },
-                Action::Warn(text) => log::warn!("{text}"),
+                Action::Warn(text) => {
+                    if let Some(line) = self.plugin.shared.line_for(&text, host::now()) {
+                        log::warn!("{line}");
+                    }
+                }
                 Action::Close => output.close = true,
             }
         }
@@ -173,6 +179,18 @@ impl Stream {
             self.close();
         }
         self.wait_for_room();
+    }
+
+    /// From the root's timer: sends what was put off. What the client has sent meanwhile is taken out of its way.
+    pub(crate) fn send(&mut self, pieces: Vec<Bytes>) {
+        if self.closed {
+            return;
+        }
+        let mut output = Output { to_broker: pieces, ..Output::default() };
+        self.pump_client(&mut output);
+        if output.close {
+            self.close();
+        }
     }
 
     /// Ends the connection for the others' sake. The caller closes it.

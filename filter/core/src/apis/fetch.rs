@@ -3,33 +3,42 @@
 //! A physical partition is asked once per round, at one position; what comes back serves every sibling whose position lies
 //! inside it. Siblings at other positions are asked in further rounds, and the one that starts rotates, so that none starves.
 //! Rounds follow each other while nothing of the client's own came back and its wait is not over: so the filter moves past
-//! siblings' batches upstream (a skip), where a client would ask for the same offset for ever. How far it got is remembered
-//! per connection; a client known to handle control batches is moved there with a filler, so that its position is right.
+//! siblings' batches upstream (a skip), where a client would ask for the same offset for ever. How far it got the worker remembers
+//! (`skips.rs`); a client known to handle control batches is moved there with a filler, so that its position is right.
+//!
+//! Before a client is told of anything that lies behind a remembered skip, or is moved past it, a round of its own asks for the entry
+//! that the skip ends with: if that is no more what it was, the log is another one, and what was found behind the skip is dropped.
 //!
 //! Fetch sessions (KIP-227) would make the broker remember physical partitions: every answer is a full one, with session 0.
 
 mod answer;
 mod place;
 mod share;
+mod sibling;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::{FetchResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::FetchResponse;
 use kafka_protocol::messages::{ApiKey, FetchRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::config::FillerMode;
 use crate::error::{Blame, Fault};
-use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Session, Skip, Upstream};
+use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Upstream};
+use crate::facts::TopicId;
 use crate::limits;
-use crate::remapper::{PartitionRemapper, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::rope::Rope;
 use crate::rounds;
 use crate::shape;
+use crate::skips::Skip;
 use crate::stats::Stat;
-use place::{Place, Sibling};
+use place::Place;
+use sibling::{Sibling, Word};
 
 const API: &str = "Fetch";
 
@@ -61,9 +70,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         )?));
     }
     cx.session.turn = cx.session.turn.wrapping_add(1);
-    let mut round = Rounds::new(cx, &message, request.version);
+    let mut round = Rounds::new(cx, message, request.version);
     if round.places.is_empty() {
-        return Ok(Plan::Answer(round.answer(cx)?));
+        return Ok(match round.answer(cx)? {
+            (answer, 0) => Plan::Answer(answer),
+            (answer, delay_ms) => Plan::AnswerLater { answer, delay_ms },
+        });
     }
     let upstream = round.ask(cx)?;
     Ok(Plan::Send { requests: vec![upstream], pending: Box::new(round), barrier: true })
@@ -87,49 +99,78 @@ fn takes_filler(cx: &Context<'_>) -> bool {
     }
 }
 
+/// What the answer is to that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A round that brings records.
+    Reading,
+    /// The so-many-th round that proves skips.
+    Proving(usize),
+}
+
 /// One client Fetch, over all its rounds.
 struct Rounds {
     version: i16,
     /// The client's request without its topics; its limits apply to all rounds together.
     frame: FetchRequest,
+    started: Millis,
     deadline: Millis,
     turn: usize,
     filler: bool,
-    /// Answer after the first round, whatever it brings: some partition was refused here.
+    /// Answer after this round, whatever it brings: the client has another offset, replica or leader to ask for.
     urgent: bool,
+    stage: Stage,
     siblings: Vec<Sibling>,
     places: Vec<Place>,
     place_at: HashMap<rounds::Place, usize>,
+    /// The place that is named first in the next round.
+    first: usize,
+    kept_bytes: usize,
     throttle_time_ms: i32,
 }
 
 impl Rounds {
-    fn new(cx: &mut Context<'_>, message: &FetchRequest, version: i16) -> Self {
-        let mut frame = message.clone();
-        frame.topics.clear();
-        frame.forgotten_topics_data.clear();
-        frame.session_id = 0;
-        frame.session_epoch = SESSIONLESS_EPOCH;
-        frame.max_bytes = share(cx, frame.max_bytes);
-        let wait = u64::try_from(frame.max_wait_ms).unwrap_or(0);
+    fn new(cx: &mut Context<'_>, mut message: FetchRequest, version: i16) -> Self {
+        let named = once(std::mem::take(&mut message.topics));
+        let wait = u64::try_from(message.max_wait_ms).unwrap_or(0);
+        let frame = FetchRequest::default()
+            .with_replica_id(message.replica_id)
+            .with_max_wait_ms(message.max_wait_ms)
+            .with_min_bytes(message.min_bytes)
+            .with_max_bytes(share(cx, message.max_bytes))
+            .with_isolation_level(message.isolation_level)
+            .with_session_epoch(SESSIONLESS_EPOCH)
+            .with_rack_id(own(&message.rack_id));
         let mut this = Self {
             version,
             frame,
+            started: cx.now,
             deadline: cx.now.saturating_add(wait),
             turn: cx.session.turn,
             filler: takes_filler(cx),
             urgent: false,
-            siblings: vec![],
+            stage: Stage::Reading,
+            siblings: Vec::with_capacity(named.len()),
             places: vec![],
             place_at: HashMap::new(),
+            first: 0,
+            kept_bytes: 0,
             throttle_time_ms: 0,
         };
-        for topic in &message.topics {
-            let remapper = cx.shared.topics.remapper(&topic.topic.0);
-            for asked in &topic.partitions {
-                this.add(cx, &topic.topic, asked, remapper.as_ref());
-            }
+        let mut mapped: Option<(TopicName, Option<Rc<PartitionRemapper>>)> = None;
+        for (topic, asked) in named {
+            let remapper = match &mapped {
+                Some((last, remapper)) if *last == topic => remapper.clone(),
+                _ => cx.shared.topics.remapper(&topic.0),
+            };
+            this.add(cx, &topic, &asked, remapper.as_ref());
+            mapped = Some((topic, remapper));
         }
+        for place in &mut this.places {
+            place.sort(&this.siblings);
+        }
+        let last = cx.session.fetched_last.as_ref().and_then(|last| this.place_at.get(last));
+        this.first = last.map_or(0, |last| last + 1);
         this
     }
 
@@ -143,18 +184,18 @@ impl Rounds {
         let mut sibling = Sibling::new(topic, asked);
         let mut physical = asked.partition;
         if let Some(remapper) = remapper {
-            let found = remapper.virtual_to_physical(VirtualPartition(asked.partition));
-            let Ok((p, lane)) = found else { return self.refuse(sibling, ResponseError::UnknownTopicOrPartition) };
-            let Ok(position) = remapper.virtual_to_physical_offset(lane, asked.fetch_offset) else {
-                return self.refuse(sibling, ResponseError::OffsetOutOfRange);
+            let (found, lane, position) = match locate(remapper, asked) {
+                Ok(located) => located,
+                Err(error) => return self.refuse(sibling, error),
             };
             cx.count(Stat::RemappedPartitions { api: API }, 1);
-            physical = p.0;
+            physical = found;
             sibling.start(position, Rc::clone(remapper), lane);
-            sibling.cursor = remembered(cx.session, &sibling);
+            let id = topic_id(cx, topic);
+            let skip = sibling.key(physical).and_then(|key| cx.shared.skips.find(&key, position, id, cx.now));
+            skip.into_iter().for_each(|skip| sibling.jump(skip));
         }
-        let key = (topic.clone(), physical);
-        let at = *self.place_at.entry(key).or_insert(self.places.len());
+        let at = *self.place_at.entry((topic.clone(), physical)).or_insert(self.places.len());
         if at == self.places.len() {
             self.places.push(Place::new(topic.clone(), physical));
         }
@@ -165,30 +206,57 @@ impl Rounds {
     }
 
     fn refuse(&mut self, mut sibling: Sibling, error: ResponseError) {
-        self.urgent = true;
-        sibling.fail(PartitionData::default().with_error_code(error.code()).with_high_watermark(-1));
+        let word = Word::error(error);
+        self.urgent |= !word.lasts();
+        sibling.fail(word);
         self.siblings.push(sibling);
+    }
+
+    /// The places, from the one behind that which brought something last: what fits into an answer would else always come from the
+    /// same ones.
+    fn in_turn(&self) -> impl Iterator<Item = usize> {
+        let (first, count) = (self.first.checked_rem(self.places.len()).unwrap_or(0), self.places.len());
+        (first..count).chain(0..first)
     }
 
     /// The next round's request.
     fn ask(&mut self, cx: &mut Context<'_>) -> Result<Upstream, Fault> {
         let mut asked = vec![];
         let mut may_wait = true;
-        for place in &mut self.places {
+        for at in self.in_turn() {
+            let Some(place) = self.places.get_mut(at) else { continue };
             let Some(question) = place.question(&self.siblings, self.turn) else { continue };
             may_wait &= place.may_wait(&self.siblings);
             asked.push((place.topic.clone(), question));
         }
-        let kept = self.kept_bytes();
-        let mut message = self.frame.clone();
-        message.max_wait_ms = if may_wait && !self.urgent { self.remaining_ms(cx.now) } else { 0 };
-        message.min_bytes = remaining(self.frame.min_bytes, kept);
-        message.max_bytes = remaining(self.frame.max_bytes, kept).max(1);
-        message.topics = rounds::group(asked)
-            .into_iter()
-            .map(|(topic, partitions)| FetchTopic::default().with_topic(topic).with_partitions(partitions))
-            .collect();
+        self.stage = Stage::Reading;
+        let frame = self.frame.clone();
+        let message = frame
+            .with_max_wait_ms(if may_wait && !self.urgent { self.remaining_ms(cx.now) } else { 0 })
+            .with_min_bytes(remaining(self.frame.min_bytes, self.kept_bytes))
+            .with_max_bytes(remaining(self.frame.max_bytes, self.kept_bytes).max(1))
+            .with_topics(by_topic(asked));
         Upstream::new(ApiKey::Fetch as i16, self.version, &message)
+    }
+
+    /// A round that proves skips, if the client may not be answered without.
+    fn doubt(&mut self, now: Millis) -> Result<Option<Upstream>, Fault> {
+        let (mut asked, mut bytes) = (vec![], 0i32);
+        for at in self.in_turn() {
+            let Some(place) = self.places.get_mut(at).filter(|_| bytes < limits::SKIP_PROOF_BYTES_MAX) else { break };
+            let Some(question) = place.doubt(&self.siblings, self.turn, self.filler, now) else { continue };
+            bytes = bytes.saturating_add(question.partition_max_bytes);
+            asked.push((place.topic.clone(), question));
+        }
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let before = if let Stage::Proving(rounds) = self.stage { rounds } else { 0 };
+        self.stage = Stage::Proving(before + 1);
+        let frame = self.frame.clone();
+        let message =
+            frame.with_max_wait_ms(0).with_min_bytes(0).with_max_bytes(bytes.max(1)).with_topics(by_topic(asked));
+        Ok(Some(Upstream::new(ApiKey::Fetch as i16, self.version, &message)?))
     }
 
     fn remaining_ms(&self, now: Millis) -> i32 {
@@ -197,72 +265,123 @@ impl Rounds {
         left.min(self.frame.max_wait_ms)
     }
 
-    fn kept_bytes(&self) -> usize {
-        self.siblings.iter().map(|sibling| sibling.kept_bytes).sum()
-    }
-
-    fn take(&mut self, cx: &mut Context<'_>, answer: FetchResponse) -> Result<(), Fault> {
-        self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
+    /// Takes the answer to [`Self::ask`]; `frame_bytes`: its length.
+    fn take(&mut self, cx: &mut Context<'_>, answer: FetchResponse, frame_bytes: usize) -> Result<(), Fault> {
+        let (mut given, mut kept_bytes) = (vec![], 0);
+        let max_bytes = usize::try_from(self.frame.max_bytes).unwrap_or(0);
         for topic in answer.responses {
             for data in topic.partitions {
                 let key = (topic.topic.clone(), data.partition_index);
-                let place = self.place_at.get(&key).and_then(|at| self.places.get_mut(*at));
-                let place =
-                    place.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })?;
+                let (at, place) = asked_place(&self.place_at, &mut self.places, &key)?;
                 let records = data.records.as_ref().map_or(0, Bytes::len);
                 cx.count(Stat::FetchBytesUpstream, records);
-                let shared = place.take(&mut self.siblings, data, cx.session);
-                cx.count(Stat::BatchesDropped, shared.dropped);
-                if let Some(lane) = shared.alien {
-                    cx.count(Stat::Errors { blame: Blame::Config }, 1);
-                    cx.warn(format!(
-                        "topic {}, partition {}: a record batch is of lane {lane}, which the mapping does not have: \
-                         its virtual_partitions were more when it was written",
-                        key.0 .0, key.1
-                    ));
+                let room = max_bytes.saturating_sub(self.kept_bytes + kept_bytes);
+                let shared = place.take(&mut self.siblings, data, room, &cx.shared.skips);
+                if records > 0 {
+                    self.first = at + 1;
+                    cx.session.fetched_last = Some((place.topic.clone(), place.physical));
                 }
+                cx.count(Stat::BatchesDropped, shared.dropped);
+                cx.count(Stat::BatchesUnknownLane, shared.unknown);
+                self.urgent |= shared.urgent;
+                kept_bytes += shared.kept_bytes;
+                given.extend_from_slice(&shared.given);
+                tell_of_lanes(cx, &key, &shared);
             }
         }
-        if self.places.iter_mut().any(|place| place.asked.take().is_some()) {
-            return Err(Fault::Answer { api: API, what: "a partition is missing" });
+        // A frame of which little is told must not wait in memory for the client's answer.
+        let copy = kept_bytes < frame_bytes / 2;
+        for at in given {
+            if let Some(sibling) = self.siblings.get_mut(at) {
+                sibling.settle(copy);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the answer to [`Self::doubt`].
+    fn judge(&mut self, cx: &mut Context<'_>, answer: FetchResponse) -> Result<(), Fault> {
+        for topic in answer.responses {
+            for data in topic.partitions {
+                let key = (topic.topic.clone(), data.partition_index);
+                let (_, place) = asked_place(&self.place_at, &mut self.places, &key)?;
+                place.judge(&mut self.siblings, &data, cx.now, &cx.shared.skips);
+            }
         }
         Ok(())
     }
 
     /// Whether the client is answered now.
     fn is_done(&self, now: Millis) -> bool {
-        let kept = self.kept_bytes();
         self.urgent
             || now >= self.deadline
-            || kept >= usize::try_from(self.frame.min_bytes).unwrap_or(0)
-            || kept >= usize::try_from(self.frame.max_bytes).unwrap_or(0)
-            || self.siblings.iter().any(Sibling::is_final)
+            || self.kept_bytes >= usize::try_from(self.frame.min_bytes).unwrap_or(0)
+            || self.kept_bytes >= usize::try_from(self.frame.max_bytes).unwrap_or(0)
+            || self.siblings.iter().all(Sibling::is_final)
     }
 
-    fn answer(&mut self, cx: &mut Context<'_>) -> Result<crate::rope::Rope, Fault> {
-        let mut told = vec![];
+    /// The client's answer, and for how many milliseconds it is held back.
+    fn answer(&mut self, cx: &mut Context<'_>) -> Result<(Rope, Millis), Fault> {
+        for place in &self.places {
+            for at in &place.siblings {
+                if let Some(sibling) = self.siblings.get_mut(*at) {
+                    if sibling.needs_proof(self.filler, cx.now) {
+                        // There was no round left to prove its skip: its turn comes with another Fetch.
+                        sibling.reset();
+                    }
+                    remember(cx, sibling, place.physical, self.filler);
+                }
+            }
+        }
         for sibling in &mut self.siblings {
             let filler = self.filler && sibling.fill();
             cx.count(Stat::FillerBatches, usize::from(filler));
             cx.count(Stat::FetchBytesDownstream, sibling.kept_bytes);
-            remember(cx.session, sibling);
-            told.push(sibling);
         }
-        answer::encode(cx, told, self.throttle_time_ms, self.version)
+        let answer = answer::encode(cx, self.siblings.iter_mut().collect(), self.throttle_time_ms, self.version)?;
+        Ok((answer, self.delay_ms(cx)))
+    }
+
+    /// Who is told of nothing but errors that last would ask again at once.
+    fn delay_ms(&self, cx: &Context<'_>) -> Millis {
+        if self.urgent || cx.errors == 0 || self.siblings.iter().any(|sibling| !sibling.records.is_empty()) {
+            return 0;
+        }
+        let wait = self.deadline.saturating_sub(self.started);
+        let until = self.started + wait.clamp(limits::FETCH_ERROR_MS_MIN, limits::FETCH_ERROR_MS_MAX);
+        until.saturating_sub(cx.now)
     }
 }
 
 impl Pending for Rounds {
     fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+        let frame_bytes = body.len();
         let answer: FetchResponse = shape::decode(&shape::responses::FETCH, &mut body, self.version)
             .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
         if answer.error_code != 0 {
             cx.note(answer.error_code);
             return Ok(Next::Answer(answer::top_level_error(answer.error_code, self.version)?));
         }
-        self.take(cx, answer)?;
+        self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
+        match self.stage {
+            Stage::Reading => self.take(cx, answer, frame_bytes)?,
+            Stage::Proving(_) => self.judge(cx, answer)?,
+        }
+        if self.places.iter_mut().any(|place| place.asked.take().is_some()) {
+            return Err(Fault::Answer { api: API, what: "a partition is missing" });
+        }
+        self.kept_bytes = self.siblings.iter().map(|sibling| sibling.kept_bytes).sum();
+        let may_prove = self.stage != Stage::Proving(limits::SKIP_PROOF_ROUNDS_MAX);
+        if may_prove && (self.stage != Stage::Reading || self.is_done(cx.now)) {
+            if let Some(upstream) = self.doubt(cx.now)? {
+                return Ok(Next::Send(vec![upstream]));
+            }
+        }
         if self.is_done(cx.now) {
-            return Ok(Next::Answer(self.answer(cx)?));
+            return Ok(match self.answer(cx)? {
+                (answer, 0) => Next::Answer(answer),
+                (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
+            });
         }
         Ok(Next::Send(vec![self.ask(cx)?]))
     }
@@ -275,26 +394,101 @@ fn remaining(limit: i32, used: usize) -> i32 {
     limit.saturating_sub(i32::try_from(used).unwrap_or(i32::MAX)).max(0)
 }
 
-/// Where to ask for a sibling: behind what is known to hold nothing of its own.
-fn remembered(session: &Session, sibling: &Sibling) -> i64 {
-    let skip = session.skips.get(&sibling.key());
-    let skip = skip.filter(|skip| skip.client_offset == sibling.position && skip.leader_epoch == sibling.leader_epoch);
-    skip.map_or(sibling.position, |skip| skip.upstream_offset.max(sibling.position))
+/// A copy that keeps no frame in memory.
+fn own(text: &StrBytes) -> StrBytes {
+    StrBytes::from_string(text.as_str().to_owned())
 }
 
-fn remember(session: &mut Session, sibling: &Sibling) {
-    if sibling.lane.is_none() {
-        return;
+/// Each partition once, as Kafka takes it: where it was named first, with what was said last.
+fn once(topics: Vec<FetchTopic>) -> Vec<(TopicName, FetchPartition)> {
+    let mut at: HashMap<(TopicName, i32), usize> = HashMap::new();
+    let mut named: Vec<(TopicName, FetchPartition)> = vec![];
+    for topic in topics {
+        let name = TopicName(own(&topic.topic.0));
+        for asked in topic.partitions {
+            let at = *at.entry((name.clone(), asked.partition)).or_insert(named.len());
+            match named.get_mut(at) {
+                Some((_, before)) => *before = asked,
+                None => named.push((name.clone(), asked)),
+            }
+        }
     }
-    let key = sibling.key();
-    if sibling.cursor <= sibling.told || sibling.is_final() {
-        session.skips.remove(&key);
-        return;
+    named
+}
+
+/// Neighbours of one topic together, in the order of `asked`.
+fn by_topic(asked: Vec<(TopicName, FetchPartition)>) -> Vec<FetchTopic> {
+    let mut topics: Vec<FetchTopic> = vec![];
+    for (topic, question) in asked {
+        match topics.last_mut() {
+            Some(last) if last.topic == topic => last.partitions.push(question),
+            _ => topics.push(FetchTopic::default().with_topic(topic).with_partitions(vec![question])),
+        }
     }
-    let skip =
-        Skip { client_offset: sibling.told, upstream_offset: sibling.cursor, leader_epoch: sibling.leader_epoch };
-    if session.skips.len() < limits::SKIP_POSITIONS_MAX || session.skips.contains_key(&key) {
-        session.skips.insert(key, skip);
+    topics
+}
+
+/// The place of a partition in an answer, and where it stands.
+fn asked_place<'a>(
+    place_at: &HashMap<rounds::Place, usize>,
+    places: &'a mut [Place],
+    key: &rounds::Place,
+) -> Result<(usize, &'a mut Place), Fault> {
+    let at = place_at.get(key).copied();
+    let place = at.and_then(|at| Some((at, places.get_mut(at)?)));
+    place.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })
+}
+
+/// Physical partition, lane and position of a virtual partition; or why it cannot be read.
+fn locate(remapper: &PartitionRemapper, asked: &FetchPartition) -> Result<(i32, Lane, i64), ResponseError> {
+    let found = remapper.virtual_to_physical(VirtualPartition(asked.partition));
+    let (p, lane) = found.map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    let position = remapper.virtual_to_physical_offset(lane, asked.fetch_offset);
+    Ok((p.0, lane, position.map_err(|_| ResponseError::OffsetOutOfRange)?))
+}
+
+fn tell_of_lanes(cx: &mut Context<'_>, (topic, partition): &rounds::Place, shared: &share::Shared) {
+    if let Some(lane) = shared.unknown_lane {
+        cx.warn(format!(
+            "topic {}: dropped a record batch of lane {lane}, which the mapping does not have: elsewhere virtual_partitions \
+             are more, or were",
+            topic.0
+        ));
+    }
+    if let Some(lane) = shared.alien {
+        cx.count(Stat::Errors { blame: Blame::Config }, 1);
+        cx.warn(format!(
+            "topic {}, partition {partition}: a record batch is of lane {lane}, which the mapping does not have: \
+             its virtual_partitions were more when it was written",
+            topic.0
+        ));
+    }
+}
+
+fn topic_id(cx: &Context<'_>, topic: &TopicName) -> Option<TopicId> {
+    cx.shared.facts.of(&topic.0)?.id
+}
+
+/// Keeps for the worker what this Fetch has found, or found to be as it was; see [`crate::skips`].
+fn remember(cx: &Context<'_>, sibling: &Sibling, physical: i32, filler: bool) {
+    let Some(key) = sibling.key(physical) else { return };
+    let start = match &sibling.skip {
+        Some(skip) if sibling.proven => {
+            cx.shared.skips.note(&key, *skip);
+            skip.start
+        }
+        Some(_) => return,
+        None => sibling.position,
+    };
+    let Some(mark) = sibling.mark else { return };
+    let id = topic_id(cx, &sibling.topic);
+    let trailing = Skip { start: sibling.told, end: sibling.cursor, mark, seen: cx.now, id };
+    if sibling.told == sibling.position {
+        // Nothing came: the whole way.
+        cx.shared.skips.note(&key, Skip { start, ..trailing });
+    } else if !filler {
+        // The client will ask from where its last record was.
+        cx.shared.skips.note(&key, trailing);
     }
 }
 

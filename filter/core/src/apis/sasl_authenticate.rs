@@ -85,7 +85,7 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, F
             let fault = Fault::Authentication { mechanism: mechanism.name(), why: server.why().unwrap_or(WRONG) };
             cx.warn(fault.to_string());
             count_failure(cx, mechanism);
-            Ok(Plan::AnswerLater(form.good(bytes, 0)?))
+            Ok(Plan::AnswerLater { answer: form.good(bytes, 0)?, delay_ms: limits::FAILURE_DELAY_MS })
         }
         Step::Done { principal, expires, last } => {
             proven(cx, Identity { principal, mechanism: Some(mechanism), ends: expires }, last, form)

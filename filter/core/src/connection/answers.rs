@@ -9,7 +9,7 @@ use kafka_protocol::messages::ApiKey;
 use super::{Action, Connection};
 use crate::apis::{self, api_versions, RequestHead};
 use crate::error::Fault;
-use crate::exchange::{Exchange, Millis, Next, Request};
+use crate::exchange::{Carried, Exchange, Millis, Next, Request};
 use crate::frame;
 use crate::header;
 use crate::rope::Rope;
@@ -116,6 +116,16 @@ impl Connection {
                 Ok(())
             }
             Next::Send(_) => Err(Fault::Exchange),
+            Next::AnswerLater { answer, delay_ms }
+                if exchange.barrier && self.exchanges.is_empty() && exchange.awaited.is_empty() =>
+            {
+                let awaited = self.carrier_later(&Request::of(&exchange), delay_ms, now)?;
+                exchange.awaited.push_back(awaited);
+                exchange.pending = Some(Box::new(Carried { body: Some(answer), errors }));
+                self.exchanges.push_front(exchange);
+                Ok(())
+            }
+            Next::AnswerLater { .. } => Err(Fault::Exchange),
             Next::Answer(_) if !exchange.awaited.is_empty() => Err(Fault::Exchange),
             Next::Answer(_) if exchange.own => Ok(()),
             Next::Answer(body) => {

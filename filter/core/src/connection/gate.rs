@@ -12,7 +12,6 @@ use crate::error::Fault;
 use crate::exchange::{Millis, Pending, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
-use crate::limits;
 use crate::login::{Login, OwnLogin};
 use crate::stats::Stat;
 
@@ -123,17 +122,31 @@ impl Connection {
         &mut self,
         pending: Box<dyn Pending>,
         request: &Request,
+        delay_ms: Millis,
         now: Millis,
     ) -> Result<(), Fault> {
-        let carrier = self.carrier(now)?;
-        let awaited = (carrier.key, carrier.version);
-        let bytes = upstream_frame(carrier, request)?;
-        self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms: limits::FAILURE_DELAY_MS });
+        let awaited = self.carrier_later(request, delay_ms, now)?;
         self.open(request.without_body(), Some(pending), now);
         if let Some(exchange) = self.exchanges.back_mut() {
             exchange.awaited = [awaited].into();
             exchange.barrier = true;
         }
         Ok(())
+    }
+
+    /// A carrier for the answer to `request`, after a delay. Gives its API key and version.
+    pub(super) fn carrier_later(
+        &mut self,
+        request: &Request,
+        delay_ms: Millis,
+        now: Millis,
+    ) -> Result<(i16, i16), Fault> {
+        let carrier = self.carrier(now)?;
+        let awaited = (carrier.key, carrier.version);
+        let bytes = upstream_frame(carrier, request)?;
+        // Who guesses passwords must not be answered sooner by making many wait.
+        let or_close = !self.session.authentication.is_open(now);
+        self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms, or_close });
+        Ok(awaited)
     }
 }

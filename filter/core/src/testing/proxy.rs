@@ -38,6 +38,8 @@ pub(crate) struct Proxy {
     pub(crate) versions: Vec<Bytes>,
     /// Principals and their mechanisms.
     pub(crate) authenticated: Vec<(String, &'static str)>,
+    /// How long carriers were held back, ms.
+    pub(crate) delays: Vec<Millis>,
     pub(crate) closed: bool,
 }
 
@@ -59,6 +61,7 @@ impl Proxy {
             learned: vec![],
             versions: vec![],
             authenticated: vec![],
+            delays: vec![],
             closed: false,
         }
     }
@@ -114,9 +117,9 @@ impl Proxy {
             assert!(!self.closed, "an action after Close: {action:?}");
             match action {
                 Action::ToBroker(rope) => extend(&mut self.up, rope.into_parts()),
-                Action::ToBrokerLater { bytes, delay_ms } => {
+                Action::ToBrokerLater { bytes, delay_ms, .. } => {
                     self.now += delay_ms;
-                    self.held.clear();
+                    self.delays.push(delay_ms);
                     extend(&mut self.up, bytes.into_parts());
                 }
                 Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),

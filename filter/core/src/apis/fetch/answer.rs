@@ -6,10 +6,9 @@ use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::protocol::Encodable;
 use kafka_protocol::ResponseError;
 
-use super::place::Sibling;
+use super::sibling::Sibling;
 use crate::error::Fault;
 use crate::exchange::Context;
-use crate::remapper::RemapError;
 use crate::rope::Rope;
 use crate::rounds;
 
@@ -61,11 +60,7 @@ pub(super) fn encode(
 
 /// What the client is told of the sibling, without its records.
 fn tell(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
-    let told = match sibling.overflow.take() {
-        Some(error) => Err(error),
-        None => translate(sibling),
-    };
-    told.unwrap_or_else(|error| {
+    sibling.translate().unwrap_or_else(|error| {
         cx.warn(format!("topic {}: {error}", sibling.topic.0));
         sibling.records.clear();
         PartitionData::default()
@@ -73,27 +68,6 @@ fn tell(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
             .with_error_code(ResponseError::UnknownServerError.code())
             .with_high_watermark(-1)
     })
-}
-
-fn translate(sibling: &mut Sibling) -> Result<PartitionData, RemapError> {
-    let mut data = sibling.data.clone().with_partition_index(sibling.partition);
-    // Those of all rounds.
-    data.aborted_transactions = data.aborted_transactions.map(|_| std::mem::take(&mut sibling.aborted));
-    let Some((remapper, lane)) = &sibling.lane else { return Ok(data) };
-    if data.error_code == 0 && sibling.records.is_empty() && sibling.cursor > sibling.position {
-        // The client stays before its siblings' batches: to it the log ends there. Some reconnect on the real end.
-        data.high_watermark = sibling.position;
-        data.last_stable_offset = data.last_stable_offset.min(sibling.position);
-    }
-    let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
-    data.high_watermark = offset(data.high_watermark)?;
-    data.last_stable_offset = offset(data.last_stable_offset)?;
-    data.log_start_offset = offset(data.log_start_offset)?;
-    data.diverging_epoch.end_offset = offset(data.diverging_epoch.end_offset)?;
-    for transaction in data.aborted_transactions.iter_mut().flatten() {
-        transaction.first_offset = offset(transaction.first_offset)?;
-    }
-    Ok(data)
 }
 
 /// A partition's structure ends in its record set and the tagged fields: these are split off what the codec writes

@@ -1,154 +1,47 @@
 //! A physical partition in a Fetch, the siblings that the client asks for in it, and how what comes back is shared out.
 
-use std::rc::Rc;
-
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffset, PartitionData};
+use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use super::share::{self, Shared};
-use crate::batch::{self, Batches};
-use crate::exchange::Session;
-use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, RemapError, VirtualPartition};
-
-/// One partition of the client's request. All offsets are physical.
-pub(super) struct Sibling {
-    pub(super) topic: TopicName,
-    /// As the client names it.
-    pub(super) partition: i32,
-    /// None: the topic is not mapped.
-    pub(super) lane: Option<(Rc<PartitionRemapper>, Lane)>,
-    pub(super) leader_epoch: i32,
-    last_fetched_epoch: i32,
-    log_start_offset: i64,
-    partition_max_bytes: i32,
-    /// Where the client stands.
-    pub(super) position: i64,
-    /// Nothing of its own lies between what it was given and here.
-    pub(super) cursor: i64,
-    /// Where the client will stand after this answer.
-    pub(super) told: i64,
-    /// Rounds that covered it.
-    pub(super) asked: usize,
-    /// The last round at this cursor brought nothing.
-    pub(super) dry: bool,
-    /// Leader epoch and timestamp (ms) of the last batch before the cursor.
-    pub(super) last_batch: (i32, i64),
-    pub(super) records: Vec<Bytes>,
-    pub(super) kept_bytes: usize,
-    pub(super) aborted: Vec<AbortedTransaction>,
-    /// The broker's last word on its physical partition, without records.
-    pub(super) data: PartitionData,
-    finished: bool,
-    pub(super) overflow: Option<RemapError>,
-}
-
-impl Sibling {
-    pub(super) fn new(topic: &TopicName, asked: &FetchPartition) -> Self {
-        Self {
-            topic: topic.clone(),
-            partition: asked.partition,
-            lane: None,
-            leader_epoch: asked.current_leader_epoch,
-            last_fetched_epoch: asked.last_fetched_epoch,
-            log_start_offset: asked.log_start_offset,
-            partition_max_bytes: asked.partition_max_bytes,
-            position: asked.fetch_offset,
-            cursor: asked.fetch_offset,
-            told: asked.fetch_offset,
-            asked: 0,
-            dry: false,
-            last_batch: (-1, -1),
-            records: vec![],
-            kept_bytes: 0,
-            aborted: vec![],
-            data: PartitionData::default(),
-            finished: false,
-            overflow: None,
-        }
-    }
-
-    pub(super) fn start(&mut self, position: i64, remapper: Rc<PartitionRemapper>, lane: Lane) {
-        self.lane = Some((remapper, lane));
-        (self.position, self.cursor, self.told) = (position, position, position);
-        // Until the broker is heard, its log may well go on: an end told too early would end a client's reading.
-        let end = position.saturating_add(1);
-        self.data = PartitionData::default().with_high_watermark(end).with_last_stable_offset(end);
-    }
-
-    pub(super) fn key(&self) -> (StrBytes, VirtualPartition) {
-        (self.topic.0.clone(), VirtualPartition(self.partition))
-    }
-
-    /// Ends its part in this Fetch. What it was given already goes first: the client meets the error when it asks again.
-    pub(super) fn fail(&mut self, data: PartitionData) {
-        if self.records.is_empty() {
-            self.data = data;
-        }
-        self.finished = true;
-    }
-
-    /// The client must hear of it at once: an error, another replica, a diverging epoch.
-    pub(super) fn is_final(&self) -> bool {
-        self.finished
-    }
-
-    /// Whether its entries go on as they are: then neighbours go on as one.
-    pub(super) fn is_verbatim(&self) -> bool {
-        self.lane.as_ref().is_none_or(|(remapper, _)| remapper.offset_encoding() == OffsetEncoding::Identity)
-    }
-
-    /// Moves the client to the cursor with a control batch, if it stands before it. Tells whether it did.
-    pub(super) fn fill(&mut self) -> bool {
-        if self.finished || self.lane.is_none() || self.cursor <= self.told {
-            return false;
-        }
-        let (leader_epoch, timestamp) = self.last_batch;
-        let filler = batch::filler(self.cursor - 1, leader_epoch, timestamp);
-        self.told = self.cursor;
-        self.keep(&filler, self.cursor - 1);
-        true
-    }
-
-    /// Adds an entry, its base offset as the client sees it.
-    pub(super) fn keep(&mut self, entry: &Bytes, base_offset: i64) {
-        self.kept_bytes += entry.len();
-        let Some((remapper, lane)) = &self.lane else { return self.records.push(entry.clone()) };
-        match remapper.physical_to_virtual_offset(*lane, base_offset) {
-            Ok(_) if remapper.offset_encoding() == OffsetEncoding::Identity => self.records.push(entry.clone()),
-            Ok(offset) => {
-                let mut head = BytesMut::new();
-                head.put_i64(offset);
-                self.records.push(head.freeze());
-                self.records.push(entry.slice(entry.len().min(BASE_OFFSET_BYTES)..));
-            }
-            Err(error) => self.overflow = Some(error),
-        }
-    }
-}
-
-/// The base offset at the front of a batch; it lies outside the CRC.
-const BASE_OFFSET_BYTES: usize = 8;
+use super::sibling::{Sibling, Word};
+use crate::batch::{Batches, Entry};
+use crate::exchange::Millis;
+use crate::remapper::Lane;
+use crate::skips::{Mark, Skip, Skips};
 
 pub(super) struct Place {
     pub(super) topic: TopicName,
-    physical: i32,
-    /// Indexes into the Fetch's siblings.
+    pub(super) physical: i32,
+    /// Indexes into the Fetch's siblings, by lane. Of a topic that is not mapped it is one.
     pub(super) siblings: Vec<usize>,
     /// The offset asked for, while the answer is due.
     pub(super) asked: Option<i64>,
+    /// The skip that is being proven, while the answer is due.
+    proving: Option<Skip>,
 }
 
 impl Place {
     pub(super) fn new(topic: TopicName, physical: i32) -> Self {
-        Self { topic, physical, siblings: vec![], asked: None }
+        Self { topic, physical, siblings: vec![], asked: None, proving: None }
+    }
+
+    /// Sorts its siblings by lane, so that [`Self::of_lane`] finds them.
+    pub(super) fn sort(&mut self, siblings: &[Sibling]) {
+        self.siblings.sort_unstable_by_key(|at| lane(siblings, *at));
+    }
+
+    /// The sibling of `wanted`.
+    pub(super) fn of_lane(&self, siblings: &[Sibling], wanted: Lane) -> Option<usize> {
+        let found = self.siblings.binary_search_by_key(&Some(wanted), |at| lane(siblings, *at)).ok()?;
+        self.siblings.get(found).copied()
     }
 
     fn live<'a>(&'a self, siblings: &'a [Sibling]) -> impl Iterator<Item = &'a Sibling> + 'a {
-        self.siblings.iter().filter_map(|at| siblings.get(*at)).filter(|sibling| !sibling.finished)
+        self.siblings.iter().filter_map(|at| siblings.get(*at)).filter(|sibling| !sibling.is_final())
     }
 
     /// What to ask next: the sibling that was covered least, starting with another one at every Fetch (`turn`).
@@ -183,63 +76,132 @@ impl Place {
         cursors.all(|cursor| Some(cursor) == first) || self.live(siblings).all(|sibling| sibling.dry)
     }
 
-    /// Shares out one answer.
-    pub(super) fn take(&mut self, siblings: &mut [Sibling], mut data: PartitionData, session: &mut Session) -> Shared {
+    /// Shares out one answer, of which siblings are given about `room` bytes at most.
+    pub(super) fn take(
+        &mut self,
+        siblings: &mut [Sibling],
+        mut data: PartitionData,
+        room: usize,
+        skips: &Skips,
+    ) -> Shared {
         let Some(asked) = self.asked.take() else { return Shared::default() };
         let records = data.records.take().unwrap_or_default();
-        if data.error_code != 0 {
-            self.fail(siblings, asked, &data, session);
-            return Shared::default();
+        let word = Word::of(&data);
+        if word.error_code != 0 {
+            return self.fail(siblings, asked, word, skips);
         }
-        let redirected = data.preferred_read_replica.0 >= 0 || data.diverging_epoch != EpochEndOffset::default();
-        if redirected {
-            self.finish(siblings, |sibling| sibling.cursor == asked, &data);
-            return Shared::default();
+        if word.redirects() {
+            return self.finish(siblings, |sibling| sibling.cursor == asked, word);
         }
-        let covered = self.covered(siblings, asked, &records);
-        let shared = share::out(siblings, &covered, asked, &records, &data);
+        let shared = share::out(siblings, self, asked, &records, &data, room);
         if shared.alien.is_some() {
-            let refused = data.with_error_code(ResponseError::UnknownServerError.code());
-            self.finish(siblings, |sibling| sibling.cursor == asked, &refused);
+            let refused = word.refused(ResponseError::UnknownServerError);
+            self.finish(siblings, |sibling| sibling.cursor == asked, refused);
             return shared;
         }
         for at in &self.siblings {
-            if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.finished) {
-                sibling.data = data.clone();
+            if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.is_final()) {
+                sibling.word = word;
             }
         }
         shared
     }
 
-    /// The siblings whose cursor lies inside what came back.
-    fn covered(&self, siblings: &[Sibling], asked: i64, records: &Bytes) -> Vec<usize> {
-        let end = Batches::new(records).last().map_or(asked, |entry| entry.next_offset());
-        let inside = |sibling: &Sibling| !sibling.finished && (asked..=end.max(asked)).contains(&sibling.cursor);
-        self.siblings.iter().copied().filter(|at| siblings.get(*at).is_some_and(inside)).collect()
-    }
-
-    fn finish(&self, siblings: &mut [Sibling], whom: impl Fn(&Sibling) -> bool, data: &PartitionData) {
+    fn finish(&self, siblings: &mut [Sibling], whom: impl Fn(&Sibling) -> bool, word: Word) -> Shared {
+        let mut urgent = false;
         for at in &self.siblings {
-            if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.finished && whom(sibling)) {
-                sibling.fail(data.clone());
+            if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.is_final() && whom(sibling)) {
+                sibling.fail(word);
+                // A broker answers at once; without a mapping that is left as it is.
+                urgent |= !word.lasts() || sibling.lane.is_none();
             }
         }
+        Shared { urgent, ..Shared::default() }
     }
 
     /// An offset out of range concerns those who stand there; behind a skip it means that the log was cut, so what was
     /// remembered is forgotten. Any other error concerns the whole physical partition.
-    fn fail(&self, siblings: &mut [Sibling], asked: i64, data: &PartitionData, session: &mut Session) {
-        if data.error_code != ResponseError::OffsetOutOfRange.code() {
-            return self.finish(siblings, |_| true, data);
+    fn fail(&self, siblings: &mut [Sibling], asked: i64, word: Word, skips: &Skips) -> Shared {
+        if word.error_code == ResponseError::UnknownTopicOrPartition.code() {
+            self.siblings
+                .iter()
+                .filter_map(|at| siblings.get(*at)?.key(self.physical))
+                .for_each(|key| skips.forget_all(&key));
         }
+        if word.error_code != ResponseError::OffsetOutOfRange.code() {
+            return self.finish(siblings, |_| true, word);
+        }
+        let mut urgent = false;
         for at in &self.siblings {
             let Some(sibling) = siblings.get_mut(*at).filter(|sibling| sibling.cursor == asked) else { continue };
-            if sibling.told < sibling.cursor {
-                session.skips.remove(&sibling.key());
+            if sibling.skip.is_some() && !sibling.proven {
+                self.disprove(sibling, skips);
+            } else if sibling.told < sibling.cursor {
                 (sibling.cursor, sibling.dry) = (sibling.told, false);
-            } else if !sibling.finished {
-                sibling.fail(data.clone());
+            } else if !sibling.is_final() {
+                sibling.fail(word);
+                urgent = true;
+            }
+        }
+        Shared { urgent, ..Shared::default() }
+    }
+
+    /// The skip is of another log: what was found behind it does not count.
+    fn disprove(&self, sibling: &mut Sibling, skips: &Skips) {
+        if let (Some(key), Some(skip)) = (sibling.key(self.physical), sibling.skip) {
+            skips.forget(&key, &skip);
+        }
+        sibling.reset();
+    }
+
+    /// Asks for the entry that a skip ends with, if one has to be proven; and how long that entry is.
+    pub(super) fn doubt(
+        &mut self,
+        siblings: &[Sibling],
+        turn: usize,
+        filler: bool,
+        now: Millis,
+    ) -> Option<FetchPartition> {
+        let first = turn.checked_rem(self.siblings.len())?;
+        let mut rotated = self.siblings.iter().cycle().skip(first).take(self.siblings.len());
+        let doubted = rotated.find_map(|at| siblings.get(*at).filter(|sibling| sibling.needs_proof(filler, now)))?;
+        let skip = doubted.skip?;
+        let question = FetchPartition::default()
+            .with_partition(self.physical)
+            .with_current_leader_epoch(doubted.leader_epoch)
+            .with_fetch_offset(skip.end.saturating_sub(1))
+            .with_last_fetched_epoch(-1)
+            .with_log_start_offset(doubted.log_start_offset)
+            .with_partition_max_bytes(i32::try_from(skip.mark.bytes).unwrap_or(i32::MAX));
+        self.asked = Some(skip.end.saturating_sub(1));
+        self.proving = Some(skip);
+        Some(question)
+    }
+
+    /// The answer to [`Self::doubt`], for all siblings who came by the same skip.
+    pub(super) fn judge(&mut self, siblings: &mut [Sibling], data: &PartitionData, now: Millis, skips: &Skips) {
+        self.asked = None;
+        let Some(skip) = self.proving.take() else { return };
+        let records = data.records.clone().unwrap_or_default();
+        let is_there = data.error_code == 0 && first_mark(&records) == Some(skip.mark);
+        for at in &self.siblings {
+            let Some(sibling) = siblings.get_mut(*at) else { continue };
+            let Some(own) = sibling.skip.filter(|own| (own.end, own.mark) == (skip.end, skip.mark)) else { continue };
+            if is_there {
+                sibling.proven = true;
+                sibling.skip = Some(Skip { seen: now, ..own });
+            } else {
+                self.disprove(sibling, skips);
             }
         }
     }
+}
+
+fn lane(siblings: &[Sibling], at: usize) -> Option<Lane> {
+    siblings.get(at)?.lane.as_ref().map(|(_, lane)| *lane)
+}
+
+fn first_mark(records: &Bytes) -> Option<Mark> {
+    let (Entry::Batch { range, .. } | Entry::Old { range, .. }) = Batches::new(records).next()?;
+    records.get(range).map(Mark::of)
 }

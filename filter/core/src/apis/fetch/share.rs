@@ -1,13 +1,16 @@
 //! One answer's record set, shared out among the siblings that it covers.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_response::PartitionData;
 
-use super::place::Sibling;
+use super::place::Place;
+use super::sibling::Sibling;
 use crate::batch::{self, Batches, Entry, Whose};
-use crate::remapper::Lane;
+use crate::remapper::{Lane, Layout};
+use crate::skips::Mark;
 
 /// Entries that a sibling is given.
 struct Run {
@@ -21,142 +24,225 @@ struct Run {
 pub(super) struct Shared {
     /// Batches that nobody wanted.
     pub(super) dropped: usize,
-    /// The first entry belongs to this lane, which the mapping does not have. Whose it is would be a guess.
+    /// Those of them whose lane the mapping does not have, and the first such lane.
+    pub(super) unknown: usize,
+    pub(super) unknown_lane: Option<Lane>,
+    /// The first entry belongs to this lane, which the mapping does not have, and whose it is would be a guess.
     pub(super) alien: Option<Lane>,
+    /// Siblings that were given something, some of them repeatedly.
+    pub(super) given: Vec<usize>,
+    /// Bytes that they were given.
+    pub(super) kept_bytes: usize,
+    /// A client has something to hear at once.
+    pub(super) urgent: bool,
 }
 
-/// Gives each of the `covered` siblings its own entries from its cursor on, and moves the cursors behind what came, at
-/// most up to an entry of a lane that the mapping does not have. A cut-off last batch is left for the next Fetch.
+/// Gives each covered sibling its own entries from its cursor on, and moves the cursors behind what came: at most up to an entry
+/// of a lane that would be a guess, and at most until about `room` bytes are given, since control batches go to each sibling.
+/// A cut-off last batch is left for the next Fetch.
 pub(super) fn out(
     siblings: &mut [Sibling],
-    covered: &[usize],
+    place: &Place,
     asked: i64,
     records: &Bytes,
     data: &PartitionData,
+    room: usize,
 ) -> Shared {
-    let by_lane = ByLane::new(siblings, covered);
-    let mut runs: Vec<Run> = vec![];
-    let lanes = covered.iter().find_map(|at| siblings.get(*at)?.lane.as_ref()).map(|(remapper, _)| remapper.lanes());
-    let mut shared = Shared { dropped: 0, alien: None };
-    let mut end = asked;
-    let mut last_batch = None;
-    let mut ends: Vec<TransactionEnd> = vec![];
-    for entry in Batches::new(records) {
-        let next = entry.next_offset();
-        let (range, base_offset, whose) = match entry {
-            Entry::Batch { range, header } => {
-                last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
-                if header.is_control() {
-                    ends.push(TransactionEnd { producer_id: header.producer_id, offset: header.base_offset });
-                }
-                (range, header.base_offset, batch::lane(&header))
-            }
-            Entry::Old { range, last_offset } => (range, last_offset, Whose::Lane(Lane(0))),
-        };
-        if let (Whose::Lane(lane), Some(lanes)) = (whose, lanes) {
-            if lane.0 >= lanes {
-                shared.alien = (range.start == 0).then_some(lane);
-                break;
-            }
-        }
-        end = next;
-        let before = runs.len();
-        for at in by_lane.wanting(whose) {
-            if let Some(sibling) = siblings.get_mut(at).filter(|sibling| end > sibling.cursor) {
-                sibling.told = end;
-                runs.push(Run { at, range: range.clone(), base_offset });
-            }
-        }
-        shared.dropped += usize::from(runs.len() == before);
-    }
-    give(siblings, runs, records);
-    for at in covered {
-        if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| sibling.told > sibling.cursor) {
-            tell_aborted(sibling, &ends, data);
+    let mut sharing = Sharing::new(siblings, place, asked, room);
+    sharing.share(records);
+    let Sharing { shared, runs, end, last_entry, last_batch, aborts, .. } = sharing;
+    let covered = covered(siblings, place, asked, end);
+    let mut shared = shared;
+    for run in runs {
+        if let Some(sibling) = siblings.get_mut(run.at) {
+            shared.kept_bytes += run.range.len();
+            sibling.keep(&records.slice(run.range), run.base_offset);
+            shared.given.push(run.at);
         }
     }
+    aborts.tell(siblings, place, data);
+    let mark = last_entry.and_then(|range| records.get(range)).map(Mark::of);
     for at in covered {
-        if let Some(sibling) = siblings.get_mut(*at) {
+        if let Some(sibling) = siblings.get_mut(at) {
             sibling.asked += 1;
             sibling.dry = end <= sibling.cursor;
-            sibling.cursor = sibling.cursor.max(end);
+            if end > sibling.cursor {
+                (sibling.cursor, sibling.mark) = (end, mark);
+            }
             sibling.last_batch = last_batch.unwrap_or(sibling.last_batch);
         }
     }
     shared
 }
 
-fn give(siblings: &mut [Sibling], runs: Vec<Run>, records: &Bytes) {
-    let runs = join(siblings, runs);
-    let kept_bytes: usize = runs.iter().map(|run| run.range.len()).sum();
-    // A frame of which little is kept is not held in memory for it.
-    let copy = kept_bytes < records.len() / 4;
-    for run in runs {
-        let Some(sibling) = siblings.get_mut(run.at) else { continue };
-        let entry = records.slice(run.range);
-        let entry = if copy { Bytes::copy_from_slice(&entry) } else { entry };
-        sibling.keep(&entry, run.base_offset);
+/// The siblings whose cursor lies inside what came back.
+fn covered(siblings: &[Sibling], place: &Place, asked: i64, end: i64) -> Vec<usize> {
+    let inside = |sibling: &Sibling| !sibling.is_final() && (asked..=end.max(asked)).contains(&sibling.cursor);
+    place.siblings.iter().copied().filter(|at| siblings.get(*at).is_some_and(inside)).collect()
+}
+
+/// What is known while an answer's entries are gone through.
+struct Sharing<'a> {
+    siblings: &'a mut [Sibling],
+    place: &'a Place,
+    asked: i64,
+    room: usize,
+    /// The mapping's number of lanes, and whether others can be nobody's here.
+    lanes: Option<(u32, bool)>,
+    /// Siblings that can be given something, by cursor; those before `awake` stand before the end of the entry that is looked at.
+    by_cursor: Vec<usize>,
+    awake: usize,
+    runs: Vec<Run>,
+    kept_bytes: usize,
+    end: i64,
+    last_entry: Option<Range<usize>>,
+    last_batch: Option<(i32, i64)>,
+    aborts: Aborts,
+    shared: Shared,
+}
+
+impl<'a> Sharing<'a> {
+    fn new(siblings: &'a mut [Sibling], place: &'a Place, asked: i64, room: usize) -> Self {
+        let mut by_cursor = covered(siblings, place, asked, i64::MAX);
+        by_cursor.sort_by_key(|at| siblings.get(*at).map(|sibling| sibling.cursor));
+        let remapper = place.siblings.first().and_then(|at| siblings.get(*at)?.lane.as_ref());
+        // Where V can grow and nothing moves, a higher lane is that of a partition which is not known here yet.
+        let lanes = remapper.map(|(remapper, _)| (remapper.lanes(), remapper.layout() == Layout::Modulo));
+        Self {
+            siblings,
+            place,
+            asked,
+            room,
+            lanes,
+            by_cursor,
+            awake: 0,
+            runs: vec![],
+            kept_bytes: 0,
+            end: asked,
+            last_entry: None,
+            last_batch: None,
+            aborts: Aborts::default(),
+            shared: Shared::default(),
+        }
     }
-}
 
-/// A transaction's marker.
-struct TransactionEnd {
-    producer_id: i64,
-    offset: i64,
-}
+    fn share(&mut self, records: &Bytes) {
+        for entry in Batches::new(records) {
+            let next = entry.next_offset();
+            let (range, base_offset, header) = match entry {
+                Entry::Batch { range, header } => (range, header.base_offset, Some(header)),
+                Entry::Old { range, last_offset } => (range, last_offset, None),
+            };
+            let whose = header.as_ref().map_or(Whose::Lane(Lane(0)), batch::lane);
+            match (whose, self.lanes) {
+                (Whose::Lane(lane), Some((lanes, true))) if lane.0 >= lanes => {
+                    self.shared.unknown += 1;
+                    self.shared.unknown_lane.get_or_insert(lane);
+                }
+                (Whose::Lane(lane), Some((lanes, false))) if lane.0 >= lanes => {
+                    self.shared.alien = (range.start == 0).then_some(lane);
+                    break;
+                }
+                _ => {}
+            }
+            self.wake(next);
+            let given = self.wanting(whose, next);
+            let bytes = given.len().saturating_mul(range.len());
+            if self.kept_bytes > 0 && self.kept_bytes.saturating_add(bytes) > self.room {
+                break;
+            }
+            self.kept_bytes = self.kept_bytes.saturating_add(bytes);
+            self.shared.dropped += usize::from(given.is_empty());
+            if let Some(header) = header {
+                self.last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
+                self.aborts.note(&header, &given);
+            }
+            for at in given {
+                self.give(at, range.clone(), base_offset, next);
+            }
+            (self.end, self.last_entry) = (next, Some(range));
+        }
+    }
 
-/// Tells a sibling of the aborted transactions that concern what it was given. One that ended before its cursor must not
-/// be among them: the sibling does not get the marker, and would take the producer's next transaction for that one.
-fn tell_aborted(sibling: &mut Sibling, ends: &[TransactionEnd], data: &PartitionData) {
-    for aborted in data.aborted_transactions.iter().flatten() {
-        let over = ends.iter().any(|end| {
-            end.producer_id == aborted.producer_id.0 && (aborted.first_offset..sibling.cursor).contains(&end.offset)
-        });
-        if !over && !sibling.aborted.contains(aborted) {
-            sibling.aborted.push(aborted.clone());
+    fn wake(&mut self, next: i64) {
+        let stands_before = |at: &usize| self.siblings.get(*at).is_some_and(|sibling| sibling.cursor < next);
+        while self.by_cursor.get(self.awake).is_some_and(stands_before) {
+            self.awake += 1;
+        }
+    }
+
+    /// Who is given an entry. On a topic that is not mapped everything is everybody's.
+    fn wanting(&self, whose: Whose, next: i64) -> Vec<usize> {
+        match (whose, self.lanes) {
+            (Whose::Lane(lane), Some(_)) => {
+                let wants = |sibling: &Sibling| !sibling.is_final() && (self.asked..next).contains(&sibling.cursor);
+                let at = self.place.of_lane(self.siblings, lane);
+                at.filter(|at| self.siblings.get(*at).is_some_and(wants)).into_iter().collect()
+            }
+            _ => self.by_cursor.get(..self.awake).unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// Neighbouring entries of a sibling become one run, where none has to be changed.
+    fn give(&mut self, at: usize, range: Range<usize>, base_offset: i64, next: i64) {
+        let Some(sibling) = self.siblings.get_mut(at) else { return };
+        sibling.told = next;
+        match self.runs.last_mut() {
+            Some(last) if last.at == at && last.range.end == range.start && sibling.is_verbatim() => {
+                last.range.end = range.end;
+            }
+            _ => self.runs.push(Run { at, range, base_offset }),
         }
     }
 }
 
-/// Neighbouring entries of a sibling become one run, where none has to be changed.
-fn join(siblings: &[Sibling], mut runs: Vec<Run>) -> Vec<Run> {
-    runs.sort_by_key(|run| run.at);
-    let mut joined: Vec<Run> = Vec::with_capacity(runs.len());
-    for run in runs {
-        let verbatim = siblings.get(run.at).is_some_and(Sibling::is_verbatim);
-        match joined.last_mut() {
-            Some(last) if verbatim && last.at == run.at && last.range.end == run.range.start => {
-                last.range.end = run.range.end
-            }
-            _ => joined.push(run),
+/// Transactions in an answer: their markers, and the batches in them that were given to somebody.
+#[derive(Default)]
+struct Aborts {
+    /// Offsets of the markers by producer, in order, each with whom it was given to.
+    markers: HashMap<i64, Vec<(i64, Vec<usize>)>>,
+    /// Sibling, producer, offset.
+    batches: Vec<(usize, i64, i64)>,
+}
+
+impl Aborts {
+    fn note(&mut self, header: &batch::Header, given: &[usize]) {
+        if header.is_control() {
+            let markers = self.markers.entry(header.producer_id).or_default();
+            markers.push((header.base_offset, given.to_vec()));
+        } else if header.is_transactional() {
+            self.batches.extend(given.iter().map(|at| (*at, header.producer_id, header.base_offset)));
         }
     }
-    joined
-}
 
-/// The covered siblings, by lane.
-struct ByLane<'a> {
-    lanes: Vec<(Lane, usize)>,
-    all: &'a [usize],
-}
-
-impl<'a> ByLane<'a> {
-    fn new(siblings: &[Sibling], covered: &'a [usize]) -> Self {
-        let lane = |at: &usize| Some((siblings.get(*at)?.lane.as_ref()?.1, *at));
-        let mut lanes: Vec<(Lane, usize)> = covered.iter().filter_map(lane).collect();
-        lanes.sort_unstable();
-        Self { lanes, all: covered }
-    }
-
-    /// On a topic that is not mapped everything is everybody's.
-    fn wanting(&self, whose: Whose) -> Vec<usize> {
-        match whose {
-            Whose::Lane(lane) if !self.lanes.is_empty() => {
-                let from = self.lanes.partition_point(|(other, _)| *other < lane);
-                let same = self.lanes.iter().skip(from).take_while(|(other, _)| *other == lane);
-                same.map(|(_, at)| *at).collect()
+    /// Tells siblings of the aborted transactions whose marker or batches they were given, and of no others. One whose marker lies
+    /// before a sibling's cursor must not be among them: it would take the producer's next transaction for that one.
+    fn tell(self, siblings: &mut [Sibling], place: &Place, data: &PartitionData) {
+        let Some(listed) = data.aborted_transactions.as_ref().filter(|listed| !listed.is_empty()) else { return };
+        let unmapped = place.siblings.first().and_then(|at| siblings.get_mut(*at)).filter(|one| one.lane.is_none());
+        if let Some(sibling) = unmapped {
+            sibling.aborted.extend(listed.iter().map(|aborted| (aborted.first_offset, aborted.producer_id.0)));
+            return;
+        }
+        // By producer: where each begins, and where its marker is, if that came.
+        let mut aborted: HashMap<i64, Vec<(i64, Option<i64>)>> = HashMap::new();
+        for transaction in listed {
+            let (producer, first) = (transaction.producer_id.0, transaction.first_offset);
+            let markers = self.markers.get(&producer).map(Vec::as_slice).unwrap_or_default();
+            let marker = markers.get(markers.partition_point(|(offset, _)| *offset < first));
+            for at in marker.iter().flat_map(|(_, given)| given) {
+                siblings.get_mut(*at).map(|sibling| sibling.aborted.insert((first, producer)));
             }
-            _ => self.all.to_vec(),
+            aborted.entry(producer).or_default().push((first, marker.map(|(offset, _)| *offset)));
+        }
+        aborted.values_mut().for_each(|transactions| transactions.sort_unstable());
+        for (at, producer, offset) in self.batches {
+            let transactions = aborted.get(&producer).map(Vec::as_slice).unwrap_or_default();
+            let before = transactions.partition_point(|(first, _)| *first <= offset);
+            let around = before.checked_sub(1).and_then(|at| transactions.get(at));
+            if let Some((first, _)) = around.filter(|(_, marker)| marker.is_none_or(|marker| marker > offset)) {
+                siblings.get_mut(at).map(|sibling| sibling.aborted.insert((*first, producer)));
+            }
         }
     }
 }

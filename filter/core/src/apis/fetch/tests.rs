@@ -10,12 +10,21 @@ use kafka_protocol::messages::fetch_response::{
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
+mod errors;
+mod skips;
+// The clock is the machine's, which wasm has none of.
+#[cfg(not(target_arch = "wasm32"))]
+mod work;
+
+use std::rc::Rc;
+
 use super::FILLER_CLIENTS;
 use crate::batch::Header;
 use crate::testing::batches::{batch_of, controls, marker, old_message, plain, read};
 use crate::testing::broker::Once;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::Shared;
 
 const RANGE: i64 = 1 << 20;
 
@@ -27,7 +36,12 @@ struct Client {
 
 impl Client {
     fn new(config: &str) -> Self {
-        Self { proxy: Proxy::new(&shared(config), Feeding::Passing, None), version: 12 }
+        Self::of(&shared(config))
+    }
+
+    /// A further connection of a worker.
+    fn of(shared: &Rc<Shared>) -> Self {
+        Self { proxy: Proxy::new(shared, Feeding::Passing, None), version: 12 }
     }
 
     fn named(mut self, software: &str) -> Self {
@@ -64,6 +78,19 @@ impl Client {
     /// Answers the last round; gives the client's answer by partition.
     fn last(&mut self, round: &Seen, parts: Vec<(&str, PartitionData)>) -> BTreeMap<(String, i32), PartitionData> {
         self.reply(round, parts);
+        self.told()
+    }
+
+    /// The client's answer by partition, once the filter has held it back for a while.
+    fn told_later(&mut self) -> BTreeMap<(String, i32), PartitionData> {
+        assert!(self.proxy.down.is_empty(), "the client is answered at once");
+        let carrier = self.up();
+        assert_eq!(carrier.key, 18);
+        self.proxy.broker(&carrier.answer(&ApiVersionsResponse::default()));
+        self.told()
+    }
+
+    fn told(&mut self) -> BTreeMap<(String, i32), PartitionData> {
         assert!(self.proxy.up.is_empty(), "another round goes up");
         let answers = take_frames(&mut self.proxy.down);
         assert_eq!(answers.len(), 1, "{:?}", self.proxy.warnings);
@@ -256,20 +283,16 @@ fn when_the_wait_is_over_the_way_is_remembered() {
         // Either way the next Fetch starts behind what was dropped.
         let round = client.fetch(&fetch(&[("t", 2, if moved { 7 } else { 0 })]));
         assert_eq!(asked(&round), (vec![place("t", 0, 7)], 500));
-        let told = client.last(&round, vec![("t", data(0, &[lane(1, 7, &["b"])]))]);
+        let own = ("t", data(0, &[lane(1, 7, &["b"])]));
+        let told = if moved {
+            client.last(&round, vec![own])
+        } else {
+            // What was dropped must still be there before the client is moved past it.
+            let proof = client.next(&round, vec![own]);
+            assert_eq!(asked(&proof), (vec![place("t", 0, 6)], 0));
+            client.last(&proof, vec![("t", data(0, &[lane(0, 0, &["a"; 7])]))])
+        };
         assert_eq!(values(&told[&key("t", 2)]), valued(&[(7, "b")]));
-    }
-}
-
-#[test]
-fn a_client_that_seeks_or_names_another_epoch_is_taken_at_its_word() {
-    for (offset, epoch, expected) in [(0, -1, 7), (1, -1, 1), (0, 3, 0)] {
-        let mut client = Client::new(MAPPED);
-        let round = client.fetch(&fetch(&[("t", 2, 0)]).with_max_wait_ms(0));
-        client.last(&round, vec![("t", data(0, &[lane(0, 0, &["a"; 7])]))]);
-        let mut again = fetch(&[("t", 2, offset)]);
-        again.topics[0].partitions[0].current_leader_epoch = epoch;
-        assert_eq!(asked(&client.fetch(&again)).0, [place("t", 0, expected)]);
     }
 }
 
@@ -416,14 +439,29 @@ fn messages_from_before_batches_are_of_lane_0() {
 }
 
 #[test]
-fn a_lane_that_the_mapping_does_not_have_stops_its_readers() {
+fn a_lane_that_the_mapping_does_not_have_is_nobody_s_where_v_may_grow() {
     let mut client = Client::new(MAPPED);
-    let round = client.fetch(&fetch(&[("t", 0, 0)]).with_max_wait_ms(0));
-    let told = client.last(&round, vec![("t", data(0, &[lane(0, 0, &["a"]), lane(3, 1, &["d"]), lane(0, 2, &["a"])]))]);
-    assert_eq!(values(&told[&key("t", 0)]), valued(&[(0, "a")]), "what lies before it is given");
-    let round = client.fetch(&fetch(&[("t", 0, 1)]));
-    let told = client.last(&round, vec![("t", data(0, &[lane(3, 1, &["d"]), lane(0, 2, &["a"])]))]);
-    assert_eq!(told[&key("t", 0)].error_code, ResponseError::UnknownServerError.code());
+    let round = client.fetch(&fetch(&[("t", 0, 0), ("t", 2, 0)]));
+    let set =
+        [lane(4, 0, &["e"]), lane(0, 1, &["a"]), lane(3, 2, &["d"]), lane(0, 3, &["a"]), lane(0x7f_ffff, 4, &["z"])];
+    let told = client.last(&round, vec![("t", data(0, &set))]);
+    assert_eq!(values(&told[&key("t", 0)]), valued(&[(1, "a"), (3, "a")]));
+    assert_eq!(values(&told[&key("t", 2)]), []);
+    assert_eq!(client.proxy.counts["kafka_remapper_batches_unknown_lane_total.remapper."], 3);
+    assert!(client.proxy.warnings.iter().any(|warning| warning.contains("topic t") && warning.contains("lane 4")));
+    assert_eq!(client.proxy.blamed(crate::error::Blame::Config), 0, "it is not in the way of anybody");
+}
+
+#[test]
+fn in_the_block_layout_it_stops_the_readers() {
+    let mut client = Client::new(MAPPED);
+    let round = client.fetch(&fetch(&[("b", 0, 0)]).with_max_wait_ms(0));
+    let told = client.last(&round, vec![("b", data(0, &[lane(0, 0, &["a"]), lane(3, 1, &["d"]), lane(0, 2, &["a"])]))]);
+    assert_eq!(values(&told[&key("b", 0)]), valued(&[(0, "a")]), "what lies before it is given");
+    let round = client.fetch(&fetch(&[("b", 0, 1)]));
+    client.reply(&round, vec![("b", data(0, &[lane(3, 1, &["d"]), lane(0, 2, &["a"])]))]);
+    let told = client.told_later();
+    assert_eq!(told[&key("b", 0)].error_code, ResponseError::UnknownServerError.code());
     assert!(client.proxy.warnings.iter().any(|warning| warning.contains("lane 3")));
 }
 
@@ -541,7 +579,9 @@ fn aborted_transactions_of_all_rounds_are_told() {
         let round =
             client.next(&round, vec![(name, first.with_aborted_transactions(Some(vec![aborted(7, 0)]))), nothing()]);
         client.proxy.now = 500;
-        let second = data(0, &[lane(lane_of, 2, &["y"])]).with_aborted_transactions(Some(vec![aborted(8, 2)]));
+        let second = Header { base_offset: 2, producer_id: 8, producer_epoch: 0, ..plain() };
+        let second = batch_of(Header { attributes: 0x10 | (lane_of as i16) << 8, ..second }, &["y"]);
+        let second = data(0, &[second]).with_aborted_transactions(Some(vec![aborted(8, 2)]));
         let told = client.last(&round, vec![(name, second), nothing()]);
         let expected = vec![aborted(7, lane_start), aborted(8, lane_start + 2)];
         assert_eq!(told[&key(name, partition)].aborted_transactions, Some(expected), "{name}");
