@@ -144,7 +144,8 @@ impl Connection {
         if !self.client.is_empty() || self.client_stream > 0 {
             return true;
         }
-        let bytes = frame::checked_len(window, usize::MAX).unwrap_or(0);
+        // What is no frame, or too long a one, is for the core to refuse.
+        let bytes = frame::checked_len(window, self.whole_frame_bytes_max()).unwrap_or(0);
         !self.shared.budget.is_tight() && self.shared.budget.has_room(bytes, self.is_stranger())
     }
 
@@ -360,11 +361,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Longest frame in bytes, without its length field, that is put together: a longer one would never find room.
+    fn whole_frame_bytes_max(&self) -> usize {
+        let limits = &self.shared.config.limits;
+        limits.frame_bytes.min(limits::WHOLE_FRAME_BYTES_MAX).min(limits.worker_bytes / 2)
+    }
+
     /// Finds room for the client's next frame of `len` bytes, which has to be whole. False: it has to wait.
     fn admit_frame(&mut self, len: usize, now: Millis) -> Result<bool, Fault> {
-        if len > limits::WHOLE_FRAME_BYTES_MAX {
-            let claimed = i32::try_from(len - frame::LENGTH_BYTES).unwrap_or(i32::MAX);
-            return Err(Fault::FrameTooLarge { claimed, limit: limits::WHOLE_FRAME_BYTES_MAX });
+        let limit = self.whole_frame_bytes_max();
+        if len > frame::LENGTH_BYTES + limit {
+            return Err(Fault::NoRoomForFrame { bytes: len, limit });
         }
         if self.client_room.is_none() && len > limits::SMALL_FRAME_BYTES {
             let left = len.saturating_sub(self.client.len());

@@ -41,6 +41,8 @@ pub enum Fault {
     Evicted { held: usize },
     /// So many bytes wait behind a request that has to be answered first, or requests before authentication.
     Pipelined { bytes: usize },
+    /// A frame that has to be whole, and is longer than `limit` bytes.
+    NoRoomForFrame { bytes: usize, limit: usize },
     /// The worker's memory is used up, and an answer cannot be made to wait.
     NoRoomForAnswer { bytes: usize },
     /// An answer that nobody asked for.
@@ -86,6 +88,7 @@ impl Fault {
             | Fault::UnacknowledgedRefusal { .. }
             | Fault::Evicted { .. }
             | Fault::Pipelined { .. }
+            | Fault::NoRoomForFrame { .. }
             | Fault::NotAuthenticated { .. }
             | Fault::UnsupportedMechanism
             | Fault::BareTokens
@@ -129,6 +132,11 @@ impl fmt::Display for Fault {
             Fault::Pipelined { bytes } => {
                 write!(f, "a client sent {bytes} bytes of requests behind one that has to be answered first")
             }
+            Fault::NoRoomForFrame { bytes, limit } => write!(
+                f,
+                "a frame of {bytes} bytes has to be put together, and at most {limit} can be: \
+                 half of limits.worker_bytes, and never more than 256 MiB"
+            ),
             Fault::NoRoomForAnswer { bytes } => {
                 write!(f, "limits.worker_bytes is used up: there is no room for an answer of {bytes} bytes; the client reconnects")
             }

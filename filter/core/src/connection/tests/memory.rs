@@ -44,6 +44,20 @@ fn a_frame_that_has_to_be_whole_waits_for_room() {
 }
 
 #[test]
+fn a_frame_that_can_never_have_room_is_refused() {
+    let config = MAPPED.replacen('{', r#"{"limits": {"worker_bytes": 16777216}, "#, 1);
+    for (length, closed) in [(8 * MIB, false), (8 * MIB + 1, true), (100 * MIB + 1, true)] {
+        let mut proxy = Proxy::new(&shared(&config), Feeding::Passing, None);
+        let frame = [&(length as i32).to_be_bytes()[..], &large_produce(1, "t", 1000)[4..]].concat();
+        assert!(proxy.connection.has_room_for(&frame));
+        proxy.client(&frame);
+        assert_eq!((proxy.closed, proxy.blamed(Blame::Client)), (closed, u64::from(closed)), "{length}");
+    }
+    let proxy = Proxy::new(&shared(&config), Feeding::Passing, None);
+    assert!(proxy.connection.has_room_for(b"GET / HTTP/1.1"), "no frame at all");
+}
+
+#[test]
 fn small_requests_wait_only_while_nothing_is_left() {
     let live = Rc::new(Cell::new(511 * MIB));
     let shared = shared_with(MAPPED, &live);
