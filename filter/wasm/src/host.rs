@@ -2,6 +2,7 @@
 //!
 //! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with nothing.
 
+mod buffer;
 pub(crate) mod wasi;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -34,19 +35,17 @@ pub(crate) fn read(buffer: BufferType, start: usize, len: usize) -> Bytes {
     bytes.map(Bytes::from).unwrap_or_default()
 }
 
-/// Replaces the first `len` bytes of a buffer that holds no more than those by `pieces`.
+/// Replaces the first `len` bytes of a buffer that holds no more than those by `pieces`. False: something was not written,
+/// and the connection cannot go on.
 ///
 /// The ABI writes at the front or at the end only: the first piece replaces, the others are appended.
-pub(crate) fn replace(buffer: BufferType, len: usize, pieces: &[Bytes]) {
+#[must_use]
+pub(crate) fn replace(buffer: BufferType, len: usize, pieces: &[Bytes]) -> bool {
     const END: usize = u32::MAX as usize;
     let mut pieces = pieces.iter();
     let first = pieces.next().map(|piece| &piece[..]).unwrap_or_default();
-    if len > 0 || !first.is_empty() {
-        checked("set_buffer", hostcalls::set_buffer(buffer, 0, len, first));
-    }
-    for piece in pieces {
-        checked("set_buffer", hostcalls::set_buffer(buffer, END, 0, piece));
-    }
+    let begun = (len == 0 && first.is_empty()) || buffer::set(buffer, 0, len, first);
+    begun && pieces.all(|piece| buffer::set(buffer, END, 0, piece))
 }
 
 /// Hands what lies in the downstream buffer on to the broker.

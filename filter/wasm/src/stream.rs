@@ -143,8 +143,10 @@ impl Stream {
             connection.handle_client_bytes(host::read(CLIENT, 0, taken), host::now());
             self.drain(output);
         }
-        host::replace(CLIENT, taken, &output.to_broker);
-        if !output.to_broker.is_empty() || (self.owes_end && self.is_unblocked()) {
+        output.close |= !host::replace(CLIENT, taken, &output.to_broker);
+        // Whatever is left in the buffer would go to the broker unread.
+        let may_end = self.owes_end && self.held.get() == 0 && self.is_unblocked();
+        if !output.to_broker.is_empty() || may_end {
             host::resume_downstream();
             self.owes_end = false;
         }
@@ -255,8 +257,11 @@ impl Stream {
 
     fn on_downstream_data(&mut self, len: usize, end_of_stream: bool) -> Verdict {
         self.owes_end |= end_of_stream;
+        // `len` counts what was held before.
+        self.held.set(0);
         if self.closed {
-            host::replace(CLIENT, len, &[]);
+            // It is closing anyway.
+            let _ = host::replace(CLIENT, len, &[]);
             return Verdict::Pause;
         }
         self.open(end_of_stream);
@@ -297,7 +302,7 @@ impl Stream {
             output.to_broker.push(untouched);
         }
         self.drain(&mut output);
-        host::replace(CLIENT, len, &output.to_broker);
+        output.close |= !host::replace(CLIENT, len, &output.to_broker);
         let verdict = self.hand_on(!output.to_broker.is_empty());
         if output.close {
             self.close();
@@ -309,7 +314,7 @@ impl Stream {
     fn on_upstream_data(&mut self, len: usize, _end_of_stream: bool) -> Verdict {
         let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else {
             // Closing, or nothing was asked yet: a broker speaks only when it is asked.
-            host::replace(BROKER, len, &[]);
+            let _ = host::replace(BROKER, len, &[]);
             self.close();
             return Verdict::Continue;
         };
@@ -329,7 +334,7 @@ impl Stream {
                 output.to_client.push(untouched);
             }
             self.drain(&mut output);
-            host::replace(BROKER, len, &output.to_client);
+            output.close |= !host::replace(BROKER, len, &output.to_client);
         } else {
             self.drain(&mut output);
         }
