@@ -44,7 +44,7 @@ impl World {
             .map(|_| {
                 self.values += 1;
                 // Logs of equal values, of which only the times differ, are likely too.
-                if self.values % 2 == 0 {
+                if self.values.is_multiple_of(2) {
                     format!("{}", self.values)
                 } else {
                     "x".to_owned()
