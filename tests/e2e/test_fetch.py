@@ -192,3 +192,15 @@ def test_what_comes_meanwhile_is_answered_behind_it(client, new_topic):
         for api, version, correlation in sent:
             client.receive(api, version, correlation)
         assert follow(client, topic.name, 1, start, 4) == values
+
+
+@pytest.mark.remap
+@pytest.mark.parametrize("name", ["java", "librdkafka", "franz-go", "sarama", "kafkajs"])
+def test_an_error_that_lasts_makes_no_library_ask_all_the_time(name, programs, envoy, direct, new_topic, tmp_path):
+    topic = new_topic(topics.BLOCK)
+    direct.append(topic.name, 0, [b"of lane 7"], producer=lane(7))
+    before = envoy.stat("kafka_remapper_requests_total", api="Fetch")
+    with Consumer(programs[name], envoy.bootstrap, topic.name, 0, tmp_path / "stderr"):
+        time.sleep(6)
+        asked = envoy.stat("kafka_remapper_requests_total", api="Fetch") - before
+    assert asked < 70
