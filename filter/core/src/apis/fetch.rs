@@ -471,7 +471,7 @@ fn topic_id(cx: &Context<'_>, topic: &TopicName) -> Option<TopicId> {
 
 /// Keeps for the worker what this Fetch has found, or found to be as it was; see [`crate::skips`].
 fn remember(cx: &Context<'_>, sibling: &Sibling, physical: i32, filler: bool) {
-    let Some(key) = sibling.key(physical) else { return };
+    let Some(key) = sibling.key(physical).filter(|_| !sibling.is_final()) else { return };
     let start = match &sibling.skip {
         Some(skip) if sibling.proven => {
             cx.shared.skips.note(&key, *skip);

@@ -11,6 +11,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 mod errors;
+mod logs;
 mod skips;
 // The clock is the machine's, which wasm has none of.
 #[cfg(not(target_arch = "wasm32"))]
