@@ -27,6 +27,7 @@ use crate::frame::{self, Input};
 use crate::header;
 use crate::learn::Learn;
 use crate::limits;
+use crate::retirement::Retirement;
 use crate::rope::Rope;
 use crate::stats::Stat;
 use crate::Shared;
@@ -67,6 +68,8 @@ pub struct Opening {
     pub entropy: [u8; 32],
     /// What [`Action::LearnVersions`] told of the broker last.
     pub versions: Option<Bytes>,
+    /// By which the connection is asked to end.
+    pub retirement: Rc<Retirement>,
 }
 
 /// ```text
@@ -93,6 +96,7 @@ pub struct Connection {
     exchanges: VecDeque<Exchange>,
     session: Session,
     learn: Option<Learn>,
+    retirement: Rc<Retirement>,
     actions: VecDeque<Action>,
     /// What this connection has added to `shared.held`.
     held: usize,
@@ -107,12 +111,13 @@ impl Drop for Connection {
 impl Connection {
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { learn, subject, entropy, versions } = opening;
+        let Opening { learn, subject, entropy, versions, retirement } = opening;
         Self {
             session: Session::new(&shared, entropy, versions),
             shared,
             phase: Phase::Opening(subject),
             learn,
+            retirement,
             client: Input::new(frame_bytes_max),
             broker: Input::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),
             gathering: false,
@@ -126,7 +131,7 @@ impl Connection {
 
     /// False while client bytes are better left where they are (back pressure).
     pub fn wants_client_bytes(&self) -> bool {
-        !matches!(self.phase, Phase::Closed) && !self.is_blocked()
+        !matches!(self.phase, Phase::Closed) && (self.client_stream > 0 || !self.is_blocked())
     }
 
     /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.
@@ -174,6 +179,7 @@ impl Connection {
         let n = self.client_stream.min(available);
         self.client_stream -= n;
         self.count(Stat::BytesReceived, n);
+        self.moved();
         n
     }
 
@@ -186,6 +192,7 @@ impl Connection {
         self.client.push(bytes);
         self.attempt(|this| this.advance_client(now));
         self.attempt(Self::check_held);
+        self.moved();
     }
 
     /// As [`Self::client_passes`], for the bytes of the broker. May free held client frames to go on.
@@ -204,6 +211,7 @@ impl Connection {
         let n = self.broker_stream.min(available);
         self.broker_stream -= n;
         self.count(Stat::BytesSent, n);
+        self.moved();
         n
     }
 
@@ -216,6 +224,11 @@ impl Connection {
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
         self.attempt(Self::check_held);
+        self.moved();
+    }
+
+    fn moved(&self) {
+        self.retirement.moved(!self.exchanges.is_empty() || self.client_stream > 0 || self.broker_stream > 0);
     }
 
     fn check_held(&mut self) -> Result<(), Fault> {
@@ -232,8 +245,10 @@ impl Connection {
         self.held = bytes;
     }
 
+    /// No further request is taken for now.
     fn is_blocked(&self) -> bool {
-        self.exchanges.len() >= self.shared.config.limits.in_flight_requests
+        self.retirement.is_asked()
+            || self.exchanges.len() >= self.shared.config.limits.in_flight_requests
             || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
     }
 

@@ -251,3 +251,23 @@ pub const PRINCIPAL_RULE_BYTES_MAX: usize = 1_024;
 /// Longest subject of a certificate, and longest principal made of one, in bytes. X.520 bounds an attribute at 64
 /// characters, and subjects have some ten of them.
 pub const PRINCIPAL_BYTES_MAX: usize = 4_096;
+
+/// Milliseconds from a new configuration's first sign until connections under the former one begin to end: by then all
+/// workers have it, and connections that were on their way to the former one have come.
+pub const RETIRE_GRACE_MS: u64 = 3_000;
+
+/// Milliseconds over which the connections of an outdated configuration end: thousands of clients that all reconnect at once
+/// would be a load of its own for brokers.
+pub const RETIRE_SPREAD_MS: u64 = 10_000;
+
+/// Milliseconds without any byte before a retiring connection is closed: its client has read the last answer by then, and the
+/// broker has what needs no answer (Produce with acks=0). Clients wait this long with their next request, once.
+pub const RETIRE_QUIET_MS: u64 = 250;
+
+/// How often an outdated configuration may turn out to be in force before it is believed that several are. One is a roll-back;
+/// more within [`TURNS_MS`] are listeners that share an identity.
+pub const TURNS_MAX: usize = 2;
+
+/// Milliseconds for which turns are remembered. Two listeners that share an identity lose the connections of a few seconds once
+/// per this time, at most.
+pub const TURNS_MS: u64 = 3_600_000;

@@ -4,6 +4,7 @@
 mod authentication;
 mod hostile;
 mod logins;
+mod retirement;
 
 mod simulation;
 
