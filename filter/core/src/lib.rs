@@ -24,6 +24,7 @@ pub mod learn;
 pub mod limits;
 pub(crate) mod login;
 pub(crate) mod pattern;
+pub mod placements;
 pub mod principal;
 pub mod remapper;
 pub mod retirement;

@@ -271,3 +271,17 @@ pub const TURNS_MAX: usize = 2;
 /// Milliseconds for which turns are remembered. Two listeners that share an identity lose the connections of a few seconds once
 /// per this time, at most.
 pub const TURNS_MS: u64 = 3_600_000;
+
+/// Entries of mappings that a process remembers, to refuse configurations that contradict them. The largest configuration
+/// ([`CONFIG_BYTES_MAX`]) has some 20,000.
+pub const PLACEMENTS_MAX: usize = 50_000;
+
+/// Whole mappings of which a process remembers that they were accepted: those of a few listeners and their last changes.
+pub const MAPPINGS_MAX: usize = 16;
+
+/// Milliseconds in which what a new mapping changes is told once: the main thread takes a configuration first, and all workers
+/// do within moments.
+pub const MAPPING_TOLD_MS: u64 = 10_000;
+
+/// Changes of a mapping that are told one by one in the log; the others are a number.
+pub const CHANGES_TOLD_MAX: usize = 10;
