@@ -11,6 +11,7 @@ pub(crate) mod apis;
 pub(crate) mod authentication;
 pub mod batch;
 pub mod brokers;
+pub mod census;
 pub mod config;
 pub mod connection;
 pub(crate) mod crc;

@@ -272,6 +272,14 @@ pub const TURNS_MAX: usize = 2;
 /// per this time, at most.
 pub const TURNS_MS: u64 = 3_600_000;
 
+/// Filter instances of one `stat_prefix` whose connections are counted apart: some hundred workers with several configurations
+/// each. Beyond it those of a VM that fails stay in the gauge.
+pub const CENSUS_ENTRIES_MAX: usize = 1_000;
+
+/// Milliseconds without a sign of life after which a filter instance counts as dead: it gives one each second, and no request
+/// keeps a worker busy for this long.
+pub const CENSUS_SILENT_MS: u64 = 10_000;
+
 /// Entries of mappings that a process remembers, to refuse configurations that contradict them. The largest configuration
 /// ([`CONFIG_BYTES_MAX`]) has some 20,000.
 pub const PLACEMENTS_MAX: usize = 50_000;
@@ -285,3 +293,6 @@ pub const MAPPING_TOLD_MS: u64 = 10_000;
 
 /// Changes of a mapping that are told one by one in the log; the others are a number.
 pub const CHANGES_TOLD_MAX: usize = 10;
+
+/// How often a change of a value in shared data is tried. Workers that change it at the same time each cost one try.
+pub const SHARED_TRIES_MAX: usize = 100;
