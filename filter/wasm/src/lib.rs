@@ -1,8 +1,9 @@
 //! The proxy-wasm shell of the Kafka partition remapper: Envoy's buffers go into the core, the core's actions into Envoy.
 //!
-//! Reading order: `root` (one per plugin and worker), `stream` (one per connection), `host` (all calls of the host).
+//! Reading order: `root` and `instance` (one per plugin and worker), `stream` (one per connection), `host` (all calls of the host).
 
 mod host;
+mod instance;
 mod metrics;
 mod root;
 mod stream;

@@ -11,17 +11,16 @@ use remapper_core::brokers::{Address, Destination};
 use remapper_core::config::Config;
 use remapper_core::connection::Opening;
 use remapper_core::learn::Learn;
+use remapper_core::retirement::Retirement;
 use remapper_core::{limits, Millis, Shared};
 
 use crate::host::{self, wasi};
+use crate::instance::Instance;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
 
 /// How often is looked for what is due, while something waits.
 const TICK: Duration = Duration::from_millis(20);
-
-/// How often is looked whether keys have to be fetched, while nothing else waits.
-const SLOW_TICK: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Root {
@@ -32,6 +31,9 @@ pub(crate) struct Root {
 pub(crate) struct Plugin {
     pub(crate) shared: Rc<Shared>,
     pub(crate) metrics: Metrics,
+    instance: Instance,
+    /// How often Envoy calls `on_tick`.
+    period: Cell<Duration>,
     /// Counts connections, so that bootstrap brokers take turns.
     turn: Cell<usize>,
     later: RefCell<Vec<Later>>,
@@ -62,10 +64,11 @@ pub(crate) struct Sent {
 }
 
 impl Plugin {
-    fn new(config: Config, seed: [u8; 32]) -> Self {
+    fn new(config: Config, seed: [u8; 32], instance: Instance) -> Self {
         let metrics = Metrics::new(&config.stat_prefix);
         let shared = Rc::new(Shared::new(config, seed, Box::new(host::EnvoyVerifier)));
-        Self { shared, metrics, turn: Cell::new(0), later: RefCell::default() }
+        let period = Cell::new(Duration::ZERO);
+        Self { shared, metrics, instance, period, turn: Cell::new(0), later: RefCell::default() }
     }
 
     /// Sends the connection where it belongs.
@@ -92,11 +95,12 @@ impl Plugin {
     }
 
     /// What the core has to know of a connection whose first bytes are here. None: there is no entropy, and no connection.
-    pub(crate) fn opening(&self, sent: &Sent) -> Option<Opening> {
+    pub(crate) fn opening(&self, sent: &Sent, retirement: &Rc<Retirement>) -> Option<Opening> {
         let config = &self.shared.config;
         let (sasl, upstream) = (config.sasl.is_some(), config.upstream.is_some());
         Some(Opening {
             learn: sent.learn.clone(),
+            retirement: Rc::clone(retirement),
             subject: config.principal.as_ref().and_then(|_| host::peer_subject()),
             entropy: if sasl || upstream { wasi::random()? } else { [0; 32] },
             versions: if sasl && upstream { host::shared(&self.versions_key(sent)) } else { None },
@@ -128,24 +132,25 @@ impl Plugin {
     }
 
     fn put_off(&self, context_id: u32, delay_ms: Millis, deed: Deed) {
-        let mut later = self.later.borrow_mut();
-        if later.is_empty() {
-            host::tick_each(TICK);
-        }
-        later.push(Later { context_id, due: host::now().saturating_add(delay_ms), deed });
+        let due = host::now().saturating_add(delay_ms);
+        self.later.borrow_mut().push(Later { context_id, due, deed });
+        self.set_tick();
+    }
+
+    /// A new connection.
+    pub(crate) fn admit(&self, context_id: u32, retirement: &Rc<Retirement>) {
+        self.instance.admit(context_id, retirement, &self.metrics);
     }
 
     /// The connection is gone.
     pub(crate) fn forget(&self, context_id: u32) {
         self.later.borrow_mut().retain(|later| later.context_id != context_id);
+        self.instance.forget(context_id, &self.metrics);
     }
 
     fn do_what_is_due(&self) {
         let now = host::now();
         let (due, rest): (Vec<Later>, Vec<Later>) = self.later.take().into_iter().partition(|later| later.due <= now);
-        if rest.is_empty() {
-            host::tick_each(self.slow_tick());
-        }
         self.later.replace(rest);
         for Later { context_id, deed, .. } in due {
             host::on_behalf_of(context_id, || match &deed {
@@ -158,12 +163,18 @@ impl Plugin {
         }
     }
 
-    /// Zero: never.
-    fn slow_tick(&self) -> Duration {
-        if self.shared.fetches_keys() {
-            SLOW_TICK
-        } else {
-            Duration::ZERO
+    fn end_what_is_outdated(&self) {
+        for context_id in self.instance.tick(host::now(), &self.metrics) {
+            host::on_behalf_of(context_id, host::close_downstream);
+        }
+    }
+
+    /// Only when it changes: each call begins the period anew.
+    fn set_tick(&self) {
+        let is_waiting = !self.later.borrow().is_empty();
+        let period = if is_waiting { TICK } else { self.instance.period() };
+        if self.period.replace(period) != period {
+            host::tick_each(period);
         }
     }
 
@@ -210,9 +221,10 @@ impl Root {
             value.map(str::to_owned)
         };
         let config = Config::parse(&text, &variable).map_err(|error| error.to_string())?;
-        let seed = wasi::random().ok_or("Envoy gives no random bytes")?;
-        let plugin = Plugin::new(config, seed);
-        host::tick_each(plugin.slow_tick());
+        let [seed, id] = [wasi::random(), wasi::random()].map(|bytes| bytes.ok_or("Envoy gives no random bytes"));
+        let instance = Instance::new(&config, &text, u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8])))?;
+        let plugin = Plugin::new(config, seed?, instance);
+        plugin.set_tick();
         self.plugin = Some(Rc::new(plugin));
         Ok(())
     }
@@ -241,7 +253,9 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
         plugin.do_what_is_due();
+        plugin.end_what_is_outdated();
         plugin.fetch_keys();
+        plugin.set_tick();
     }
 
     fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {
