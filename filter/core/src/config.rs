@@ -108,7 +108,7 @@ impl Config {
 pub struct ConfigError(String);
 
 impl ConfigError {
-    fn at(path: &str, problem: impl fmt::Display) -> Self {
+    pub(crate) fn at(path: &str, problem: impl fmt::Display) -> Self {
         Self(format!("{path}: {problem}"))
     }
 }

@@ -28,6 +28,7 @@ use crate::frame::{self, Input};
 use crate::header;
 use crate::learn::Learn;
 use crate::limits;
+use crate::retirement::Retirement;
 use crate::rope::Rope;
 use crate::stats::Stat;
 use crate::Shared;
@@ -75,6 +76,8 @@ pub struct Opening {
     pub entropy: [u8; 32],
     /// What [`Action::LearnVersions`] told of the broker last.
     pub versions: Option<Bytes>,
+    /// By which the connection is asked to end.
+    pub retirement: Rc<Retirement>,
 }
 
 /// ```text
@@ -101,6 +104,7 @@ pub struct Connection {
     exchanges: VecDeque<Exchange>,
     session: Session,
     learn: Option<Learn>,
+    retirement: Rc<Retirement>,
     actions: VecDeque<Action>,
     /// Room for the client's (broker's) frame that is being put together, and since when that is.
     client_room: Option<(Announced, Millis)>,
@@ -112,12 +116,13 @@ pub struct Connection {
 impl Connection {
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { learn, subject, entropy, versions } = opening;
+        let Opening { learn, subject, entropy, versions, retirement } = opening;
         Self {
             session: Session::new(&shared, entropy, versions),
             shared,
             phase: Phase::Opening(subject),
             learn,
+            retirement,
             client: Input::new(frame_bytes_max),
             broker: Input::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),
             gathering: false,
@@ -221,6 +226,7 @@ impl Connection {
         let n = self.client_stream.min(available);
         self.client_stream -= n;
         self.count(Stat::BytesReceived, n);
+        self.moved();
         n
     }
 
@@ -233,6 +239,7 @@ impl Connection {
         self.client.push(bytes);
         self.attempt(|this| this.advance_client(now));
         self.attempt(Self::check_pipelined);
+        self.moved();
     }
 
     /// As [`Self::client_passes`], for the bytes of the broker. May free held client frames to go on.
@@ -250,6 +257,7 @@ impl Connection {
         let n = self.broker_stream.min(available);
         self.broker_stream -= n;
         self.count(Stat::BytesSent, n);
+        self.moved();
         n
     }
 
@@ -261,6 +269,11 @@ impl Connection {
         self.broker.push(bytes);
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
+        self.moved();
+    }
+
+    fn moved(&self) {
+        self.retirement.moved(!self.exchanges.is_empty() || self.client_stream > 0 || self.broker_stream > 0);
     }
 
     /// What comes behind a request that has to be answered first is not wanted, but it comes: see [`limits::PIPELINED_BYTES_MAX`].
@@ -282,9 +295,9 @@ impl Connection {
         self.session.authentication.is_closed()
     }
 
-    /// Nothing is taken up before an answer has come.
+    /// No further request is taken up: an answer has to come before, or the connection is about to end.
     fn is_blocked(&self) -> bool {
-        self.exchanges.back().is_some_and(|youngest| youngest.barrier)
+        self.retirement.is_asked() || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
     }
 
     /// So many requests wait for their answers that no more are read. Those that were read are handled.

@@ -344,3 +344,48 @@ pub const PRINCIPAL_RULE_BYTES_MAX: usize = 1_024;
 /// Longest subject of a certificate, and longest principal made of one, in bytes. X.520 bounds an attribute at 64
 /// characters, and subjects have some ten of them.
 pub const PRINCIPAL_BYTES_MAX: usize = 4_096;
+
+/// Milliseconds from a new configuration's first sign until connections under the former one begin to end: by then all
+/// workers have it, and connections that were on their way to the former one have come.
+pub const RETIRE_GRACE_MS: u64 = 3_000;
+
+/// Milliseconds over which the connections of an outdated configuration end: thousands of clients that all reconnect at once
+/// would be a load of its own for brokers.
+pub const RETIRE_SPREAD_MS: u64 = 10_000;
+
+/// Milliseconds without any byte before a retiring connection is closed: its client has read the last answer by then, and the
+/// broker has what needs no answer (Produce with acks=0). Clients wait this long with their next request, once.
+pub const RETIRE_QUIET_MS: u64 = 250;
+
+/// How often an outdated configuration may turn out to be in force before it is believed that several are. One is a roll-back;
+/// more within [`TURNS_MS`] are listeners that share an identity.
+pub const TURNS_MAX: usize = 2;
+
+/// Milliseconds for which turns are remembered. Two listeners that share an identity lose the connections of a few seconds once
+/// per this time, at most.
+pub const TURNS_MS: u64 = 3_600_000;
+
+/// Filter instances of one `stat_prefix` whose connections are counted apart: some hundred workers with several configurations
+/// each. Beyond it those of a VM that fails stay in the gauge.
+pub const CENSUS_ENTRIES_MAX: usize = 1_000;
+
+/// Milliseconds without a sign of life after which a filter instance counts as dead: it gives one each second, and no request
+/// keeps a worker busy for this long.
+pub const CENSUS_SILENT_MS: u64 = 10_000;
+
+/// Entries of mappings that a process remembers, to refuse configurations that contradict them. The largest configuration
+/// ([`CONFIG_BYTES_MAX`]) has some 20,000.
+pub const PLACEMENTS_MAX: usize = 50_000;
+
+/// Whole mappings of which a process remembers that they were accepted: those of a few listeners and their last changes.
+pub const MAPPINGS_MAX: usize = 16;
+
+/// Milliseconds in which what a new mapping changes is told once: the main thread takes a configuration first, and all workers
+/// do within moments.
+pub const MAPPING_TOLD_MS: u64 = 10_000;
+
+/// Changes of a mapping that are told one by one in the log; the others are a number.
+pub const CHANGES_TOLD_MAX: usize = 10;
+
+/// How often a change of a value in shared data is tried. Workers that change it at the same time each cost one try.
+pub const SHARED_TRIES_MAX: usize = 100;

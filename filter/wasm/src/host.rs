@@ -72,6 +72,12 @@ pub(crate) fn server_name() -> Option<String> {
     String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
 }
 
+/// The `name` or `root_id` that Envoy's configuration gives this filter; empty if it gives none.
+pub(crate) fn plugin(field: &str) -> String {
+    let bytes = hostcalls::get_property(vec![&format!("plugin_{field}")]).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Steers Envoy's dynamic forward proxy.
 pub(crate) fn route_to(address: &Address) {
     set_filter_state("envoy.upstream.dynamic_host", &address.host);
@@ -187,6 +193,32 @@ pub(crate) fn shared(key: &str) -> Option<Bytes> {
     value.map(Bytes::from)
 }
 
+/// Makes a value that there is not yet. Only the first VM of a process is alone, so that nobody's value is overwritten.
+pub(crate) fn create_shared(key: &str, value: &[u8]) {
+    if shared(key).is_none() {
+        share(key, value);
+    }
+}
+
+/// Changes a value that all workers share. `change` gives the new value and a result; it is called again when another worker
+/// was faster. None: it could not be changed.
+pub(crate) fn change_shared<T>(key: &str, mut change: impl FnMut(&[u8]) -> (Vec<u8>, T)) -> Option<T> {
+    for _ in 0..limits::SHARED_TRIES_MAX {
+        let (before, version) = checked("get_shared_data", hostcalls::get_shared_data(key))?;
+        let before = before.unwrap_or_default();
+        let (after, result) = change(&before);
+        if after == before {
+            return Some(result);
+        }
+        match hostcalls::set_shared_data(key, Some(&after), version) {
+            Err(Status::CasMismatch) => {}
+            outcome => return checked("set_shared_data", outcome).map(|()| result),
+        }
+    }
+    log::warn!("{key} in shared data is changed by others all the time");
+    None
+}
+
 pub(crate) fn share(key: &str, value: &[u8]) {
     checked("set_shared_data", hostcalls::set_shared_data(key, Some(value), None));
 }
@@ -202,6 +234,10 @@ pub(crate) fn define_metric(kind: Kind, name: &str) -> Option<u32> {
 
 pub(crate) fn add_to_metric(id: u32, n: i64) {
     checked("increment_metric", hostcalls::increment_metric(id, n));
+}
+
+pub(crate) fn metric(id: u32) -> Option<u64> {
+    checked("get_metric", hostcalls::get_metric(id))
 }
 
 pub(crate) fn record_metric(id: u32, value: u64) {

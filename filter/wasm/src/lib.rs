@@ -1,9 +1,10 @@
 //! The proxy-wasm shell of the Kafka partition remapper: Envoy's buffers go into the core, the core's actions into Envoy.
 //!
-//! Reading order: `root` (one per plugin and worker), `stream` (one per connection), `host` (all calls of the
+//! Reading order: `root` and `instance` (one per plugin and worker), `stream` (one per connection), `host` (all calls of the
 //! host), `memory` (how much of the VM's is in use).
 
 mod host;
+mod instance;
 mod memory;
 mod metrics;
 mod root;

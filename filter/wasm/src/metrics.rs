@@ -27,6 +27,15 @@ impl Metrics {
         }
     }
 
+    /// Adds to a gauge, which never falls below zero: Envoy would take that for a huge number.
+    pub(crate) fn correct(&self, stat: Stat, n: i64) {
+        let Some(id) = self.id(stat).filter(|_| n != 0) else { return };
+        match host::metric(id) {
+            Some(value) if n < 0 && value < n.unsigned_abs() => host::record_metric(id, 0),
+            _ => host::add_to_metric(id, n),
+        }
+    }
+
     fn id(&self, stat: Stat) -> Option<u32> {
         if let Some(id) = self.ids.borrow().get(&stat) {
             return Some(*id);

@@ -13,18 +13,17 @@ use remapper_core::budget::Holder;
 use remapper_core::config::Config;
 use remapper_core::connection::Opening;
 use remapper_core::learn::Learn;
+use remapper_core::retirement::Retirement;
 use remapper_core::{limits, Millis, Shared};
 
 use crate::host::{self, wasi};
+use crate::instance::Instance;
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::stream::{Handle, Stream};
 
 /// How often is looked for what is due, while something waits.
 const TICK: Duration = Duration::from_millis(20);
-
-/// How often is looked whether keys have to be fetched, while nothing else waits.
-const SLOW_TICK: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Root {
@@ -35,6 +34,9 @@ pub(crate) struct Root {
 pub(crate) struct Plugin {
     pub(crate) shared: Rc<Shared>,
     pub(crate) metrics: Metrics,
+    instance: Instance,
+    /// How often Envoy calls `on_tick`.
+    period: Cell<Duration>,
     /// Counts connections, so that bootstrap brokers take turns.
     turn: Cell<usize>,
     later: RefCell<Vec<Later>>,
@@ -66,12 +68,14 @@ pub(crate) struct Sent {
 }
 
 impl Plugin {
-    fn new(config: Config, seed: [u8; 32]) -> Self {
+    fn new(config: Config, seed: [u8; 32], instance: Instance) -> Self {
         let metrics = Metrics::new(&config.stat_prefix);
         let shared = Shared::new(config, seed, Box::new(host::EnvoyVerifier), Box::new(memory::live_bytes));
         Self {
             shared: Rc::new(shared),
             metrics,
+            instance,
+            period: Cell::new(Duration::ZERO),
             turn: Cell::new(0),
             later: RefCell::default(),
             streams: RefCell::default(),
@@ -103,11 +107,12 @@ impl Plugin {
     }
 
     /// What the core has to know of a connection whose first bytes are here. None: there is no entropy, and no connection.
-    pub(crate) fn opening(&self, sent: &Sent) -> Option<Opening> {
+    pub(crate) fn opening(&self, sent: &Sent, retirement: &Rc<Retirement>) -> Option<Opening> {
         let config = &self.shared.config;
         let (sasl, upstream) = (config.sasl.is_some(), config.upstream.is_some());
         Some(Opening {
             learn: sent.learn.clone(),
+            retirement: Rc::clone(retirement),
             subject: config.principal.as_ref().and_then(|_| host::peer_subject()),
             entropy: if sasl || upstream { wasi::random()? } else { [0; 32] },
             versions: if sasl && upstream { host::shared(&self.versions_key(sent)) } else { None },
@@ -135,23 +140,19 @@ impl Plugin {
 
     /// [`Stream::retry`] is called for the connection in a moment.
     pub(crate) fn wait_for_room(&self, context_id: u32) {
-        if self.is_quiet() {
-            host::tick_each(TICK);
-        }
         self.waiting.borrow_mut().insert(context_id);
-    }
-
-    /// Nothing waits for the timer.
-    fn is_quiet(&self) -> bool {
-        self.later.borrow().is_empty() && self.waiting.borrow().is_empty()
+        self.set_tick();
     }
 
     fn put_off(&self, context_id: u32, delay_ms: Millis, deed: Deed) {
-        if self.is_quiet() {
-            host::tick_each(TICK);
-        }
-        let mut later = self.later.borrow_mut();
-        later.push(Later { context_id, due: host::now().saturating_add(delay_ms), deed });
+        let due = host::now().saturating_add(delay_ms);
+        self.later.borrow_mut().push(Later { context_id, due, deed });
+        self.set_tick();
+    }
+
+    /// A new connection.
+    pub(crate) fn admit(&self, context_id: u32, retirement: &Rc<Retirement>) {
+        self.instance.admit(context_id, retirement, &self.metrics);
     }
 
     /// The connection is gone.
@@ -159,6 +160,7 @@ impl Plugin {
         self.later.borrow_mut().retain(|later| later.context_id != context_id);
         self.streams.borrow_mut().remove(&context_id);
         self.waiting.borrow_mut().remove(&context_id);
+        self.instance.forget(context_id, &self.metrics);
     }
 
     fn do_what_is_due(&self) {
@@ -200,19 +202,18 @@ impl Plugin {
         streams.filter_map(|(context_id, stream)| stream.try_borrow().ok()?.holder(context_id)).collect()
     }
 
-    /// The timer is slow again once nothing waits for it.
-    fn rest(&self) {
-        if self.is_quiet() {
-            host::tick_each(self.slow_tick());
+    fn end_what_is_outdated(&self) {
+        for context_id in self.instance.tick(host::now(), &self.metrics) {
+            host::on_behalf_of(context_id, host::close_downstream);
         }
     }
 
-    /// Zero: never.
-    fn slow_tick(&self) -> Duration {
-        if self.shared.fetches_keys() {
-            SLOW_TICK
-        } else {
-            Duration::ZERO
+    /// Only when it changes: each call begins the period anew.
+    fn set_tick(&self) {
+        let is_waiting = !self.later.borrow().is_empty() || !self.waiting.borrow().is_empty();
+        let period = if is_waiting { TICK } else { self.instance.period() };
+        if self.period.replace(period) != period {
+            host::tick_each(period);
         }
     }
 
@@ -259,9 +260,10 @@ impl Root {
             value.map(str::to_owned)
         };
         let config = Config::parse(&text, &variable).map_err(|error| error.to_string())?;
-        let seed = wasi::random().ok_or("Envoy gives no random bytes")?;
-        let plugin = Plugin::new(config, seed);
-        host::tick_each(plugin.slow_tick());
+        let [seed, id] = [wasi::random(), wasi::random()].map(|bytes| bytes.ok_or("Envoy gives no random bytes"));
+        let instance = Instance::new(&config, &text, u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8])))?;
+        let plugin = Plugin::new(config, seed?, instance);
+        plugin.set_tick();
         self.plugin = Some(Rc::new(plugin));
         Ok(())
     }
@@ -291,8 +293,9 @@ impl RootContext for Root {
         let Some(plugin) = &self.plugin else { return };
         plugin.do_what_is_due();
         plugin.make_room();
-        plugin.rest();
+        plugin.end_what_is_outdated();
         plugin.fetch_keys();
+        plugin.set_tick();
     }
 
     fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {

@@ -17,6 +17,7 @@ use proxy_wasm::types::{Action as Verdict, BufferType};
 use remapper_core::budget::Holder;
 use remapper_core::connection::{Action, Connection};
 use remapper_core::limits::WINDOW_BYTES;
+use remapper_core::retirement::Retirement;
 use remapper_core::stats::Stat;
 
 use crate::host;
@@ -33,6 +34,8 @@ pub(crate) struct Stream {
     connection: Option<Connection>,
     /// Client bytes left in Envoy's buffer.
     held: Cell<usize>,
+    /// By which the plugin ends this connection when its configuration is outdated.
+    retirement: Rc<Retirement>,
     /// The client has half-closed, and the broker does not know yet.
     owes_end: bool,
     closed: bool,
@@ -59,6 +62,7 @@ impl Stream {
             sent: None,
             connection: None,
             held: Cell::new(0),
+            retirement: Rc::default(),
             owes_end: false,
             closed: false,
             counts: vec![],
@@ -69,7 +73,8 @@ impl Stream {
         if self.connection.is_some() {
             return;
         }
-        let Some(mut opening) = self.sent.as_ref().and_then(|sent| self.plugin.opening(sent)) else { return };
+        let opening = self.sent.as_ref().and_then(|sent| self.plugin.opening(sent, &self.retirement));
+        let Some(mut opening) = opening else { return };
         if end_of_stream {
             // Whatever is sent first takes the stream's end with it: a question of ours would keep the client's bytes here.
             opening.learn = None;
@@ -250,8 +255,7 @@ fn pass(buffer: BufferType, len: usize, mut step: impl FnMut(Option<&dyn Fn() ->
 impl Stream {
     fn on_new_connection(&mut self) -> Verdict {
         self.sent = Some(self.plugin.route());
-        self.plugin.metrics.count(Stat::ConnectionsTotal, 1);
-        self.plugin.metrics.count(Stat::ConnectionsActive, 1);
+        self.plugin.admit(self.context_id, &self.retirement);
         Verdict::Continue
     }
 
@@ -350,9 +354,6 @@ impl Stream {
         self.tell_counts();
         self.connection = None;
         self.plugin.forget(self.context_id);
-        if self.sent.take().is_some() {
-            self.plugin.metrics.count(Stat::ConnectionsActive, -1);
-        }
     }
 }
 

@@ -3,17 +3,16 @@
 import base64
 import hashlib
 import hmac
-import json
 import os
 from pathlib import Path
 
 from . import topics
 from .certificates import Authority
-from .envoy import TYPE, Envoy, static_cluster
+from .envoy import TYPE, static_cluster
+from .live import LiveEnvoy
 from .security import MECHANISMS, PASSWORD_MECHANISMS
 from .tokens import AUDIENCE, ISSUER, SCOPE
 
-RESOURCE = "kafka"
 PASSWORDS = {"alice": "alice's secret", "bob": "only=in,SCRAM", "carol": "stands inline"}
 """Alice's is in the environment; of Bob the filter has SCRAM credentials only."""
 ODD = ("a=b,c", 'p="w,\\ d')
@@ -52,9 +51,9 @@ def section(oauthbearer: dict | None = None, **more) -> dict:
     return {"mechanisms": list(MECHANISMS if tokens else PASSWORD_MECHANISMS), "users": users(), **tokens, **more}
 
 
-class GuardedEnvoy(Envoy):
-    """`jwks_port`: where the cluster `jwks` leads. `live`: the filter comes from a file that `change` may replace. `tls`: clients
-    speak TLS, and have certificates of this authority."""
+class GuardedEnvoy(LiveEnvoy):
+    """`jwks_port`: where the cluster `jwks` leads. `live`: the section may change. `tls`: clients speak TLS, and have certificates of
+    this authority."""
 
     def __init__(
         self,
@@ -68,31 +67,10 @@ class GuardedEnvoy(Envoy):
     ):
         self._tls = tls
         self._jwks_port = jwks_port
-        self._live = directory / "filter.json" if live else None
-        super().__init__(directory, cluster, {**topics.MAPPING, "sasl": sasl_section}, mode, ENVIRONMENT)
-
-    def change(self, sasl_section: dict) -> None:
-        """Puts a configuration with another section `sasl` in the place of the watched one."""
-        self.filter_config["sasl"] = sasl_section
-        self._write_live()
-
-    def updates(self, outcome: str) -> float:
-        """How many configurations were taken (`config_reload`) or refused (`config_fail`, `update_rejected`)."""
-        lines = (line.partition(": ") for line in self._admin("/stats?filter=extension_config_discovery").splitlines())
-        return sum(float(value) for name, _, value in lines if name.endswith(f".{outcome}"))
-
-    def _wasm(self) -> dict:
-        if not self._live:
-            return self._filter()
-        self._write_live()
-        discovery = {
-            "config_source": {"path_config_source": {"path": str(self._live)}},
-            "type_urls": [TYPE + "filters.network.wasm.v3.Wasm"],
-        }
-        return {"name": RESOURCE, "config_discovery": discovery}
+        super().__init__(directory, cluster, {**topics.MAPPING, "sasl": sasl_section}, mode, ENVIRONMENT, live)
 
     def _filter(self) -> dict:
-        wasm = super()._wasm()
+        wasm = super()._filter()
         wasm["typed_config"]["config"]["vm_config"]["environment_variables"] = {"host_env_keys": sorted(ENVIRONMENT)}
         return wasm
 
@@ -110,19 +88,8 @@ class GuardedEnvoy(Envoy):
             resources["listeners"][0]["filter_chains"][0]["transport_socket"] = {"name": "tls", "typed_config": context}
         return resources
 
-    def _write_live(self) -> None:
-        extension = {
-            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-            "name": RESOURCE,
-            "typed_config": self._filter()["typed_config"],
-        }
-        new = self._live.with_suffix(".new")
-        new.write_text(json.dumps({"resources": [extension]}))
-        new.rename(self._live)
-
     def _bootstrap_config(self) -> dict:
         config = super()._bootstrap_config()
-        config["node"] = {"id": "kafka", "cluster": "kafka"}
         if self._jwks_port:
             config["static_resources"]["clusters"].append(static_cluster("jwks", self._jwks_port))
         return config

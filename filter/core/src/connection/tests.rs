@@ -5,6 +5,7 @@ mod authentication;
 mod hostile;
 mod logins;
 mod memory;
+mod retirement;
 mod simulation;
 
 use std::collections::BTreeMap;

@@ -74,6 +74,8 @@ def group(args) -> None:
         "enable.auto.commit": args.auto_commit,
         "auto.commit.interval.ms": 500,
         "fetch.wait.max.ms": 300,
+        # Only then are new partitions handed out, however early they were heard of.
+        "topic.metadata.refresh.interval.ms": 5000,
     }
     if args.instance:
         config["group.instance.id"] = args.instance

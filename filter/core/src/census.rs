@@ -1,0 +1,172 @@
+//! How many connections died with a VM: what `connections_active` has to be corrected by.
+//!
+//! The gauge lives in Envoy and outlives VMs. A VM that fails says no more that its connections are gone. So every filter
+//! instance keeps its number of connections in memory that all workers share, together with the time of its last sign of life,
+//! and takes from the gauge what those had that give none any more. One that was only late finds itself missing, and takes back
+//! what was taken for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::Millis;
+use crate::limits::{CENSUS_ENTRIES_MAX, CENSUS_SILENT_MS};
+
+/// Filter instances (one per worker and configuration) of one `stat_prefix` and their connections.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census(Vec<Entry>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    instance: u64,
+    connections: u32,
+    seen: Millis,
+}
+
+/// What came of [`Census::report`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// To be added to the gauge, once the census has been stored.
+    pub correction: i64,
+    /// What the census has of this instance now, for its next report.
+    pub told: u32,
+}
+
+impl Census {
+    /// From shared memory. What cannot be read counts as nobody's report.
+    pub fn read(stored: &[u8]) -> Self {
+        serde_json::from_slice(stored).unwrap_or_default()
+    }
+
+    /// For shared memory.
+    pub fn write(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// A sign of life of `instance`, which has so many connections and had reported `told` before.
+    pub fn report(&mut self, instance: u64, told: u32, connections: u32, now: Millis) -> Report {
+        let mut correction = 0;
+        self.0.retain(|entry| {
+            let is_alive = entry.instance == instance || now.saturating_sub(entry.seen) < CENSUS_SILENT_MS;
+            correction -= if is_alive { 0 } else { i64::from(entry.connections) };
+            is_alive
+        });
+        let fresh = Entry { instance, connections, seen: now };
+        match self.0.iter_mut().find(|entry| entry.instance == instance) {
+            Some(entry) => *entry = fresh,
+            None => {
+                // Somebody took this instance for dead, and took from the gauge what was reported.
+                correction += i64::from(told);
+                if self.0.len() >= CENSUS_ENTRIES_MAX {
+                    return Report { correction, told: 0 };
+                }
+                self.0.push(fresh);
+            }
+        }
+        Report { correction, told: connections }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Instances that count connections, over one memory and one gauge.
+    #[derive(Default)]
+    struct World {
+        stored: Vec<u8>,
+        gauge: i64,
+        instances: Vec<(u32, u32)>,
+    }
+
+    impl World {
+        fn new(instances: usize) -> Self {
+            Self { instances: vec![(0, 0); instances], ..Self::default() }
+        }
+
+        fn report(&mut self, instance: usize, now: Millis) {
+            let mut census = Census::read(&self.stored);
+            let (connections, told) = self.instances[instance];
+            let report = census.report(instance as u64, told, connections, now);
+            self.stored = census.write();
+            self.instances[instance].1 = report.told;
+            self.gauge += report.correction;
+        }
+
+        /// So many connections come to an instance.
+        fn connect(&mut self, instance: usize, connections: u32, now: Millis) {
+            self.instances[instance].0 += connections;
+            self.gauge += i64::from(connections);
+            self.report(instance, now);
+        }
+    }
+
+    const SILENT: Millis = CENSUS_SILENT_MS;
+
+    #[test]
+    fn what_a_dead_vm_had_is_taken_from_the_gauge_once() {
+        let mut world = World::new(3);
+        world.connect(0, 5, 0);
+        world.connect(1, 7, 1000);
+        world.connect(2, 1, 1000);
+        world.report(1, SILENT - 1);
+        assert_eq!(world.gauge, 13, "nobody is given up early");
+        world.report(1, SILENT);
+        world.report(2, SILENT);
+        assert_eq!(world.gauge, 8);
+        for now in [SILENT + 1000, SILENT + 2000] {
+            world.report(1, now);
+            world.report(2, now);
+        }
+        assert_eq!(world.gauge, 8);
+    }
+
+    #[test]
+    fn a_late_one_takes_back_what_was_taken() {
+        let mut world = World::new(2);
+        world.connect(0, 5, 0);
+        world.connect(1, 7, 0);
+        world.report(1, SILENT);
+        assert_eq!(world.gauge, 7);
+        // Before it looks it may already have more connections, or fewer.
+        world.connect(0, 3, SILENT + 10);
+        assert_eq!(world.gauge, 15);
+        world.report(0, SILENT + 20);
+        world.report(1, SILENT + 20);
+        assert_eq!(world.gauge, 15);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_rights_itself() {
+        let mut world = World::new(4);
+        (0..4).for_each(|instance| world.connect(instance, 10, 0));
+        for now in [1 << 40, (1 << 40) + 1] {
+            (0..4).for_each(|instance| world.report(instance, now));
+        }
+        assert_eq!(world.gauge, 40);
+    }
+
+    #[test]
+    fn an_instance_without_connections_leaves_no_trace() {
+        let mut world = World::new(2);
+        world.connect(0, 0, 0);
+        world.connect(1, 4, 0);
+        world.report(1, SILENT);
+        assert_eq!(world.gauge, 4);
+        assert_eq!(Census::read(&world.stored).0.len(), 1);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_no_connection_is_counted_twice() {
+        let mut world = World::new(CENSUS_ENTRIES_MAX + 1);
+        (0..=CENSUS_ENTRIES_MAX).for_each(|instance| world.connect(instance, 1, 0));
+        assert_eq!(Census::read(&world.stored).0.len(), CENSUS_ENTRIES_MAX);
+        world.report(CENSUS_ENTRIES_MAX, 1);
+        assert_eq!(world.gauge, CENSUS_ENTRIES_MAX as i64 + 1);
+    }
+
+    #[test]
+    fn nonsense_is_nobody_s_report() {
+        for stored in ["", "{}", "[1", r#"[{"instance": -1}]"#] {
+            assert_eq!(Census::read(stored.as_bytes()), Census::default(), "{stored}");
+        }
+    }
+}
