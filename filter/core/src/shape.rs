@@ -83,8 +83,12 @@ impl Shape {
     /// Walks `body` once, in time linear in its length, without allocating. `Ok` says that decoding it at `version`
     /// reserves no more memory than its real content deserves.
     pub fn check(&self, version: i16, body: &[u8]) -> Result<(), ShapeError> {
+        self.walk(version, body, ELEMENTS_MAX)
+    }
+
+    fn walk(&self, version: i16, body: &[u8], elements_left: usize) -> Result<(), ShapeError> {
         let flexible = version >= self.flexible_since;
-        let mut walk = Walk { rest: body, version, flexible, elements_left: ELEMENTS_MAX };
+        let mut walk = Walk { rest: body, version, flexible, elements_left };
         let outcome = walk.message(self.fields);
         outcome.map_err(|what| ShapeError { at: body.len() - walk.rest.len(), what })
     }
@@ -93,6 +97,13 @@ impl Shape {
 /// Checks `body` against the shape of `M`, then decodes it.
 pub fn decode<M: Decodable>(shape: &Shape, body: &mut Bytes, version: i16) -> Result<M, ShapeError> {
     shape.check(version, body)?;
+    let bytes = body.len();
+    M::decode(body, version).map_err(|_| ShapeError { at: bytes - body.len(), what: Misshape::Undecodable })
+}
+
+/// As [`decode`], for an answer of the own broker: what the filter has asked for may be as long as a frame.
+pub fn decode_answer<M: Decodable>(shape: &Shape, body: &mut Bytes, version: i16) -> Result<M, ShapeError> {
+    shape.walk(version, body, usize::MAX)?;
     let bytes = body.len();
     M::decode(body, version).map_err(|_| ShapeError { at: bytes - body.len(), what: Misshape::Undecodable })
 }

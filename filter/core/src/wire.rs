@@ -20,6 +20,22 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// Bytes behind what was read.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Leaves out a struct's tagged fields; versions that are not flexible have none.
+    pub(crate) fn skip_tags(&mut self, flexible: bool) -> Option<()> {
+        let count = if flexible { self.uvarint()? } else { 0 };
+        for _ in 0..count {
+            self.uvarint()?;
+            let bytes = self.uvarint()?;
+            self.take(usize::try_from(bytes).ok()?)?;
+        }
+        Some(())
+    }
+
     pub(crate) fn i16(&mut self) -> Option<i16> {
         self.take(2)?.first_chunk().map(|bytes| i16::from_be_bytes(*bytes))
     }
