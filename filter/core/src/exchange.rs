@@ -25,6 +25,7 @@ use crate::connection::Action;
 use crate::error::{Blame, Fault};
 use crate::login::LoggedIn;
 use crate::remapper::VirtualPartition;
+use crate::renewals::Renewals;
 use crate::rope::Rope;
 use crate::sasl::Nonces;
 use crate::shape::Shape;
@@ -208,6 +209,8 @@ pub(crate) struct Session {
     pub(crate) skips: HashMap<(StrBytes, VirtualPartition), Skip>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
+    /// When the members on this connection have their offsets renewed.
+    pub(crate) renewals: Renewals,
     pub(crate) authentication: Authentication,
     /// The filter's own session at the broker, once it has logged in (KIP-368).
     pub(crate) login: Option<LoggedIn>,
@@ -222,6 +225,7 @@ impl Session {
             software: None,
             skips: HashMap::new(),
             turn: 0,
+            renewals: Renewals::default(),
             authentication: Authentication::new(shared.config.sasl.is_some()),
             login: None,
             nonces: Nonces::new(entropy),

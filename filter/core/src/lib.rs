@@ -25,6 +25,7 @@ pub(crate) mod login;
 pub(crate) mod pattern;
 pub mod principal;
 pub mod remapper;
+pub(crate) mod renewals;
 pub mod rope;
 pub(crate) mod rounds;
 pub mod sasl;
