@@ -245,9 +245,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Adds to a stat that was counted just now, or next to just now: what is counted for each of 100,000 partitions must
+    /// not be as many actions.
     pub(crate) fn count(&mut self, stat: Stat, n: usize) {
-        if n > 0 {
-            self.actions.push_back(Action::Count(stat, n as u64));
+        let recent = self.actions.iter_mut().rev().take(2).find_map(|action| match action {
+            Action::Count(counted, sum) if *counted == stat => Some(sum),
+            _ => None,
+        });
+        match recent {
+            Some(sum) => *sum += n as u64,
+            None if n > 0 => self.actions.push_back(Action::Count(stat, n as u64)),
+            None => {}
         }
     }
 

@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, ListGroupsRequest};
-use kafka_protocol::protocol::StrBytes;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
@@ -30,17 +29,15 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let version = request.version;
     let message: ListGroupsRequest = request.decode(&shape::requests::LIST_GROUPS)?;
-    let answer = Answer { version, states: words(&message.states_filter), types: words(&message.types_filter) };
+    // Filters as a broker reads them: in any case, and states with blanks around them. An unknown word fits no group.
+    let states = message.states_filter.iter().map(|state| state.trim().to_owned()).collect();
+    let types = message.types_filter.iter().map(|kind| kind.to_string()).collect();
+    let answer = Answer { version, states, types };
     if answer.states.is_empty() && answer.types.is_empty() {
         return Ok(Plan::PassUp(Box::new(answer)));
     }
     let requests = vec![Upstream::new(ApiKey::ListGroups as i16, version, &ListGroupsRequest::default())?];
     Ok(Plan::Send { requests, pending: Box::new(answer), barrier: false })
-}
-
-/// Filters as a broker reads them: in any case. One that it does not know fits no group.
-fn words(filter: &[StrBytes]) -> Vec<String> {
-    filter.iter().map(|word| word.trim().to_lowercase()).collect()
 }
 
 struct Answer {
@@ -83,10 +80,6 @@ impl<'a> Listed<'a> {
 
 impl Answer {
     fn wants(&self, group: &Listed<'_>) -> bool {
-        let fits = |filter: &[String], value: Option<&[u8]>| match value {
-            Some(value) if !filter.is_empty() => filter.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(value)),
-            _ => true,
-        };
         fits(&self.states, group.state) && fits(&self.types, group.group_type)
     }
 
@@ -152,6 +145,12 @@ impl Answer {
         shadowed.retain(|_, shadow| self.wants(shadow));
         Some(())
     }
+}
+
+/// Whether the filter lets a value pass; a list without values is not filtered by them.
+fn fits(filter: &[String], value: Option<&[u8]>) -> bool {
+    let wanted = |value: &[u8]| filter.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(value));
+    filter.is_empty() || value.is_none_or(wanted)
 }
 
 impl Pending for Answer {

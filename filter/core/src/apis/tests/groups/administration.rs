@@ -156,6 +156,7 @@ fn lists_are_filtered_without_shadows() {
         (5, vec!["Stable", "Dead"], vec![], vec!["active", "new"]),
         (5, vec!["nonsense"], vec![], vec![]),
         (5, vec![], vec!["Classic"], vec!["active", "higher", "idle"]),
+        (5, vec![], vec![" classic "], vec![]),
         (5, vec!["Stable"], vec!["consumer", "share"], vec!["new"]),
     ] {
         let texts = |words: &[&str]| words.iter().map(|word| text(word)).collect::<Vec<_>>();
