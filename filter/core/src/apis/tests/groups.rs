@@ -5,7 +5,6 @@ mod administration;
 mod renewals;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -376,6 +375,7 @@ fn a_heartbeat_alone_proves_nothing() {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))] // which has no clock
 #[test]
 fn a_commit_takes_time_by_its_bytes() {
     let config =
@@ -384,7 +384,7 @@ fn a_commit_takes_time_by_its_bytes() {
     let topics =
         OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions((0..190_000).map(part).collect());
     let message = OffsetCommitRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![topics]);
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     let (seen, told) = ask(config, 8, &message, |seen| {
         let commits: OffsetCommitRequest = seen.message();
         let told = |part: &OffsetCommitRequestPartition| {
@@ -396,7 +396,7 @@ fn a_commit_takes_time_by_its_bytes() {
         seen.answer(&OffsetCommitResponse::default().with_topics(vec![topic]))
     });
     assert_eq!((seen.len(), told.topics[0].partitions.len()), (2, 190_000));
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]

@@ -183,6 +183,7 @@ fn lists_are_filtered_without_shadows() {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))] // which has no clock
 #[test]
 fn a_list_of_groups_without_number_is_walked() {
     // More than the codec is allowed to decode for a stranger.
@@ -191,15 +192,15 @@ fn a_list_of_groups_without_number_is_walked() {
     let groups: Vec<ListedGroup> = (0..210_000)
         .map(|n| if n % 3 == 0 { listed(&format!("group-{n}"), "Stable", "classic") } else { shadow(n) })
         .collect();
-    let mut started = Instant::now();
+    let mut started = std::time::Instant::now();
     let (_, told) = ask(MAPPED, 5, &ListGroupsRequest::default(), |seen| {
         let answer = seen.answer(&ListGroupsResponse::default().with_groups(groups.clone()));
-        started = Instant::now();
+        started = std::time::Instant::now();
         answer
     });
     // Every third group under its own name, and those below 30,000 that shadows alone stand for.
     assert_eq!(told.groups.len(), 70_000 + 20_000);
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]
