@@ -259,27 +259,26 @@ def log_of(connection: Raw, partition: int) -> bytes:
     return log
 
 
-YEAR_MS = 365 * 24 * 3_600_000
-"""shadow_groups.retention_ms when the configuration does not say."""
-
-
 @pytest.mark.remap
-def test_shadows_outlive_idle_weeks(raw, direct, new_topic):
-    """Their offsets carry the time at which they expire, which only old commits can: those are stored as values of version 1."""
+def test_shadows_expire_as_their_groups_do_unless_a_client_says_otherwise(raw, direct, new_topic):
+    """A commit that leaves its retention to the broker is stored as a value without a time of its own."""
     topic, group = new_topic(), "retained.0"  # one name, so that the broker's partition for it does not change
     groups.wait_for_coordinator(raw, group)
-    marks = {v: f"{topic.name}/{v}/mark" for v in (0, 4, 17)}
-    for version in range(2, 10):
-        commit(raw, group, {(topic.name, v): Offset(version, mark) for v, mark in marks.items()}, version)
-    home = next(p for p in range(OFFSETS_PARTITIONS) if marks[0].encode() in log_of(direct, p))
-    values = [value for _, value in direct.read_all("__consumer_offsets", home)]
-    for v, mark in marks.items():
-        stored = [value for value in values if mark.encode() in value]
-        assert [struct.unpack_from(">q", value, 2)[0] for value in stored] == list(range(2, 10))
-        for value in stored if topic.lane_of(v) > 0 else []:
-            at = value.index(mark.encode()) + len(mark)
-            committed_ms, expires_ms = struct.unpack_from(">qq", value, at)
-            assert (value[:2], expires_ms - committed_ms) == (b"\0\1", YEAR_MS)
+    for version, retention_ms in [(2, -1), (4, 3_600_000), (5, -1), (9, -1)]:
+        marks = {v: f"{topic.name}/{version}/{v}/mark" for v in (0, 4, 17)}
+        body = groups.commit_body(group, {(topic.name, v): Offset(version, mark) for v, mark in marks.items()})
+        answer = raw.call(groups.OFFSET_COMMIT, version, {**body, "retention_time_ms": retention_ms})
+        assert set(groups.committed(answer).values()) == {0}
+        home = next(p for p in range(OFFSETS_PARTITIONS) if marks[0].encode() in log_of(direct, p))
+        values = [value for _, value in direct.read_all("__consumer_offsets", home)]
+        for mark in marks.values():
+            (stored,) = [value for value in values if mark.encode() in value]
+            if retention_ms < 0:
+                assert stored[:2] > b"\0\1"
+            else:
+                at = stored.index(mark.encode()) + len(mark)
+                committed_ms, expires_ms = struct.unpack_from(">qq", stored, at)
+                assert (stored[:2], expires_ms - committed_ms) == (b"\0\1", retention_ms)
 
 
 @pytest.mark.remap
@@ -300,7 +299,7 @@ def test_what_it_costs(raw, envoy, group, member, new_topic):
     assert sent(lambda: fetch(raw, group, None)) == {"OffsetFetch": 1}
     assert sent(lambda: commit(raw, group, offsets_of(topic, range(20)), who=me)) == {"OffsetCommit": 5}
     assert sent(lambda: commit(raw, group, offsets_of(topic, [0, 3, 9, 10]), who=me)) == {"OffsetCommit": 2}
-    assert sent(lambda: commit(raw, group, offsets_of(topic, [4, 9]), who=me)) == {"OffsetCommit": 2, "Heartbeat": 1}
+    assert sent(lambda: commit(raw, group, offsets_of(topic, [4, 9]), who=me)) == {"OffsetCommit": 2, "DescribeGroups": 1, "Heartbeat": 1}
     simple = topics.unique("group")
     assert sent(lambda: commit(raw, simple, offsets_of(topic, [4]))) == {"OffsetCommit": 1, "DescribeGroups": 1}
 
@@ -498,7 +497,7 @@ def test_whatever_is_pipelined_is_answered_in_order(raw, envoy, group, new_topic
 @pytest.mark.parametrize("version", range(6))
 def test_list_groups_hides_shadows(version, raw, group, member, new_topic):
     topic, idle, above = new_topic(), topics.unique("group"), topics.unique("group")
-    member(group, topics=[topic.name]).join()
+    me = member(group, topics=[topic.name]).join()
     commit(raw, idle, offsets_of(topic))
     commit(raw, above, offsets_of(topic, [9]))  # offsets in a shadow only, if at all
     own = {group, idle, above}
@@ -511,9 +510,26 @@ def test_list_groups_hides_shadows(version, raw, group, member, new_topic):
         assert listed(states=["Stable"]) == {group}
         assert listed(states=["Empty"]) == {idle, above}
         assert listed(states=["Dead"]) == set()
+        # In shadows of an active group there is nothing that is Empty to clients.
+        commit(raw, group, offsets_of(topic), who=me)
+        assert listed(states=["EMPTY"]) == {idle, above}
+        assert listed(states=["nonsense"]) == set()
     if version >= 5:
         assert listed(types=["classic"]) == own
         assert listed(types=["consumer"]) == set()
+        assert listed(types=["Classic"], states=["Stable"]) == {group}
+
+
+def test_filters_are_read_as_a_broker_reads_them(raw, direct, group, member, plain):
+    """Groups without shadows: around the filter the same."""
+    member(group, topics=[plain]).join()
+    idle = topics.unique("group")
+    commit(raw, idle, {(plain, 1): Offset(1)})
+    words = [[], ["Stable"], ["sTABLE", "Dead"], [" Empty "], ["nonsense"], ["nonsense", "Empty"], [""]]
+    kinds = [[], ["classic"], ["CLASSIC"], [" classic "], ["consumer", "share"], ["nonsense"], ["nonsense", "classic"]]
+    for filters in [*({"states": w} for w in words), *({"types": k} for k in kinds), {"states": ["Stable"], "types": ["classic"]}]:
+        through, around = ({n: g for n, g in groups.list_groups(c, 5, **filters).items() if n in (group, idle)} for c in (raw, direct))
+        assert through == around, filters
 
 
 def test_a_group_of_higher_lanes_is_described_as_empty(raw, envoy, group, new_topic):
@@ -587,6 +603,29 @@ def test_offset_delete_of_a_group_with_members(raw, group, member, new_topic):
     error, errors = groups.offset_delete(raw, group, {topic.name: [1, 5]})
     assert (error, errors) == (0, {(topic.name, v): groups.GROUP_SUBSCRIBED_TO_TOPIC for v in (1, 5)})
     assert fetch(raw, group, None) == wanted
+    # A topic that no member is subscribed to is deleted in all lanes, and beside it the other one in none.
+    both = {other.name: [1, 5, 19], topic.name: [1, 5, 19]}
+    refused = {(topic.name, v): groups.GROUP_SUBSCRIBED_TO_TOPIC for v in both[topic.name]}
+    deleted = {(other.name, v): 0 for v in both[other.name]}
+    assert groups.offset_delete(raw, group, both) == (0, {**refused, **deleted})
+    wanted = {place: o for place, o in wanted.items() if place not in deleted}
+    assert fetch(raw, group, None) == wanted
+    # While it rebalances nobody can tell.
+    two = member(group, topics=[topic.name])
+    two.begin_join()
+    two.membership.member_id = two.connection.receive(groups.JOIN_GROUP, 7, two._joining)["member_id"]
+    two.begin_join()
+    wait_until("the rebalance", lambda: groups.list_groups(raw, 5)[group]["state"] == "PreparingRebalance")
+    error, errors = groups.offset_delete(raw, group, {other.name: [0, 9], topic.name: [1]})
+    assert (error, set(errors.values())) == (0, {groups.GROUP_SUBSCRIBED_TO_TOPIC})
+    assert fetch(raw, group, None) == wanted
+    one.begin_join()
+    two.end_join()
+    one.end_join()
+    for each in sorted([one, two], key=lambda m: not m.members):
+        each.sync()
+    two.leave()
     one.leave()
+    errors = {(topic.name, v): 0 for v in (1, 5)}
     assert groups.offset_delete(raw, group, {topic.name: [1, 5]}) == (0, {(topic.name, v): 0 for v in (1, 5)})
     assert fetch(raw, group, None) == {place: o for place, o in wanted.items() if place not in errors}

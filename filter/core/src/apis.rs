@@ -11,11 +11,13 @@ pub(crate) mod describe_groups;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
 pub(crate) mod groups;
+pub(crate) mod heartbeat;
 pub(crate) mod init_producer_id;
 pub(crate) mod join_group;
 pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 pub(crate) mod lookup;
+pub(crate) mod members;
 pub(crate) mod metadata;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
@@ -78,7 +80,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(9, "OffsetFetch", 1, 9, Rewrite(offset_fetch::request)),              // lanes from shadow groups
     api(10, "FindCoordinator", 0, 6, Rewrite(find_coordinator::request)),     // the coordinator's address
     api(11, "JoinGroup", 0, 9, Rewrite(join_group::request)),                 // not into a shadow; assignors run in the clients
-    api(12, "Heartbeat", 0, 4, Pass),                                         // names no partition
+    api(12, "Heartbeat", 0, 4, Rewrite(heartbeat::request)),                  // keeps the member's offsets in shadow groups alive
     api(13, "LeaveGroup", 0, 5, Pass),                                        // names no partition
     api(14, "SyncGroup", 0, 5, Pass),                                         // the assignment is opaque to the broker
     api(15, "DescribeGroups", 0, 6, Rewrite(describe_groups::request)),       // one that lives in shadows only is not dead

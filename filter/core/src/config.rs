@@ -33,8 +33,11 @@ pub struct Config {
     pub route: Route,
     pub filler: FillerMode,
     pub limits: Limits,
-    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds.
-    pub shadow_retention_ms: i64,
+    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last commit or renewal.
+    /// `None`: as long as those of any group without members.
+    pub shadow_retention_ms: Option<i64>,
+    /// Milliseconds between two renewals of what a member has committed to lanes above 0.
+    pub shadow_renew_ms: u64,
     /// How clients prove who they are. `None`: SASL is between them and the broker.
     pub sasl: Option<Sasl>,
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.
@@ -90,11 +93,12 @@ impl Config {
             advertise,
             filler: raw.fetch.0.filler,
             limits: limits(&raw.limits.0)?,
-            shadow_retention_ms: within(
-                "shadow_groups.retention_ms",
-                raw.shadow_groups.0.retention_ms,
-                SHADOW_RETENTION_MS_DEFAULT,
-                SHADOW_RETENTION_MS_MIN..=SHADOW_RETENTION_MS_MAX,
+            shadow_retention_ms: shadow_retention_ms(raw.shadow_groups.0.retention_ms)?,
+            shadow_renew_ms: within(
+                "shadow_groups.renew_ms",
+                raw.shadow_groups.0.renew_ms,
+                RENEW_MS_DEFAULT,
+                RENEW_MS_MIN..=RENEW_MS_MAX,
             )?,
             sasl: security.sasl,
             principal: security.principal,
@@ -199,6 +203,12 @@ fn worker_bytes(given: Given<Whole>, frame_bytes: usize) -> Result<usize, Config
         return Err(ConfigError::at(path, problem));
     }
     Ok(bytes)
+}
+
+fn shadow_retention_ms(given: Given<Whole>) -> Result<Option<i64>, ConfigError> {
+    let path = "shadow_groups.retention_ms";
+    let range = SHADOW_RETENTION_MS_MIN..=SHADOW_RETENTION_MS_MAX;
+    given.0.map(|value| within(path, Given(Some(value)), SHADOW_RETENTION_MS_MIN, range)).transpose()
 }
 
 /// The number that is given, if it lies in the range; the default if none is.

@@ -24,6 +24,7 @@ use crate::authentication::Authentication;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
 use crate::login::LoggedIn;
+use crate::renewals::Renewals;
 use crate::rope::Rope;
 use crate::rounds;
 use crate::sasl::Nonces;
@@ -207,6 +208,8 @@ pub(crate) struct Session {
     pub(crate) turn: usize,
     /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
     pub(crate) fetched_last: Option<rounds::Place>,
+    /// When the members on this connection have their offsets renewed.
+    pub(crate) renewals: Renewals,
     pub(crate) authentication: Authentication,
     /// The filter's own session at the broker, once it has logged in (KIP-368).
     pub(crate) login: Option<LoggedIn>,
@@ -222,6 +225,7 @@ impl Session {
             client_id: Bytes::new(),
             turn: 0,
             fetched_last: None,
+            renewals: Renewals::default(),
             authentication: Authentication::new(shared.config.sasl.is_some()),
             login: None,
             nonces: Nonces::new(entropy),
@@ -251,9 +255,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Adds to a stat that was counted just now, or next to just now: what is counted for each of 100,000 partitions must
+    /// not be as many actions.
     pub(crate) fn count(&mut self, stat: Stat, n: usize) {
-        if n > 0 {
-            self.actions.push_back(Action::Count(stat, n as u64));
+        let recent = self.actions.iter_mut().rev().take(2).find_map(|action| match action {
+            Action::Count(counted, sum) if *counted == stat => Some(sum),
+            _ => None,
+        });
+        match recent {
+            Some(sum) => *sum += n as u64,
+            None if n > 0 => self.actions.push_back(Action::Count(stat, n as u64)),
+            None => {}
         }
     }
 

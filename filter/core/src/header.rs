@@ -35,9 +35,7 @@ fn take_request_fields<'a>(reader: &mut Reader<'a>, is_tagged: bool) -> Option<O
     reader.i16()?;
     reader.i32()?;
     let client_id = reader.nullable_string(false)?;
-    if is_tagged {
-        reader.skip_tags()?;
-    }
+    reader.skip_tags(is_tagged)?;
     Some(client_id)
 }
 
@@ -48,7 +46,7 @@ fn take_request_fields<'a>(reader: &mut Reader<'a>, is_tagged: bool) -> Option<O
 pub(crate) fn take_response_header(key: i16, version: i16, body: &mut Bytes) -> Result<Option<()>, Fault> {
     let is_tagged = api_key(key)?.response_header_version(version) >= TAGGED_RESPONSE_HEADER;
     let mut reader = Reader::new(body);
-    let read = reader.i32().and_then(|_| if is_tagged { reader.skip_tags() } else { Some(()) });
+    let read = reader.i32().and_then(|_| reader.skip_tags(is_tagged));
     *body = body.slice(body.len() - reader.left()..);
     Ok(read)
 }

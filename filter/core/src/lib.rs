@@ -29,6 +29,7 @@ pub(crate) mod pattern;
 pub mod placements;
 pub mod principal;
 pub mod remapper;
+pub(crate) mod renewals;
 pub mod retirement;
 pub mod rope;
 pub(crate) mod rounds;

@@ -164,13 +164,9 @@ pub const LEARNED_BROKERS_MAX: usize = 10_000;
 /// the committed offsets of all lanes but the first.
 pub const SHADOW_RETENTION_MS_MIN: i64 = 86_400_000;
 
-/// One year of 365 days in milliseconds, `shadow_groups.retention_ms` by default: a shadow group has no
-/// members, so the broker would forget it while its group is still in use.
-pub const SHADOW_RETENTION_MS_DEFAULT: i64 = 365 * SHADOW_RETENTION_MS_MIN;
-
 /// A hundred years in milliseconds, the most `shadow_groups.retention_ms`: added to a commit's time it
 /// stays far from overflow on the broker.
-pub const SHADOW_RETENTION_MS_MAX: i64 = 100 * SHADOW_RETENTION_MS_DEFAULT;
+pub const SHADOW_RETENTION_MS_MAX: i64 = 100 * 365 * SHADOW_RETENTION_MS_MIN;
 
 /// Characters of a client's software name that are remembered: the longest known has 28.
 pub const SOFTWARE_NAME_CHARS_MAX: usize = 64;
@@ -192,9 +188,39 @@ pub const ANSWER_BYTES_MIN: usize = 100 << 20;
 /// Bytes of a group id on the wire: a STRING has 16 bits of length.
 pub const GROUP_ID_BYTES_MAX: usize = i16::MAX as usize;
 
-/// Lanes whose shadow groups one request may have to be sent for when it names no partition (all offsets of a group, or
-/// its deletion). A broker answers a few hundred groups in about 50 ms.
+/// Lanes whose shadow groups are looked for when a request names no partition (all offsets of a group, or its deletion):
+/// a broker answers some 10,000 groups a second, and more lanes have not been seen.
 pub const LANES_LISTED_MAX: u32 = 4_096;
+
+/// Most groups that one request upstream asks for in the name of a client that asks for many: so what is held at a time
+/// stays some hundred KiB, whatever the client's request adds up to.
+pub const PIECE_GROUPS_MAX: usize = 4_096;
+
+/// Bytes of names behind which such a request takes no further group: a name may have 32 KiB.
+pub const PIECE_NAMES_BYTES_MAX: usize = 1 << 20;
+
+/// Members of one connection whose offsets are renewed. A client has a connection of its own for its group; beyond it the
+/// member that was seen longest ago is forgotten, which costs a renewal before its time.
+pub const RENEWED_MEMBERS_MAX: usize = 100;
+
+/// Partitions whose offsets one Heartbeat renews; the next one goes on behind them. A commit for each of their lanes
+/// goes up while the client waits for its Heartbeat's answer.
+pub const RENEWED_PARTITIONS_MAX: usize = 1_000;
+
+/// Milliseconds within which a member's offsets are renewed first, and again when a renewal has failed: long enough to
+/// spread members that start together, and short enough for members that live a few minutes a day.
+pub const RENEW_FIRST_MS_MAX: u64 = 60_000;
+
+/// Least `shadow_groups.renew_ms`: a renewal costs four requests and more, in the place of a Heartbeat that comes every
+/// three seconds or so.
+pub const RENEW_MS_MIN: u64 = 1_000;
+
+/// `shadow_groups.renew_ms` by default, an hour: next to nothing in requests, and next to nothing of the week that brokers
+/// keep offsets by default (`offsets.retention.minutes`).
+pub const RENEW_MS_DEFAULT: u64 = 3_600_000;
+
+/// Most `shadow_groups.renew_ms`, a day: what brokers kept offsets for before Kafka 2.0.
+pub const RENEW_MS_MAX: u64 = 86_400_000;
 
 /// Longest SASL message in bytes that is looked at for OAUTHBEARER: the longest token, with as much again for extensions.
 pub const OAUTH_MESSAGE_BYTES_MAX: usize = 2 * OAUTH_TOKEN_BYTES_MAX;

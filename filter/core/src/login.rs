@@ -100,9 +100,9 @@ impl Login {
         }
     }
 
-    fn handshake_answer(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Progress, Fault> {
+    fn handshake_answer(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Progress, Fault> {
         let answer: SaslHandshakeResponse =
-            shape::decode(&shape::responses::SASL_HANDSHAKE, &mut body, HANDSHAKE_VERSION)
+            shape::decode_answer(&shape::responses::SASL_HANDSHAKE, &body, HANDSHAKE_VERSION)
                 .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
         if answer.error_code != 0 {
             let known: Vec<&str> = answer.mechanisms.iter().map(|name| &name[..]).collect();
@@ -114,9 +114,9 @@ impl Login {
         token_request(first).map(Progress::Send)
     }
 
-    fn token_answer(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Progress, Fault> {
+    fn token_answer(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Progress, Fault> {
         let answer: SaslAuthenticateResponse =
-            shape::decode(&shape::responses::SASL_AUTHENTICATE, &mut body, AUTHENTICATE_VERSION)
+            shape::decode_answer(&shape::responses::SASL_AUTHENTICATE, &body, AUTHENTICATE_VERSION)
                 .map_err(|_| Fault::Answer { api: "SaslAuthenticate", what: "it is malformed" })?;
         if answer.error_code != 0 {
             let said = answer.error_message.as_deref().unwrap_or_default();

@@ -1,12 +1,16 @@
 //! Requests that name siblings, split into rounds in which no physical partition repeats.
 //!
 //! Kafka takes each partition once per request: a repeated one silently overrides the earlier. So siblings are asked for
-//! in rounds, sent back to back, and their answers merged. Siblings with the same question share one place.
+//! in rounds, sent back to back, and their answers merged. Siblings with the same question share one place. Whose an answer
+//! is, is looked up by hash: a request may name as many partitions as its bytes hold.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use kafka_protocol::messages::TopicName;
+
+use crate::error::Fault;
 
 /// Finds, place by place, the first round in which a key has not been named.
 #[derive(Debug)]
@@ -30,6 +34,48 @@ impl<K: Hash + Eq> Turns<K> {
 /// A topic's physical partition, as the broker names it.
 pub(crate) type Place = (TopicName, i32);
 
+/// Who waits for the answer at each place of one request. A place that the request names several times has as many
+/// answers, in the order of its names.
+#[derive(Debug)]
+pub(crate) struct Awaited<T> {
+    waiting: HashMap<Place, VecDeque<T>>,
+}
+
+impl<T> Awaited<T> {
+    pub(crate) fn new(waiting: impl IntoIterator<Item = (Place, T)>) -> Self {
+        let mut places: HashMap<Place, VecDeque<T>> = HashMap::new();
+        for (place, waits) in waiting {
+            places.entry(place).or_default().push_back(waits);
+        }
+        Self { waiting: places }
+    }
+
+    /// Who waits for this answer of the broker's.
+    ///
+    /// # Errors
+    /// [`Fault::Answer`] when nobody does.
+    pub(crate) fn take(&mut self, api: &'static str, topic: &TopicName, partition: i32) -> Result<T, Fault> {
+        let nobody = Fault::Answer { api, what: "it names a partition that was not asked for" };
+        let Entry::Occupied(mut place) = self.waiting.entry((topic.clone(), partition)) else { return Err(nobody) };
+        let waits = place.get_mut().pop_front().ok_or(nobody)?;
+        if place.get().is_empty() {
+            place.remove();
+        }
+        Ok(waits)
+    }
+
+    /// To be called behind the last answer.
+    ///
+    /// # Errors
+    /// [`Fault::Answer`] when somebody still waits.
+    pub(crate) fn finish(self, api: &'static str) -> Result<(), Fault> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::Answer { api, what: "a partition is missing" })
+    }
+}
+
 /// One round: a question per place, and who asked it.
 #[derive(Debug)]
 pub(crate) struct Round<Q, A> {
@@ -41,6 +87,15 @@ pub(crate) struct Round<Q, A> {
 impl<Q, A> Round<Q, A> {
     fn new() -> Self {
         Self { places: HashMap::new(), questions: vec![], askers: vec![] }
+    }
+
+    /// Asks at a place where nobody asks in this round. Gives the question's slot.
+    fn put(&mut self, place: Place, question: Q, asker: A) -> usize {
+        let slot = self.questions.len();
+        self.places.insert(place.clone(), slot);
+        self.questions.push((place, question));
+        self.askers.push(vec![asker]);
+        slot
     }
 
     /// Takes who asked at `place`; empty when nobody did, or when they were taken before.
@@ -63,40 +118,39 @@ impl<Q, A> Round<Q, A> {
     }
 }
 
-/// All questions of one request, in rounds.
+/// All questions of one request, in rounds. A question costs the same however many were asked before.
 #[derive(Debug)]
 pub(crate) struct Rounds<Q, A> {
     rounds: Vec<Round<Q, A>>,
+    turns: Turns<Place>,
+    /// The round of each question, and its slot there.
+    asked: HashMap<(Place, Q), (usize, usize)>,
 }
 
-impl<Q: PartialEq, A> Rounds<Q, A> {
+impl<Q: Hash + Eq + Copy, A> Rounds<Q, A> {
     pub(crate) fn new() -> Self {
-        Self { rounds: vec![] }
+        Self { rounds: vec![], turns: Turns::new(), asked: HashMap::new() }
     }
 
     /// Asks `question` at `place` for `asker`: where it is asked already, else in the first round where the place is free.
     pub(crate) fn ask(&mut self, place: Place, question: Q, asker: A) {
-        for round in &mut self.rounds {
-            match round.places.get(&place) {
-                Some(&slot) if round.questions.get(slot).is_some_and(|(_, asked)| *asked == question) => {
-                    if let Some(askers) = round.askers.get_mut(slot) {
-                        askers.push(asker);
-                    }
-                    return;
+        match self.asked.entry((place.clone(), question)) {
+            Entry::Occupied(asked) => {
+                let (round, slot) = *asked.get();
+                if let Some(askers) = self.rounds.get_mut(round).and_then(|round| round.askers.get_mut(slot)) {
+                    askers.push(asker);
                 }
-                Some(_) => {}
-                None => return Self::put(round, place, question, asker),
+            }
+            Entry::Vacant(vacant) => {
+                let at = self.turns.next(place.clone());
+                if at == self.rounds.len() {
+                    self.rounds.push(Round::new());
+                }
+                if let Some(round) = self.rounds.get_mut(at) {
+                    vacant.insert((at, round.put(place, question, asker)));
+                }
             }
         }
-        let mut round = Round::new();
-        Self::put(&mut round, place, question, asker);
-        self.rounds.push(round);
-    }
-
-    fn put(round: &mut Round<Q, A>, place: Place, question: Q, asker: A) {
-        round.places.insert(place.clone(), round.questions.len());
-        round.questions.push((place, question));
-        round.askers.push(vec![asker]);
     }
 
     pub(crate) fn into_rounds(self) -> Vec<Round<Q, A>> {
@@ -146,6 +200,31 @@ mod tests {
         assert!(rounds[0].is_open() && rounds[1].is_open());
         assert_eq!(rounds[1].take_askers(&(topic("t"), 0)), [4]);
         assert!(!rounds[1].is_open());
+    }
+
+    #[test]
+    fn questions_without_number_take_linear_time() {
+        let mut rounds = Rounds::new();
+        for question in 0..200_000 {
+            rounds.ask((topic("t"), 0), question, question);
+        }
+        let rounds = rounds.into_rounds();
+        assert_eq!(rounds.len(), 200_000);
+        assert!(rounds.iter().enumerate().all(|(at, round)| round.questions == [((topic("t"), 0), at)]));
+    }
+
+    #[test]
+    fn answers_find_who_waits_for_them() {
+        let mut awaited = Awaited::new([((topic("t"), 0), 'a'), ((topic("t"), 1), 'b'), ((topic("t"), 0), 'c')]);
+        assert_eq!(["t", "t"].map(|name| awaited.take("Any", &topic(name), 0).unwrap()), ['a', 'c']);
+        for (name, partition) in [("t", 0), ("t", 2), ("u", 1)] {
+            let nobody = Fault::Answer { api: "Any", what: "it names a partition that was not asked for" };
+            assert_eq!(awaited.take("Any", &topic(name), partition), Err(nobody));
+        }
+        assert_eq!(awaited.take("Any", &topic("t"), 1), Ok('b'));
+        assert_eq!(awaited.finish("Any"), Ok(()));
+        let open = Awaited::new([((topic("t"), 0), 'a')]).finish("Any");
+        assert_eq!(open, Err(Fault::Answer { api: "Any", what: "a partition is missing" }));
     }
 
     #[test]

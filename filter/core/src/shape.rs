@@ -120,10 +120,6 @@ pub fn decode_answer<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) ->
     decode_plain(shape, body, version, limits::ANSWER_ELEMENTS_MAX)
 }
 
-pub fn decode<M: Decodable>(shape: &Shape, body: &mut Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_answer(shape, body, version)
-}
-
 fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, elements_max: usize) -> Result<M, ShapeError> {
     let is_plain = shape.check(version, body, elements_max)?;
     let mut rest = if is_plain { body.clone() } else { shape.plain(version, body, elements_max)? };

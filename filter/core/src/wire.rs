@@ -25,6 +25,17 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// Leaves out a struct's tagged fields; versions that are not flexible have none.
+    pub(crate) fn skip_tags(&mut self, flexible: bool) -> Option<()> {
+        let count = if flexible { self.uvarint()? } else { 0 };
+        for _ in 0..count {
+            self.uvarint()?;
+            let bytes = self.uvarint()?;
+            self.take(usize::try_from(bytes).ok()?)?;
+        }
+        Some(())
+    }
+
     pub(crate) fn i16(&mut self) -> Option<i16> {
         self.take(2)?.first_chunk().map(|bytes| i16::from_be_bytes(*bytes))
     }
@@ -65,16 +76,6 @@ impl<'a> Reader<'a> {
     /// A compact length (KIP-482); as in Kafka's own readers, one beyond 2^31 is negative, which is null.
     fn compact(&mut self) -> Option<i32> {
         self.uvarint().map(|wire| (wire as i32).wrapping_sub(1))
-    }
-
-    /// The tagged fields of a structure of which none is known.
-    pub(crate) fn skip_tags(&mut self) -> Option<()> {
-        for _ in 0..self.uvarint()? {
-            self.uvarint()?;
-            let size = self.uvarint()?;
-            self.take(usize::try_from(size).ok()?)?;
-        }
-        Some(())
     }
 }
 

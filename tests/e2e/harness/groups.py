@@ -1,5 +1,6 @@
 """Consumer groups by hand: the messages of their APIs, requests in every version, and the names of shadow groups."""
 
+import struct
 from dataclasses import dataclass, field
 
 from .apis import Api
@@ -59,6 +60,12 @@ SYNC_GROUP = Api(
      ("assignments", [("member_id", "string"), ("assignment", "bytes")])],
     [("throttle_time_ms", "int32", 1), ("error_code", "int16"), ("protocol_type", "string?", 5),
      ("protocol_name", "string?", 5), ("assignment", "bytes")],
+)
+
+HEARTBEAT = Api(
+    12, 4,
+    [("group_id", "string"), ("generation_id", "int32"), ("member_id", "string"), ("group_instance_id", "string?", 3)],
+    [("throttle_time_ms", "int32", 1), ("error_code", "int16")],
 )
 
 LEAVE_GROUP = Api(
@@ -123,12 +130,14 @@ class Member:
     group: str
     instance: str | None = None
     topics: list[str] = field(default_factory=list)
+    assigned: Places = field(default_factory=dict)
+    """What it takes for itself as the leader."""
     membership: Membership = field(default_factory=Membership)
     members: list[str] = field(default_factory=list)
     _joining: int = 0
 
     def join(self) -> Membership:
-        """Joins, as its only member or the last of those that rejoin, and takes its (empty) assignment."""
+        """Joins, as its only member or the last of those that rejoin, and takes its assignment."""
         self.begin_join()
         self.end_join()
         self.sync()
@@ -152,14 +161,29 @@ class Member:
         me = self.membership
         body = {"group_id": self.group, "generation_id": me.generation, "member_id": me.member_id, "group_instance_id": me.instance,
                 "protocol_type": "consumer", "protocol_name": "range",
-                "assignments": [{"member_id": m, "assignment": b""} for m in self.members]}
+                "assignments": [{"member_id": m, "assignment": self._assignment() if m == me.member_id else b""} for m in self.members]}
         answer = self.connection.call(SYNC_GROUP, 5, body)
         assert answer["error_code"] == 0, answer
+
+    def beat(self, version: int = 4) -> int:
+        """Sends a heartbeat; gives the error code."""
+        me = self.membership
+        body = {"group_id": self.group, "generation_id": me.generation, "member_id": me.member_id, "group_instance_id": me.instance}
+        return self.connection.call(HEARTBEAT, version, body)["error_code"]
 
     def leave(self) -> None:
         body = {"group_id": self.group, "members": [{"member_id": self.membership.member_id, "group_instance_id": self.instance}]}
         answer = self.connection.call(LEAVE_GROUP, 4, body)
         assert answer["error_code"] == 0, answer
+
+    def _assignment(self) -> bytes:
+        """ConsumerProtocolAssignment v0."""
+        if not self.assigned:
+            return b""
+        parts = b""
+        for topic, partitions in self.assigned.items():
+            parts += struct.pack(">h", len(topic)) + topic.encode() + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
+        return struct.pack(">hi", 0, len(self.assigned)) + parts + b"\xff\xff\xff\xff"
 
     def _join_body(self) -> dict:
         # What a consumer of these topics sends (ConsumerProtocolSubscription v0): a broker looks into it for OffsetDelete.

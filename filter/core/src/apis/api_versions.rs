@@ -237,8 +237,8 @@ fn is_unsupported(body: &Bytes) -> bool {
     error == Some(ResponseError::UnsupportedVersion.code())
 }
 
-fn decode(mut body: Bytes, version: i16) -> Result<ApiVersionsResponse, Fault> {
-    shape::decode(&shape::responses::API_VERSIONS, &mut body, version).map_err(|_| MALFORMED)
+fn decode(body: Bytes, version: i16) -> Result<ApiVersionsResponse, Fault> {
+    shape::decode_answer(&shape::responses::API_VERSIONS, &body, version).map_err(|_| MALFORMED)
 }
 
 /// The answer to a client whose connection has to end before anything of it can be let through.

@@ -1,7 +1,8 @@
 //! DeleteGroups: a group and all its shadows, as one result.
 //!
 //! The group goes first: a broker refuses it while it has members, and then nothing may be lost. Its shadows follow when it
-//! is gone. If the connection breaks in between, asking again finishes the work: shadows of an unknown group are deleted too.
+//! is gone, piece by piece. If one of them cannot be deleted, its error is the group's; asking again finishes the work, since
+//! shadows of an unknown group are deleted too.
 
 use std::collections::HashMap;
 
@@ -10,11 +11,10 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
+use crate::apis::groups::{self, Shadows};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
-use crate::remapper::Lane;
 use crate::rope::Rope;
 use crate::shape;
 
@@ -24,8 +24,14 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let message: DeleteGroupsRequest = request.decode(&shape::requests::DELETE_GROUPS)?;
     let lanes = cx.shared.topics.lanes_max();
-    let mut answers =
-        Answers { version: request.version, lanes, results: vec![], shadows: HashMap::new(), throttle_time_ms: 0 };
+    let mut answers = Answers {
+        version: request.version,
+        lanes,
+        results: vec![],
+        at: HashMap::new(),
+        shadows: None,
+        throttle_time_ms: 0,
+    };
     let (refused, wanted): (Vec<GroupId>, Vec<GroupId>) = message
         .groups_names
         .into_iter()
@@ -51,36 +57,45 @@ struct Answers {
     version: i16,
     lanes: u32,
     results: Vec<DeletableGroupResult>,
-    /// Shadows that are being deleted, and the result that each belongs to; empty before the groups themselves are gone.
-    shadows: HashMap<GroupId, usize>,
+    /// Where the result of each group lies whose shadows are to be deleted.
+    at: HashMap<GroupId, usize>,
+    /// Their shadows, once the groups themselves are gone.
+    shadows: Option<Shadows>,
     throttle_time_ms: i32,
 }
 
 impl Answers {
-    fn take_groups(&mut self, found: Vec<DeletableGroupResult>) -> Vec<GroupId> {
+    fn take_groups(&mut self, found: Vec<DeletableGroupResult>) {
         for result in found {
             if result.error_code == 0 || result.error_code == ResponseError::GroupIdNotFound.code() {
-                let shadows = (1..self.lanes).filter_map(|lane| groups::holder(&result.group_id, Lane(lane)));
-                let at = self.results.len();
-                self.shadows.extend(shadows.map(|shadow| (shadow, at)));
+                self.at.insert(result.group_id.clone(), self.results.len());
             }
             self.results.push(result);
         }
-        self.shadows.keys().cloned().collect()
+        self.shadows = Some(Shadows::new(self.at.keys().cloned().collect(), self.lanes));
     }
 
     /// A group that held offsets in shadows only was there all the same.
-    fn take_shadows(&mut self, found: Vec<DeletableGroupResult>) {
+    fn take_shadows(&mut self, shadows: &Shadows, found: Vec<DeletableGroupResult>) {
         let unknown = ResponseError::GroupIdNotFound.code();
         for shadow in found {
-            let result = self.shadows.get(&shadow.group_id).and_then(|at| self.results.get_mut(*at));
-            let Some(result) = result else { continue };
+            let at = shadows.group(&shadow.group_id).and_then(|group| self.at.get(group));
+            let Some(result) = at.and_then(|at| self.results.get_mut(*at)) else { continue };
             if shadow.error_code == 0 && result.error_code == unknown {
                 result.error_code = 0;
             } else if shadow.error_code != 0 && shadow.error_code != unknown {
                 result.error_code = shadow.error_code;
             }
         }
+    }
+
+    /// Deletes the next shadows; answers when there are none.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+        let piece = self.shadows.as_mut().map(Shadows::next_piece).unwrap_or_default();
+        if piece.is_empty() {
+            return Ok(Next::Answer(self.merge(cx)?));
+        }
+        Ok(Next::Send(vec![delete(piece, self.version)?]))
     }
 
     fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
@@ -94,18 +109,18 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
-        let found: DeleteGroupsResponse = shape::decode(&shape::responses::DELETE_GROUPS, &mut body, self.version)
-            .map_err(|_| Fault::Answer { api: "DeleteGroups", what: "it is malformed" })?;
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let found: DeleteGroupsResponse =
+            shape::decode_answer(&shape::responses::DELETE_GROUPS, &body, self.version)
+                .map_err(|_| Fault::Answer { api: "DeleteGroups", what: "it is malformed" })?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
-        if !self.shadows.is_empty() {
-            self.take_shadows(found.results);
-            return Ok(Next::Answer(self.merge(cx)?));
+        match self.shadows.take() {
+            Some(shadows) => {
+                self.take_shadows(&shadows, found.results);
+                self.shadows = Some(shadows);
+            }
+            None => self.take_groups(found.results),
         }
-        let shadows = self.take_groups(found.results);
-        if shadows.is_empty() {
-            return Ok(Next::Answer(self.merge(cx)?));
-        }
-        Ok(Next::Send(vec![delete(shadows, self.version)?]))
+        self.go_on(cx)
     }
 }

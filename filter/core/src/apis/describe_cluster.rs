@@ -18,9 +18,9 @@ struct Answer {
 }
 
 impl Pending for Answer {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let mut answer: DescribeClusterResponse =
-            shape::decode(&shape::responses::DESCRIBE_CLUSTER, &mut body, self.version)
+            shape::decode_answer(&shape::responses::DESCRIBE_CLUSTER, &body, self.version)
                 .map_err(|_| Fault::Answer { api: "DescribeCluster", what: "it is malformed" })?;
         cx.note(answer.error_code);
         answer.brokers.retain_mut(|broker| cx.readdress(broker.broker_id.0, &mut broker.host, &mut broker.port));

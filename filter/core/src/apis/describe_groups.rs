@@ -1,7 +1,8 @@
 //! DescribeGroups: passes, and looks again for a group that the broker does not know: it may have offsets in shadows only, of
-//! a simple consumer of higher lanes, or because those of lane 0 have expired. Then it is empty, not dead.
+//! a simple consumer of higher lanes, or because those of lane 0 have expired. Then it is empty, not dead. Many unknown groups
+//! have very many shadows: these are asked for piece by piece.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use kafka_protocol::messages::describe_groups_response::DescribedGroup;
@@ -9,11 +10,10 @@ use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResp
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
+use crate::apis::groups::Shadows;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
-use crate::remapper::Lane;
 use crate::rope::Rope;
 use crate::shape;
 
@@ -26,39 +26,43 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let message: DescribeGroupsRequest = request.decode(&shape::requests::DESCRIBE_GROUPS)?;
     let requests = vec![Upstream::new(ApiKey::DescribeGroups as i16, request.version, &message)?];
-    let answers =
-        Answers { version: request.version, lanes, answer: DescribeGroupsResponse::default(), shadows: HashMap::new() };
+    let answers = Answers {
+        version: request.version,
+        lanes,
+        answer: DescribeGroupsResponse::default(),
+        shadows: None,
+        alive: HashSet::new(),
+    };
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: true })
 }
 
 struct Answers {
     version: i16,
     lanes: u32,
+    /// The broker's answer for the groups themselves.
     answer: DescribeGroupsResponse,
-    /// Shadows that are asked for, and the group in `answer` that each belongs to; empty at first.
-    shadows: HashMap<GroupId, usize>,
+    /// Those of the groups that it does not know, once it has said so.
+    shadows: Option<Shadows>,
+    /// Unknown groups that have a shadow.
+    alive: HashSet<GroupId>,
 }
 
 impl Answers {
-    fn take_groups(&mut self, answer: DescribeGroupsResponse) -> Vec<GroupId> {
-        for (at, group) in answer.groups.iter().enumerate().filter(|(_, group)| is_unknown(group)) {
-            let shadows = (1..self.lanes).filter_map(|lane| groups::holder(&group.group_id, Lane(lane)));
-            self.shadows.extend(shadows.map(|shadow| (shadow, at)));
+    /// Asks for the next shadows; answers when there are none.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+        let piece = self.shadows.as_mut().map(Shadows::next_piece).unwrap_or_default();
+        if piece.is_empty() {
+            return Ok(Next::Answer(self.merge(cx)?));
         }
-        self.answer = answer;
-        self.shadows.keys().cloned().collect()
-    }
-
-    fn take_shadows(&mut self, answer: &DescribeGroupsResponse) {
-        for shadow in answer.groups.iter().filter(|shadow| shadow.error_code == 0 && !is_unknown(shadow)) {
-            let group = self.shadows.get(&shadow.group_id).and_then(|at| self.answer.groups.get_mut(*at));
-            if let Some(group) = group {
-                (group.error_code, group.error_message, group.group_state) = (0, None, EMPTY);
-            }
-        }
+        let message = DescribeGroupsRequest::default().with_groups(piece);
+        Ok(Next::Send(vec![Upstream::new(ApiKey::DescribeGroups as i16, self.version, &message)?]))
     }
 
     fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
+        let unknown = self.answer.groups.iter_mut().filter(|group| is_unknown(group));
+        for group in unknown.filter(|group| self.alive.contains(&group.group_id)) {
+            (group.error_code, group.error_message, group.group_state) = (0, None, EMPTY);
+        }
         self.answer.groups.iter().for_each(|group| cx.note(group.error_code));
         let mut out = Rope::new();
         out.put_message(&self.answer, self.version)?;
@@ -73,18 +77,22 @@ fn is_unknown(group: &DescribedGroup) -> bool {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
-        let answer: DescribeGroupsResponse = shape::decode(&shape::responses::DESCRIBE_GROUPS, &mut body, self.version)
-            .map_err(|_| Fault::Answer { api: "DescribeGroups", what: "it is malformed" })?;
-        if !self.shadows.is_empty() {
-            self.take_shadows(&answer);
-            return Ok(Next::Answer(self.merge(cx)?));
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: DescribeGroupsResponse =
+            shape::decode_answer(&shape::responses::DESCRIBE_GROUPS, &body, self.version)
+                .map_err(|_| Fault::Answer { api: "DescribeGroups", what: "it is malformed" })?;
+        match &self.shadows {
+            Some(shadows) => {
+                let found = answer.groups.iter().filter(|shadow| shadow.error_code == 0 && !is_unknown(shadow));
+                self.alive.extend(found.filter_map(|shadow| shadows.group(&shadow.group_id).cloned()));
+            }
+            None => {
+                let unknown = answer.groups.iter().filter(|group| is_unknown(group));
+                let unknown: HashSet<GroupId> = unknown.map(|group| group.group_id.clone()).collect();
+                self.shadows = Some(Shadows::new(unknown.into_iter().collect(), self.lanes));
+                self.answer = answer;
+            }
         }
-        let shadows = self.take_groups(answer);
-        if shadows.is_empty() {
-            return Ok(Next::Answer(self.merge(cx)?));
-        }
-        let message = DescribeGroupsRequest::default().with_groups(shadows);
-        Ok(Next::Send(vec![Upstream::new(ApiKey::DescribeGroups as i16, self.version, &message)?]))
+        self.go_on(cx)
     }
 }

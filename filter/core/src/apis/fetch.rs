@@ -354,9 +354,9 @@ impl Rounds {
 }
 
 impl Pending for Rounds {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let frame_bytes = body.len();
-        let answer: FetchResponse = shape::decode(&shape::responses::FETCH, &mut body, self.version)
+        let answer: FetchResponse = shape::decode_answer(&shape::responses::FETCH, &body, self.version)
             .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
         if answer.error_code != 0 {
             cx.note(answer.error_code);

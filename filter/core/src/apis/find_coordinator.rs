@@ -56,9 +56,9 @@ struct Answer {
 }
 
 impl Pending for Answer {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let mut answer: FindCoordinatorResponse =
-            shape::decode(&shape::responses::FIND_COORDINATOR, &mut body, self.version)
+            shape::decode_answer(&shape::responses::FIND_COORDINATOR, &body, self.version)
                 .map_err(|_| Fault::Answer { api: "FindCoordinator", what: "it is malformed" })?;
         let unavailable = ResponseError::CoordinatorNotAvailable.code();
         if self.version >= 4 {

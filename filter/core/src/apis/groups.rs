@@ -1,27 +1,16 @@
-//! What the group APIs have in common: shadow groups, and proofs that a caller may touch a group's offsets.
+//! What the group APIs have in common: shadow groups.
 //!
 //! A group has one offset slot per physical partition. Lane 0 has it in the group itself, every other lane in a shadow group
-//! of its own (see `shadow.rs`), written without membership. So the filter first makes the broker say that the caller
-//! may commit: the fence.
+//! of its own (see `shadow.rs`), written without membership: `members.rs` has the proof that a caller may.
 
-use bytes::Bytes;
-use kafka_protocol::messages::{
-    ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId, HeartbeatRequest, HeartbeatResponse,
-};
+use std::collections::HashMap;
+
+use kafka_protocol::messages::GroupId;
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::ResponseError;
 
-use crate::error::Fault;
-use crate::exchange::Upstream;
 use crate::limits;
 use crate::remapper::Lane;
 use crate::shadow;
-use crate::shape;
-
-/// Knows static members (KIP-345), and is the last one before flexible versions.
-const HEARTBEAT_VERSION: i16 = 3;
-/// Answers an unknown group as Dead; later ones with an error.
-const DESCRIBE_GROUPS_VERSION: i16 = 1;
 
 /// The group that holds `lane`'s offsets of `group`. None when its name does not fit the protocol.
 pub(crate) fn holder(group: &GroupId, lane: Lane) -> Option<GroupId> {
@@ -34,72 +23,95 @@ pub(crate) fn holder(group: &GroupId, lane: Lane) -> Option<GroupId> {
 
 /// A client that names a shadow would read or write another group's offsets.
 pub(crate) fn is_shadow(group: &GroupId) -> bool {
-    of_shadow(group).is_some()
+    shadow::parse(&group.0).is_some()
 }
 
-/// The group that a shadow belongs to.
-pub(crate) fn of_shadow(shadow: &GroupId) -> Option<GroupId> {
-    shadow::parse(&shadow.0).map(|(group, _)| GroupId(StrBytes::from_string(group.to_owned())))
+/// How much of what was asked for many groups goes into one request.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    names: usize,
+    bytes: usize,
 }
 
-/// Who wants to touch a group's offsets.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) group: GroupId,
-    pub(crate) generation: i32,
-    pub(crate) member: StrBytes,
-    pub(crate) instance: Option<StrBytes>,
+impl Piece {
+    pub(crate) fn is_full(&self) -> bool {
+        self.names >= limits::PIECE_GROUPS_MAX || self.bytes >= limits::PIECE_NAMES_BYTES_MAX
+    }
+
+    pub(crate) fn add(&mut self, group: &GroupId) {
+        self.names += 1;
+        self.bytes += group.len();
+    }
 }
 
-impl Caller {
-    /// Somebody without membership: only an empty group lets them.
-    pub(crate) fn outsider(group: &GroupId) -> Self {
-        Self { group: group.clone(), generation: -1, member: StrBytes::default(), instance: None }
+/// All shadows that some groups may have, named piece by piece: there are far more of them than a request has bytes.
+#[derive(Debug)]
+pub(crate) struct Shadows {
+    groups: Vec<GroupId>,
+    lanes: u32,
+    /// The group whose shadow is named next, and its lane.
+    next: (usize, u32),
+    /// The shadows of the present piece, and the group of each.
+    piece: HashMap<GroupId, usize>,
+}
+
+impl Shadows {
+    /// `lanes`: how many any topic has, at most.
+    pub(crate) fn new(groups: Vec<GroupId>, lanes: u32) -> Self {
+        Self { groups, lanes, next: (0, 1), piece: HashMap::new() }
     }
 
-    /// Without a generation a broker lets anybody commit while the group is empty, whatever member id they send.
-    fn is_member(&self) -> bool {
-        self.generation >= 0
+    /// The next names to ask for; none: that was all.
+    pub(crate) fn next_piece(&mut self) -> Vec<GroupId> {
+        let mut piece = Piece::default();
+        self.piece.clear();
+        while let Some(group) = self.groups.get(self.next.0).filter(|_| !piece.is_full()) {
+            let (at, lane) = self.next;
+            if lane >= self.lanes {
+                self.next = (at + 1, 1);
+                continue;
+            }
+            self.next.1 += 1;
+            if let Some(shadow) = holder(group, Lane(lane)) {
+                piece.add(&shadow);
+                self.piece.insert(shadow, at);
+            }
+        }
+        self.piece.keys().cloned().collect()
     }
 
-    /// The request whose answer tells whether the caller may commit now.
-    ///
-    /// # Errors
-    /// [`Fault::Encode`]
-    pub(crate) fn fence(&self) -> Result<Upstream, Fault> {
-        if self.is_member() {
-            let heartbeat = HeartbeatRequest::default()
-                .with_group_id(self.group.clone())
-                .with_generation_id(self.generation)
-                .with_member_id(self.member.clone())
-                .with_group_instance_id(self.instance.clone());
-            return Upstream::new(ApiKey::Heartbeat as i16, HEARTBEAT_VERSION, &heartbeat);
-        }
-        let describe = DescribeGroupsRequest::default().with_groups(vec![self.group.clone()]);
-        Upstream::new(ApiKey::DescribeGroups as i16, DESCRIBE_GROUPS_VERSION, &describe)
+    /// The group of a shadow of the present piece.
+    pub(crate) fn group(&self, shadow: &GroupId) -> Option<&GroupId> {
+        self.piece.get(shadow).and_then(|at| self.groups.get(*at))
     }
+}
 
-    /// What the fence's answer says: the error code that refuses the caller, or None.
-    ///
-    /// # Errors
-    /// [`Fault::Answer`]
-    pub(crate) fn refused_by(&self, mut body: Bytes) -> Result<Option<i16>, Fault> {
-        if self.is_member() {
-            let answer: HeartbeatResponse = shape::decode(&shape::responses::HEARTBEAT, &mut body, HEARTBEAT_VERSION)
-                .map_err(|_| Fault::Answer { api: "Heartbeat", what: "it is malformed" })?;
-            // While a group prepares a rebalance its members may still commit.
-            let allowed = [0, ResponseError::RebalanceInProgress.code()];
-            return Ok(Some(answer.error_code).filter(|code| !allowed.contains(code)));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::text;
+    use std::collections::HashSet;
+
+    #[test]
+    fn shadows_are_named_in_pieces_that_hold_each_once() {
+        let long = "x".repeat(5_000);
+        let named: Vec<GroupId> = ["a", "b", &long].map(|name| GroupId(text(name))).to_vec();
+        let mut shadows = Shadows::new(named.clone(), 2_000);
+        let mut all = HashSet::new();
+        loop {
+            let piece = shadows.next_piece();
+            let bytes: usize = piece.iter().map(|shadow| shadow.len()).sum();
+            assert!(piece.len() <= limits::PIECE_GROUPS_MAX && bytes <= limits::PIECE_NAMES_BYTES_MAX + long.len() * 2);
+            if piece.is_empty() {
+                break;
+            }
+            for shadow in piece {
+                let group = shadows.group(&shadow).unwrap().clone();
+                assert_eq!(shadow::parse(&shadow).unwrap().0, group.as_str());
+                assert!(all.insert(shadow));
+            }
         }
-        let answer: DescribeGroupsResponse =
-            shape::decode(&shape::responses::DESCRIBE_GROUPS, &mut body, DESCRIBE_GROUPS_VERSION)
-                .map_err(|_| Fault::Answer { api: "DescribeGroups", what: "it is malformed" })?;
-        let group = answer.groups.first();
-        let group = group.ok_or(Fault::Answer { api: "DescribeGroups", what: "the group is missing" })?;
-        if group.error_code != 0 {
-            return Ok(Some(group.error_code));
-        }
-        let idle = matches!(group.group_state.as_str(), "Empty" | "Dead");
-        Ok((!idle).then_some(ResponseError::UnknownMemberId.code()))
+        assert_eq!(all.len(), 3 * 1_999);
+        assert!(Shadows::new(named, 1).next_piece().is_empty(), "a single lane has no shadow");
     }
 }

@@ -1,8 +1,11 @@
 //! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets, OffsetForLeaderEpoch).
 //!
 //! Siblings with the same question share one place upstream; those with different ones go up in rounds. The answers are
-//! merged, each under the virtual partition's number and in its offsets.
+//! merged, each under the virtual partition's number and in its offsets. A partition that is named twice is refused, as a
+//! broker refuses it in ListOffsets: so a request has no more rounds than a physical partition has siblings.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -30,7 +33,7 @@ pub(crate) trait Lookup: 'static {
     type Request: Decodable + Encodable;
     type Response: Decodable + Encodable;
     /// What makes two siblings' questions equal.
-    type Question: PartialEq + Copy + 'static;
+    type Question: Hash + Eq + Copy + 'static;
     /// The answer for one partition.
     type Found: Clone + Default + 'static;
 
@@ -62,9 +65,16 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
     let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
     let mut answers =
         Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
+    let repeated = repeated(&topics);
+    for (topic, partition) in &repeated {
+        answers.refuse(cx, topic, *partition, ResponseError::InvalidRequest);
+    }
     for (topic, questions) in topics {
         let remapper = cx.shared.topics.remapper(&topic.0);
         for (partition, question) in questions {
+            if !repeated.is_empty() && repeated.contains(&(topic.clone(), partition)) {
+                continue;
+            }
             let Some(remapper) = &remapper else {
                 rounds.ask((topic.clone(), partition), question, Asker { partition, lane: None });
                 continue;
@@ -86,6 +96,13 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
         |round: &Round<L::Question, Asker>| Upstream::new(L::KEY, request.version, &L::ask(&frame, round.by_topic()));
     let requests = answers.rounds.iter().map(upstream).collect::<Result<_, _>>()?;
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+}
+
+/// The partitions that are named more than once.
+fn repeated<Q>(topics: &Topics<(i32, Q)>) -> HashSet<(TopicName, i32)> {
+    let mut named = HashSet::new();
+    let all = topics.iter().flat_map(|(topic, questions)| questions.iter().map(|asked| (topic.clone(), asked.0)));
+    all.filter(|place| !named.insert(place.clone())).collect()
 }
 
 struct Answers<L: Lookup> {
@@ -132,8 +149,8 @@ impl<L: Lookup> Answers<L> {
 }
 
 impl<L: Lookup> Pending for Answers<L> {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
-        let answer: L::Response = shape::decode(L::RESPONSE, &mut body, self.version)
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: L::Response = shape::decode_answer(L::RESPONSE, &body, self.version)
             .map_err(|_| Fault::Answer { api: L::API, what: "it is malformed" })?;
         let (throttle_time_ms, topics) = L::found(answer);
         self.throttle_time_ms = self.throttle_time_ms.max(throttle_time_ms);

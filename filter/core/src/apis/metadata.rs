@@ -54,8 +54,8 @@ impl Pending for Answer {
 
 /// # Errors
 /// [`Fault::Answer`]
-pub(crate) fn decode(mut body: Bytes, version: i16) -> Result<MetadataResponse, Fault> {
-    shape::decode(&shape::responses::METADATA, &mut body, version)
+pub(crate) fn decode(body: Bytes, version: i16) -> Result<MetadataResponse, Fault> {
+    shape::decode_answer(&shape::responses::METADATA, &body, version)
         .map_err(|_| Fault::Answer { api: "Metadata", what: "it is malformed" })
 }
 

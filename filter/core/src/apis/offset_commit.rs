@@ -2,10 +2,13 @@
 //! shadow groups.
 //!
 //! Shadows are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
-//! 0 (or, without one, the fence of `groups`) goes first, and only when the broker has accepted it the other lanes follow.
-//! They carry a retention time, which versions 2 to 4 alone can say, since a shadow has no members to keep it alive.
+//! 0 (or, without one, the fence of `members`) goes first, and only when the broker has accepted it the other lanes follow.
+//!
+//! A shadow's offsets expire as those of any group without members: `offsets.retention.minutes` after they were written.
+//! `heartbeat` writes them again while the group has members. `shadow_groups.retention_ms`, or a client that asks for a
+//! retention time of its own, sets another time; versions 2 to 4 alone can say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -13,24 +16,28 @@ use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponseParti
 use kafka_protocol::messages::{ApiKey, GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups::{self, Caller};
+use crate::apis::groups;
+use crate::apis::members::{Caller, Fence};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::renewals::MemberKey;
 use crate::rope::Rope;
-use crate::rounds;
+use crate::rounds::{self, Awaited, Place};
 use crate::shape;
 use crate::stats::Stat;
 
 const API: &str = "OffsetCommit";
 /// The last version with a retention time.
-const SHADOW_VERSION: i16 = 4;
+pub(crate) const SHADOW_VERSION: i16 = 4;
+/// The retention time of a commit that leaves it to the broker (`OffsetCommitRequest.DEFAULT_RETENTION_TIME`).
+pub(crate) const BROKERS_RETENTION: i64 = -1;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
         return Ok(Plan::Pass { answered: true });
     }
-    let message: OffsetCommitRequest = request.decode(&shape::requests::OFFSET_COMMIT)?;
+    let mut message: OffsetCommitRequest = request.decode(&shape::requests::OFFSET_COMMIT)?;
     let mut answers = Answers::new(&message, request.version);
     if groups::is_shadow(&message.group_id) {
         for topic in &message.topics {
@@ -43,18 +50,28 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass { answered: true });
     }
-    let lanes = answers.sort(cx, &message);
-    answers.plan(cx, &message, lanes)
+    if message.retention_time_ms != BROKERS_RETENTION {
+        let member = MemberKey::new(&message.group_id, &message.member_id);
+        cx.session.renewals.keep_for(member, message.retention_time_ms);
+    }
+    let lanes = answers.sort(cx, std::mem::take(&mut message.topics));
+    answers.plan(cx, message, lanes)
 }
 
-/// A partition of the client's request and its place on the broker.
-struct Slot {
-    topic: TopicName,
-    partition: i32,
-    physical: i32,
-}
-
+/// A place on the broker, and the partition that the client calls it.
+type Slot = (Place, i32);
 type Commit = (Slot, OffsetCommitRequestPartition);
+
+/// Where a commit goes: the lane, and the commit itself under its physical partition and offset.
+fn locate(remapper: &PartitionRemapper, commit: &mut OffsetCommitRequestPartition) -> Result<Lane, ResponseError> {
+    let (p, lane) = remapper
+        .virtual_to_physical(VirtualPartition(commit.partition_index))
+        .map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    let offset = remapper.virtual_to_physical_offset(lane, commit.committed_offset);
+    commit.committed_offset = offset.map_err(|_| ResponseError::OffsetOutOfRange)?;
+    commit.partition_index = p.0;
+    Ok(lane)
+}
 
 /// Which answer comes next.
 enum Stage {
@@ -67,11 +84,11 @@ enum Stage {
 
 struct Answers {
     version: i16,
-    caller: Caller,
+    fence: Fence,
     stage: Stage,
     group: Vec<Slot>,
     /// What is written to shadows once the fence is passed; emptied from the front while their answers come.
-    lanes: Vec<(Vec<Slot>, Option<Upstream>)>,
+    lanes: VecDeque<(Vec<Slot>, Option<Upstream>)>,
     throttle_time_ms: i32,
     answered: Vec<(TopicName, OffsetCommitResponsePartition)>,
 }
@@ -84,70 +101,63 @@ impl Answers {
             member: message.member_id.clone(),
             instance: message.group_instance_id.clone(),
         };
-        let (group, lanes, answered) = (vec![], vec![], vec![]);
-        Self { version, caller, stage: Stage::Group, group, lanes, throttle_time_ms: 0, answered }
+        let (group, lanes, answered) = (vec![], VecDeque::new(), vec![]);
+        Self { version, fence: Fence::new(caller), stage: Stage::Group, group, lanes, throttle_time_ms: 0, answered }
     }
 
     /// The commits by lane; what cannot be committed is refused.
-    fn sort(&mut self, cx: &mut Context<'_>, message: &OffsetCommitRequest) -> BTreeMap<Lane, Vec<Commit>> {
+    fn sort(&mut self, cx: &mut Context<'_>, topics: Vec<OffsetCommitRequestTopic>) -> BTreeMap<Lane, Vec<Commit>> {
         let mut lanes: BTreeMap<Lane, Vec<Commit>> = BTreeMap::new();
-        for topic in &message.topics {
+        for topic in topics {
             let remapper = cx.shared.topics.remapper(&topic.name.0);
-            for commit in &topic.partitions {
+            for mut commit in topic.partitions {
                 let partition = commit.partition_index;
-                let mut slot = Slot { topic: topic.name.clone(), partition, physical: partition };
-                let mut commit = commit.clone();
-                let mut lane = Lane(0);
-                if let Some(remapper) = &remapper {
-                    let Ok((p, mapped)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
-                        self.refuse(cx, &slot.topic, partition, ResponseError::UnknownTopicOrPartition.code());
-                        continue;
-                    };
-                    let Ok(offset) = remapper.virtual_to_physical_offset(mapped, commit.committed_offset) else {
-                        self.refuse(cx, &slot.topic, partition, ResponseError::OffsetOutOfRange.code());
-                        continue;
-                    };
-                    cx.count(Stat::RemappedPartitions { api: API }, 1);
-                    (slot.physical, lane) = (p.0, mapped);
-                    (commit.partition_index, commit.committed_offset) = (p.0, offset);
+                let lane = remapper.as_ref().map_or(Ok(Lane(0)), |remapper| locate(remapper, &mut commit));
+                match lane {
+                    Ok(lane) => {
+                        cx.count(Stat::RemappedPartitions { api: API }, usize::from(remapper.is_some()));
+                        let slot = ((topic.name.clone(), commit.partition_index), partition);
+                        lanes.entry(lane).or_default().push((slot, commit));
+                    }
+                    Err(error) => self.refuse(cx, &topic.name, partition, error.code()),
                 }
-                lanes.entry(lane).or_default().push((slot, commit));
             }
         }
         lanes
     }
 
+    /// `message`: the client's, without its topics.
     fn plan(
         mut self,
         cx: &mut Context<'_>,
-        message: &OffsetCommitRequest,
+        message: OffsetCommitRequest,
         mut lanes: BTreeMap<Lane, Vec<Commit>>,
     ) -> Result<Plan, Fault> {
         let own = lanes.remove(&Lane(0)).unwrap_or_default();
+        let retention_ms = cx.shared.config.shadow_retention_ms.unwrap_or(message.retention_time_ms);
         for (lane, commits) in lanes {
             let Some(shadow) = groups::holder(&message.group_id, lane) else {
-                for (slot, _) in commits {
-                    self.refuse(cx, &slot.topic, slot.partition, ResponseError::InvalidGroupId.code());
+                for (((topic, _), partition), _) in commits {
+                    self.refuse(cx, &topic, partition, ResponseError::InvalidGroupId.code());
                 }
                 continue;
             };
             let (slots, topics) = by_topic(commits, SHADOW_VERSION);
-            let upstream = shadow_commit(shadow, topics, cx.shared.config.shadow_retention_ms)?;
-            self.lanes.push((slots, Some(upstream)));
+            self.lanes.push_back((slots, Some(shadow_commit(shadow, topics, retention_ms)?)));
         }
         if own.is_empty() && self.lanes.is_empty() {
             return Ok(Plan::Answer(self.merge()?));
         }
-        let first = if own.is_empty() {
+        let requests = if own.is_empty() {
             self.stage = Stage::Fence;
-            self.caller.fence()?
+            self.fence.requests()?
         } else {
             let (slots, topics) = by_topic(own, self.version);
             self.group = slots;
-            Upstream::new(ApiKey::OffsetCommit as i16, self.version, &message.clone().with_topics(topics))?
+            vec![Upstream::new(ApiKey::OffsetCommit as i16, self.version, &message.with_topics(topics))?]
         };
         let barrier = !self.lanes.is_empty();
-        Ok(Plan::Send { requests: vec![first], pending: Box::new(self), barrier })
+        Ok(Plan::Send { requests, pending: Box::new(self), barrier })
     }
 
     fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error_code: i16) {
@@ -159,8 +169,8 @@ impl Answers {
 
     fn refuse_lanes(&mut self, cx: &mut Context<'_>, error_code: i16) -> Result<Next, Fault> {
         for (slots, _) in std::mem::take(&mut self.lanes) {
-            for slot in slots {
-                self.refuse(cx, &slot.topic, slot.partition, error_code);
+            for ((topic, _), partition) in slots {
+                self.refuse(cx, &topic, partition, error_code);
             }
         }
         Ok(Next::Answer(self.merge()?))
@@ -172,31 +182,20 @@ impl Answers {
     }
 
     /// Takes one answer for `slots`; gives the broker's error codes.
-    fn take(
-        &mut self,
-        cx: &mut Context<'_>,
-        slots: Vec<Slot>,
-        mut body: Bytes,
-        version: i16,
-    ) -> Result<Vec<i16>, Fault> {
-        let answer: OffsetCommitResponse = shape::decode(&shape::responses::OFFSET_COMMIT, &mut body, version)
+    fn take(&mut self, cx: &mut Context<'_>, slots: Vec<Slot>, body: Bytes, version: i16) -> Result<Vec<i16>, Fault> {
+        let answer: OffsetCommitResponse = shape::decode_answer(&shape::responses::OFFSET_COMMIT, &body, version)
             .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
-        let mut slots = slots;
+        let mut awaited = Awaited::new(slots);
         let mut codes = vec![];
         for topic in answer.topics {
             for committed in topic.partitions {
-                let asked = |slot: &Slot| slot.physical == committed.partition_index && slot.topic == topic.name;
-                let at = slots.iter().position(asked);
-                let at = at.ok_or(Fault::Answer { api: API, what: "it names a partition that was not committed" })?;
-                let slot = slots.swap_remove(at);
+                let partition = awaited.take(API, &topic.name, committed.partition_index)?;
                 codes.push(committed.error_code);
-                self.refuse(cx, &slot.topic, slot.partition, committed.error_code);
+                self.refuse(cx, &topic.name, partition, committed.error_code);
             }
         }
-        if !slots.is_empty() {
-            return Err(Fault::Answer { api: API, what: "a partition is missing" });
-        }
+        awaited.finish(API)?;
         Ok(codes)
     }
 
@@ -228,19 +227,17 @@ impl Pending for Answers {
                     Verdict::Refused(error_code) => self.refuse_lanes(cx, error_code),
                     Verdict::Unknown => {
                         self.stage = Stage::Fence;
-                        Ok(Next::Send(vec![self.caller.fence()?]))
+                        Ok(Next::Send(self.fence.requests()?))
                     }
                 }
             }
-            Stage::Fence => match self.caller.refused_by(body)? {
-                None => Ok(self.send_lanes()),
-                Some(error_code) => self.refuse_lanes(cx, error_code),
+            Stage::Fence => match self.fence.response(body)? {
+                None => Ok(Next::Wait),
+                Some(Ok(())) => Ok(self.send_lanes()),
+                Some(Err(error_code)) => self.refuse_lanes(cx, error_code),
             },
             Stage::Lanes => {
-                if self.lanes.is_empty() {
-                    return Err(Fault::Exchange);
-                }
-                let (slots, _) = self.lanes.remove(0);
+                let (slots, _) = self.lanes.pop_front().ok_or(Fault::Exchange)?;
                 self.take(cx, slots, body, SHADOW_VERSION)?;
                 if self.lanes.is_empty() {
                     return Ok(Next::Answer(self.merge()?));
@@ -284,18 +281,29 @@ fn by_topic(commits: Vec<Commit>, version: i16) -> (Vec<Slot>, Vec<OffsetCommitR
         if version < LEADER_EPOCH_SINCE {
             commit.committed_leader_epoch = -1;
         }
-        named.push((slot.topic.clone(), commit));
+        named.push((slot.0 .0.clone(), commit));
         slots.push(slot);
     }
-    let topics = rounds::group(named).into_iter();
-    let topic = |(name, partitions)| OffsetCommitRequestTopic::default().with_name(name).with_partitions(partitions);
-    (slots, topics.map(topic).collect())
+    (slots, topics(named))
 }
 
 /// The first version that holds leader epochs (KIP-320).
 const LEADER_EPOCH_SINCE: i16 = 6;
 
-fn shadow_commit(shadow: GroupId, topics: Vec<OffsetCommitRequestTopic>, retention_ms: i64) -> Result<Upstream, Fault> {
+pub(crate) fn topics(commits: Vec<(TopicName, OffsetCommitRequestPartition)>) -> Vec<OffsetCommitRequestTopic> {
+    let topic = |(name, partitions)| OffsetCommitRequestTopic::default().with_name(name).with_partitions(partitions);
+    rounds::group(commits).into_iter().map(topic).collect()
+}
+
+/// A commit of nobody's membership to a shadow.
+///
+/// # Errors
+/// [`Fault::Encode`]
+pub(crate) fn shadow_commit(
+    shadow: GroupId,
+    topics: Vec<OffsetCommitRequestTopic>,
+    retention_ms: i64,
+) -> Result<Upstream, Fault> {
     let commit = OffsetCommitRequest::default()
         .with_group_id(shadow)
         .with_generation_id_or_member_epoch(-1)

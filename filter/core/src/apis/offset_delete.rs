@@ -1,9 +1,11 @@
 //! OffsetDelete (KIP-496): each lane's offsets from the group that holds them.
 //!
-//! A broker refuses it for topics that a group's members are subscribed to. Shadows have no members, so the filter asks for
-//! the group first: while it has members, lanes above 0 are refused as subscribed.
+//! A broker refuses it for topics that a group's members are subscribed to. Shadows have no members, so the filter finds out
+//! before it deletes anything: the members' subscriptions are in the group's description, and what the broker says of lane
+//! 0 and a topic holds for the topic's other lanes, which follow. While nobody can tell the subscriptions, all is refused,
+//! as a broker does that cannot read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
@@ -11,12 +13,13 @@ use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponseParti
 use kafka_protocol::messages::{ApiKey, GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups::{self, Caller};
+use crate::apis::groups;
+use crate::apis::members::{self, Described};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, VirtualPartition};
 use crate::rope::Rope;
-use crate::rounds;
+use crate::rounds::{self, Awaited, Place};
 use crate::shape;
 use crate::stats::Stat;
 
@@ -36,26 +39,32 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(Plan::Pass { answered: true });
     }
     answers.sort(cx, &message);
-    let fence = answers.caller.fence()?;
-    Ok(Plan::Send { requests: vec![fence], pending: Box::new(answers), barrier: true })
+    let requests = vec![members::describe(&message.group_id)?];
+    Ok(Plan::Send { requests, pending: Box::new(answers), barrier: true })
 }
 
-/// A partition of the client's request and its place on the broker.
-struct Slot {
-    topic: TopicName,
-    partition: i32,
-    physical: i32,
+/// A place on the broker, and the partition that the client calls it.
+type Slot = (Place, i32);
+
+/// Which answer comes next.
+enum Stage {
+    Describe,
+    /// The group's own: lane 0, and topics that are not mapped.
+    Group,
+    Lanes,
 }
 
 struct Answers {
     version: i16,
-    caller: Caller,
-    fenced: bool,
-    /// What is deleted from each lane's holder; the answers come in this order.
+    group: GroupId,
+    stage: Stage,
+    /// What is deleted from the group itself, and from each lane's shadow.
+    own: Vec<Slot>,
     lanes: BTreeMap<Lane, Vec<Slot>>,
-    /// Requests sent, and how many of them met a group that the broker does not know.
-    asked: usize,
-    unknown: usize,
+    /// What was asked of shadows, in the order of the answers.
+    awaited: VecDeque<Vec<Slot>>,
+    /// Whether some holder of offsets was known to the broker.
+    known: bool,
     error_code: i16,
     throttle_time_ms: i32,
     answered: Vec<(TopicName, OffsetDeleteResponsePartition)>,
@@ -63,39 +72,39 @@ struct Answers {
 
 impl Answers {
     fn new(message: &OffsetDeleteRequest, version: i16) -> Self {
-        let caller = Caller::outsider(&message.group_id);
-        let (lanes, answered) = (BTreeMap::new(), vec![]);
         Self {
             version,
-            caller,
-            fenced: false,
-            lanes,
-            asked: 0,
-            unknown: 0,
+            group: message.group_id.clone(),
+            stage: Stage::Describe,
+            own: vec![],
+            lanes: BTreeMap::new(),
+            awaited: VecDeque::new(),
+            known: false,
             error_code: 0,
             throttle_time_ms: 0,
-            answered,
+            answered: vec![],
         }
     }
 
     fn sort(&mut self, cx: &mut Context<'_>, message: &OffsetDeleteRequest) {
-        // The group itself is always asked: its errors are the answer's.
-        self.lanes.insert(Lane(0), vec![]);
         for topic in &message.topics {
             let remapper = cx.shared.topics.remapper(&topic.name.0);
             for asked in &topic.partitions {
                 let partition = asked.partition_index;
-                let (mut physical, mut lane) = (partition, Lane(0));
-                if let Some(remapper) = &remapper {
-                    let Ok(mapped) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
-                        self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code());
-                        continue;
-                    };
-                    cx.count(Stat::RemappedPartitions { api: API }, 1);
-                    (physical, lane) = (mapped.0 .0, mapped.1);
+                let Some(remapper) = &remapper else {
+                    self.own.push(((topic.name.clone(), partition), partition));
+                    continue;
+                };
+                let Ok((p, lane)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+                    self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code());
+                    continue;
+                };
+                cx.count(Stat::RemappedPartitions { api: API }, 1);
+                let slot = ((topic.name.clone(), p.0), partition);
+                match lane {
+                    Lane(0) => self.own.push(slot),
+                    _ => self.lanes.entry(lane).or_default().push(slot),
                 }
-                let slot = Slot { topic: topic.name.clone(), partition, physical };
-                self.lanes.entry(lane).or_default().push(slot);
             }
         }
     }
@@ -106,29 +115,92 @@ impl Answers {
         self.answered.push((topic.clone(), told));
     }
 
-    /// Behind the fence: every lane's request.
-    fn send(&mut self, cx: &mut Context<'_>, refused: bool) -> Result<Next, Fault> {
-        let mut requests = vec![];
-        let mut kept = BTreeMap::new();
-        for (lane, slots) in std::mem::take(&mut self.lanes) {
-            let holder = groups::holder(&self.caller.group, lane).filter(|_| lane.0 == 0 || !refused);
-            let Some(holder) = holder else {
-                for slot in slots {
-                    self.tell(cx, &slot.topic, slot.partition, ResponseError::GroupSubscribedToTopic.code());
-                }
-                continue;
-            };
-            requests.push(self.delete(holder, &slots)?);
-            kept.insert(lane, slots);
+    fn tell_all(&mut self, cx: &mut Context<'_>, slots: Vec<Slot>, error_code: i16) {
+        for ((topic, _), partition) in slots {
+            self.tell(cx, &topic, partition, error_code);
         }
-        self.lanes = kept;
-        self.asked = requests.len();
+    }
+
+    /// Refuses the partitions of every topic for which there is a code.
+    fn refuse(&mut self, cx: &mut Context<'_>, code: impl Fn(&TopicName) -> Option<i16>) {
+        let own = std::mem::take(&mut self.own);
+        self.own = self.refuse_of(cx, own, &code);
+        for (lane, slots) in std::mem::take(&mut self.lanes) {
+            let left = self.refuse_of(cx, slots, &code);
+            if !left.is_empty() {
+                self.lanes.insert(lane, left);
+            }
+        }
+    }
+
+    fn refuse_of(
+        &mut self,
+        cx: &mut Context<'_>,
+        slots: Vec<Slot>,
+        code: &impl Fn(&TopicName) -> Option<i16>,
+    ) -> Vec<Slot> {
+        let mut left = vec![];
+        for slot in slots {
+            match code(&slot.0 .0) {
+                Some(error_code) => self.tell(cx, &slot.0 .0, slot.1, error_code),
+                None => left.push(slot),
+            }
+        }
+        left
+    }
+
+    fn take_description(&mut self, cx: &mut Context<'_>, described: &Described) -> Result<Next, Fault> {
+        self.error_code = described.error_code();
+        if self.error_code != 0 {
+            return Ok(Next::Answer(self.merge(cx)?));
+        }
+        let subscribed = ResponseError::GroupSubscribedToTopic.code();
+        if !described.is_idle() {
+            match described.subscribed() {
+                Some(topics) => self.refuse(cx, |topic| topics.contains(topic.0.as_str()).then_some(subscribed)),
+                // Members of another kind than consumers: the broker has an answer for the whole group.
+                None if described.is_of_others() => {}
+                None => self.refuse(cx, |_| Some(subscribed)),
+            }
+            if self.own.is_empty() && self.lanes.is_empty() {
+                return Ok(Next::Answer(self.merge(cx)?));
+            }
+        }
+        // The group itself is always asked: its errors are the answer's.
+        self.stage = Stage::Group;
+        Ok(Next::Send(vec![self.delete(self.group.clone(), &self.own)?]))
+    }
+
+    /// Behind the group's own answer: every lane's request.
+    fn send_lanes(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+        self.stage = Stage::Lanes;
+        let mut requests = vec![];
+        for (lane, slots) in std::mem::take(&mut self.lanes) {
+            match groups::holder(&self.group, lane) {
+                Some(holder) => {
+                    requests.push(self.delete(holder, &slots)?);
+                    self.awaited.push_back(slots);
+                }
+                // No such group can have been written.
+                None => self.tell_all(cx, slots, 0),
+            }
+        }
+        if requests.is_empty() {
+            return self.finish(cx);
+        }
         Ok(Next::Send(requests))
     }
 
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+        if !self.known && self.error_code == 0 {
+            self.error_code = ResponseError::GroupIdNotFound.code();
+        }
+        Ok(Next::Answer(self.merge(cx)?))
+    }
+
     fn delete(&self, holder: GroupId, slots: &[Slot]) -> Result<Upstream, Fault> {
-        let places = slots.iter().map(|slot| (slot.topic.clone(), slot.physical));
         let partition = |index| OffsetDeleteRequestPartition::default().with_partition_index(index);
+        let places = slots.iter().map(|(place, _)| place.clone());
         let topics = rounds::group(places).into_iter().map(|(name, partitions)| {
             let partitions = partitions.into_iter().map(partition).collect();
             OffsetDeleteRequestTopic::default().with_name(name).with_partitions(partitions)
@@ -137,35 +209,38 @@ impl Answers {
         Upstream::new(ApiKey::OffsetDelete as i16, self.version, &message)
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<(), Fault> {
-        let found: OffsetDeleteResponse = shape::decode(&shape::responses::OFFSET_DELETE, &mut body, self.version)
+    /// Takes one holder's answer for `slots`. Gives its error code, and the topics that it refused as such.
+    fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        slots: Vec<Slot>,
+        body: Bytes,
+    ) -> Result<(i16, HashMap<TopicName, i16>), Fault> {
+        let found: OffsetDeleteResponse = shape::decode_answer(&shape::responses::OFFSET_DELETE, &body, self.version)
             .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
-        let (_, mut slots) = self.lanes.pop_first().ok_or(Fault::Exchange)?;
-        let unknown = ResponseError::GroupIdNotFound.code();
         if found.error_code != 0 {
-            // A holder that was never written holds nothing to delete; the group is unknown when all are.
-            match found.error_code == unknown {
-                true => self.unknown += 1,
-                false => self.error_code = found.error_code,
-            }
-            for slot in std::mem::take(&mut slots) {
-                self.tell(cx, &slot.topic, slot.partition, 0);
-            }
+            // A holder that was never written holds nothing to delete.
+            let unknown = found.error_code == ResponseError::GroupIdNotFound.code();
+            self.tell_all(cx, slots, if unknown { 0 } else { found.error_code });
+            self.known |= !unknown;
+            return Ok((if unknown { 0 } else { found.error_code }, HashMap::new()));
         }
+        self.known = true;
+        let of_topic = [ResponseError::GroupSubscribedToTopic.code(), ResponseError::TopicAuthorizationFailed.code()];
+        let mut refused = HashMap::new();
+        let mut awaited = Awaited::new(slots);
         for topic in found.topics {
             for deleted in topic.partitions {
-                let asked = |slot: &Slot| slot.physical == deleted.partition_index && slot.topic == topic.name;
-                let at = slots.iter().position(asked);
-                let at = at.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })?;
-                let slot = slots.swap_remove(at);
-                self.tell(cx, &slot.topic, slot.partition, deleted.error_code);
+                let partition = awaited.take(API, &topic.name, deleted.partition_index)?;
+                self.tell(cx, &topic.name, partition, deleted.error_code);
+                if of_topic.contains(&deleted.error_code) {
+                    refused.insert(topic.name.clone(), deleted.error_code);
+                }
             }
         }
-        if !slots.is_empty() {
-            return Err(Fault::Answer { api: API, what: "a partition is missing" });
-        }
-        Ok(())
+        awaited.finish(API)?;
+        Ok((0, refused))
     }
 
     fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
@@ -186,18 +261,30 @@ impl Answers {
 
 impl Pending for Answers {
     fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        if !self.fenced {
-            self.fenced = true;
-            let refused = self.caller.refused_by(body)?.is_some();
-            return self.send(cx, refused);
-        }
-        self.take(cx, body)?;
-        if self.lanes.is_empty() {
-            if self.error_code == 0 && self.unknown == self.asked {
-                self.error_code = ResponseError::GroupIdNotFound.code();
+        match self.stage {
+            Stage::Describe => {
+                let described = Described::read(body)?;
+                self.take_description(cx, &described)
             }
-            return Ok(Next::Answer(self.merge(cx)?));
+            Stage::Group => {
+                let own = std::mem::take(&mut self.own);
+                let (error_code, refused) = self.take(cx, own, body)?;
+                self.error_code = error_code;
+                if error_code != 0 {
+                    return Ok(Next::Answer(self.merge(cx)?));
+                }
+                self.refuse(cx, |topic| refused.get(topic).copied());
+                self.send_lanes(cx)
+            }
+            // What fails from here on is told of its partitions: others are deleted by now.
+            Stage::Lanes => {
+                let slots = self.awaited.pop_front().ok_or(Fault::Exchange)?;
+                self.take(cx, slots, body)?;
+                if self.awaited.is_empty() {
+                    return self.finish(cx);
+                }
+                Ok(Next::Wait)
+            }
         }
-        Ok(Next::Wait)
     }
 }

@@ -2,8 +2,10 @@
 //! are one group again.
 //!
 //! "All topics" (a null list) asks every lane that any mapping has, since nobody else knows where offsets were committed.
+//! For many groups these are asked for piece by piece.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
 
 use bytes::Bytes;
 use kafka_protocol::messages::offset_fetch_request::{
@@ -14,9 +16,10 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{ApiKey, GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
+use crate::apis::groups::{self, Piece};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
@@ -42,20 +45,18 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut answers = Answers {
         version: request.version,
         upstream_version: request.version.max(GROUPS),
+        require_stable: message.require_stable,
+        throttle_time_ms: 0,
         groups: vec![],
+        questions: VecDeque::new(),
         holders: HashMap::new(),
     };
-    let mut upstream = vec![];
     for group in asked {
-        upstream.extend(answers.ask(cx, group));
+        answers.ask(cx, group);
     }
-    // A request for no group at all is one that some brokers never answer.
-    if upstream.is_empty() {
-        return Ok(Plan::Answer(answers.merge(cx, 0)?));
-    }
-    let message = OffsetFetchRequest::default().with_groups(upstream).with_require_stable(message.require_stable);
-    let upstream = Upstream::new(ApiKey::OffsetFetch as i16, answers.upstream_version, &message)?;
-    Ok(Plan::Send { requests: vec![upstream], pending: Box::new(answers), barrier: false })
+    let Some(upstream) = answers.next_piece()? else { return Ok(Plan::Answer(answers.merge(cx)?)) };
+    let barrier = !answers.questions.is_empty();
+    Ok(Plan::Send { requests: vec![upstream], pending: Box::new(answers), barrier })
 }
 
 /// What is asked for, in the form of the versions for several groups.
@@ -80,6 +81,9 @@ fn concerns_lanes(cx: &Context<'_>, group: &OffsetFetchRequestGroup) -> bool {
 /// One group of the client's request.
 struct Group {
     id: GroupId,
+    /// As whom the client asks (KIP-848); -1 for nobody.
+    member: Option<StrBytes>,
+    member_epoch: i32,
     error_code: i16,
     /// The client's own list, where the error of a group stands at each partition.
     asked: Vec<OffsetFetchRequestTopics>,
@@ -88,55 +92,92 @@ struct Group {
     answered: Vec<(TopicName, OffsetFetchResponsePartitions)>,
 }
 
+/// What is to be asked for one group of the client's.
+struct Question {
+    /// The group's place among the client's.
+    group: usize,
+    lanes: Range<u32>,
+    /// None: all topics.
+    topics: Option<Vec<OffsetFetchRequestTopics>>,
+}
+
 struct Answers {
     version: i16,
     upstream_version: i16,
+    require_stable: bool,
+    throttle_time_ms: i32,
     groups: Vec<Group>,
-    /// The groups asked upstream: which group of the client's, and which lane of it.
-    holders: HashMap<GroupId, Vec<(usize, Lane)>>,
+    /// What has not been asked yet.
+    questions: VecDeque<Question>,
+    /// The groups asked upstream at present: which group of the client's, and which lane of it.
+    holders: HashMap<GroupId, VecDeque<(usize, Lane)>>,
 }
 
 impl Answers {
-    /// The groups to ask upstream for one of the client's.
-    fn ask(&mut self, cx: &mut Context<'_>, asked: OffsetFetchRequestGroup) -> Vec<OffsetFetchRequestGroup> {
-        let mut group = Group::new(asked.group_id.clone(), asked.topics.clone().unwrap_or_default());
-        let mut lanes: BTreeMap<Lane, Option<Vec<OffsetFetchRequestTopics>>> = BTreeMap::new();
+    fn ask(&mut self, cx: &mut Context<'_>, asked: OffsetFetchRequestGroup) {
+        let mut group = Group::new(&asked);
+        let at = self.groups.len();
         match &asked.topics {
             _ if groups::is_shadow(&asked.group_id) => group.error_code = ResponseError::InvalidGroupId.code(),
             Some(topics) => {
                 let (places, named) = sort(cx, &mut group, topics);
                 group.named = Some(named);
-                lanes = places.into_iter().map(|(lane, topics)| (lane, Some(topics))).collect();
+                let question = |(lane, topics): (Lane, _)| {
+                    let lanes = lane.0..lane.0.saturating_add(1);
+                    Question { group: at, lanes, topics: Some(topics) }
+                };
+                self.questions.extend(places.into_iter().map(question));
             }
             None if cx.shared.topics.lanes_max() > limits::LANES_LISTED_MAX => {
                 cx.warn(format!("group {}: the offsets of all topics lie in too many lanes to list", group.id.0));
                 group.error_code = ResponseError::UnknownServerError.code();
             }
-            None => lanes = (0..cx.shared.topics.lanes_max().max(1)).map(|lane| (Lane(lane), None)).collect(),
+            None => {
+                let lanes = 0..cx.shared.topics.lanes_max().max(1);
+                self.questions.push_back(Question { group: at, lanes, topics: None });
+            }
         }
-        let at = self.groups.len();
-        let mut upstream = vec![];
-        for (lane, topics) in lanes {
-            let Some(holder) = groups::holder(&asked.group_id, lane) else {
+        self.groups.push(group);
+    }
+
+    /// The next request upstream. Never one for no group at all, which some brokers never answer.
+    fn next_piece(&mut self) -> Result<Option<Upstream>, Fault> {
+        let mut piece = Piece::default();
+        let mut asked = vec![];
+        while let Some(question) = self.questions.front_mut().filter(|_| !piece.is_full()) {
+            let group = self.groups.get_mut(question.group).ok_or(Fault::Exchange)?;
+            let Some(lane) = question.lanes.next().map(Lane) else {
+                self.questions.pop_front();
+                continue;
+            };
+            // A question for named topics has one lane.
+            let topics = question.topics.take();
+            let Some(holder) = groups::holder(&group.id, lane) else {
                 group.error_code = ResponseError::InvalidGroupId.code();
                 continue;
             };
-            self.holders.entry(holder.clone()).or_default().push((at, lane));
-            let mut question = OffsetFetchRequestGroup::default().with_group_id(holder).with_topics(topics);
-            question.member_epoch = -1;
+            piece.add(&holder);
+            self.holders.entry(holder.clone()).or_default().push_back((question.group, lane));
+            let mut upstream = OffsetFetchRequestGroup::default().with_group_id(holder).with_topics(topics);
+            upstream.member_epoch = -1;
             if lane.0 == 0 {
-                (question.member_id, question.member_epoch) = (asked.member_id.clone(), asked.member_epoch);
+                (upstream.member_id, upstream.member_epoch) = (group.member.clone(), group.member_epoch);
             }
-            upstream.push(question);
+            asked.push(upstream);
         }
-        self.groups.push(group);
-        upstream
+        while self.questions.front().is_some_and(|question| question.lanes.is_empty()) {
+            self.questions.pop_front();
+        }
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(self.require_stable);
+        Upstream::new(ApiKey::OffsetFetch as i16, self.upstream_version, &message).map(Some)
     }
 
     fn take(&mut self, cx: &mut Context<'_>, found: OffsetFetchResponseGroup) -> Result<(), Fault> {
-        let holders = self.holders.get_mut(&found.group_id).filter(|holders| !holders.is_empty());
-        let holders = holders.ok_or(Fault::Answer { api: API, what: "it names a group that was not asked for" })?;
-        let (at, lane) = holders.remove(0);
+        let holder = self.holders.get_mut(&found.group_id).and_then(VecDeque::pop_front);
+        let (at, lane) = holder.ok_or(Fault::Answer { api: API, what: "it names a group that was not asked for" })?;
         let group = self.groups.get_mut(at).ok_or(Fault::Exchange)?;
         if found.error_code != 0 {
             group.error_code = found.error_code;
@@ -149,10 +190,10 @@ impl Answers {
         Ok(())
     }
 
-    fn merge(&mut self, cx: &mut Context<'_>, throttle_time_ms: i32) -> Result<Rope, Fault> {
+    fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
         let mut answer = OffsetFetchResponse::default();
         if self.version >= 3 {
-            answer.throttle_time_ms = throttle_time_ms;
+            answer.throttle_time_ms = self.throttle_time_ms;
         }
         for group in &mut self.groups {
             cx.note(group.error_code);
@@ -172,17 +213,22 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let found: OffsetFetchResponse =
-            shape::decode(&shape::responses::OFFSET_FETCH, &mut body, self.upstream_version)
+            shape::decode_answer(&shape::responses::OFFSET_FETCH, &body, self.upstream_version)
                 .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
         for group in found.groups {
             self.take(cx, group)?;
         }
         if self.holders.values().any(|holders| !holders.is_empty()) {
             return Err(Fault::Answer { api: API, what: "a group is missing" });
         }
-        Ok(Next::Answer(self.merge(cx, found.throttle_time_ms)?))
+        self.holders.clear();
+        match self.next_piece()? {
+            Some(upstream) => Ok(Next::Send(vec![upstream])),
+            None => Ok(Next::Answer(self.merge(cx)?)),
+        }
     }
 }
 
@@ -230,8 +276,16 @@ fn nothing(partition: i32) -> OffsetFetchResponsePartitions {
 }
 
 impl Group {
-    fn new(id: GroupId, asked: Vec<OffsetFetchRequestTopics>) -> Self {
-        Self { id, error_code: 0, asked, named: None, answered: vec![] }
+    fn new(asked: &OffsetFetchRequestGroup) -> Self {
+        Self {
+            id: asked.group_id.clone(),
+            member: asked.member_id.clone(),
+            member_epoch: asked.member_epoch,
+            error_code: 0,
+            asked: asked.topics.clone().unwrap_or_default(),
+            named: None,
+            answered: vec![],
+        }
     }
 
     fn take(&mut self, cx: &mut Context<'_>, lane: Lane, topic: &TopicName, found: OffsetFetchResponsePartitions) {

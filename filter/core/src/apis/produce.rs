@@ -18,7 +18,7 @@ use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
 use crate::rope::Rope;
-use crate::rounds::{self, Turns};
+use crate::rounds::{self, Awaited, Turns};
 use crate::shape;
 use crate::stats::Stat;
 use crate::topics::TopicRegistry;
@@ -264,23 +264,19 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
-        let answer: ProduceResponse = shape::decode(&shape::responses::PRODUCE, &mut body, self.version)
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: ProduceResponse = shape::decode_answer(&shape::responses::PRODUCE, &body, self.version)
             .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
-        let mut parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
+        let parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
+        let mut awaited = Awaited::new(parts.into_iter().map(|part| ((part.topic.clone(), part.physical), part)));
         for topic in answer.responses {
             for answer in topic.partition_responses {
-                let asked = |part: &Asked| part.physical == answer.index && part.topic == topic.name;
-                let at = parts.iter().position(asked);
-                let at = at.ok_or(Fault::Answer { api: API, what: "it names a partition that was not written" })?;
-                let part = parts.swap_remove(at);
+                let part = awaited.take(API, &topic.name, answer.index)?;
                 self.tell(cx, &part, answer);
             }
         }
-        if !parts.is_empty() {
-            return Err(Fault::Answer { api: API, what: "a partition is missing" });
-        }
+        awaited.finish(API)?;
         self.gather_endpoints(cx, answer.node_endpoints);
         self.next += 1;
         if self.next < self.rounds.len() {

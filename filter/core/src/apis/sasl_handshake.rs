@@ -74,7 +74,7 @@ struct Relay {
 
 impl Pending for Relay {
     fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: SaslHandshakeResponse = shape::decode(&shape::responses::SASL_HANDSHAKE, &mut body.clone(), 0)
+        let answer: SaslHandshakeResponse = shape::decode_answer(&shape::responses::SASL_HANDSHAKE, &body, 0)
             .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
         cx.note(answer.error_code);
         if answer.error_code == 0 {

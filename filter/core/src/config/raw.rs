@@ -177,6 +177,7 @@ pub(super) struct DynamicSection {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ShadowGroups {
     pub(super) retention_ms: Given<Whole>,
+    pub(super) renew_ms: Given<Whole>,
 }
 
 #[derive(Debug, Default, Deserialize)]

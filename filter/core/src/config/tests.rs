@@ -36,7 +36,7 @@ fn nothing_given_means_the_defaults() {
             worker_bytes: 536_870_912,
         };
         assert_eq!(config.limits, limits);
-        assert_eq!(config.shadow_retention_ms, 31_536_000_000);
+        assert_eq!((config.shadow_retention_ms, config.shadow_renew_ms), (None, 3_600_000));
     }
 }
 
@@ -60,7 +60,7 @@ fn every_field_is_read() {
             },
             "advertise": {"ports": {"host": "kafka.example.com", "base": 9100}},
             "route": {"dynamic": {"bootstrap": ["kafka-0.kafka:9092"], "address": "kafka-{id}.kafka:9092"}},
-            "shadow_groups": {"retention_ms": 86400000},
+            "shadow_groups": {"retention_ms": 86400000, "renew_ms": 1000},
             "fetch": {"filler": "never"},
             "limits": {"frame_bytes": 1048576, "fetch_max_bytes": 524288, "in_flight_requests": 1, "worker_bytes": 16777216}
         }"#,
@@ -88,7 +88,7 @@ fn every_field_is_read() {
         config.limits,
         Limits { frame_bytes: 1_048_576, fetch_max_bytes: 524_288, in_flight_requests: 1, worker_bytes: 16_777_216 }
     );
-    assert_eq!(config.shadow_retention_ms, 86_400_000);
+    assert_eq!((config.shadow_retention_ms, config.shadow_renew_ms), (Some(86_400_000), 1_000));
 }
 
 #[test]
@@ -181,6 +181,8 @@ fn stat_prefix_and_small_sections() {
             r#"{"shadow_groups": {"retention_ms": -1}}"#,
             "shadow_groups.retention_ms: -1 is not in 86400000..=3153600000000",
         ),
+        (r#"{"shadow_groups": {"renew_ms": 999}}"#, "shadow_groups.renew_ms: 999 is not in 1000..=86400000"),
+        (r#"{"shadow_groups": {"renew_ms": 86400001}}"#, "shadow_groups.renew_ms: 86400001 is not in 1000..=86400000"),
     ]);
 }
 
@@ -409,7 +411,9 @@ fn the_schema_has_the_same_limits() {
         ("/properties/limits/properties/in_flight_requests/default", IN_FLIGHT_REQUESTS_DEFAULT as i64),
         ("/properties/shadow_groups/properties/retention_ms/minimum", SHADOW_RETENTION_MS_MIN),
         ("/properties/shadow_groups/properties/retention_ms/maximum", SHADOW_RETENTION_MS_MAX),
-        ("/properties/shadow_groups/properties/retention_ms/default", SHADOW_RETENTION_MS_DEFAULT),
+        ("/properties/shadow_groups/properties/renew_ms/minimum", RENEW_MS_MIN as i64),
+        ("/properties/shadow_groups/properties/renew_ms/maximum", RENEW_MS_MAX as i64),
+        ("/properties/shadow_groups/properties/renew_ms/default", RENEW_MS_DEFAULT as i64),
         ("/properties/sasl/properties/users/maxItems", USERS_MAX as i64),
         ("/properties/sasl/properties/max_session_s/maximum", SESSION_S_MAX as i64),
         ("/properties/sasl/properties/oauthbearer/properties/clock_skew_s/maximum", OAUTH_CLOCK_SKEW_S_MAX as i64),

@@ -1,10 +1,15 @@
 //! Offsets of groups, against a store that does what a group coordinator does: lane 0 is kept in the group, the others in
 //! its shadows, and clients see one group.
 
-use std::collections::BTreeMap;
+mod administration;
+mod renewals;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
 
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
-use kafka_protocol::messages::describe_groups_response::DescribedGroup;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
@@ -20,10 +25,13 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use super::{ask, ask_alone};
+use crate::error::Blame;
+use crate::limits;
 use crate::remapper::Lane;
 use crate::shadow;
 use crate::testing::broker::Once;
-use crate::testing::{text, topic, Seen, MAPPED};
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{answer, framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
 
 const RANGE: i64 = 1 << 20;
 const ILLEGAL_GENERATION: i16 = 22;
@@ -31,14 +39,46 @@ const UNKNOWN_MEMBER: i16 = 25;
 const INVALID_GROUP: i16 = 24;
 const NOT_FOUND: i16 = 69;
 const SUBSCRIBED: i16 = 86;
+const LOADING: i16 = 14;
 
-/// A coordinator: topics have two partitions; group `busy` has a member of generation 5.
+/// A coordinator: topics have two partitions; group `busy` has a member of generation 5, a consumer of `t`.
 #[derive(Default, Clone)]
-struct Store(BTreeMap<(String, String, i32), i64>);
+struct Store {
+    /// By group, topic and partition.
+    offsets: BTreeMap<(String, String, i32), i64>,
+    /// The retention times that shadows were written with.
+    retention_ms: BTreeSet<i64>,
+    /// What `busy` is doing; empty: Stable.
+    state: &'static str,
+    /// What DescribeGroups fails with.
+    describe_error: i16,
+    /// What OffsetDelete fails with for shadows.
+    delete_error: i16,
+    /// The most names that a request had.
+    names_max: usize,
+}
+
+/// The consumer protocol's version 1 of what a member of `busy` says and gets.
+fn subscription() -> Bytes {
+    Bytes::from_static(b"\0\x01\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\0")
+}
+
+fn assignment(parts: &[(&str, &[i32])]) -> Bytes {
+    let mut bytes = vec![0, 1];
+    bytes.extend((parts.len() as i32).to_be_bytes());
+    for (name, partitions) in parts {
+        bytes.extend((name.len() as i16).to_be_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend((partitions.len() as i32).to_be_bytes());
+        bytes.extend(partitions.iter().flat_map(|partition| partition.to_be_bytes()));
+    }
+    bytes.extend((-1i32).to_be_bytes());
+    bytes.into()
+}
 
 impl Store {
     fn groups(&self) -> Vec<String> {
-        let mut groups: Vec<_> = self.0.keys().map(|(group, ..)| group.clone()).collect();
+        let mut groups: Vec<_> = self.offsets.keys().map(|(group, ..)| group.clone()).collect();
         groups.dedup();
         groups
     }
@@ -56,17 +96,8 @@ impl Store {
             }
             ApiKey::DescribeGroups => {
                 let message: DescribeGroupsRequest = seen.message();
-                let known = self.groups();
-                let describe = |id: &GroupId| {
-                    let group = DescribedGroup::default().with_group_id(id.clone());
-                    match id.as_str() {
-                        "busy" => group.with_group_state(text("Stable")),
-                        id if known.iter().any(|group| group == id) => group.with_group_state(text("Empty")),
-                        _ if seen.version >= 6 => group.with_error_code(NOT_FOUND),
-                        _ => group.with_group_state(text("Dead")),
-                    }
-                };
-                let groups = message.groups.iter().map(describe).collect();
+                self.names_max = self.names_max.max(message.groups.len());
+                let groups = message.groups.iter().map(|id| self.describe(seen.version, id)).collect();
                 seen.answer(&DescribeGroupsResponse::default().with_groups(groups))
             }
             ApiKey::ListGroups => {
@@ -78,14 +109,36 @@ impl Store {
         }
     }
 
+    fn describe(&self, version: i16, id: &GroupId) -> DescribedGroup {
+        let group = DescribedGroup::default().with_group_id(id.clone()).with_error_code(self.describe_error);
+        let known = self.offsets.range((id.to_string(), String::new(), 0)..).next();
+        let known = known.is_some_and(|((group, ..), _)| *group == id.as_str());
+        match id.as_str() {
+            _ if self.describe_error != 0 => group,
+            "busy" => {
+                let member = DescribedGroupMember::default().with_member_id(text("member"));
+                let group = group.with_protocol_type(text("consumer"));
+                if !self.state.is_empty() {
+                    return group.with_group_state(text(self.state)).with_members(vec![member]);
+                }
+                let member = member
+                    .with_member_metadata(subscription())
+                    .with_member_assignment(assignment(&[("t", &[0, 3, 5]), ("u", &[1])]));
+                group.with_group_state(text("Stable")).with_members(vec![member])
+            }
+            _ if known => group.with_group_state(text("Empty")),
+            _ if version >= 6 => group.with_error_code(NOT_FOUND),
+            _ => group.with_group_state(text("Dead")),
+        }
+    }
+
     fn commit(&mut self, seen: &Seen) -> Vec<u8> {
         let message: OffsetCommitRequest = seen.message();
         let refused = refusal(&message.group_id, message.generation_id_or_member_epoch);
-        let shadow = shadow::parse(&message.group_id).is_some();
-        assert!(
-            !shadow || (2..=4).contains(&seen.version) && message.retention_time_ms > 0,
-            "a shadow needs retention"
-        );
+        if shadow::parse(&message.group_id).is_some() {
+            assert!((2..=4).contains(&seen.version), "no other version holds a retention time");
+            self.retention_ms.insert(message.retention_time_ms);
+        }
         let mut once = Once::default();
         let topics = message.topics.iter().map(|commits| {
             let parts = commits.partitions.iter().map(|commit| {
@@ -99,7 +152,7 @@ impl Store {
                 };
                 if code == 0 {
                     let slot = (message.group_id.to_string(), commits.name.to_string(), commit.partition_index);
-                    self.0.insert(slot, commit.committed_offset);
+                    self.offsets.insert(slot, commit.committed_offset);
                 }
                 OffsetCommitResponsePartition::default()
                     .with_partition_index(commit.partition_index)
@@ -114,19 +167,20 @@ impl Store {
     fn fetch(&mut self, seen: &Seen) -> Vec<u8> {
         let message: OffsetFetchRequest = seen.message();
         assert!(seen.version >= 8 && !message.groups.is_empty());
+        self.names_max = self.names_max.max(message.groups.len());
         let mut once = Once::default();
         let groups = message.groups.iter().map(|asked| {
             once.name(asked.group_id.clone());
             let id = asked.group_id.to_string();
             let places: Vec<(String, i32)> = match &asked.topics {
-                None => self.0.keys().filter(|key| key.0 == id).map(|key| (key.1.clone(), key.2)).collect(),
+                None => self.offsets.keys().filter(|key| key.0 == id).map(|key| (key.1.clone(), key.2)).collect(),
                 Some(topics) => topics
                     .iter()
                     .flat_map(|topic| topic.partition_indexes.iter().map(|p| (topic.name.to_string(), *p)))
                     .collect(),
             };
             let topics = places.into_iter().map(|(name, partition)| {
-                let offset = self.0.get(&(id.clone(), name.clone(), partition)).copied().unwrap_or(-1);
+                let offset = self.offsets.get(&(id.clone(), name.clone(), partition)).copied().unwrap_or(-1);
                 let found = OffsetFetchResponsePartitions::default()
                     .with_partition_index(partition)
                     .with_committed_offset(offset)
@@ -140,8 +194,9 @@ impl Store {
 
     fn delete_groups(&mut self, seen: &Seen) -> Vec<u8> {
         let message: DeleteGroupsRequest = seen.message();
+        self.names_max = self.names_max.max(message.groups_names.len());
         let results = message.groups_names.iter().map(|id| {
-            let known = self.0.keys().any(|key| key.0 == id.as_str());
+            let known = self.offsets.keys().any(|key| key.0 == id.as_str());
             let code = if id.as_str() == "busy" {
                 68
             } else if known {
@@ -150,7 +205,7 @@ impl Store {
                 NOT_FOUND
             };
             if code == 0 {
-                self.0.retain(|key, _| key.0 != id.as_str());
+                self.offsets.retain(|key, _| key.0 != id.as_str());
             }
             DeletableGroupResult::default().with_group_id(id.clone()).with_error_code(code)
         });
@@ -160,13 +215,18 @@ impl Store {
     fn delete(&mut self, seen: &Seen) -> Vec<u8> {
         let message: OffsetDeleteRequest = seen.message();
         let id = message.group_id.to_string();
-        if !self.0.keys().any(|key| key.0 == id) {
+        if self.delete_error != 0 && shadow::parse(&id).is_some() {
+            return seen.answer(&OffsetDeleteResponse::default().with_error_code(self.delete_error));
+        }
+        if !self.offsets.keys().any(|key| key.0 == id) {
             return seen.answer(&OffsetDeleteResponse::default().with_error_code(NOT_FOUND));
         }
         let topics = message.topics.iter().map(|asked| {
             let parts = asked.partitions.iter().map(|part| {
-                self.0.remove(&(id.clone(), asked.name.to_string(), part.partition_index));
-                let code = if id == "busy" { SUBSCRIBED } else { 0 };
+                let code = if id == "busy" && asked.name.as_str() == "t" { SUBSCRIBED } else { 0 };
+                if code == 0 {
+                    self.offsets.remove(&(id.clone(), asked.name.to_string(), part.partition_index));
+                }
                 OffsetDeleteResponsePartition::default()
                     .with_partition_index(part.partition_index)
                     .with_error_code(code)
@@ -244,7 +304,7 @@ fn each_lane_has_slots_of_its_own() {
             (slot(1, "l", 1), 7),
             (slot(0, "u", 1), 99),
         ];
-        assert_eq!(store.0, BTreeMap::from(expected), "v{version}, {group}");
+        assert_eq!(store.offsets, BTreeMap::from(expected), "v{version}, {group}");
     }
 }
 
@@ -256,12 +316,87 @@ fn who_may_not_commit_changes_no_lane() {
             for parts in [&COMMITS[..], &COMMITS[2..7]] {
                 let mut store = Store::default();
                 let (seen, told) = ask(MAPPED, version, &commit("busy", generation, parts), |seen| store.answer(seen));
-                assert_eq!(seen.len(), 1, "nothing follows a fence that holds");
+                let keys: Vec<i16> = seen.iter().map(|seen| seen.key).collect();
+                let fence = match (parts.len(), generation) {
+                    (8, _) => &[8][..],
+                    (_, -1) => &[15],
+                    // The description first: a Heartbeat alone proves nothing.
+                    _ => &[15, 12],
+                };
+                assert_eq!(keys, fence, "nothing follows a fence that holds");
                 assert!(codes(&told).values().all(|told| *told == code), "v{version}: {told:?}");
-                assert_eq!((codes(&told).len(), store.0.len()), (parts.len(), 0));
+                assert_eq!((codes(&told).len(), store.offsets.len()), (parts.len(), 0));
             }
         }
     }
+}
+
+/// A coordinator that loads takes every Heartbeat: it has to describe a group of its log first, and that is none whose
+/// members make the answer long.
+#[test]
+fn a_heartbeat_alone_proves_nothing() {
+    for (describe_error, verdict, wanted) in [
+        (LOADING, 0, LOADING),
+        (16, 0, 16),
+        (6, 0, 16),
+        (7, 0, 15),
+        (30, 0, 30),
+        (LOADING, ILLEGAL_GENERATION, LOADING),
+        (0, ILLEGAL_GENERATION, ILLEGAL_GENERATION),
+        (0, 82, 82),
+        (0, 27, 0),
+        (0, 0, 0),
+    ] {
+        let mut store = Store { describe_error, ..Store::default() };
+        // The group's own commit, of a partition that the broker does not know, proves nothing either.
+        for (parts, before) in [(&COMMITS[2..7], &[][..]), (&[COMMITS[2], ("u", 9, 1)], &[8])] {
+            let message = commit("busy", 5, parts).with_group_instance_id(Some(text("instance")));
+            let (seen, told) = ask(MAPPED, 7, &message, |seen| match seen.key {
+                12 => {
+                    let asked: HeartbeatRequest = seen.message();
+                    assert_eq!((asked.group_id.as_str(), asked.generation_id), ("busy", 5));
+                    assert_eq!(asked.group_instance_id, Some(text("instance")));
+                    seen.answer(&HeartbeatResponse::default().with_error_code(verdict))
+                }
+                15 => {
+                    let asked: DescribeGroupsRequest = seen.message();
+                    assert_eq!(asked.groups, [GroupId(text(&shadow::name("busy", Lane(1))))]);
+                    store.answer(seen)
+                }
+                _ => store.answer(seen),
+            });
+            let keys: Vec<i16> = seen.iter().map(|seen| seen.key).collect();
+            assert!(keys.starts_with(&[before, &[15, 12]].concat()), "{keys:?}");
+            let codes = codes(&told);
+            let of_lanes = codes.iter().filter(|((name, _), _)| name != "u").map(|(_, code)| *code);
+            assert!(of_lanes.clone().all(|code| code == wanted), "{describe_error} {verdict}: {told:?}");
+        }
+        assert_eq!(store.offsets.len(), if wanted == 0 { 5 } else { 0 }, "{describe_error} {verdict}");
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))] // which has no clock
+#[test]
+fn a_commit_takes_time_by_its_bytes() {
+    let config =
+        r#"{"mapping": {"topics": [{"name": "t", "virtual_partitions": 190000, "physical_partitions": 95000}]}}"#;
+    let part = |v| OffsetCommitRequestPartition::default().with_partition_index(v).with_committed_offset(7);
+    let topics =
+        OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions((0..190_000).map(part).collect());
+    let message = OffsetCommitRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![topics]);
+    let started = std::time::Instant::now();
+    let (seen, told) = ask(config, 8, &message, |seen| {
+        let commits: OffsetCommitRequest = seen.message();
+        let told = |part: &OffsetCommitRequestPartition| {
+            OffsetCommitResponsePartition::default().with_partition_index(part.partition_index)
+        };
+        // Backwards: the worst case of a search from the front.
+        let parts = commits.topics[0].partitions.iter().rev().map(told).collect();
+        let topic = OffsetCommitResponseTopic::default().with_name(topic("t")).with_partitions(parts);
+        seen.answer(&OffsetCommitResponse::default().with_topics(vec![topic]))
+    });
+    assert_eq!((seen.len(), told.topics[0].partitions.len()), (2, 190_000));
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -271,7 +406,7 @@ fn what_cannot_be_committed_is_refused_alone() {
     let (_, told) = ask(MAPPED, 8, &message, |seen| store.answer(seen));
     let expected = [(("l", 3), 1), (("t", 2), 0), (("t", 6), 3), (("u", 7), 3)];
     assert_eq!(codes(&told), expected.map(|((name, p), code)| ((name.to_owned(), p), code)).into());
-    assert_eq!(store.0.len(), 1);
+    assert_eq!(store.offsets.len(), 1);
 }
 
 #[test]
@@ -328,7 +463,7 @@ fn groups_are_listed_without_their_shadows() {
         assert_eq!(names(&mut store), ["g"], "v{version}");
         // One that has offsets in shadows only is a group all the same.
         let mut without = store.clone();
-        without.0.retain(|key, _| key.0 != "g");
+        without.offsets.retain(|key, _| key.0 != "g");
         assert_eq!(names(&mut without), ["g"], "v{version}");
     }
 }
@@ -337,8 +472,8 @@ fn groups_are_listed_without_their_shadows() {
 fn a_group_that_lives_in_shadows_only_is_described_as_empty() {
     for version in 0..=6 {
         let mut store = committed("g");
-        store.0.extend(committed("higher").0);
-        store.0.retain(|key, _| key.0 != "higher");
+        store.offsets.extend(committed("higher").offsets);
+        store.offsets.retain(|key, _| key.0 != "higher");
         let message = DescribeGroupsRequest::default()
             .with_groups(["g", "higher", "none", "busy"].map(|name| GroupId(text(name))).to_vec());
         let (_, told) = ask(MAPPED, version, &message, |seen| store.answer(seen));
@@ -347,47 +482,6 @@ fn a_group_that_lives_in_shadows_only_is_described_as_empty() {
         let none = if version >= 6 { ("none", "", NOT_FOUND) } else { ("none", "Dead", 0) };
         assert_eq!(described, [("g", "Empty", 0), ("higher", "Empty", 0), none, ("busy", "Stable", 0)], "v{version}");
     }
-}
-
-#[test]
-fn a_group_is_deleted_with_its_shadows() {
-    for version in 0..=2 {
-        let mut store = committed("g");
-        store.0.extend(committed("busy").0);
-        let busy = committed("busy").0.len();
-        let names = ["g", "busy", "none"].map(|name| GroupId(text(name))).to_vec();
-        let message = DeleteGroupsRequest::default().with_groups_names(names);
-        let (_, told) = ask(MAPPED, version, &message, |seen| store.answer(seen));
-        let mut results: Vec<_> = told.results.iter().map(|one| (one.group_id.as_str(), one.error_code)).collect();
-        results.sort_unstable();
-        assert_eq!(results, [("busy", 68), ("g", 0), ("none", NOT_FOUND)], "v{version}");
-        assert_eq!(store.0.len(), busy, "nothing is left of g, and everything of busy");
-    }
-}
-
-fn delete(group: &str, partitions: &[i32]) -> OffsetDeleteRequest {
-    let part = |index: &i32| OffsetDeleteRequestPartition::default().with_partition_index(*index);
-    let topics = vec![OffsetDeleteRequestTopic::default()
-        .with_name(topic("t"))
-        .with_partitions(partitions.iter().map(part).collect())];
-    OffsetDeleteRequest::default().with_group_id(GroupId(text(group))).with_topics(topics)
-}
-
-#[test]
-fn offsets_are_deleted_where_they_are_kept() {
-    for (group, code) in [("g", 0), ("busy", SUBSCRIBED)] {
-        let mut store = committed(group);
-        let before = store.0.len();
-        let (_, told) = ask(MAPPED, 0, &delete(group, &[0, 3, 9]), |seen| store.answer(seen));
-        assert_eq!(told.error_code, 0);
-        let mut codes: Vec<_> = told.topics[0].partitions.iter().map(|p| (p.partition_index, p.error_code)).collect();
-        codes.sort_unstable();
-        assert_eq!(codes, [(0, code), (3, code), (9, 3)], "{group}");
-        let kept = store.0.contains_key(&(shadow::name(group, Lane(1)), "t".to_owned(), 1));
-        assert_eq!((kept, before - store.0.len()), (code != 0, if code == 0 { 2 } else { 1 }), "{group}");
-    }
-    let (_, told) = ask(MAPPED, 0, &delete("none", &[0, 3]), |seen| Store::default().answer(seen));
-    assert_eq!(told.error_code, NOT_FOUND);
 }
 
 #[test]
@@ -409,7 +503,7 @@ fn a_client_that_names_a_shadow_is_refused() {
         let message = DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text(&name))]);
         assert_eq!(ask_alone(MAPPED, version, &message).results[0].error_code, INVALID_GROUP);
     }
-    assert_eq!(ask_alone(MAPPED, 0, &delete(&name, &[0])).error_code, INVALID_GROUP);
+    assert_eq!(ask_alone(MAPPED, 0, &administration::delete(&name, &[("t", 0)])).error_code, INVALID_GROUP);
     let group = OffsetFetchRequestGroup::default().with_group_id(GroupId(text(&name))).with_topics(None);
     let told = ask_alone(MAPPED, 8, &OffsetFetchRequest::default().with_groups(vec![group]));
     assert_eq!((told.groups[0].error_code, told.groups[0].topics.len()), (INVALID_GROUP, 0));

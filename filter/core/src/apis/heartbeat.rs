@@ -1,0 +1,222 @@
+//! Heartbeat: passes. Now and then it is the occasion to renew what the member's partitions have in shadow groups: these
+//! have no members that would keep their offsets alive, as the group's own do.
+//!
+//! A renewal writes offsets again as they are: read from the shadows, and committed to them when the broker has accepted
+//! the member's own Heartbeat in between. A client sends its commits over the same connection, and what it sends behind the
+//! Heartbeat waits; so no commit of this member is overtaken. One whose group throws it out in the moment between the two
+//! may set a successor's first commit back by a few records, which then are delivered twice: none is lost. Whatever goes
+//! wrong with a renewal, the client is told the broker's answer to its Heartbeat.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use kafka_protocol::messages::{
+    ApiKey, GroupId, HeartbeatRequest, HeartbeatResponse, OffsetCommitResponse, OffsetFetchRequest,
+    OffsetFetchResponse, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::apis::groups;
+use crate::apis::members::{self, Described};
+use crate::apis::offset_commit::{self, BROKERS_RETENTION, SHADOW_VERSION};
+use crate::error::Fault;
+use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::limits;
+use crate::remapper::{Lane, VirtualPartition};
+use crate::renewals::MemberKey;
+use crate::rope::Rope;
+use crate::rounds;
+use crate::shape;
+
+/// Asks for several groups, and is the last one without membership (KIP-709).
+const OFFSET_FETCH_VERSION: i16 = 8;
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let pass = Plan::Pass { answered: true };
+    if !cx.shared.topics.maps_anything() {
+        return Ok(pass);
+    }
+    // What cannot be read is the broker's to refuse.
+    let Ok(message) = request.decode::<HeartbeatRequest>(&shape::requests::HEARTBEAT) else { return Ok(pass) };
+    let key = MemberKey::new(&message.group_id, &message.member_id);
+    if !cx.session.renewals.begin(key, cx.now, cx.shared.config.shadow_renew_ms) || cx.shared.topics.lanes_max() < 2 {
+        return Ok(pass);
+    }
+    let requests = vec![members::describe(&message.group_id)?];
+    let renewal = Renewal {
+        key,
+        group: message.group_id,
+        member: message.member_id,
+        version: request.version,
+        heartbeat: request.body.clone(),
+        stage: Stage::Describe,
+    };
+    Ok(Plan::Send { requests, pending: Box::new(renewal), barrier: true })
+}
+
+/// Which answer comes next.
+enum Stage {
+    Describe,
+    /// The offsets in the member's shadows.
+    Fetch,
+    /// The client's own Heartbeat; what is written if the broker accepts it.
+    Heartbeat(Vec<Upstream>),
+    /// So many commits; then the client is answered.
+    Commit(usize, Rope),
+}
+
+struct Renewal {
+    key: MemberKey,
+    group: GroupId,
+    member: StrBytes,
+    version: i16,
+    /// The body of the client's request.
+    heartbeat: Bytes,
+    stage: Stage,
+}
+
+/// The member's partitions on the broker, by lane.
+type Owned = BTreeMap<Lane, Vec<(TopicName, i32)>>;
+
+impl Renewal {
+    fn retry(&self, cx: &mut Context<'_>) {
+        cx.session.renewals.retry(self.key, cx.now);
+    }
+
+    /// What the member owns in lanes above 0, as far as this renewal does it.
+    fn owned(&self, cx: &mut Context<'_>, described: &Described) -> Owned {
+        if !described.is_stable() {
+            self.retry(cx);
+        }
+        let mut owned: Vec<(Lane, TopicName, i32)> = vec![];
+        for (topic, partition) in described.assigned(&self.member).unwrap_or_default() {
+            let remapper = cx.shared.topics.remapper(&topic.0);
+            let located = remapper.and_then(|mapped| mapped.virtual_to_physical(VirtualPartition(partition)).ok());
+            owned.extend(located.filter(|(_, lane)| lane.0 > 0).map(|(p, lane)| (lane, topic, p.0)));
+        }
+        owned.sort_unstable();
+        owned.dedup();
+        let done = cx.session.renewals.done(self.key);
+        let end = done.saturating_add(limits::RENEWED_PARTITIONS_MAX);
+        cx.session.renewals.go_on(self.key, if end < owned.len() { end } else { 0 });
+        let mut lanes = Owned::new();
+        for (lane, topic, partition) in owned.into_iter().skip(done).take(limits::RENEWED_PARTITIONS_MAX) {
+            lanes.entry(lane).or_default().push((topic, partition));
+        }
+        lanes
+    }
+
+    /// Asks for what the shadows hold; without any, the Heartbeat goes on at once.
+    fn fetch(&mut self, owned: Owned) -> Result<Next, Fault> {
+        let topic =
+            |(name, partitions)| OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(partitions);
+        let mut asked = vec![];
+        for (lane, places) in owned {
+            let Some(shadow) = groups::holder(&self.group, lane) else { continue };
+            let topics = rounds::group(places).into_iter().map(topic).collect();
+            let mut group = OffsetFetchRequestGroup::default().with_group_id(shadow).with_topics(Some(topics));
+            group.member_epoch = -1;
+            asked.push(group);
+        }
+        if asked.is_empty() {
+            return Ok(self.beat(vec![]));
+        }
+        self.stage = Stage::Fetch;
+        // Offsets of open transactions are no one's to write again.
+        let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(true);
+        Ok(Next::Send(vec![Upstream::new(ApiKey::OffsetFetch as i16, OFFSET_FETCH_VERSION, &message)?]))
+    }
+
+    fn beat(&mut self, commits: Vec<Upstream>) -> Next {
+        self.stage = Stage::Heartbeat(commits);
+        let mut body = Rope::new();
+        body.put_bytes(&self.heartbeat);
+        Next::Send(vec![Upstream { key: ApiKey::Heartbeat as i16, version: self.version, body }])
+    }
+
+    /// The commits that write again what was found.
+    fn commits(&self, cx: &mut Context<'_>, found: OffsetFetchResponse) -> Result<Vec<Upstream>, Fault> {
+        let asked = cx.session.renewals.retention_ms(self.key).unwrap_or(BROKERS_RETENTION);
+        let retention_ms = cx.shared.config.shadow_retention_ms.unwrap_or(asked);
+        let mut commits = vec![];
+        for group in found.groups {
+            let failed = |group: &OffsetFetchResponseGroup| {
+                let mut partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+                group.error_code != 0 || partitions.any(|partition| partition.error_code != 0)
+            };
+            if failed(&group) {
+                self.retry(cx);
+            }
+            let mut committed = vec![];
+            for topic in group.topics {
+                let found = topic.partitions.into_iter();
+                for offset in found.filter(|found| found.error_code == 0 && found.committed_offset >= 0) {
+                    let commit = OffsetCommitRequestPartition::default()
+                        .with_partition_index(offset.partition_index)
+                        .with_committed_offset(offset.committed_offset)
+                        .with_committed_metadata(offset.metadata);
+                    committed.push((topic.name.clone(), commit));
+                }
+            }
+            if group.error_code == 0 && !committed.is_empty() {
+                let topics = offset_commit::topics(committed);
+                commits.push(offset_commit::shadow_commit(group.group_id, topics, retention_ms)?);
+            }
+        }
+        Ok(commits)
+    }
+}
+
+impl Pending for Renewal {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        match std::mem::replace(&mut self.stage, Stage::Describe) {
+            Stage::Describe => match Described::read(body) {
+                Ok(described) => {
+                    let owned = self.owned(cx, &described);
+                    self.fetch(owned)
+                }
+                Err(_) => {
+                    self.retry(cx);
+                    Ok(self.beat(vec![]))
+                }
+            },
+            Stage::Fetch => {
+                let found = shape::decode_answer(&shape::responses::OFFSET_FETCH, &body, OFFSET_FETCH_VERSION);
+                let commits = self.commits(cx, found.unwrap_or_default())?;
+                Ok(self.beat(commits))
+            }
+            Stage::Heartbeat(commits) => {
+                let answer = shape::decode_answer(&shape::responses::HEARTBEAT, &body, self.version);
+                let accepted = answer.is_ok_and(|answer: HeartbeatResponse| answer.error_code == 0);
+                let mut out = Rope::new();
+                out.put_bytes(&body);
+                if !accepted {
+                    self.retry(cx);
+                }
+                if !accepted || commits.is_empty() {
+                    return Ok(Next::Answer(out));
+                }
+                self.stage = Stage::Commit(commits.len(), out);
+                Ok(Next::Send(commits))
+            }
+            Stage::Commit(left, out) => {
+                let answer = shape::decode_answer(&shape::responses::OFFSET_COMMIT, &body, SHADOW_VERSION);
+                let all_good = |answer: &OffsetCommitResponse| {
+                    let mut committed = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                    committed.all(|partition| partition.error_code == 0)
+                };
+                if !answer.as_ref().is_ok_and(all_good) {
+                    self.retry(cx);
+                }
+                if left <= 1 {
+                    return Ok(Next::Answer(out));
+                }
+                self.stage = Stage::Commit(left - 1, out);
+                Ok(Next::Wait)
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a broker says of a group and its members, and what that proves: who may touch the group's offsets, what a member is
+//! assigned, what the members are subscribed to. Fields: Kafka's `ConsumerProtocolSubscription` and
+//! `ConsumerProtocolAssignment`, which all clients share (KIP-429 and the KIPs that it names).
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use kafka_protocol::messages::describe_groups_response::DescribedGroup;
+use kafka_protocol::messages::{
+    ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId, HeartbeatRequest, HeartbeatResponse, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::apis::groups;
+use crate::error::Fault;
+use crate::exchange::Upstream;
+use crate::remapper::Lane;
+use crate::shape;
+use crate::wire::Reader;
+
+/// Knows static members (KIP-345), and is the last one before flexible versions.
+const HEARTBEAT_VERSION: i16 = 3;
+/// The last one before flexible versions. Answers an unknown group as Dead; from 6 on it is an error.
+const DESCRIBE_GROUPS_VERSION: i16 = 4;
+/// The protocol type of consumers (`ConsumerProtocol.PROTOCOL_TYPE`).
+const CONSUMER: &str = "consumer";
+
+/// The question that [`Described`] reads the answer of.
+///
+/// # Errors
+/// [`Fault::Encode`]
+pub(crate) fn describe(group: &GroupId) -> Result<Upstream, Fault> {
+    let describe = DescribeGroupsRequest::default().with_groups(vec![group.clone()]);
+    Upstream::new(ApiKey::DescribeGroups as i16, DESCRIBE_GROUPS_VERSION, &describe)
+}
+
+/// A group as its coordinator described it.
+pub(crate) struct Described(DescribedGroup);
+
+impl Described {
+    /// # Errors
+    /// [`Fault::Answer`]
+    pub(crate) fn read(body: Bytes) -> Result<Self, Fault> {
+        let answer: DescribeGroupsResponse =
+            shape::decode_answer(&shape::responses::DESCRIBE_GROUPS, &body, DESCRIBE_GROUPS_VERSION)
+                .map_err(|_| Fault::Answer { api: "DescribeGroups", what: "it is malformed" })?;
+        let group = answer.groups.into_iter().next();
+        group.map(Self).ok_or(Fault::Answer { api: "DescribeGroups", what: "the group is missing" })
+    }
+
+    /// Why nothing is known of the group, 0 if it is known; as a code that commits and deletions of offsets may answer: a
+    /// coordinator translates what its log says in the same way.
+    pub(crate) fn error_code(&self) -> i16 {
+        match ResponseError::try_from_code(self.0.error_code) {
+            Some(ResponseError::NotLeaderOrFollower | ResponseError::KafkaStorageError) => {
+                ResponseError::NotCoordinator.code()
+            }
+            Some(ResponseError::RequestTimedOut | ResponseError::UnknownTopicOrPartition) => {
+                ResponseError::CoordinatorNotAvailable.code()
+            }
+            _ => self.0.error_code,
+        }
+    }
+
+    fn is(&self, state: &str) -> bool {
+        self.0.group_state.as_str() == state
+    }
+
+    /// Nobody is a member.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is("Empty") || self.is("Dead")
+    }
+
+    pub(crate) fn is_stable(&self) -> bool {
+        self.is("Stable")
+    }
+
+    /// Its members, if it has any, are no consumers but, say, workers of Kafka Connect.
+    pub(crate) fn is_of_others(&self) -> bool {
+        self.0.protocol_type.as_str() != CONSUMER
+    }
+
+    /// What a member of a stable group of consumers is assigned, in the partitions that clients see. None while the group
+    /// is not stable, or when it cannot be told.
+    pub(crate) fn assigned(&self, member_id: &StrBytes) -> Option<Vec<(TopicName, i32)>> {
+        if self.0.error_code != 0 || !self.is_stable() || self.is_of_others() {
+            return None;
+        }
+        let member = self.0.members.iter().find(|member| member.member_id == *member_id)?;
+        let mut reader = Reader::new(&member.member_assignment);
+        reader.i16()?;
+        let mut assigned = vec![];
+        for _ in 0..reader.array_len(false)? {
+            let topic = TopicName(StrBytes::from_string(text(&mut reader)?.to_owned()));
+            for _ in 0..reader.array_len(false)? {
+                assigned.push((topic.clone(), reader.i32()?));
+            }
+        }
+        Some(assigned)
+    }
+
+    /// The topics that members of a stable group of consumers are subscribed to. None while the group is not stable, or
+    /// when it cannot be told: a broker then takes the group to be subscribed to every topic.
+    pub(crate) fn subscribed(&self) -> Option<HashSet<&str>> {
+        if !self.is_stable() || self.is_of_others() {
+            return None;
+        }
+        let mut topics = HashSet::new();
+        for member in &self.0.members {
+            let mut reader = Reader::new(&member.member_metadata);
+            reader.i16()?;
+            for _ in 0..reader.array_len(false)? {
+                topics.insert(text(&mut reader)?);
+            }
+        }
+        Some(topics)
+    }
+}
+
+fn text<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    std::str::from_utf8(reader.nullable_string(false)??).ok()
+}
+
+/// Who wants to touch a group's offsets.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) group: GroupId,
+    pub(crate) generation: i32,
+    pub(crate) member: StrBytes,
+    pub(crate) instance: Option<StrBytes>,
+}
+
+impl Caller {
+    /// Without a generation a broker lets anybody commit while the group is empty, whatever member id they send.
+    fn is_member(&self) -> bool {
+        self.generation >= 0
+    }
+
+    fn heartbeat(&self) -> Result<Upstream, Fault> {
+        let heartbeat = HeartbeatRequest::default()
+            .with_group_id(self.group.clone())
+            .with_generation_id(self.generation)
+            .with_member_id(self.member.clone())
+            .with_group_instance_id(self.instance.clone());
+        Upstream::new(ApiKey::Heartbeat as i16, HEARTBEAT_VERSION, &heartbeat)
+    }
+}
+
+/// The proof that a caller may commit now: for a member a Heartbeat, behind a proof that it is worth something; for
+/// everybody else the group's description, which has to show no members.
+///
+/// A coordinator that is still loading its groups answers every Heartbeat with NONE, so that members do not rejoin. It
+/// describes no group then (COORDINATOR_LOAD_IN_PROGRESS), so one is described before the Heartbeat, in one go. The order
+/// makes the proof: a coordinator that has loaded judges the Heartbeat by what it knows, while behind the Heartbeat it
+/// could have finished loading in between. The described group is a shadow of the caller's. It lies in the same partition of
+/// the coordinator's log, so it is loaded with it; and it has no members, while a description of the group itself
+/// is as long as its members are many, for each commit of each of them.
+pub(crate) struct Fence {
+    caller: Caller,
+    /// What the description failed with, 0 for nothing, while the Heartbeat is due.
+    described: Option<i16>,
+}
+
+impl Fence {
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self { caller, described: None }
+    }
+
+    /// What to ask the broker.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
+    pub(crate) fn requests(&self) -> Result<Vec<Upstream>, Fault> {
+        let group = &self.caller.group;
+        if !self.caller.is_member() {
+            return Ok(vec![describe(group)?]);
+        }
+        let shadow = groups::holder(group, Lane(1));
+        Ok(vec![describe(shadow.as_ref().unwrap_or(group))?, self.caller.heartbeat()?])
+    }
+
+    /// Takes the broker's answers in turn. None while another one is due, then whether the caller may commit, or the error
+    /// code that says why not.
+    ///
+    /// # Errors
+    /// [`Fault::Answer`]
+    pub(crate) fn response(&mut self, body: Bytes) -> Result<Option<Result<(), i16>>, Fault> {
+        let Some(described) = self.described.take() else {
+            let described = Described::read(body)?;
+            let error_code = described.error_code();
+            if self.caller.is_member() {
+                self.described = Some(error_code);
+                return Ok(None);
+            }
+            return Ok(Some(match error_code {
+                0 if described.is_idle() => Ok(()),
+                0 => Err(ResponseError::UnknownMemberId.code()),
+                _ => Err(error_code),
+            }));
+        };
+        let answer: HeartbeatResponse = shape::decode_answer(&shape::responses::HEARTBEAT, &body, HEARTBEAT_VERSION)
+            .map_err(|_| Fault::Answer { api: "Heartbeat", what: "it is malformed" })?;
+        // While a group prepares a rebalance its members may still commit.
+        let allowed = [0, ResponseError::RebalanceInProgress.code()];
+        Ok(Some(match described {
+            0 if allowed.contains(&answer.error_code) => Ok(()),
+            0 => Err(answer.error_code),
+            _ => Err(described),
+        }))
+    }
+}
