@@ -73,9 +73,9 @@ pub(crate) fn server_name() -> Option<String> {
     String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
 }
 
-/// Steers Envoy's dynamic forward proxy.
+/// Steers Envoy's dynamic forward proxy, which takes the host apart as `host[:port]`.
 pub(crate) fn route_to(address: &Address) {
-    set_filter_state("envoy.upstream.dynamic_host", &address.host);
+    set_filter_state("envoy.upstream.dynamic_host", &address.bracketed_host());
     set_filter_state("envoy.upstream.dynamic_port", &address.port.to_string());
 }
 

@@ -13,7 +13,7 @@ from .process import Process, free_ports, wait_until
 
 TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure", re.I)
 TYPE = "type.googleapis.com/envoy.extensions."
-DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_ONLY"}
+DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as in envoy/
 
 
 class Envoy:

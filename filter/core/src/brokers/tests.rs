@@ -31,6 +31,7 @@ fn addresses_are_read_and_written() {
         let read = address(text);
         assert_eq!((read.host.as_str(), read.port), (host, port));
         assert_eq!(read.to_string(), text);
+        assert_eq!(format!("{}:{port}", read.bracketed_host()), text);
     }
 }
 
