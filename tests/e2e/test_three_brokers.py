@@ -8,12 +8,12 @@ import time
 from collections import Counter
 
 import pytest
-from harness import topics
+from harness import apis, batch, topics
 from harness.envoy import Envoy
 from harness.kafka import KafkaCluster
 from harness.load import Load, read_to_the_end
 from harness.process import wait_until
-from harness.raw import Raw
+from harness.raw import Raw, partitions_of, produce_body
 
 FAMILY = topics.WIDE
 
@@ -69,6 +69,20 @@ def test_a_client_that_comes_to_a_fresh_envoy_by_a_brokers_port(three, gateway):
                 pass
         with Raw(gateway.port(broker)) as second:
             assert {b["node_id"] for b in second.metadata([])["brokers"]} == set(three.ids)
+
+
+@pytest.mark.remap
+def test_the_new_leader_of_an_unmapped_topic_is_named_where_envoy_listens(three, gateway):
+    """Else a client would write around Envoy from then on, mapped topics too (KIP-951)."""
+    name = topics.unique("unmapped")
+    three.create_topic(name, 3, 3)
+    with Raw(gateway.base) as bootstrap:
+        leaders = {p["index"]: p["leader_id"] for p in bootstrap.metadata([name])["topics"][0]["partitions"]}
+    with Raw(gateway.port(1)) as raw:
+        partition, leader = next((p, leader) for p, leader in leaders.items() if leader != 1)
+        answer = raw.call(apis.PRODUCE, 10, produce_body(name, {partition: batch.build([b"x"])}))
+    assert partitions_of(answer)[partition]["error_code"] == 6, "NOT_LEADER_OR_FOLLOWER"
+    assert [(n["node_id"], n["host"], n["port"]) for n in answer["node_endpoints"]] == [(leader, "127.0.0.1", gateway.port(leader))]
 
 
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])

@@ -315,7 +315,9 @@ impl Connection {
         self.count(Stat::Requests { api: api.name }, 1);
         self.count(Stat::UpstreamRequests { api: api.name }, 1);
         if answered {
-            self.open(Request::headed(api, &head), None, now);
+            let unread = head.key == ApiKey::Produce as i16;
+            let pending = if unread { apis::produce::unread(&self.shared, head.version) } else { None };
+            self.open(Request::headed(api, &head), pending, now);
         }
         Some(len)
     }

@@ -21,6 +21,7 @@ PRODUCE = Api(
         ("log_start_offset", "int64", 5),
         ("record_errors", [("batch_index", "int32"), ("message", "string?")], 8), ("error_message", "string?", 8)])]),
      ("throttle_time_ms", "int32", 1)],
+    {0: ("node_endpoints", [("node_id", "int32"), ("host", "string"), ("port", "int32"), ("rack", "string?")])},
 )
 
 FETCH = Api(

@@ -3,6 +3,9 @@
 //! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings go up in rounds,
 //! since a broker takes each partition once per request; their answers are merged. What cannot be stored safely is
 //! refused here, partition by partition, without disturbing the rest of the request.
+//!
+//! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other addresses for
+//! clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
 
 use std::rc::Rc;
 
@@ -14,6 +17,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::RequestHead;
 use crate::batch::{self, TagError};
+use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
@@ -23,12 +27,15 @@ use crate::shape;
 use crate::stats::Stat;
 use crate::topics::TopicRegistry;
 use crate::wire::Reader;
+use crate::Shared;
 
 const API: &str = "Produce";
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 9;
 /// The first version whose answers hold error messages (KIP-467).
 const ERROR_MESSAGES: i16 = 8;
+/// The first version whose answers name brokers by address (KIP-951).
+const NODE_ENDPOINTS: i16 = 10;
 
 /// Whether the request that starts with `head` names one topic only, and that unmapped: then it may stream. Tells, if so,
 /// whether it will be answered.
@@ -53,7 +60,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: ProduceRequest = request.decode(&shape::requests::PRODUCE)?;
     let answered = message.acks != 0;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(Plan::Pass { answered });
+        return Ok(match unread(cx.shared, request.version).filter(|_| answered) {
+            Some(pending) => Plan::PassUp(pending),
+            None => Plan::Pass { answered },
+        });
     }
     let mut turns = Turns::new();
     let mut rounds: Vec<Vec<Part>> = vec![];
@@ -89,6 +99,37 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     answers.rounds = rounds;
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+}
+
+/// What becomes of the answer to a request that goes by as it is. None: it goes by too.
+pub(crate) fn unread(shared: &Shared, version: i16) -> Option<Box<dyn Pending>> {
+    let names_brokers = version >= NODE_ENDPOINTS && shared.config.advertise != Advertise::Unchanged;
+    names_brokers.then(|| -> Box<dyn Pending> { Box::new(Unread { version }) })
+}
+
+/// The answer to a request that went by: only its brokers are changed.
+struct Unread {
+    version: i16,
+}
+
+impl Pending for Unread {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer = decode(body.clone(), self.version)?;
+        answer.responses.iter().flat_map(|topic| &topic.partition_responses).for_each(|part| cx.note(part.error_code));
+        let mut out = Rope::new();
+        if answer.node_endpoints.is_empty() {
+            out.put_bytes(&body);
+            return Ok(Next::Answer(out));
+        }
+        answer.node_endpoints.retain_mut(|node| cx.readdress(node.node_id.0, &mut node.host, &mut node.port));
+        out.put_message(&answer, self.version)?;
+        Ok(Next::Answer(out))
+    }
+}
+
+fn decode(mut body: Bytes, version: i16) -> Result<ProduceResponse, Fault> {
+    shape::decode(&shape::responses::PRODUCE, &mut body, version)
+        .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })
 }
 
 /// Why a partition's records are not sent to the broker.
@@ -251,9 +292,8 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, mut body: Bytes) -> Result<Next, Fault> {
-        let answer: ProduceResponse = shape::decode(&shape::responses::PRODUCE, &mut body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer = decode(body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         let mut parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
         for topic in answer.responses {

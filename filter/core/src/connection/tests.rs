@@ -236,6 +236,35 @@ fn what_is_not_mapped_goes_by_byte_for_byte() {
     });
 }
 
+/// Such a request streams, its answer is read: the new leaders that it names have other addresses for clients.
+#[test]
+fn an_answer_that_names_brokers_does_not_go_by() {
+    let moved = |seen: &Seen| match seen.key {
+        0 => {
+            let endpoint = |id: i32| {
+                let node = produce_response::NodeEndpoint::default().with_node_id(BrokerId(id)).with_port(9092);
+                node.with_host(text(&format!("kafka-{id}.internal")))
+            };
+            seen.answer(&ProduceResponse::default().with_node_endpoints(vec![endpoint(2), endpoint(3)]))
+        }
+        _ => respond(seen),
+    };
+    let nodes = |config, frame: &[u8], version| {
+        let outcome = check(config, None, &[frame, &heartbeat(2)].concat(), &moved);
+        assert_eq!((ids(&outcome), &outcome.up), (vec![1, 2], &[frame, &heartbeat(2)].concat()), "v{version}");
+        let (_, told): (_, ProduceResponse) = read_answer(&outcome.answers()[0], version);
+        told.node_endpoints.iter().map(|node| (node.host.to_string(), node.port)).collect::<Vec<_>>()
+    };
+    let unchanged = [2, 3].map(|id| (format!("kafka-{id}.internal"), 9092));
+    for version in 10..=12 {
+        for parts in [&[("u", 0)][..], &[("u", 0), ("w", 1)]] {
+            let frame = produce(version, 1, 1, parts);
+            assert_eq!(nodes(MAPPED, &frame, version), [("two.example".to_owned(), 9102)], "v{version}");
+            assert_eq!(nodes("", &frame, version), unchanged, "v{version}");
+        }
+    }
+}
+
 /// Read as the head of a Produce request, this Fetch names one topic, the empty one, which is not mapped.
 #[test]
 fn a_fetch_that_looks_like_a_produce_request_is_rewritten_all_the_same() {
