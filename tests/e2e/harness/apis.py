@@ -63,7 +63,7 @@ METADATA = Api(
                      ("error_code", "int16"), ("index", "int32"), ("leader_id", "int32"), ("leader_epoch", "int32", 7),
                      ("replicas", ["int32"]), ("isr", ["int32"]), ("offline", ["int32"], 5)]),
                  ("authorized_operations", "int32", 8)]),
-     ("cluster_authorized_operations", "int32", 8, 10)],
+     ("cluster_authorized_operations", "int32", 8, 10), ("error_code", "int16", 13)],
 )
 
 API_VERSIONS = Api(

@@ -205,8 +205,8 @@ fn pipelined_requests_of_all_kinds_are_answered_in_order() {
     let outcome = check(MAPPED, None, &stream, &respond);
     assert_eq!(ids(&outcome), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     let keys: Vec<i16> = outcome.requests().iter().map(|seen| seen.key).collect();
-    // Two rounds of Produce; carriers in the place of 7 and 8.
-    assert_eq!(keys, [18, 3, 0, 0, 0, 1, 12, 18, 18, 0, 0, 1, 12]);
+    // Metadata apart for mapped and unmapped names; two rounds of Produce; carriers in the place of 7 and 8.
+    assert_eq!(keys, [18, 3, 3, 0, 0, 0, 1, 12, 18, 18, 0, 0, 1, 12]);
     assert!(outcome.requests().iter().all(|seen| seen.client_id.as_deref() == Some("test")));
     assert_eq!(outcome.blames(), [0; 4]);
     let (_, refused): (_, InitProducerIdResponse) = read_answer(&outcome.answers()[6], 4);
