@@ -2,15 +2,17 @@
 read where virtual partition numbers would be a guess, and nobody is stopped by a topic that it does not use."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
-from harness import clients, topics
-from harness.apis import METADATA
+from harness import batch, clients, topics
+from harness.apis import METADATA, PRODUCE
 from harness.envoy import Envoy
+from harness.groups import Offset, commit
 from harness.kafka import JAVA, KafkaCluster
 from harness.paths import KAFKA_JARS
 from harness.process import wait_until
-from harness.raw import Raw
+from harness.raw import LATEST, Raw, partitions_of, produce_body
 
 pytestmark = pytest.mark.remap
 UNKNOWN_TOPIC, INVALID_TOPIC = 3, 17
@@ -71,6 +73,72 @@ def test_libraries_create_no_mapped_topic_and_go_on_with_others(name, programs, 
     found = partitions(creating)
     assert mapped not in found
     assert found[unmapped] == 3
+
+
+def mapping(physical: int) -> dict:
+    return {"stat_prefix": topics.STAT_PREFIX, "mapping": {"topics": [replace(topics.MODULO, physical=physical).entry()]}}
+
+
+@pytest.fixture
+def slipped(tmp_path, cluster):
+    """slipped(P): an Envoy that was started with `P` physical partitions for the topics of MODULO, which have 4."""
+    started = []
+
+    def start(physical: int) -> Envoy:
+        started.append(Envoy(tmp_path / f"slipped-{physical}", cluster, mapping(physical)))
+        return started[-1]
+
+    yield start
+    for envoy in started:
+        envoy.stop()
+
+
+@pytest.mark.parametrize("physical", [2, 5])
+def test_nothing_is_written_or_read_while_the_mapping_does_not_fit(physical, slipped, cluster, raw, new_topic):
+    """By a client that asks for no metadata: it had them before Envoy was restarted with an operator's slip."""
+    topic = new_topic()
+    for v in range(topic.virtual):
+        raw.append(topic.name, v, [b"before"])
+    with Raw(cluster.ports[1]) as direct:
+        ends = {p: direct.list_offset(topic.name, p, LATEST) for p in range(topic.family.physical)}
+        envoy = slipped(physical)
+        with Raw(envoy.port(1)) as client:
+            answers = client.produce(topic.name, {v: batch.build([b"x"]) for v in range(topic.virtual)})
+            assert {a["error_code"] for a in answers.values()} == {UNKNOWN_TOPIC}
+            fetched = partitions_of(client.fetch(topic.name, dict.fromkeys(range(topic.virtual), 0)))
+            assert {(a["error_code"], a["records"] or b"") for a in fetched.values()} == {(UNKNOWN_TOPIC, b"")}
+            listed = client.list_offsets(topic.name, dict.fromkeys(range(topic.virtual), LATEST))
+            assert {a["error_code"] for a in listed.values()} == {UNKNOWN_TOPIC}
+            offsets = {(topic.name, v): Offset(7) for v in range(topic.virtual)}
+            assert set(commit(client, topic.name, offsets).values()) == {UNKNOWN_TOPIC}
+            with pytest.raises(ConnectionError):  # without acknowledgement there is no other way to refuse
+                client.send(PRODUCE, 9, produce_body(topic.name, {7: batch.build([b"x"])}, 0))
+                client.metadata([])
+        assert envoy.stat("kafka_remapper_upstream_requests_total", api="Metadata") == 2, "who is who, and the topic once"
+        assert envoy.stat("kafka_remapper_topic_mismatch_total") >= 5
+        assert {p: direct.list_offset(topic.name, p, LATEST) for p in ends} == ends
+    assert [value for _, value in raw.read_all(topic.name, 7)] == [b"before"]
+
+
+@pytest.mark.parametrize("name", ["java", "librdkafka"])
+def test_libraries_say_what_is_wrong_when_envoy_comes_back_with_a_mapping_that_does_not_fit(name, programs, tmp_path, cluster, new_topic):
+    topic = new_topic()
+    envoy = Envoy(tmp_path / "envoy", cluster, topics.MAPPING)
+    try:
+        command = [*programs[name].argv, "produce", envoy.bootstrap, topic.name, topic.virtual, 1000, "none", 0, "run", 100]
+        producer = subprocess.Popen([str(a) for a in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = [producer.stdout.readline() for _ in range(40)]
+        assert all(line.startswith("A ") for line in said), said
+        envoy.restart_with(mapping(2))
+        with Raw(cluster.ports[1]) as direct:
+            ends = {p: direct.list_offset(topic.name, p, LATEST) for p in range(topic.family.physical)}
+            says = ("E ", "INVALID_TOPIC", "Invalid topic", "Unknown topic")
+            assert any(any(word in line for word in says) for line in producer.stdout)
+            assert {p: direct.list_offset(topic.name, p, LATEST) for p in ends} == ends
+    finally:
+        producer.kill()
+        producer.wait()
+        envoy.stop()
 
 
 def tool(name: str, *arguments: str) -> subprocess.CompletedProcess:

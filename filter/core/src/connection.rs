@@ -27,6 +27,7 @@ use crate::frame::{self, Input};
 use crate::header;
 use crate::learn::Learn;
 use crate::limits;
+use crate::located::Asked;
 use crate::rope::Rope;
 use crate::stats::Stat;
 use crate::Shared;
@@ -127,6 +128,11 @@ impl Connection {
     /// False while client bytes are better left where they are (back pressure).
     pub fn wants_client_bytes(&self) -> bool {
         !matches!(self.phase, Phase::Closed) && !self.is_blocked()
+    }
+
+    /// The client has ended its stream. To be told before its last bytes are handed in.
+    pub fn handle_client_end(&mut self) {
+        self.session.client_ended = true;
     }
 
     /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.
@@ -334,7 +340,6 @@ impl Connection {
         let mut request = Request::headed(api, &head);
         request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
-        self.count(Stat::Requests { api: api.name }, 1);
         let (plan, errors) = match api.decision {
             Decision::Rewrite(half) => {
                 let mut cx = self.context(&shared, now);
@@ -342,6 +347,12 @@ impl Connection {
             }
             _ => (Plan::Pass { answered: true }, 0),
         };
+        if let Plan::After(topics) = plan {
+            self.client.push_front(frame);
+            return self.ask_topics(topics, now);
+        }
+        self.session.asked = Asked::default();
+        self.count(Stat::Requests { api: api.name }, 1);
         self.carry_out(plan, errors, request, frame, now)
     }
 
@@ -386,6 +397,7 @@ impl Connection {
                 Ok(())
             }
             Plan::Send { requests, pending, barrier } => self.send(requests, &request, now, Some(pending), barrier),
+            Plan::After(_) => Err(Fault::Exchange),
             Plan::Forget { requests, then } => {
                 for upstream in requests {
                     self.send_upstream(upstream, &request)?;

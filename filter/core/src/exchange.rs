@@ -5,6 +5,8 @@
 //!          └──► Plan::Send ──► awaiting n ──► Pending::response ─┬─► Next::Wait     (more answers are due)
 //!          └──► Plan::Answer ► a carrier ──┘                     ├─► Next::Send     (another round goes up)
 //!          ├──► Plan::Forget   (acks=0: no answer, no exchange)  ├─► Next::Answer   (to the client, in order)
+//!          ├──► Plan::After    (a question of the filter's own;  │
+//!          │                    then the request comes again)    │
 //!          └──► Plan::Refuse ► a carrier, later ─────────────────┴─► Next::Refuse   (the last answer)
 //! ```
 //!
@@ -23,6 +25,7 @@ use crate::apis::{Api, RequestHead};
 use crate::authentication::Authentication;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
+use crate::located::Asked;
 use crate::login::LoggedIn;
 use crate::remapper::VirtualPartition;
 use crate::rope::Rope;
@@ -120,6 +123,9 @@ pub(crate) enum Plan {
     Send { requests: Vec<Upstream>, pending: Box<dyn Pending>, barrier: bool },
     /// These go up instead, and none is answered (Produce with acks=0). `then`: the connection ends behind them.
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
+    /// Nothing yet: what is known of these topics does not suffice. The filter asks for them in its own name, and then the same
+    /// request is handled again.
+    After(Vec<TopicName>),
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
     /// As `Answer`, after a delay; what the client sends meanwhile is not taken.
@@ -214,6 +220,12 @@ pub(crate) struct Session {
     pub(crate) nonces: Nonces,
     /// The broker's answer to ApiVersions, for clients that ask before the filter has logged in.
     pub(crate) versions: Versions,
+    /// The broker's Metadata is known to have topic ids.
+    pub(crate) has_topic_ids: bool,
+    /// What was asked for the sake of the request that is handled next.
+    pub(crate) asked: Asked,
+    /// The client sends nothing more. Whatever goes to the broker now takes that end with it.
+    pub(crate) client_ended: bool,
 }
 
 impl Session {
@@ -226,6 +238,9 @@ impl Session {
             login: None,
             nonces: Nonces::new(entropy),
             versions: versions.map_or(Versions::Unknown, Versions::Known),
+            has_topic_ids: false,
+            asked: Asked::default(),
+            client_ended: false,
         }
     }
 }

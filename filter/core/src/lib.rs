@@ -21,6 +21,7 @@ pub mod frame;
 pub(crate) mod header;
 pub mod learn;
 pub mod limits;
+pub(crate) mod located;
 pub(crate) mod login;
 pub(crate) mod pattern;
 pub mod principal;

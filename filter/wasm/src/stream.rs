@@ -200,6 +200,9 @@ impl StreamContext for Stream {
             self.close();
             return Verdict::Pause;
         };
+        if end_of_stream {
+            connection.handle_client_end();
+        }
         if !connection.wants_client_bytes() {
             self.held.set(len);
             return Verdict::Pause;

@@ -74,6 +74,13 @@ class Envoy:
         self.process.stop()
         self.start()
 
+    def restart_with(self, config: dict) -> None:
+        """On the same ports, with another configuration of the filter."""
+        self.process.stop()
+        self.filter_config = self._complete(config)
+        self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
+        self.start()
+
     def stop(self, expected: str | None = None) -> None:
         """Ends it, and asserts that it had not ended by itself and that no wasm call had trapped. `expected`: a pattern of
         lines that a test brings about, and that would count as a trap."""

@@ -18,6 +18,7 @@ use crate::apis;
 use crate::connection::Action;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::located;
 use crate::rope::Rope;
 use crate::shape;
 use crate::Shared;
@@ -176,6 +177,9 @@ impl Answer {
     }
 
     fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> Result<Rope, Fault> {
+        let metadata = answer.api_keys.iter().find(|offer| offer.api_key == ApiKey::Metadata as i16);
+        cx.session.has_topic_ids =
+            metadata.is_some_and(|offer| located::has_topic_ids(offer.min_version, offer.max_version));
         answer.api_keys.retain_mut(|offer| match apis::find(offer.api_key) {
             Some(api) if apis::is_offered(api, cx.shared) => {
                 let ours = VersionRange { min: api.version_min, max: api.version_max };

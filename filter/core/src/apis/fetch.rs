@@ -25,7 +25,7 @@ use crate::config::FillerMode;
 use crate::error::{Blame, Fault};
 use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Session, Skip, Upstream};
 use crate::limits;
-use crate::remapper::{PartitionRemapper, VirtualPartition};
+use crate::remapper::PartitionRemapper;
 use crate::rounds;
 use crate::shape;
 use crate::stats::Stat;
@@ -59,6 +59,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             ResponseError::FetchSessionIdNotFound.code(),
             request.version,
         )?));
+    }
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic)) {
+        return Ok(plan);
     }
     cx.session.turn = cx.session.turn.wrapping_add(1);
     let mut round = Rounds::new(cx, &message, request.version);
@@ -136,7 +139,7 @@ impl Rounds {
         let mut sibling = Sibling::new(topic, asked);
         let mut physical = asked.partition;
         if let Some(remapper) = remapper {
-            let found = remapper.virtual_to_physical(VirtualPartition(asked.partition));
+            let found = cx.locate(topic, remapper, asked.partition);
             let Ok((p, lane)) = found else { return self.refuse(sibling, ResponseError::UnknownTopicOrPartition) };
             let Ok(position) = remapper.virtual_to_physical_offset(lane, asked.fetch_offset) else {
                 return self.refuse(sibling, ResponseError::OffsetOutOfRange);

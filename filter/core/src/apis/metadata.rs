@@ -19,7 +19,7 @@ use kafka_protocol::ResponseError;
 
 use crate::brokers::{Address, Route};
 use crate::connection::Action;
-use crate::error::{Blame, Fault};
+use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::remapper::{PartitionRemapper, VirtualPartition};
@@ -113,12 +113,12 @@ impl Answers {
         let Some(name) = topic.name.as_ref().map(|name| name.0.clone()) else { return true };
         let Some(remapper) = cx.shared.topics.remapper(&name) else { return true };
         cx.shared.facts.note(topic, cx.now);
-        let physical = remapper.physical_partitions();
         if topic.error_code != 0 {
             if self.creates && topic.error_code == ResponseError::UnknownTopicOrPartition.code() {
                 cx.warn(format!(
                     "topic {name} is mapped and does not exist: it is not created by asking for it, since it would get \
-                     num.partitions; create it on the brokers, with {physical} partitions"
+                     num.partitions; create it on the brokers, with {} partitions",
+                    remapper.physical_partitions()
                 ));
             }
             return true;
@@ -128,13 +128,7 @@ impl Answers {
             topic.partitions = partitions;
             return true;
         }
-        let found = topic.partitions.len();
-        cx.count(Stat::TopicMismatch, 1);
-        cx.count(Stat::Errors { blame: Blame::Config }, 1);
-        cx.warn(format!(
-            "topic {name} has {found} partitions on the cluster, the mapping says physical_partitions {physical}: \
-             it is refused until one of the two is changed"
-        ));
+        cx.refuse_misfit(&name, topic.partitions.len(), &remapper);
         topic.error_code = ResponseError::InvalidTopicException.code();
         topic.partitions.clear();
         false

@@ -16,7 +16,7 @@ use kafka_protocol::ResponseError;
 use crate::apis::groups::{self, Caller};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, VirtualPartition};
+use crate::remapper::Lane;
 use crate::rope::Rope;
 use crate::rounds;
 use crate::shape;
@@ -42,6 +42,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass { answered: true });
+    }
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+        return Ok(plan);
     }
     let lanes = answers.sort(cx, &message);
     answers.plan(cx, &message, lanes)
@@ -99,7 +102,7 @@ impl Answers {
                 let mut commit = commit.clone();
                 let mut lane = Lane(0);
                 if let Some(remapper) = &remapper {
-                    let Ok((p, mapped)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+                    let Ok((p, mapped)) = cx.locate(&topic.name, remapper, partition) else {
                         self.refuse(cx, &slot.topic, partition, ResponseError::UnknownTopicOrPartition.code());
                         continue;
                     };

@@ -14,7 +14,7 @@ use kafka_protocol::ResponseError;
 use crate::apis::groups::{self, Caller};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, VirtualPartition};
+use crate::remapper::Lane;
 use crate::rope::Rope;
 use crate::rounds;
 use crate::shape;
@@ -34,6 +34,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass { answered: true });
+    }
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+        return Ok(plan);
     }
     answers.sort(cx, &message);
     let fence = answers.caller.fence()?;
@@ -87,7 +90,7 @@ impl Answers {
                 let partition = asked.partition_index;
                 let (mut physical, mut lane) = (partition, Lane(0));
                 if let Some(remapper) = &remapper {
-                    let Ok(mapped) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+                    let Ok(mapped) = cx.locate(&topic.name, remapper, partition) else {
                         self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code());
                         continue;
                     };

@@ -20,7 +20,7 @@ use crate::batch::{self, TagError};
 use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper};
 use crate::rope::Rope;
 use crate::rounds::{self, Turns};
 use crate::shape;
@@ -65,6 +65,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             None => Plan::Pass { answered },
         });
     }
+    if let Some(plan) = cx.ask_first(message.topic_data.iter().map(|topic| &topic.name)) {
+        return Ok(plan);
+    }
     let mut turns = Turns::new();
     let mut rounds: Vec<Vec<Part>> = vec![];
     let mut answers = Answers::new(request.version);
@@ -72,7 +75,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         let remapper = cx.shared.topics.remapper(&topic.name.0);
         for data in &topic.partition_data {
             let records = data.records.clone();
-            match Part::new(&topic.name, data.index, records, remapper.as_ref()) {
+            match Part::new(cx, &topic.name, data.index, records, remapper.as_ref()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
                     cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.lane.is_some()));
@@ -152,6 +155,7 @@ struct Part {
 
 impl Part {
     fn new(
+        cx: &Context<'_>,
         topic: &TopicName,
         partition: i32,
         records: Option<Bytes>,
@@ -161,10 +165,9 @@ impl Part {
         let Some(remapper) = remapper else {
             return Ok(Self { topic, partition, physical: partition, lane: None, header: None, records });
         };
-        let (p, lane) = remapper.virtual_to_physical(VirtualPartition(partition)).map_err(|_| Refusal {
-            error: ResponseError::UnknownTopicOrPartition,
-            words: "the topic has fewer virtual partitions",
-        })?;
+        let (p, lane) = cx
+            .locate(&topic, remapper, partition)
+            .map_err(|misplaced| Refusal { error: ResponseError::UnknownTopicOrPartition, words: misplaced.words() })?;
         let header = tag(records.as_deref().unwrap_or_default(), lane)?;
         Ok(Self { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)), header, records })
     }

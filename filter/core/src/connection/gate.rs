@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::{ApiKey, TopicName};
 
 use super::{upstream_frame, Action, Connection};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
@@ -13,6 +13,7 @@ use crate::exchange::{Millis, Pending, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
 use crate::limits;
+use crate::located::Asking;
 use crate::login::{Login, OwnLogin};
 use crate::stats::Stat;
 
@@ -72,6 +73,12 @@ impl Connection {
             }
         }
         Ok(false)
+    }
+
+    /// Asks for topics that a request names; it waits.
+    pub(super) fn ask_topics(&mut self, topics: Vec<TopicName>, now: Millis) -> Result<(), Fault> {
+        let (request, pending) = Asking::start(topics, self.session.has_topic_ids)?;
+        self.ask(ApiKey::Metadata, request, pending, now)
     }
 
     /// Opens an exchange of the filter's own; what the client sent waits for it.

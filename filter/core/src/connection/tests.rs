@@ -6,6 +6,7 @@ mod hostile;
 mod logins;
 
 mod simulation;
+mod topics;
 
 use std::collections::BTreeMap;
 
