@@ -316,7 +316,7 @@ impl Connection {
             Decision::Rewrite(_) if head.key == ApiKey::Produce as i16 => {
                 apis::produce::passes(&head, &self.shared.topics)?
             }
-            Decision::Rewrite(_) | Decision::Hide => return None,
+            Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Hide => return None,
         };
         self.count(Stat::Requests { api: api.name }, 1);
         self.count(Stat::UpstreamRequests { api: api.name }, 1);
@@ -341,7 +341,7 @@ impl Connection {
         request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
         let (plan, errors) = match api.decision {
-            Decision::Rewrite(half) => {
+            Decision::Rewrite(half) | Decision::Refuse(half) => {
                 let mut cx = self.context(&shared, now);
                 (half(&mut cx, &request)?, cx.errors)
             }

@@ -19,6 +19,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::ResponseError;
 
 use crate::apis::api_versions::Versions;
 use crate::apis::{Api, RequestHead};
@@ -241,6 +242,24 @@ impl Session {
             has_topic_ids: false,
             asked: Asked::default(),
             client_ended: false,
+        }
+    }
+}
+
+impl Session {
+    /// The client is librdkafka, or a binding that gives a name of its own.
+    pub(crate) fn is_librdkafka(&self) -> bool {
+        let name = self.software.as_deref().unwrap_or_default();
+        name.contains("rdkafka") || name.starts_with("confluent-kafka-")
+    }
+
+    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its words, but
+    /// librdkafka tries again for ever: it stops, and shows the words, only where its transactional id is not allowed.
+    pub(crate) fn no_transactions(&self) -> ResponseError {
+        if self.is_librdkafka() {
+            ResponseError::TransactionalIdAuthorizationFailed
+        } else {
+            ResponseError::InvalidRequest
         }
     }
 }

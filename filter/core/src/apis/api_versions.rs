@@ -23,9 +23,10 @@ use crate::rope::Rope;
 use crate::shape;
 use crate::Shared;
 
-/// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try.
+/// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try. (For
+/// group.version that is ConsumerGroupDescribe: ConsumerGroupHeartbeat is refused with words.)
 const FEATURE_KEYS: [(&str, i16); 4] =
-    [("group.version", 68), ("share.version", 78), ("streams.version", 88), ("transaction.version", 24)];
+    [("group.version", 69), ("share.version", 78), ("streams.version", 88), ("transaction.version", 24)];
 
 /// The version in which the filter asks for itself: the oldest that tells features.
 pub(crate) const OWN_VERSION: i16 = 3;

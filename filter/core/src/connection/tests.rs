@@ -400,7 +400,7 @@ fn clients_that_break_the_protocol_are_closed() {
         ("an unknown key", call(93, 0, &[])),
         ("the last key", call(i16::MAX, 0, &[])),
         ("a negative key", call(-1, 0, &[])),
-        ("a hidden key", call(68, 0, &[])),
+        ("a hidden key", call(69, 0, &[])),
         ("a key that is hidden where topics are mapped", call(37, 1, &[])),
         ("a version that is too new", call(0, 13, &[])),
         ("a version that is too old", call(1, 3, &[])),
@@ -530,5 +530,5 @@ fn an_old_broker_answers_a_new_api_versions_request_in_version_0() {
     let outcome = check(MAPPED, None, &hello(), &old);
     let (_, answer): (_, ApiVersionsResponse) = read_answer(&outcome.answers()[0], 0);
     assert_eq!(answer.error_code, ResponseError::UnsupportedVersion.code());
-    assert!(answer.api_keys.iter().all(|offer| offer.api_key != 68));
+    assert!(answer.api_keys.iter().all(|offer| offer.api_key != 69));
 }

@@ -8,8 +8,9 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use super::{ask, ask_alone};
-use crate::testing::broker::node;
-use crate::testing::{text, topic, Seen, MAPPED};
+use crate::testing::broker::{api_versions, node};
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
 
 /// The address table of `MAPPED` has brokers 1 and 2; a third one must not be named.
 const BROKERS: [i32; 3] = [1, 2, 3];
@@ -200,6 +201,33 @@ fn a_transaction_coordinator_is_refused_where_topics_are_mapped() {
         let broker = FindCoordinatorResponse::default();
         let (seen, _) = ask("", version, &message, |seen| seen.answer(&broker));
         assert_eq!(seen[0].message::<FindCoordinatorRequest>(), message);
+    }
+}
+
+/// It would ask again for ever at any other error.
+#[test]
+fn librdkafka_is_refused_in_a_way_that_it_shows() {
+    let denied = ResponseError::TransactionalIdAuthorizationFailed.code();
+    let invalid = ResponseError::InvalidRequest.code();
+    for (software, code) in [
+        ("librdkafka", denied),
+        ("confluent-kafka-python", denied),
+        ("node-rdkafka", denied),
+        ("apache-kafka-java", invalid),
+        ("kafka-python", invalid),
+    ] {
+        let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
+        let hello = ApiVersionsRequest::default().with_client_software_name(text(software));
+        let find = FindCoordinatorRequest::default().with_key_type(1).with_key(text("x"));
+        let init = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("x"))));
+        proxy.client(&[request(3, 1, &hello), request(2, 2, &find), request(2, 3, &init)].concat());
+        let up: Vec<Seen> = take_frames(&mut proxy.up).iter().map(Seen::parse).collect();
+        proxy.broker(&up.iter().flat_map(|seen| seen.answer(&api_versions())).collect::<Vec<u8>>());
+        let down = take_frames(&mut proxy.down);
+        let (_, found): (_, FindCoordinatorResponse) = read_answer(&down[1], 2);
+        assert_eq!(found.error_code, code, "{software}");
+        assert!(found.error_message.unwrap().contains("not supported"), "{software}");
+        assert_eq!(read_answer::<InitProducerIdResponse>(&down[2], 2).1.error_code, code, "{software}");
     }
 }
 
