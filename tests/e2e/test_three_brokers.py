@@ -85,6 +85,33 @@ def test_the_new_leader_of_an_unmapped_topic_is_named_where_envoy_listens(three,
     assert [(n["node_id"], n["host"], n["port"]) for n in answer["node_endpoints"]] == [(leader, "127.0.0.1", gateway.port(leader))]
 
 
+class DeafEnvoy(Envoy):
+    """Broker 3 is advertised at a port where nobody listens."""
+
+    def _dynamic(self) -> dict:
+        resources = super()._dynamic()
+        resources["listeners"][0]["additional_addresses"].pop()
+        return resources
+
+
+@pytest.mark.remap
+def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, three, topic):
+    envoy = DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING)
+    try:
+        with Raw(envoy.base) as bootstrap, Raw(envoy.port(1)):
+            for _ in range(16):  # in all a little more than the minute after which it is odd
+                bootstrap.metadata([topic.name])
+                Raw(envoy.port(1)).close()
+                time.sleep(4.2)
+            assert envoy.stat("kafka_remapper_advertised_unreached_total") == 2, "brokers 2 and 3"
+            Raw(envoy.port(2)).close()
+            bootstrap.metadata([topic.name])
+        lines = [line for line in envoy.log.read_text().splitlines() if "no connection came in for it" in line]
+        assert [f"broker {i} is at 127.0.0.1:{envoy.port(i)}" in line for i, line in zip((2, 3), sorted(lines), strict=True)] == [True, True]
+    finally:
+        envoy.stop()
+
+
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])
 def test_a_broker_dies_and_returns_under_load(idempotent, three, gateway, topic):
     with Load(gateway.bootstrap, topic.name, topic.virtual, idempotent) as load:

@@ -21,7 +21,7 @@ use kafka_protocol::messages::ApiKey;
 
 use crate::apis::{self, Decision};
 use crate::brokers::Address;
-use crate::error::Fault;
+use crate::error::{Cause, Fault};
 use crate::exchange::{Carried, Context, Exchange, Millis, Pending, Plan, Refusing, Request, Session, Upstream};
 use crate::frame::{self, Input};
 use crate::header;
@@ -29,7 +29,7 @@ use crate::learn::Learn;
 use crate::limits;
 use crate::located::Asked;
 use crate::rope::Rope;
-use crate::stats::Stat;
+use crate::stats::{Outcome, Stat};
 use crate::Shared;
 
 /// What the shell has to do, in this order.
@@ -49,9 +49,18 @@ pub enum Action {
     },
     /// Brokers of the cluster under the addresses that they give themselves.
     Learn(Vec<(i32, Address)>),
+    /// Clients are told of this broker, and no connection of this worker came in for it: if none of another worker did
+    /// either, somebody should hear of it.
+    Unreached {
+        broker: i32,
+        advertised: String,
+    },
     /// The broker's API versions, for [`Opening::versions`] of later connections to it.
     LearnVersions(Bytes),
     Count(Stat, u64),
+    /// Normal life, for the log.
+    Inform(String),
+    /// Somebody has to act.
     Warn(String),
     /// Close both sides; what was sent before is flushed. Nothing follows.
     Close,
@@ -252,8 +261,17 @@ impl Connection {
             self.client.clear();
             self.broker.clear();
             self.hold(0);
-            self.count(Stat::Errors { blame: fault.blame() }, 1);
-            self.actions.push_back(Action::Warn(fault.to_string()));
+            let said = match fault.cause() {
+                Cause::Blamed(blame) => {
+                    self.count(Stat::Errors { blame }, 1);
+                    Action::Warn(fault.to_string())
+                }
+                Cause::Reconnect(reason) => {
+                    self.count(Stat::Reconnects { reason }, 1);
+                    Action::Inform(fault.to_string())
+                }
+            };
+            self.actions.push_back(said);
             self.actions.push_back(Action::Close);
         }
     }
@@ -340,12 +358,12 @@ impl Connection {
         let mut request = Request::headed(api, &head);
         request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
-        let (plan, errors) = match api.decision {
+        let (plan, outcome) = match api.decision {
             Decision::Rewrite(half) | Decision::Refuse(half) => {
                 let mut cx = self.context(&shared, now);
-                (half(&mut cx, &request)?, cx.errors)
+                (half(&mut cx, &request)?, cx.outcome)
             }
-            _ => (Plan::Pass { answered: true }, 0),
+            _ => (Plan::Pass { answered: true }, Outcome::Ok),
         };
         if let Plan::After(topics) = plan {
             self.client.push_front(frame);
@@ -353,7 +371,7 @@ impl Connection {
         }
         self.session.asked = Asked::default();
         self.count(Stat::Requests { api: api.name }, 1);
-        self.carry_out(plan, errors, request, frame, now)
+        self.carry_out(plan, outcome, request, frame, now)
     }
 
     /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by closing.
@@ -369,14 +387,14 @@ impl Connection {
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, now);
         let plan = apis::api_versions::unsupported(&mut cx)?;
-        let errors = cx.errors;
-        self.carry_out(plan, errors, request, Bytes::new(), now)
+        let outcome = cx.outcome;
+        self.carry_out(plan, outcome, request, Bytes::new(), now)
     }
 
     fn carry_out(
         &mut self,
         plan: Plan,
-        errors: usize,
+        outcome: Outcome,
         request: Request,
         frame: Bytes,
         now: Millis,
@@ -405,12 +423,12 @@ impl Connection {
                 then.map_or(Ok(()), Err)
             }
             Plan::Answer(body) => {
-                let pending = Box::new(Carried { body: Some(body), errors });
+                let pending = Box::new(Carried { body: Some(body), outcome });
                 let carrier = self.carrier(now)?;
                 self.send(vec![carrier], &request, now, Some(pending), false)
             }
             Plan::AnswerLater(body) => {
-                self.answer_later(Box::new(Carried { body: Some(body), errors: errors + 1 }), &request, now)
+                self.answer_later(Box::new(Carried { body: Some(body), outcome: Outcome::Error }), &request, now)
             }
             Plan::Refuse { answer, fault } => self.answer_later(Box::new(Refusing { answer, fault }), &request, now),
         }
@@ -472,7 +490,7 @@ impl Connection {
     }
 
     fn context<'a>(&'a mut self, shared: &'a Shared, now: Millis) -> Context<'a> {
-        Context { shared, session: &mut self.session, now, actions: &mut self.actions, errors: 0 }
+        Context { shared, session: &mut self.session, now, actions: &mut self.actions, outcome: Outcome::Ok }
     }
 }
 

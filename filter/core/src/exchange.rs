@@ -24,6 +24,7 @@ use kafka_protocol::ResponseError;
 use crate::apis::api_versions::Versions;
 use crate::apis::{Api, RequestHead};
 use crate::authentication::Authentication;
+use crate::brokers;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
 use crate::located::Asked;
@@ -32,7 +33,7 @@ use crate::remapper::VirtualPartition;
 use crate::rope::Rope;
 use crate::sasl::Nonces;
 use crate::shape::Shape;
-use crate::stats::Stat;
+use crate::stats::{Outcome, Stat};
 use crate::Shared;
 
 /// Milliseconds on a clock that never goes back.
@@ -174,12 +175,12 @@ pub(crate) struct Exchange {
 /// A known answer, waiting for its carrier's.
 pub(crate) struct Carried {
     pub(crate) body: Option<Rope>,
-    pub(crate) errors: usize,
+    pub(crate) outcome: Outcome,
 }
 
 impl Pending for Carried {
     fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
-        cx.errors += self.errors;
+        cx.note_outcome(self.outcome);
         self.body.take().map(Next::Answer).ok_or(Fault::Exchange)
     }
 }
@@ -192,7 +193,7 @@ pub(crate) struct Refusing {
 
 impl Pending for Refusing {
     fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
-        cx.errors += 1;
+        cx.note_outcome(Outcome::Error);
         Ok(Next::Refuse { answer: self.answer.take(), fault: self.fault.clone() })
     }
 }
@@ -270,8 +271,8 @@ pub(crate) struct Context<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) now: Millis,
     pub(crate) actions: &'a mut VecDeque<Action>,
-    /// Error codes put into, or seen in, the answer.
-    pub(crate) errors: usize,
+    /// The worst of the error codes put into, or seen in, the answer.
+    pub(crate) outcome: Outcome,
 }
 
 impl Context<'_> {
@@ -299,6 +300,15 @@ impl Context<'_> {
     pub(crate) fn readdress(&mut self, id: i32, host: &mut StrBytes, port: &mut i32) -> bool {
         match self.shared.config.advertise.address(id, host, *port) {
             Some((advertised_host, advertised_port)) => {
+                let config = &self.shared.config;
+                let (own, advertised) = ((&**host, *port), (advertised_host.as_str(), advertised_port));
+                if brokers::leads_around(&config.advertise, &config.route, id, own, advertised) {
+                    self.count(Stat::AdvertisedAround, 1);
+                    self.warn(format!(
+                        "advertise gives broker {id} its own address {advertised_host}:{advertised_port}: clients that \
+                         connect there go around the filter, unless it is Envoy's as well"
+                    ));
+                }
                 *host = StrBytes::from_string(advertised_host);
                 *port = advertised_port;
                 true
@@ -313,6 +323,10 @@ impl Context<'_> {
 
     /// Notes an error code of the answer for the stats.
     pub(crate) fn note(&mut self, error_code: i16) {
-        self.errors += usize::from(error_code != 0);
+        self.note_outcome(Outcome::of(error_code));
+    }
+
+    pub(crate) fn note_outcome(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.max(outcome);
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod located;
 pub(crate) mod login;
 pub(crate) mod pattern;
 pub mod principal;
+pub(crate) mod reach;
 pub mod remapper;
 pub mod rope;
 pub(crate) mod rounds;
@@ -46,6 +47,7 @@ pub struct Shared {
     /// Bytes of incomplete frames that the connections hold together.
     held: std::cell::Cell<usize>,
     pub(crate) facts: facts::Facts,
+    pub(crate) reach: reach::Reach,
     pub(crate) judge: sasl::Authenticator,
 }
 
@@ -54,7 +56,13 @@ impl Shared {
     pub fn new(config: config::Config, seed: [u8; 32], verifier: Box<dyn sasl::oauthbearer::Verifier>) -> Self {
         let topics = topics::TopicRegistry::new(&config.mapping);
         let judge = sasl::Authenticator::new(&config, seed, verifier);
-        Self { config, topics, held: std::cell::Cell::new(0), facts: facts::Facts::default(), judge }
+        let (facts, reach) = (facts::Facts::default(), reach::Reach::default());
+        Self { config, topics, held: std::cell::Cell::new(0), facts, reach, judge }
+    }
+
+    /// A connection came in that stands for `broker`. True: the first one that this worker sees, or has heard of.
+    pub fn broker_reached(&self, broker: i32) -> bool {
+        self.reach.came(broker)
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

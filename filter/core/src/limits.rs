@@ -86,6 +86,12 @@ pub const SKIP_POSITIONS_MAX: usize = 10_000;
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
 
+/// Milliseconds for which clients must have been told of a broker before it is odd that no connection came in for it.
+pub const UNREACHED_MS_MIN: u64 = 60_000;
+
+/// As [`UNREACHED_MS_MIN`], in answers: one client that does not need all of its topic's partitions is no sign.
+pub const UNREACHED_ANSWERS_MIN: u32 = 10;
+
 /// One day in milliseconds, the least `shadow_groups.retention_ms`: shorter, and a consumer that rests overnight loses
 /// the committed offsets of all lanes but the first.
 pub const SHADOW_RETENTION_MS_MIN: i64 = 86_400_000;

@@ -11,6 +11,7 @@ use remapper_core::brokers::{Address, Destination};
 use remapper_core::config::Config;
 use remapper_core::connection::Opening;
 use remapper_core::learn::Learn;
+use remapper_core::stats::Stat;
 use remapper_core::{limits, Millis, Shared};
 
 use crate::host::{self, wasi};
@@ -76,6 +77,9 @@ impl Plugin {
             let address = host::shared(&self.broker_key(id))?;
             std::str::from_utf8(&address).ok()?.parse().ok()
         });
+        if let Some(id) = broker.filter(|id| self.shared.broker_reached(*id)) {
+            host::share(&self.reach_key(id), b"reached");
+        }
         self.turn.set(self.turn.get().wrapping_add(1));
         let learn = match config.route.destination(broker, known, self.turn.get()) {
             Destination::Envoy => None,
@@ -189,6 +193,24 @@ impl Plugin {
                 host::share(&key, value.as_bytes());
             }
         }
+    }
+
+    /// No connection of this worker came in for a broker that clients are told of. Says so, unless another worker knows of
+    /// one, or has said so.
+    pub(crate) fn unreached(&self, broker: i32, advertised: &str) {
+        let key = self.reach_key(broker);
+        if host::shared(&key).is_none() {
+            host::share(&key, b"said");
+            self.metrics.count(Stat::AdvertisedUnreached, 1);
+            log::warn!(
+                "clients are told for a while that broker {broker} is at {advertised}, and no connection came in for it, as \
+                 others did for other brokers: does Envoy listen there?"
+            );
+        }
+    }
+
+    fn reach_key(&self, id: i32) -> String {
+        format!("kafka_remapper.{}.reach.{id}", self.shared.config.stat_prefix)
     }
 
     fn broker_key(&self, id: i32) -> String {

@@ -89,6 +89,7 @@ impl Stream {
                     host::tell("kafka_mechanism", mechanism);
                 }
                 Action::Learn(brokers) => self.plugin.learn(&brokers),
+                Action::Unreached { broker, advertised } => self.plugin.unreached(broker, &advertised),
                 Action::LearnVersions(versions) => {
                     if let Some(sent) = &self.sent {
                         self.plugin.learn_versions(sent, &versions);
@@ -99,6 +100,7 @@ impl Stream {
                     Some((_, sum)) => *sum += n,
                     None => self.counts.push((stat, n)),
                 },
+                Action::Inform(text) => log::info!("{text}"),
                 Action::Warn(text) => log::warn!("{text}"),
                 Action::Close => output.close = true,
             }

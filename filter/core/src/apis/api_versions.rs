@@ -21,6 +21,7 @@ use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::located;
 use crate::rope::Rope;
 use crate::shape;
+use crate::stats::Outcome;
 use crate::Shared;
 
 /// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try. (For
@@ -198,7 +199,9 @@ impl Answer {
         if let Some(error) = self.error {
             answer.error_code = error.code();
         }
-        cx.note(answer.error_code);
+        // The client asks again in the version that the answer names: part of every beginning.
+        let negotiates = answer.error_code == ResponseError::UnsupportedVersion.code();
+        cx.note_outcome(if negotiates { Outcome::Retriable } else { Outcome::of(answer.error_code) });
         let mut out = Rope::new();
         out.put_message(&answer, self.version)?;
         Ok(out)

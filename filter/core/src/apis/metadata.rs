@@ -9,7 +9,7 @@
 //! A mapped topic is never created by asking for it: a broker would give it `num.partitions` partitions, and it would be refused
 //! from then on. So mapped names go up without leave to create (version 4; older requests imply it), apart from the others.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -17,7 +17,7 @@ use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, Met
 use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::brokers::{Address, Route};
+use crate::brokers::{Address, Advertise, Route};
 use crate::connection::Action;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
@@ -94,6 +94,7 @@ impl Pending for Answers {
             return Ok(Next::Wait);
         }
         learn(cx, &answer);
+        self.watch(cx, &answer);
         answer.brokers.retain_mut(|broker| cx.readdress(broker.node_id.0, &mut broker.host, &mut broker.port));
         answer.topics.retain_mut(|topic| {
             let fits = self.virtualize(cx, topic);
@@ -108,6 +109,25 @@ impl Pending for Answers {
 }
 
 impl Answers {
+    /// Notes which brokers the client is sent to: the leaders of what it asked for by name.
+    fn watch(&self, cx: &mut Context<'_>, answer: &MetadataResponse) {
+        if self.all || cx.shared.config.advertise == Advertise::Unchanged {
+            return;
+        }
+        let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let leaders: HashSet<i32> = partitions.map(|partition| partition.leader_id.0).collect();
+        let named: Vec<i32> = answer.brokers.iter().map(|broker| broker.node_id.0).collect();
+        for broker in answer.brokers.iter().filter(|broker| leaders.contains(&broker.node_id.0)) {
+            let id = broker.node_id.0;
+            let Some((host, port)) = cx.shared.config.advertise.address(id, &broker.host, broker.port) else {
+                continue;
+            };
+            if cx.shared.reach.told(id, &named, cx.now) {
+                cx.actions.push_back(Action::Unreached { broker: id, advertised: format!("{host}:{port}") });
+            }
+        }
+    }
+
     /// False if the topic does not fit its mapping.
     fn virtualize(&self, cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) -> bool {
         let Some(name) = topic.name.as_ref().map(|name| name.0.clone()) else { return true };

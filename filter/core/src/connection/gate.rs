@@ -109,8 +109,8 @@ impl Connection {
             let token = token.slice(frame::LENGTH_BYTES..);
             let mut cx = self.context(&shared, now);
             let plan = sasl_authenticate::bare_token(&mut cx, &token)?;
-            let errors = cx.errors;
-            self.carry_out(plan, errors, request, Bytes::new(), now)?;
+            let outcome = cx.outcome;
+            self.carry_out(plan, outcome, request, Bytes::new(), now)?;
         }
         if let Some(exchange) = self.exchanges.back_mut() {
             exchange.bare = true;

@@ -512,7 +512,8 @@ fn a_connection_at_the_wrong_broker_is_closed() {
     };
     let outcome = check(DYNAMIC, Some(&learn(2, "kafka-1.internal")), &heartbeat(5), &two);
     assert!(outcome.closed);
-    assert_eq!(outcome.blames(), [0, 0, 1, 0]);
+    assert_eq!(outcome.blames(), [0; 4], "nobody has to act");
+    assert_eq!(outcome.counts[&Stat::Reconnects { reason: "misrouted" }.name("")], 1);
     assert_eq!((outcome.requests().len(), outcome.down.len()), (1, 0));
     // One that the cluster does not know, or that has come to the right place, stays.
     for (broker, connected) in [(7, "kafka-1.internal"), (2, "kafka-2.internal")] {

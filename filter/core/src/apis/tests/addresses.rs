@@ -8,6 +8,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use super::{ask, ask_alone};
+use crate::stats::Stat;
 use crate::testing::broker::{api_versions, node};
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
@@ -201,6 +202,42 @@ fn a_transaction_coordinator_is_refused_where_topics_are_mapped() {
         let broker = FindCoordinatorResponse::default();
         let (seen, _) = ask("", version, &message, |seen| seen.answer(&broker));
         assert_eq!(seen[0].message::<FindCoordinatorRequest>(), message);
+    }
+}
+
+#[test]
+fn brokers_that_nobody_comes_for_are_noticed() {
+    let shared = shared(MAPPED);
+    shared.broker_reached(1);
+    let mut unreached = vec![];
+    for (id, now) in (0..40).map(|n| (n, u64::try_from(n).unwrap() * 5_000)) {
+        let mut proxy = Proxy::new(&shared, Feeding::Passing, None);
+        proxy.now = now;
+        // t's partitions are led by 1 and 2; 2 and 3 lead others, which nobody asks for by name.
+        let message = if id % 2 == 0 { asking(&["t"]) } else { MetadataRequest::default().with_topics(None) };
+        proxy.client(&request(9, id, &message));
+        let seen = Seen::parse(&take_frames(&mut proxy.up)[0]);
+        let named = vec![described(9, "t", 2)];
+        let all = vec![described(9, "t", 2), described(9, "u", 3)];
+        let found = MetadataResponse::default().with_brokers(BROKERS.map(node).to_vec());
+        proxy.broker(&seen.answer(&found.with_topics(if id % 2 == 0 { named } else { all })));
+        unreached.extend(proxy.unreached.iter().map(|broker| (now, *broker)));
+    }
+    // The first answer from the 60th second on that is the tenth or later.
+    assert_eq!(unreached, [(90_000, 2)]);
+}
+
+#[test]
+fn a_broker_that_is_named_by_its_own_address_is_counted() {
+    let config = MAPPED.replace("one.example:9101", "Kafka-1.internal:9092");
+    for (config, expected) in [(config.as_str(), 1), (MAPPED, 0)] {
+        let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
+        proxy.client(&request(9, 1, &asking(&["u"])));
+        let seen = Seen::parse(&take_frames(&mut proxy.up)[0]);
+        proxy.broker(&seen.answer(&MetadataResponse::default().with_brokers(vec![node(1), node(2)])));
+        let counted = proxy.counts.get(&Stat::AdvertisedAround.name("")).copied().unwrap_or(0);
+        assert_eq!(counted, expected);
+        assert_eq!(proxy.warnings.iter().filter(|text| text.contains("around the filter")).count() as u64, expected);
     }
 }
 
