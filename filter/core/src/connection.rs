@@ -261,17 +261,12 @@ impl Connection {
             self.client.clear();
             self.broker.clear();
             self.hold(0);
-            let said = match fault.cause() {
-                Cause::Blamed(blame) => {
-                    self.count(Stat::Errors { blame }, 1);
-                    Action::Warn(fault.to_string())
-                }
-                Cause::Reconnect(reason) => {
-                    self.count(Stat::Reconnects { reason }, 1);
-                    Action::Inform(fault.to_string())
-                }
+            let (stat, say): (Stat, fn(String) -> Action) = match fault.cause() {
+                Cause::Blamed(blame) => (Stat::Errors { blame }, Action::Warn),
+                Cause::Reconnect(reason) => (Stat::Reconnects { reason }, Action::Inform),
             };
-            self.actions.push_back(said);
+            self.count(stat, 1);
+            self.actions.push_back(say(fault.to_string()));
             self.actions.push_back(Action::Close);
         }
     }
