@@ -154,13 +154,19 @@ def test_errors_of_one_partition_leave_the_others(version, raw, group, plain, ne
 
 
 @pytest.mark.remap
-def test_a_bad_partition_of_lane_0_alone_does_not_hold_the_others_up(raw, group, new_topic, cluster):
-    """Fewer partitions on the broker than the mapping says: what lane 0 names is unknown, which proves nothing of the caller."""
-    name = topics.unique("modulo")
-    cluster.create_topic(name, 2)
-    errors = commit(raw, group, {(name, 3): Offset(1), (name, 4): Offset(2)})
-    assert errors == {(name, 3): groups.UNKNOWN_TOPIC_OR_PARTITION, (name, 4): 0}
-    assert fetch(raw, group, {name: [3, 4]}) == {(name, 3): NOTHING, (name, 4): Offset(2)}
+def test_a_bad_partition_of_lane_0_alone_does_not_hold_the_others_up(raw, group, new_topic):
+    """A topic that is gone: what lane 0 names is unknown, which proves nothing of the caller."""
+    gone, name = topics.unique("modulo"), new_topic().name
+    errors = commit(raw, group, {(gone, 3): Offset(1), (name, 4): Offset(2)})
+    assert errors == {(gone, 3): groups.UNKNOWN_TOPIC_OR_PARTITION, (name, 4): 0}
+    assert fetch(raw, group, {gone: [3], name: [4]}) == {(gone, 3): NOTHING, (name, 4): Offset(2)}
+
+
+@pytest.mark.remap
+def test_nothing_is_committed_for_a_topic_that_does_not_fit(raw, group, misfit):
+    offsets = {(misfit, v): Offset(1) for v in (1, 5)}
+    assert commit(raw, group, offsets) == dict.fromkeys(offsets, groups.UNKNOWN_TOPIC_OR_PARTITION)
+    assert fetch(raw, group, None) == {}
 
 
 @pytest.mark.remap

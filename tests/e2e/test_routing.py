@@ -1,14 +1,17 @@
-"""How a connection finds its broker where the TLS server name says it, and how it ends."""
+"""How a connection finds its broker where the TLS server name says it, or where brokers have IPv6 addresses; and how it ends."""
 
 import socket
 import ssl
 import struct
+from pathlib import Path
 
 import pytest
-from harness import apis, batch, topics
+from confluent_kafka.admin import AdminClient
+from harness import apis, batch, clients, topics
 from harness.certificates import Authority
 from harness.envoy import Envoy
-from harness.raw import Raw, produce_body
+from harness.kafka import KafkaCluster
+from harness.raw import LATEST, Raw, produce_body
 
 pytestmark = pytest.mark.remap
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
@@ -60,6 +63,45 @@ def test_the_server_name_names_the_broker(tmp_path, cluster, new_topic):
             assert broker.read_all(topic.name, 7) == [(offset, b"by name")]
     finally:
         envoy.stop()
+
+
+class Ipv6Envoy(Envoy):
+    """Listens on the loopback of IPv6, and calls itself so."""
+
+    def _complete(self, config: dict) -> dict:
+        config = super()._complete(config)
+        config["advertise"]["ports"]["host"] = "::1"
+        return config
+
+    def _dynamic(self) -> dict:
+        resources = super()._dynamic()
+        listener = resources["listeners"][0]
+        for address in (listener["address"], *(a["address"] for a in listener["additional_addresses"])):
+            address["socket_address"]["address"] = "::1"
+        return resources
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+def test_brokers_and_envoy_with_ipv6_addresses(tmp_path):
+    """First by the bootstrap's port, then by the broker's own, whose address comes from Metadata."""
+    (directory := tmp_path / "kafka").mkdir()
+    cluster = KafkaCluster(directory, host="[::1]")
+    try:
+        topic = topics.Topic(topics.MODULO, topics.unique(topics.MODULO.name))
+        cluster.create_topic(topic.name, topic.family.physical)
+        envoy = Ipv6Envoy(tmp_path / "envoy", cluster, topics.MAPPING)
+        try:
+            bootstrap = f"[::1]:{envoy.base}"
+            told = AdminClient({"bootstrap.servers": bootstrap}).list_topics(topic.name, timeout=20)
+            assert [(b.host, b.port) for b in told.brokers.values()] == [("::1", envoy.port(1))]
+            acks = clients.produce(clients.LIBRARIES["librdkafka"], bootstrap, topic.name, topic.virtual, 3, "none", True, "six")
+            with Raw(cluster.ports[1], host="::1") as direct:
+                stored = {p: direct.list_offset(topic.name, p, LATEST) for p in range(topic.family.physical)}
+            assert sum(stored.values()) == sum(len(records) for records in acks.values()) == 3 * topic.virtual
+        finally:
+            envoy.stop()
+    finally:
+        cluster.stop()
 
 
 def test_what_was_sent_before_a_half_close_arrives(envoy, raw, new_topic):

@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from harness import batch, topics
+from harness import batch, groups, topics
+from harness.envoy import Envoy
 from harness.process import wait_until
 from harness.raw import Raw
 
@@ -88,3 +89,52 @@ def test_connections_and_bytes(envoy, change):
 def test_topic_mismatch(raw, change, misfit):
     raw.metadata([misfit])
     assert change("topic_mismatch_total") >= 1
+
+
+def test_waiting_for_a_coordinator_is_no_error(raw, change):
+    """While its group's coordinator is being found, a client just tries again."""
+    for number in range(30):
+        raw.call(groups.FIND_COORDINATOR, 2, {"key": f"group-{number}", "key_type": 0})
+    wait_until("the answers", lambda: change("responses_total", api="FindCoordinator") == 30, 5)
+    assert change("responses_total", api="FindCoordinator", outcome="error") == 0
+
+
+class LearningEnvoy(Envoy):
+    """Knows the broker by another name than it gives itself."""
+
+    def _complete(self, config: dict) -> dict:
+        bootstrap = [f"localhost:{port}" for port in self.cluster.ports.values()]
+        return {**super()._complete(config), "route": {"dynamic": {"bootstrap": bootstrap}}}
+
+
+def test_a_connection_that_learns_where_it_belongs_blames_nobody(tmp_path, cluster):
+    envoy = LearningEnvoy(tmp_path / "learning", cluster, topics.MAPPING)
+    try:
+        with Raw(envoy.port(1)) as first, pytest.raises(ConnectionError):
+            first.metadata([])
+        with Raw(envoy.port(1)) as second:
+            second.metadata([])
+        assert envoy.stat("kafka_remapper_reconnects_total", remapper=REMAPPER, reason="misrouted") == 1
+        assert envoy.stat("kafka_remapper_errors_total") == 0
+        assert "[info]" in next(line for line in envoy.log.read_text().splitlines() if "was meant for broker 1" in line)
+    finally:
+        envoy.stop()
+
+
+class AroundEnvoy(Envoy):
+    """Advertises the broker's own address by mistake."""
+
+    def _complete(self, config: dict) -> dict:
+        table = {str(i): f"127.0.0.1:{port}" for i, port in self.cluster.ports.items()}
+        return {**super()._complete(config), "advertise": {"table": table}}
+
+
+def test_advertising_the_brokers_own_addresses_is_told(tmp_path, cluster):
+    envoy = AroundEnvoy(tmp_path / "around", cluster, topics.MAPPING)
+    try:
+        with Raw(envoy.base) as raw:
+            raw.metadata([])
+        assert envoy.stat("kafka_remapper_advertised_around_total") == 1
+        assert f"gives broker 1 its own address 127.0.0.1:{cluster.ports[1]}" in envoy.log.read_text()
+    finally:
+        envoy.stop()

@@ -8,12 +8,12 @@ import time
 from collections import Counter
 
 import pytest
-from harness import topics
+from harness import apis, batch, topics
 from harness.envoy import Envoy
 from harness.kafka import KafkaCluster
 from harness.load import Load, read_to_the_end
 from harness.process import wait_until
-from harness.raw import Raw
+from harness.raw import Raw, partitions_of, produce_body
 
 FAMILY = topics.WIDE
 
@@ -69,6 +69,47 @@ def test_a_client_that_comes_to_a_fresh_envoy_by_a_brokers_port(three, gateway):
                 pass
         with Raw(gateway.port(broker)) as second:
             assert {b["node_id"] for b in second.metadata([])["brokers"]} == set(three.ids)
+
+
+@pytest.mark.remap
+def test_the_new_leader_of_an_unmapped_topic_is_named_where_envoy_listens(three, gateway):
+    """Else a client would write around Envoy from then on, mapped topics too (KIP-951)."""
+    name = topics.unique("unmapped")
+    three.create_topic(name, 3, 3)
+    with Raw(gateway.base) as bootstrap:
+        leaders = {p["index"]: p["leader_id"] for p in bootstrap.metadata([name])["topics"][0]["partitions"]}
+    with Raw(gateway.port(1)) as raw:
+        partition, leader = next((p, leader) for p, leader in leaders.items() if leader != 1)
+        answer = raw.call(apis.PRODUCE, 10, produce_body(name, {partition: batch.build([b"x"])}))
+    assert partitions_of(answer)[partition]["error_code"] == 6, "NOT_LEADER_OR_FOLLOWER"
+    assert [(n["node_id"], n["host"], n["port"]) for n in answer["node_endpoints"]] == [(leader, "127.0.0.1", gateway.port(leader))]
+
+
+class DeafEnvoy(Envoy):
+    """Broker 3 is advertised at a port where nobody listens."""
+
+    def _dynamic(self) -> dict:
+        resources = super()._dynamic()
+        resources["listeners"][0]["additional_addresses"].pop()
+        return resources
+
+
+@pytest.mark.remap
+def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, three, topic):
+    envoy = DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING)
+    try:
+        with Raw(envoy.base) as bootstrap, Raw(envoy.port(1)):
+            for _ in range(16):  # in all a little more than the minute after which it is odd
+                bootstrap.metadata([topic.name])
+                Raw(envoy.port(1)).close()
+                time.sleep(4.2)
+            assert envoy.stat("kafka_remapper_advertised_unreached_total") == 2, "brokers 2 and 3"
+            Raw(envoy.port(2)).close()
+            bootstrap.metadata([topic.name])
+        lines = [line for line in envoy.log.read_text().splitlines() if "no connection came in for it" in line]
+        assert [f"broker {i} is at 127.0.0.1:{envoy.port(i)}" in line for i, line in zip((2, 3), sorted(lines), strict=True)] == [True, True]
+    finally:
+        envoy.stop()
 
 
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])

@@ -5,6 +5,7 @@
 //! filter. The order below is the order of Kafka's protocol guide.
 
 pub(crate) mod api_versions;
+pub(crate) mod consumer_group_heartbeat;
 pub(crate) mod delete_groups;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_groups;
@@ -30,7 +31,7 @@ pub(crate) mod sasl_handshake;
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
 use crate::Shared;
-use Decision::{Hide, Pass, PassUnmapped, PassUnterminated, Rewrite};
+use Decision::{Hide, Pass, PassUnmapped, PassUnterminated, Refuse, Rewrite};
 
 /// A request half: one of `apis/<name>.rs`.
 pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;
@@ -40,6 +41,8 @@ pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fau
 pub(crate) enum Decision {
     /// `apis/<name>.rs` reads the request, and the answer where it must.
     Rewrite(RequestHalf),
+    /// Offered, and answered by `apis/<name>.rs` with an error: a client for which it was hidden would not say why it waits.
+    Refuse(RequestHalf),
     /// Names neither partitions nor brokers: goes by untouched in both directions.
     Pass,
     /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
@@ -136,7 +139,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(65, "DescribeTransactions", 0, 0, PassUnmapped),                      // names partitions
     api(66, "ListTransactions", 0, 2, Pass),                                  // names no partition
     api(67, "AllocateProducerIds", 0, -1, Hide),                              // broker to controller
-    api(68, "ConsumerGroupHeartbeat", 0, -1, Hide),                           // KIP-848: the broker would assign physical partitions
+    api(68, "ConsumerGroupHeartbeat", 0, 1, Refuse(consumer_group_heartbeat::request)),// KIP-848: the broker would assign physical partitions
     api(69, "ConsumerGroupDescribe", 0, -1, Hide),                            // KIP-848
     api(70, "ControllerRegistration", 0, -1, Hide),                           // quorum
     api(71, "GetTelemetrySubscriptions", 0, 0, Pass),                         // names no partition
@@ -176,7 +179,7 @@ pub(crate) fn name(key: i16) -> &'static str {
 /// Whether requests of this line are let through under the configuration.
 pub(crate) fn is_offered(api: &Api, shared: &Shared) -> bool {
     match api.decision {
-        Rewrite(_) | Pass => true,
+        Rewrite(_) | Refuse(_) | Pass => true,
         PassUnmapped => !shared.topics.maps_anything(),
         PassUnterminated => shared.config.sasl.is_none() && shared.config.upstream.is_none(),
         Hide => false,

@@ -94,6 +94,18 @@ impl DynamicRoute {
     }
 }
 
+/// Whether a client that is told `advertised` of broker `id` would reach the broker itself: at the address that it gives itself
+/// (`own`), or at which the filter reaches it.
+pub fn leads_around(advertise: &Advertise, route: &Route, id: i32, own: (&str, i32), advertised: (&str, i32)) -> bool {
+    let is_advertised = |host: &str, port: i32| advertised.1 == port && advertised.0.eq_ignore_ascii_case(host);
+    let reached = match (route, Address::of(own.0, own.1)) {
+        (Route::Dynamic(route), Some(known)) => Some(route.address_of(id, known)),
+        _ => None,
+    };
+    *advertise != Advertise::Unchanged
+        && (is_advertised(own.0, own.1) || reached.is_some_and(|at| is_advertised(&at.host, at.port.into())))
+}
+
 /// A list of addresses that is never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {

@@ -102,11 +102,12 @@ impl Budget {
     }
 
     /// What a Fetch that wants `bytes` may ask for, at least [`limits::FETCH_SHARE_BYTES_MIN`] if it wants as much. Counted
-    /// for a moment as if the answer were to come, with as much again for what of it is kept while more is asked for.
-    pub(crate) fn share(&self, bytes: usize, now: Millis) -> usize {
+    /// for a moment as if the answer were to come, with as much again for what of it is kept while more is asked for;
+    /// at most until the promise is dropped.
+    pub(crate) fn share(self: &Rc<Self>, bytes: usize, now: Millis) -> (usize, Promise) {
         let share = (self.free(now) / limits::FETCH_SHARES).max(limits::FETCH_SHARE_BYTES_MIN).min(bytes);
-        self.promised.borrow_mut().add(2 * share, now);
-        share
+        let stretch = self.promised.borrow_mut().add(2 * share, now);
+        (share, Promise { budget: Rc::clone(self), stretch, bytes: 2 * share })
     }
 }
 
@@ -163,6 +164,19 @@ impl Drop for Announced {
     }
 }
 
+/// What one Fetch may still bring.
+pub(crate) struct Promise {
+    budget: Rc<Budget>,
+    stretch: Millis,
+    bytes: usize,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.budget.promised.borrow_mut().take_back(self.stretch, self.bytes);
+    }
+}
+
 /// What Fetches may bring. A broker that has something answers at once; one that has not will answer with what comes
 /// then, which is little. So a promise counts for [`limits::PROMISE_MS`], whether it is kept or not.
 #[derive(Default)]
@@ -181,13 +195,26 @@ struct Slot {
 }
 
 impl Promises {
-    fn add(&mut self, bytes: usize, now: Millis) {
+    /// Gives the stretch that [`Self::take_back`] wants to know.
+    fn add(&mut self, bytes: usize, now: Millis) -> Millis {
         let stretch = now / SLOT_MS;
-        let Some(slot) = self.slots.get_mut((stretch % PROMISE_SLOTS as Millis) as usize) else { return };
-        if slot.stretch != stretch {
-            *slot = Slot { stretch, bytes: 0 };
+        if let Some(slot) = self.slot(stretch) {
+            if slot.stretch != stretch {
+                *slot = Slot { stretch, bytes: 0 };
+            }
+            slot.bytes = slot.bytes.saturating_add(bytes);
         }
-        slot.bytes = slot.bytes.saturating_add(bytes);
+        stretch
+    }
+
+    fn take_back(&mut self, stretch: Millis, bytes: usize) {
+        if let Some(slot) = self.slot(stretch).filter(|slot| slot.stretch == stretch) {
+            slot.bytes = slot.bytes.saturating_sub(bytes);
+        }
+    }
+
+    fn slot(&mut self, stretch: Millis) -> Option<&mut Slot> {
+        self.slots.get_mut((stretch % PROMISE_SLOTS as Millis) as usize)
     }
 
     fn sum(&self, now: Millis) -> usize {
@@ -256,18 +283,26 @@ mod tests {
     fn many_fetches_at_once_ask_for_less_and_then_wait() {
         let budget = budget(&Rc::default());
         let mut asked = 0;
-        let mut fetches = 0;
+        let mut fetches = vec![];
         while budget.has_room_for_answer(FETCH, 1_000) {
-            asked += budget.share(16 * MIB, 1_000);
-            fetches += 1;
-            assert!(fetches < 1_000);
+            let (share, promise) = budget.share(16 * MIB, 1_000);
+            asked += share;
+            fetches.push(promise);
+            assert!(fetches.len() < 1_000);
         }
-        assert!((20..60).contains(&fetches), "{fetches}");
+        assert!((20..60).contains(&fetches.len()), "{}", fetches.len());
         assert!(2 * asked <= 512 * MIB + 16 * MIB, "{asked}");
-        // Nobody waits for those whose broker has nothing for them.
+        // Nobody waits for those that were answered, or whose broker has nothing for them.
+        let half = fetches.split_off(fetches.len() / 2);
+        drop(fetches);
+        assert!(budget.has_room_for_answer(FETCH, 1_000));
+        drop(half);
+        assert_eq!(budget.promised.borrow().sum(1_000), 0);
+        let kept = budget.share(512 * MIB, 1_000);
         assert!(budget.has_room_for_answer(FETCH, 1_000 + limits::PROMISE_MS));
-        assert_eq!(budget.share(16 * MIB, 1_000 + limits::PROMISE_MS), 16 * MIB);
-        assert_eq!(budget.share(1000, 1_000), 1000);
+        assert_eq!(budget.share(16 * MIB, 1_000 + limits::PROMISE_MS).0, 16 * MIB);
+        assert_eq!(budget.share(1000, 1_000 + limits::PROMISE_MS).0, 1000);
+        drop(kept);
     }
 
     #[test]

@@ -22,15 +22,16 @@ use kafka_protocol::messages::ApiKey;
 use crate::apis::{self, Decision};
 use crate::brokers::Address;
 use crate::budget::Announced;
-use crate::error::Fault;
+use crate::error::{Cause, Fault};
 use crate::exchange::{Carried, Context, Exchange, Millis, Pending, Plan, Refusing, Request, Session, Upstream};
 use crate::frame::{self, Input};
 use crate::header;
 use crate::learn::Learn;
 use crate::limits;
+use crate::located::Asked;
 use crate::retirement::Retirement;
 use crate::rope::Rope;
-use crate::stats::Stat;
+use crate::stats::{Outcome, Stat};
 use crate::Shared;
 
 /// Bytes that an exchange takes, more or less, beside what it keeps of its frame.
@@ -56,10 +57,18 @@ pub enum Action {
     },
     /// Brokers of the cluster under the addresses that they give themselves.
     Learn(Vec<(i32, Address)>),
+    /// Clients are told of this broker, and no connection of this worker came in for it: if none of another worker did
+    /// either, somebody should hear of it.
+    Unreached {
+        broker: i32,
+        advertised: String,
+    },
     /// The broker's API versions, for [`Opening::versions`] of later connections to it.
     LearnVersions(Bytes),
     Count(Stat, u64),
-    /// To be logged as [`Shared::line_for`] says.
+    /// Normal life; to be logged as [`Shared::line_for`] says.
+    Inform(String),
+    /// Somebody has to act; to be logged as [`Shared::line_for`] says.
     Warn(String),
     /// Close both sides; what was sent before is flushed. Nothing follows.
     Close,
@@ -179,6 +188,11 @@ impl Connection {
     pub fn evict(&mut self) {
         let held = self.held_bytes();
         self.attempt(|_| Err(Fault::Evicted { held }));
+    }
+
+    /// The client has ended its stream. To be told before its last bytes are handed in.
+    pub fn handle_client_end(&mut self) {
+        self.session.client_ended = true;
     }
 
     /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.
@@ -315,8 +329,12 @@ impl Connection {
             self.broker.clear();
             self.exchanges.clear();
             (self.client_room, self.broker_room) = (None, None);
-            self.count(Stat::Errors { blame: fault.blame() }, 1);
-            self.actions.push_back(Action::Warn(fault.to_string()));
+            let (stat, say): (Stat, fn(String) -> Action) = match fault.cause() {
+                Cause::Blamed(blame) => (Stat::Errors { blame }, Action::Warn),
+                Cause::Reconnect(reason) => (Stat::Reconnects { reason }, Action::Inform),
+            };
+            self.count(stat, 1);
+            self.actions.push_back(say(fault.to_string()));
             self.actions.push_back(Action::Close);
         }
     }
@@ -417,12 +435,14 @@ impl Connection {
             Decision::Rewrite(_) if head.key == ApiKey::Produce as i16 => {
                 apis::produce::passes(&head, &self.shared.topics)?
             }
-            Decision::Rewrite(_) | Decision::Hide => return None,
+            Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Hide => return None,
         };
         self.count(Stat::Requests { api: api.name }, 1);
         self.count(Stat::UpstreamRequests { api: api.name }, 1);
         if answered {
-            self.open(Request::headed(api, &head), None, now);
+            let unread = head.key == ApiKey::Produce as i16;
+            let pending = if unread { apis::produce::unread(&self.shared, head.version) } else { None };
+            self.open(Request::headed(api, &head), pending, now);
         }
         Some(len)
     }
@@ -442,15 +462,20 @@ impl Connection {
         let mut request = Request::headed(api, &head);
         request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
-        self.count(Stat::Requests { api: api.name }, 1);
-        let (plan, errors) = match api.decision {
-            Decision::Rewrite(half) => {
+        let (plan, outcome) = match api.decision {
+            Decision::Rewrite(half) | Decision::Refuse(half) => {
                 let mut cx = self.context(&shared, now);
-                (half(&mut cx, &request)?, cx.errors)
+                (half(&mut cx, &request)?, cx.outcome)
             }
-            _ => (Plan::Pass { answered: true }, 0),
+            _ => (Plan::Pass { answered: true }, Outcome::Ok),
         };
-        self.carry_out(plan, errors, request, frame, now)
+        if let Plan::After(topics) = plan {
+            self.client.push_front(frame);
+            return self.ask_topics(topics, now);
+        }
+        self.session.asked = Asked::default();
+        self.count(Stat::Requests { api: api.name }, 1);
+        self.carry_out(plan, outcome, request, frame, now)
     }
 
     /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by closing.
@@ -466,14 +491,14 @@ impl Connection {
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, now);
         let plan = apis::api_versions::unsupported(&mut cx)?;
-        let errors = cx.errors;
-        self.carry_out(plan, errors, request, Bytes::new(), now)
+        let outcome = cx.outcome;
+        self.carry_out(plan, outcome, request, Bytes::new(), now)
     }
 
     fn carry_out(
         &mut self,
         plan: Plan,
-        errors: usize,
+        outcome: Outcome,
         request: Request,
         frame: Bytes,
         now: Millis,
@@ -502,6 +527,7 @@ impl Connection {
                 }
                 Ok(())
             }
+            Plan::After(_) => Err(Fault::Exchange),
             Plan::Forget { requests, then } => {
                 for upstream in requests {
                     self.send_upstream(upstream, &request)?;
@@ -509,12 +535,12 @@ impl Connection {
                 then.map_or(Ok(()), Err)
             }
             Plan::Answer(body) => {
-                let pending = Box::new(Carried { body: Some(body), errors });
+                let pending = Box::new(Carried { body: Some(body), outcome });
                 let carrier = self.carrier(now)?;
                 self.send(vec![carrier], &request, now, Some(pending), false)
             }
             Plan::AnswerLater { answer, delay_ms } => {
-                let pending = Box::new(Carried { body: Some(answer), errors: errors + 1 });
+                let pending = Box::new(Carried { body: Some(answer), outcome: Outcome::Error });
                 self.answer_later(pending, &request, delay_ms, now)
             }
             Plan::Refuse { answer, fault } => {
@@ -581,7 +607,7 @@ impl Connection {
     }
 
     fn context<'a>(&'a mut self, shared: &'a Shared, now: Millis) -> Context<'a> {
-        Context { shared, session: &mut self.session, now, actions: &mut self.actions, errors: 0 }
+        Context { shared, session: &mut self.session, now, actions: &mut self.actions, outcome: Outcome::Ok }
     }
 }
 

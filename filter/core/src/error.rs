@@ -22,7 +22,16 @@ impl Blame {
     }
 }
 
-/// A fault after which the byte streams cannot be trusted any more: the connection is closed and the fault counted.
+/// What a [`Fault`] means for those who run the filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Somebody has to act.
+    Blamed(Blame),
+    /// Nobody: the client comes back, and is then served. The tag of the stat `reconnects_total`.
+    Reconnect(&'static str),
+}
+
+/// A fault after which the connection cannot go on: it is closed and the fault counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// A frame length below zero (or none at all).
@@ -78,8 +87,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn blame(&self) -> Blame {
-        match self {
+    pub fn cause(&self) -> Cause {
+        Cause::Blamed(match self {
             Fault::FrameLength { .. }
             | Fault::FrameTooLarge { .. }
             | Fault::RequestHeader
@@ -96,13 +105,12 @@ impl Fault {
             | Fault::SessionExpired
             | Fault::UnmappedCertificate => Blame::Client,
             Fault::UnsolicitedAnswer | Fault::CorrelationId { .. } | Fault::Answer { .. } => Blame::Broker,
-            Fault::NoRoomForAnswer { .. }
-            | Fault::Misrouted { .. }
-            | Fault::Unavailable { .. }
-            | Fault::Login { .. }
-            | Fault::VersionsLearned => Blame::Config,
+            Fault::NoRoomForAnswer { .. } | Fault::Login { .. } => Blame::Config,
             Fault::Encode | Fault::Exchange => Blame::Bug,
-        }
+            Fault::Misrouted { .. } => return Cause::Reconnect("misrouted"),
+            Fault::VersionsLearned => return Cause::Reconnect("versions"),
+            Fault::Unavailable { .. } => return Cause::Reconnect("keys"),
+        })
     }
 }
 

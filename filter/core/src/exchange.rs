@@ -5,6 +5,8 @@
 //!          └──► Plan::Send ──► awaiting n ──► Pending::response ─┬─► Next::Wait     (more answers are due)
 //!          └──► Plan::Answer ► a carrier ──┘                     ├─► Next::Send     (another round goes up)
 //!          ├──► Plan::Forget   (acks=0: no answer, no exchange)  ├─► Next::Answer   (to the client, in order)
+//!          ├──► Plan::After    (a question of the filter's own;  │
+//!          │                    then the request comes again)    │
 //!          └──► Plan::Refuse ► a carrier, later ─────────────────┴─► Next::Refuse   (the last answer)
 //! ```
 //!
@@ -17,19 +19,22 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::ResponseError;
 
 use crate::apis::api_versions::Versions;
 use crate::apis::{Api, RequestHead};
 use crate::authentication::Authentication;
+use crate::brokers;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
+use crate::located::Asked;
 use crate::login::LoggedIn;
 use crate::renewals::Renewals;
 use crate::rope::Rope;
 use crate::rounds;
 use crate::sasl::Nonces;
 use crate::shape::Shape;
-use crate::stats::Stat;
+use crate::stats::{Outcome, Stat};
 use crate::Shared;
 
 /// Milliseconds on a clock that never goes back.
@@ -121,6 +126,9 @@ pub(crate) enum Plan {
     Send { requests: Vec<Upstream>, pending: Box<dyn Pending>, barrier: bool },
     /// These go up instead, and none is answered (Produce with acks=0). `then`: the connection ends behind them.
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
+    /// Nothing yet: what is known of these topics does not suffice. The filter asks for them in its own name, and then the same
+    /// request is handled again.
+    After(Vec<TopicName>),
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
     /// As `Answer`, after a delay; what the client sends meanwhile waits.
@@ -175,12 +183,12 @@ pub(crate) struct Exchange {
 /// A known answer, waiting for its carrier's.
 pub(crate) struct Carried {
     pub(crate) body: Option<Rope>,
-    pub(crate) errors: usize,
+    pub(crate) outcome: Outcome,
 }
 
 impl Pending for Carried {
     fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
-        cx.errors += self.errors;
+        cx.note_outcome(self.outcome);
         self.body.take().map(Next::Answer).ok_or(Fault::Exchange)
     }
 }
@@ -193,7 +201,7 @@ pub(crate) struct Refusing {
 
 impl Pending for Refusing {
     fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
-        cx.errors += 1;
+        cx.note_outcome(Outcome::Error);
         Ok(Next::Refuse { answer: self.answer.take(), fault: self.fault.clone() })
     }
 }
@@ -216,6 +224,12 @@ pub(crate) struct Session {
     pub(crate) nonces: Nonces,
     /// The broker's answer to ApiVersions, for clients that ask before the filter has logged in.
     pub(crate) versions: Versions,
+    /// The broker's Metadata is known to have topic ids.
+    pub(crate) has_topic_ids: bool,
+    /// What was asked for the sake of the request that is handled next.
+    pub(crate) asked: Asked,
+    /// The client sends nothing more. Whatever goes to the broker now takes that end with it.
+    pub(crate) client_ended: bool,
 }
 
 impl Session {
@@ -230,6 +244,27 @@ impl Session {
             login: None,
             nonces: Nonces::new(entropy),
             versions: versions.map_or(Versions::Unknown, Versions::Known),
+            has_topic_ids: false,
+            asked: Asked::default(),
+            client_ended: false,
+        }
+    }
+}
+
+impl Session {
+    /// The client is librdkafka, or a binding that gives a name of its own.
+    pub(crate) fn is_librdkafka(&self) -> bool {
+        let name = self.software.as_deref().unwrap_or_default();
+        name.contains("rdkafka") || name.starts_with("confluent-kafka-")
+    }
+
+    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its words, but
+    /// librdkafka tries again for ever: it stops, and shows the words, only where its transactional id is not allowed.
+    pub(crate) fn no_transactions(&self) -> ResponseError {
+        if self.is_librdkafka() {
+            ResponseError::TransactionalIdAuthorizationFailed
+        } else {
+            ResponseError::InvalidRequest
         }
     }
 }
@@ -250,8 +285,8 @@ pub(crate) struct Context<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) now: Millis,
     pub(crate) actions: &'a mut VecDeque<Action>,
-    /// Error codes put into, or seen in, the answer.
-    pub(crate) errors: usize,
+    /// The worst of the error codes put into, or seen in, the answer.
+    pub(crate) outcome: Outcome,
 }
 
 impl Context<'_> {
@@ -287,6 +322,15 @@ impl Context<'_> {
     pub(crate) fn readdress(&mut self, id: i32, host: &mut StrBytes, port: &mut i32) -> bool {
         match self.shared.config.advertise.address(id, host, *port) {
             Some((advertised_host, advertised_port)) => {
+                let config = &self.shared.config;
+                let (own, advertised) = ((&**host, *port), (advertised_host.as_str(), advertised_port));
+                if brokers::leads_around(&config.advertise, &config.route, id, own, advertised) {
+                    self.count(Stat::AdvertisedAround, 1);
+                    self.warn(format!(
+                        "advertise gives broker {id} its own address {advertised_host}:{advertised_port}: clients that \
+                         connect there go around the filter, unless it is Envoy's as well"
+                    ));
+                }
                 *host = StrBytes::from_string(advertised_host);
                 *port = advertised_port;
                 true
@@ -301,6 +345,10 @@ impl Context<'_> {
 
     /// Notes an error code of the answer for the stats.
     pub(crate) fn note(&mut self, error_code: i16) {
-        self.errors += usize::from(error_code != 0);
+        self.note_outcome(Outcome::of(error_code));
+    }
+
+    pub(crate) fn note_outcome(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.max(outcome);
     }
 }

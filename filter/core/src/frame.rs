@@ -59,6 +59,12 @@ impl Input {
         }
     }
 
+    /// Puts back what was taken from the front.
+    pub fn push_front(&mut self, chunk: Bytes) {
+        self.len += chunk.len();
+        self.chunks.push_front(chunk);
+    }
+
     fn close_small(&mut self) {
         if !self.small.is_empty() {
             self.chunks.push_back(self.small.split().freeze());

@@ -24,10 +24,12 @@ pub mod generations;
 pub(crate) mod header;
 pub mod learn;
 pub mod limits;
+pub(crate) mod located;
 pub(crate) mod login;
 pub(crate) mod pattern;
 pub mod placements;
 pub mod principal;
+pub(crate) mod reach;
 pub mod remapper;
 pub(crate) mod renewals;
 pub mod retirement;
@@ -54,6 +56,7 @@ pub struct Shared {
     pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,
+    pub(crate) reach: reach::Reach,
     pub(crate) judge: sasl::Authenticator,
     warnings: warnings::Warnings,
 }
@@ -75,6 +78,7 @@ impl Shared {
             budget,
             facts: facts::Facts::default(),
             skips: skips::Skips::default(),
+            reach: reach::Reach::default(),
             judge,
             warnings: warnings::Warnings::default(),
         }
@@ -83,6 +87,11 @@ impl Shared {
     /// The line of the log for a warning ([`connection::Action::Warn`]). None: one of its kind was written a moment ago.
     pub fn line_for(&self, warning: &str, now: Millis) -> Option<String> {
         self.warnings.line(warning, now)
+    }
+
+    /// A connection came in that stands for `broker`. True: the first one that this worker sees, or has heard of.
+    pub fn broker_reached(&self, broker: i32) -> bool {
+        self.reach.came(broker)
     }
 
     /// Where the identity provider's keys should be fetched from now, if they should.

@@ -45,6 +45,20 @@ pub const TEXT_GROWTH_MAX: usize = 1 << 20;
 /// are, and forgetting costs a question.
 pub const TOPIC_FACTS_MAX: usize = 10_000;
 
+/// Milliseconds after which what a worker knows of a topic has to be asked again: twice the time after which clients refresh
+/// their own metadata (`metadata.max.age.ms`), so that where any does, their answers keep it fresh and nothing is asked.
+pub const TOPIC_FACT_MS_MAX: u64 = 600_000;
+
+/// Topics in one question of the filter's own. A request of an honest client seldom names more, and a broker answers as many in
+/// some milliseconds.
+pub const TOPICS_ASKED_MAX: usize = 2_000;
+
+/// Questions of the filter's own before one request is handled: enough for all topics that a worker remembers
+/// ([`TOPIC_FACTS_MAX`]). The request is read again after each, so their number must be bounded; topics beyond are refused.
+pub const TOPIC_QUESTIONS_MAX: usize = 5;
+
+const _: () = assert!(TOPICS_ASKED_MAX * TOPIC_QUESTIONS_MAX >= TOPIC_FACTS_MAX);
+
 /// Longest host name in bytes (RFC 1035, section 2.3.4, without the root label).
 pub const HOST_BYTES_MAX: usize = 253;
 
@@ -159,6 +173,12 @@ pub const FETCH_ERROR_MS_MAX: u64 = 1_000;
 
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
+
+/// Milliseconds for which clients must have been told of a broker before it is odd that no connection came in for it.
+pub const UNREACHED_MS_MIN: u64 = 60_000;
+
+/// As [`UNREACHED_MS_MIN`], in answers: one client that does not need all of its topic's partitions is no sign.
+pub const UNREACHED_ANSWERS_MIN: u32 = 10;
 
 /// One day in milliseconds, the least `shadow_groups.retention_ms`: shorter, and a consumer that rests overnight loses
 /// the committed offsets of all lanes but the first.

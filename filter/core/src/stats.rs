@@ -2,6 +2,8 @@
 //!
 //! A stat's tags are part of its name (`….api.Produce`); the `stats_tags` of the bootstraps in `envoy/` turn them into tags.
 
+use kafka_protocol::ResponseError;
+
 use crate::error::Blame;
 
 /// One time series.
@@ -39,7 +41,15 @@ pub enum Stat {
     Errors {
         blame: Blame,
     },
+    /// Connections that ended so that their clients come back, and are then served.
+    Reconnects {
+        reason: &'static str,
+    },
     TopicMismatch,
+    /// Answers that gave a broker its own address, where `advertise` should give another.
+    AdvertisedAround,
+    /// Brokers that clients are told of, and that no connection comes in for.
+    AdvertisedUnreached,
     /// Clients' authentications, and renewals of them.
     Auth {
         mechanism: &'static str,
@@ -59,15 +69,30 @@ pub enum AuthOutcome {
     Failure,
 }
 
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How a request ended, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// The answer went by untouched; what it says is not looked at.
     Passed,
     /// Answered without an error that the filter wrote or saw.
     Ok,
-    /// The answer holds at least one error code.
+    /// The answer holds errors, all of a kind at which a client just tries again.
+    Retriable,
+    /// The answer holds an error of another kind.
     Error,
+}
+
+impl Outcome {
+    /// Of an answer with this error code.
+    pub fn of(error_code: i16) -> Self {
+        // Not called retriable in Kafka, but as much part of a group's life: the member joins (again).
+        let joining = [ResponseError::RebalanceInProgress, ResponseError::MemberIdRequired];
+        match ResponseError::try_from_code(error_code) {
+            None => Self::Ok,
+            Some(error) if error.is_retriable() || joining.contains(&error) => Self::Retriable,
+            Some(_) => Self::Error,
+        }
+    }
 }
 
 /// Envoy's kinds of metrics.
@@ -104,6 +129,7 @@ impl Stat {
                 let outcome = match outcome {
                     Outcome::Passed => "passed",
                     Outcome::Ok => "ok",
+                    Outcome::Retriable => "retriable",
                     Outcome::Error => "error",
                 };
                 ("responses_total", format!(".api.{api}.outcome.{outcome}"))
@@ -120,7 +146,10 @@ impl Stat {
             Stat::FetchBytesUpstream => plain("fetch_bytes_upstream_total"),
             Stat::FetchBytesDownstream => plain("fetch_bytes_downstream_total"),
             Stat::Errors { blame } => ("errors_total", format!(".blame.{}", blame.as_str())),
+            Stat::Reconnects { reason } => ("reconnects_total", format!(".reason.{reason}")),
             Stat::TopicMismatch => plain("topic_mismatch_total"),
+            Stat::AdvertisedAround => plain("advertised_around_total"),
+            Stat::AdvertisedUnreached => plain("advertised_unreached_total"),
             Stat::Auth { mechanism, outcome } => ("auth_total", authentication(mechanism, outcome)),
             Stat::UpstreamAuth { mechanism, outcome } => ("upstream_auth_total", authentication(mechanism, outcome)),
         }
@@ -133,4 +162,27 @@ fn authentication(mechanism: &str, outcome: AuthOutcome) -> String {
         AuthOutcome::Failure => "failure",
     };
     format!(".mechanism.{mechanism}.outcome.{outcome}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_at_which_clients_try_again_is_none() {
+        for (code, outcome) in [
+            (0, Outcome::Ok),
+            (15, Outcome::Retriable),
+            (6, Outcome::Retriable),
+            (27, Outcome::Retriable),
+            (79, Outcome::Retriable),
+            (17, Outcome::Error),
+            (-1, Outcome::Error),
+            (29, Outcome::Error),
+            (i16::MAX, Outcome::Error),
+        ] {
+            assert_eq!(Outcome::of(code), outcome, "{code}");
+        }
+        assert!(Outcome::Ok < Outcome::Retriable && Outcome::Retriable < Outcome::Error);
+    }
 }

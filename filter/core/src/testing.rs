@@ -10,10 +10,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages::{ApiKey, RequestHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
-use crate::config::Config;
+use crate::config::{Config, TopicMatch};
 use crate::sasl::oauthbearer::{Digest, Verifier};
 use crate::Shared;
 
@@ -27,12 +28,31 @@ pub(crate) const MAPPED: &str = r#"{
     "advertise": {"table": {"1": "one.example:9101", "2": "two.example:9102"}}
 }"#;
 
+/// As [`ignorant`], of a worker that has seen the mapped topics by name.
 pub(crate) fn shared(config: &str) -> Rc<Shared> {
     shared_with(config, &Rc::default())
 }
 
 /// `live`: bytes that are alive in the worker's memory.
 pub(crate) fn shared_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
+    let shared = ignorant_with(config, live);
+    for mapped in &shared.config.mapping.topics {
+        if let (TopicMatch::Name(name), Some(remapper)) = (&mapped.matches, &mapped.remapper) {
+            let partitions = usize::try_from(remapper.physical_partitions()).unwrap();
+            let partitions = vec![MetadataResponsePartition::default(); partitions];
+            let found = MetadataResponseTopic::default().with_name(Some(topic(name))).with_partitions(partitions);
+            shared.facts.note(&found, 0);
+        }
+    }
+    shared
+}
+
+/// Of a worker that knows nothing of the cluster.
+pub(crate) fn ignorant(config: &str) -> Rc<Shared> {
+    ignorant_with(config, &Rc::default())
+}
+
+fn ignorant_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
     let live = Rc::clone(live);
     let config = Config::parse(config, &|_| None).unwrap();
     Rc::new(Shared::new(config, [7; 32], Box::new(NoKeys), Box::new(move || live.get())))

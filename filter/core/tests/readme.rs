@@ -10,8 +10,9 @@ const TABLE: &str = include_str!("../src/apis.rs");
 const README: &str = include_str!("../../../README.md");
 
 /// The decisions of `apis.rs`, and how the README calls them.
-const DECISIONS: [(&str, &str); 5] = [
+const DECISIONS: [(&str, &str); 6] = [
     ("Rewrite", "read, and rewritten where they name mapped topics, brokers or offsets"),
+    ("Refuse", "offered, and answered with an error that says what to do instead"),
     ("Pass", "pass untouched"),
     ("PassUnmapped", "pass untouched where the configuration maps no topic, hidden where it maps one"),
     ("PassUnterminated", "pass untouched, hidden where the configuration has `sasl` or `upstream`"),

@@ -78,9 +78,9 @@ pub(crate) fn plugin(field: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Steers Envoy's dynamic forward proxy.
+/// Steers Envoy's dynamic forward proxy, which takes the host apart as `host[:port]`.
 pub(crate) fn route_to(address: &Address) {
-    set_filter_state("envoy.upstream.dynamic_host", &address.host);
+    set_filter_state("envoy.upstream.dynamic_host", &address.bracketed_host());
     set_filter_state("envoy.upstream.dynamic_port", &address.port.to_string());
 }
 

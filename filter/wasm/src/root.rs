@@ -14,6 +14,7 @@ use remapper_core::config::Config;
 use remapper_core::connection::Opening;
 use remapper_core::learn::Learn;
 use remapper_core::retirement::Retirement;
+use remapper_core::stats::Stat;
 use remapper_core::{limits, Millis, Shared};
 
 use crate::host::{self, wasi};
@@ -91,6 +92,9 @@ impl Plugin {
             let address = host::shared(&self.broker_key(id))?;
             std::str::from_utf8(&address).ok()?.parse().ok()
         });
+        if let Some(id) = broker.filter(|id| self.shared.broker_reached(*id)) {
+            host::share(&self.reach_key(id), b"reached");
+        }
         self.turn.set(self.turn.get().wrapping_add(1));
         let learn = match config.route.destination(broker, known, self.turn.get()) {
             Destination::Envoy => None,
@@ -136,6 +140,18 @@ impl Plugin {
     /// Closes the connection once Envoy has taken what was written to it.
     pub(crate) fn close_soon(&self, context_id: u32) {
         self.put_off(context_id, limits::CLOSE_DELAY_MS, Deed::Close);
+    }
+
+    pub(crate) fn inform(&self, text: &str) {
+        if let Some(line) = self.shared.line_for(text, host::now()) {
+            log::info!("{line}");
+        }
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        if let Some(line) = self.shared.line_for(text, host::now()) {
+            log::warn!("{line}");
+        }
     }
 
     /// [`Stream::retry`] is called for the connection in a moment.
@@ -239,6 +255,24 @@ impl Plugin {
                 host::share(&key, value.as_bytes());
             }
         }
+    }
+
+    /// No connection of this worker came in for a broker that clients are told of. Says so, unless another worker knows of
+    /// one, or has said so.
+    pub(crate) fn unreached(&self, broker: i32, advertised: &str) {
+        let key = self.reach_key(broker);
+        if host::shared(&key).is_none() {
+            host::share(&key, b"said");
+            self.metrics.count(Stat::AdvertisedUnreached, 1);
+            log::warn!(
+                "clients are told for a while that broker {broker} is at {advertised}, and no connection came in for it, as \
+                 others did for other brokers: does Envoy listen there?"
+            );
+        }
+    }
+
+    fn reach_key(&self, id: i32) -> String {
+        format!("kafka_remapper.{}.reach.{id}", self.shared.config.stat_prefix)
     }
 
     fn broker_key(&self, id: i32) -> String {

@@ -98,6 +98,7 @@ impl Stream {
                     host::tell("kafka_mechanism", mechanism);
                 }
                 Action::Learn(brokers) => self.plugin.learn(&brokers),
+                Action::Unreached { broker, advertised } => self.plugin.unreached(broker, &advertised),
                 Action::LearnVersions(versions) => {
                     if let Some(sent) = &self.sent {
                         self.plugin.learn_versions(sent, &versions);
@@ -108,11 +109,8 @@ impl Stream {
                     Some((_, sum)) => *sum += n,
                     None => self.counts.push((stat, n)),
                 },
-                Action::Warn(text) => {
-                    if let Some(line) = self.plugin.shared.line_for(&text, host::now()) {
-                        log::warn!("{line}");
-                    }
-                }
+                Action::Inform(text) => self.plugin.inform(&text),
+                Action::Warn(text) => self.plugin.warn(&text),
                 Action::Close => output.close = true,
             }
         }
@@ -273,6 +271,9 @@ impl Stream {
             self.close();
             return Verdict::Pause;
         };
+        if end_of_stream {
+            connection.handle_client_end();
+        }
         if !connection.wants_client_bytes() {
             self.held.set(len);
             self.wait_for_room();

@@ -21,6 +21,7 @@ PRODUCE = Api(
         ("log_start_offset", "int64", 5),
         ("record_errors", [("batch_index", "int32"), ("message", "string?")], 8), ("error_message", "string?", 8)])]),
      ("throttle_time_ms", "int32", 1)],
+    {0: ("node_endpoints", [("node_id", "int32"), ("host", "string"), ("port", "int32"), ("rack", "string?")])},
 )
 
 FETCH = Api(
@@ -62,7 +63,7 @@ METADATA = Api(
                      ("error_code", "int16"), ("index", "int32"), ("leader_id", "int32"), ("leader_epoch", "int32", 7),
                      ("replicas", ["int32"]), ("isr", ["int32"]), ("offline", ["int32"], 5)]),
                  ("authorized_operations", "int32", 8)]),
-     ("cluster_authorized_operations", "int32", 8, 10)],
+     ("cluster_authorized_operations", "int32", 8, 10), ("error_code", "int16", 13)],
 )
 
 API_VERSIONS = Api(

@@ -13,7 +13,7 @@ from .process import Process, free_ports, wait_until
 
 TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure", re.I)
 TYPE = "type.googleapis.com/envoy.extensions."
-DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_ONLY"}
+DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as in envoy/
 
 
 class Envoy:
@@ -73,6 +73,13 @@ class Envoy:
     def restart(self) -> None:
         """On the same ports, with the same configuration."""
         self.process.stop()
+        self.start()
+
+    def restart_with(self, config: dict) -> None:
+        """On the same ports, with another configuration of the filter."""
+        self.process.stop()
+        self.filter_config = self._complete(config)
+        self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
         self.start()
 
     def stop(self, expected: str | None = None) -> None:

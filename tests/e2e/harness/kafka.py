@@ -1,4 +1,4 @@
-"""A Kafka cluster in KRaft mode: one or more nodes, each broker and controller, on free ports of 127.0.0.1."""
+"""A Kafka cluster in KRaft mode: one or more nodes, each broker and controller, on free ports of this machine."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ class KafkaCluster:
     """Brokers with the ids 1..=brokers. `overrides` are lines of server.properties that win over the harness's.
 
     `listeners` are more listeners beside PLAINTEXT, each a name (of capitals) with its security protocol. There broker n calls itself
-    kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761). `scram` are users as StorageTool takes them.
+    kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761). `scram` are users as StorageTool takes them. `host` is the address of PLAINTEXT, and what brokers call themselves there.
     """
 
     def __init__(
@@ -30,7 +30,9 @@ class KafkaCluster:
         listeners: dict[str, str] | None = None,
         scram: tuple[str, ...] = (),
         heap: str = "512m",
+        host: str = "127.0.0.1",
     ):
+        self.host = host
         jars = list(KAFKA_JARS.glob("*.jar"))
         assert jars, f"no Kafka jars in {KAFKA_JARS}: run tests/tools/install.sh or set KPR_TOOLS"
         self.directory = directory
@@ -54,7 +56,7 @@ class KafkaCluster:
     @property
     def bootstrap(self) -> str:
         """host:port of every broker, for clients that go around Envoy."""
-        return ",".join(f"127.0.0.1:{p}" for p in self.ports.values())
+        return ",".join(f"{self.host}:{p}" for p in self.ports.values())
 
     def addresses(self, listener: str) -> list[str]:
         """host:port of every broker at a listener of `listeners`."""
@@ -155,14 +157,14 @@ class KafkaCluster:
             "controller.quorum.voters": ",".join(f"{i}@127.0.0.1:{p}" for i, p in self._controller_ports.items()),
             "listeners": ",".join(
                 [
-                    f"PLAINTEXT://127.0.0.1:{self.ports[broker]}",
+                    f"PLAINTEXT://{self.host}:{self.ports[broker]}",
                     f"CONTROLLER://127.0.0.1:{self._controller_ports[broker]}",
                     *(f"{name}://127.0.0.1:{ports[broker]}" for name, ports in self._listener_ports.items()),
                 ]
             ),
             "advertised.listeners": ",".join(
                 [
-                    f"PLAINTEXT://127.0.0.1:{self.ports[broker]}",
+                    f"PLAINTEXT://{self.host}:{self.ports[broker]}",
                     *(f"{name}://kafka-{broker}.localhost:{ports[broker]}" for name, ports in self._listener_ports.items()),
                 ]
             ),

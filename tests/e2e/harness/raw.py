@@ -13,8 +13,8 @@ EARLIEST, LATEST, MAX_TIMESTAMP = -2, -1, -3
 class Raw:
     """A connection. `call` asks and reads the answer; `send` and `receive` do the halves, for pipelining."""
 
-    def __init__(self, port: int, timeout: float = 15):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port: int, timeout: float = 15, host: str = "127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._correlation = 0
 

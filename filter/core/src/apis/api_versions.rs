@@ -19,13 +19,16 @@ use crate::connection::Action;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
+use crate::located;
 use crate::rope::Rope;
 use crate::shape;
+use crate::stats::Outcome;
 use crate::Shared;
 
-/// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try.
+/// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try. (For
+/// group.version that is ConsumerGroupDescribe: ConsumerGroupHeartbeat is refused with words.)
 const FEATURE_KEYS: [(&str, i16); 4] =
-    [("group.version", 68), ("share.version", 78), ("streams.version", 88), ("transaction.version", 24)];
+    [("group.version", 69), ("share.version", 78), ("streams.version", 88), ("transaction.version", 24)];
 
 /// The version in which the filter asks for itself: the oldest that tells features.
 pub(crate) const OWN_VERSION: i16 = 3;
@@ -183,6 +186,9 @@ impl Answer {
     }
 
     fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> Result<Rope, Fault> {
+        let metadata = answer.api_keys.iter().find(|offer| offer.api_key == ApiKey::Metadata as i16);
+        cx.session.has_topic_ids =
+            metadata.is_some_and(|offer| located::has_topic_ids(offer.min_version, offer.max_version));
         answer.api_keys.retain_mut(|offer| match apis::find(offer.api_key) {
             Some(api) if apis::is_offered(api, cx.shared) => {
                 let ours = VersionRange { min: api.version_min, max: api.version_max };
@@ -200,7 +206,9 @@ impl Answer {
         if let Some(error) = self.error {
             answer.error_code = error.code();
         }
-        cx.note(answer.error_code);
+        // The client asks again in the version that the answer names: part of every beginning.
+        let negotiates = answer.error_code == ResponseError::UnsupportedVersion.code();
+        cx.note_outcome(if negotiates { Outcome::Retriable } else { Outcome::of(answer.error_code) });
         let mut out = Rope::new();
         out.put_message(&answer, self.version)?;
         Ok(out)

@@ -26,17 +26,18 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
+use crate::budget::Promise;
 use crate::config::FillerMode;
 use crate::error::{Blame, Fault};
 use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Upstream};
 use crate::facts::TopicId;
 use crate::limits;
-use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper};
 use crate::rope::Rope;
 use crate::rounds;
 use crate::shape;
 use crate::skips::Skip;
-use crate::stats::Stat;
+use crate::stats::{Outcome, Stat};
 use place::Place;
 use sibling::{Sibling, Word};
 
@@ -69,6 +70,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             request.version,
         )?));
     }
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic)) {
+        return Ok(plan);
+    }
     cx.session.turn = cx.session.turn.wrapping_add(1);
     let mut round = Rounds::new(cx, message, request.version);
     if round.places.is_empty() {
@@ -82,10 +86,11 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 }
 
 /// How many bytes of records a Fetch gets that wants `max_bytes`.
-fn share(cx: &Context<'_>, max_bytes: i32) -> i32 {
+fn share(cx: &Context<'_>, max_bytes: i32) -> (i32, Option<Promise>) {
     let wanted = max_bytes.min(cx.shared.config.limits.fetch_max_bytes);
-    let share = usize::try_from(wanted).map(|wanted| cx.shared.budget.share(wanted, cx.now));
-    share.ok().and_then(|share| i32::try_from(share).ok()).unwrap_or(wanted)
+    let Ok(bytes) = usize::try_from(wanted) else { return (wanted, None) };
+    let (share, promise) = cx.shared.budget.share(bytes, cx.now);
+    (i32::try_from(share).unwrap_or(wanted), Some(promise))
 }
 
 /// Whether this client is moved past siblings with a control batch.
@@ -127,17 +132,20 @@ struct Rounds {
     first: usize,
     kept_bytes: usize,
     throttle_time_ms: i32,
+    /// Dropped with the Fetch.
+    _promise: Option<Promise>,
 }
 
 impl Rounds {
     fn new(cx: &mut Context<'_>, mut message: FetchRequest, version: i16) -> Self {
         let named = once(std::mem::take(&mut message.topics));
         let wait = u64::try_from(message.max_wait_ms).unwrap_or(0);
+        let (max_bytes, promise) = share(cx, message.max_bytes);
         let frame = FetchRequest::default()
             .with_replica_id(message.replica_id)
             .with_max_wait_ms(message.max_wait_ms)
             .with_min_bytes(message.min_bytes)
-            .with_max_bytes(share(cx, message.max_bytes))
+            .with_max_bytes(max_bytes)
             .with_isolation_level(message.isolation_level)
             .with_session_epoch(SESSIONLESS_EPOCH)
             .with_rack_id(own(&message.rack_id));
@@ -156,6 +164,7 @@ impl Rounds {
             first: 0,
             kept_bytes: 0,
             throttle_time_ms: 0,
+            _promise: promise,
         };
         let mut mapped: Option<(TopicName, Option<Rc<PartitionRemapper>>)> = None;
         for (topic, asked) in named {
@@ -184,7 +193,7 @@ impl Rounds {
         let mut sibling = Sibling::new(topic, asked);
         let mut physical = asked.partition;
         if let Some(remapper) = remapper {
-            let (found, lane, position) = match locate(remapper, asked) {
+            let (found, lane, position) = match locate(cx, topic, remapper, asked) {
                 Ok(located) => located,
                 Err(error) => return self.refuse(sibling, error),
             };
@@ -344,7 +353,7 @@ impl Rounds {
 
     /// Who is told of nothing but errors that last would ask again at once.
     fn delay_ms(&self, cx: &Context<'_>) -> Millis {
-        if self.urgent || cx.errors == 0 || self.siblings.iter().any(|sibling| !sibling.records.is_empty()) {
+        if self.urgent || cx.outcome == Outcome::Ok || self.siblings.iter().any(|sibling| !sibling.records.is_empty()) {
             return 0;
         }
         let wait = self.deadline.saturating_sub(self.started);
@@ -440,8 +449,13 @@ fn asked_place<'a>(
 }
 
 /// Physical partition, lane and position of a virtual partition; or why it cannot be read.
-fn locate(remapper: &PartitionRemapper, asked: &FetchPartition) -> Result<(i32, Lane, i64), ResponseError> {
-    let found = remapper.virtual_to_physical(VirtualPartition(asked.partition));
+fn locate(
+    cx: &Context<'_>,
+    topic: &TopicName,
+    remapper: &PartitionRemapper,
+    asked: &FetchPartition,
+) -> Result<(i32, Lane, i64), ResponseError> {
+    let found = cx.locate(topic, remapper, asked.partition);
     let (p, lane) = found.map_err(|_| ResponseError::UnknownTopicOrPartition)?;
     let position = remapper.virtual_to_physical_offset(lane, asked.fetch_offset);
     Ok((p.0, lane, position.map_err(|_| ResponseError::OffsetOutOfRange)?))

@@ -20,16 +20,16 @@ const NO_TRANSACTIONS: &str = "transactions are not supported while the partitio
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FindCoordinatorRequest = request.decode(&shape::requests::FIND_COORDINATOR)?;
     if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
-        cx.note(ResponseError::InvalidRequest.code());
+        let code = cx.session.no_transactions().code();
+        cx.note(code);
         let mut out = Rope::new();
-        out.put_message(&refusal(&message, request.version), request.version)?;
+        out.put_message(&refusal(&message, request.version, code), request.version)?;
         return Ok(Plan::Answer(out));
     }
     Ok(Plan::PassUp(Box::new(Answer { version: request.version })))
 }
 
-fn refusal(message: &FindCoordinatorRequest, version: i16) -> FindCoordinatorResponse {
-    let code = ResponseError::InvalidRequest.code();
+fn refusal(message: &FindCoordinatorRequest, version: i16, code: i16) -> FindCoordinatorResponse {
     let words = Some(StrBytes::from_static_str(NO_TRANSACTIONS));
     let mut answer = FindCoordinatorResponse::default();
     if version >= 4 {

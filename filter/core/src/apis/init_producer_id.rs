@@ -1,7 +1,7 @@
 //! InitProducerId (KIP-98, KIP-360): idempotent producers pass; a transactional id is refused until transactions are rewritten.
+//! Its answers have no place for words: FindCoordinator, which clients ask first, says them.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
-use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
@@ -13,7 +13,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if message.transactional_id.is_none() || !cx.shared.topics.maps_anything() {
         return Ok(Plan::Pass { answered: true });
     }
-    let code = ResponseError::InvalidRequest.code();
+    let code = cx.session.no_transactions().code();
     cx.note(code);
     let answer =
         InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);

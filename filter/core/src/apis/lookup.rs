@@ -15,7 +15,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper};
 use crate::rope::Rope;
 use crate::rounds::{self, Round, Rounds};
 use crate::shape::{self, Shape};
@@ -62,6 +62,9 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
     if !topics.iter().any(|(topic, _)| cx.is_mapped(topic)) {
         return Ok(Plan::Pass { answered: true });
     }
+    if let Some(plan) = cx.ask_first(topics.iter().map(|(topic, _)| topic)) {
+        return Ok(plan);
+    }
     let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
     let mut answers =
         Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
@@ -79,7 +82,7 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
                 rounds.ask((topic.clone(), partition), question, Asker { partition, lane: None });
                 continue;
             };
-            let Ok((p, lane)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+            let Ok((p, lane)) = cx.locate(&topic, remapper, partition) else {
                 answers.refuse(cx, &topic, partition, ResponseError::UnknownTopicOrPartition);
                 continue;
             };

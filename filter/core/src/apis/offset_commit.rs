@@ -20,7 +20,7 @@ use crate::apis::groups;
 use crate::apis::members::{Caller, Fence};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper};
 use crate::renewals::MemberKey;
 use crate::rope::Rope;
 use crate::rounds::{self, Awaited, Place};
@@ -50,6 +50,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass { answered: true });
     }
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+        return Ok(plan);
+    }
     if message.retention_time_ms != BROKERS_RETENTION {
         let member = MemberKey::new(&message.group_id, &message.member_id);
         cx.session.renewals.keep_for(member, message.retention_time_ms);
@@ -63,10 +66,14 @@ type Slot = (Place, i32);
 type Commit = (Slot, OffsetCommitRequestPartition);
 
 /// Where a commit goes: the lane, and the commit itself under its physical partition and offset.
-fn locate(remapper: &PartitionRemapper, commit: &mut OffsetCommitRequestPartition) -> Result<Lane, ResponseError> {
-    let (p, lane) = remapper
-        .virtual_to_physical(VirtualPartition(commit.partition_index))
-        .map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+fn locate(
+    cx: &Context<'_>,
+    topic: &TopicName,
+    remapper: &PartitionRemapper,
+    commit: &mut OffsetCommitRequestPartition,
+) -> Result<Lane, ResponseError> {
+    let (p, lane) =
+        cx.locate(topic, remapper, commit.partition_index).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
     let offset = remapper.virtual_to_physical_offset(lane, commit.committed_offset);
     commit.committed_offset = offset.map_err(|_| ResponseError::OffsetOutOfRange)?;
     commit.partition_index = p.0;
@@ -112,7 +119,10 @@ impl Answers {
             let remapper = cx.shared.topics.remapper(&topic.name.0);
             for mut commit in topic.partitions {
                 let partition = commit.partition_index;
-                let lane = remapper.as_ref().map_or(Ok(Lane(0)), |remapper| locate(remapper, &mut commit));
+                let lane = match &remapper {
+                    Some(remapper) => locate(cx, &topic.name, remapper, &mut commit),
+                    None => Ok(Lane(0)),
+                };
                 match lane {
                     Ok(lane) => {
                         cx.count(Stat::RemappedPartitions { api: API }, usize::from(remapper.is_some()));

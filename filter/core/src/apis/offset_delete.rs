@@ -17,7 +17,7 @@ use crate::apis::groups;
 use crate::apis::members::{self, Described};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, VirtualPartition};
+use crate::remapper::Lane;
 use crate::rope::Rope;
 use crate::rounds::{self, Awaited, Place};
 use crate::shape;
@@ -37,6 +37,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass { answered: true });
+    }
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+        return Ok(plan);
     }
     answers.sort(cx, &message);
     let requests = vec![members::describe(&message.group_id)?];
@@ -95,7 +98,7 @@ impl Answers {
                     self.own.push(((topic.name.clone(), partition), partition));
                     continue;
                 };
-                let Ok((p, lane)) = remapper.virtual_to_physical(VirtualPartition(partition)) else {
+                let Ok((p, lane)) = cx.locate(&topic.name, remapper, partition) else {
                     self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code());
                     continue;
                 };

@@ -23,7 +23,8 @@ use crate::apis::groups::{self, Piece};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
-use crate::remapper::{Lane, PhysicalPartition, VirtualPartition};
+use crate::located::Misplaced;
+use crate::remapper::{Lane, PhysicalPartition};
 use crate::rope::Rope;
 use crate::rounds;
 use crate::shape;
@@ -41,6 +42,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let asked = asked_groups(&message, request.version);
     if !asked.iter().any(|group| concerns_lanes(cx, group)) {
         return Ok(Plan::Pass { answered: true });
+    }
+    let named = asked.iter().flat_map(|group| group.topics.iter().flatten()).map(|topic| &topic.name);
+    if let Some(plan) = cx.ask_first(named) {
+        return Ok(plan);
     }
     let mut answers = Answers {
         version: request.version,
@@ -246,9 +251,15 @@ fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTop
         for partition in &topic.partition_indexes {
             let (mut physical, mut lane) = (*partition, Lane(0));
             if let Some(remapper) = &remapper {
-                let Ok(mapped) = remapper.virtual_to_physical(VirtualPartition(*partition)) else {
-                    group.answered.push((topic.name.clone(), nothing(*partition)));
-                    continue;
+                let mapped = match cx.locate(&topic.name, remapper, *partition) {
+                    Ok(mapped) => mapped,
+                    Err(misplaced) => {
+                        let misfit = ResponseError::UnknownTopicOrPartition.code();
+                        let code = if misplaced == Misplaced::Misfit { misfit } else { 0 };
+                        cx.note(code);
+                        group.answered.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
+                        continue;
+                    }
                 };
                 cx.count(Stat::RemappedPartitions { api: API }, 1);
                 (physical, lane) = (mapped.0 .0, mapped.1);
@@ -294,6 +305,7 @@ impl Group {
         let askers = match (&mut self.named, &remapper) {
             (Some(named), _) => named.remove(&(lane, topic.clone(), physical)).unwrap_or_default(),
             // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no longer.
+            (None, Some(remapper)) if cx.is_misfit(topic, remapper) => vec![],
             (None, Some(remapper)) => {
                 let v = remapper.physical_to_virtual(PhysicalPartition(physical), lane);
                 v.map(|v| v.0).into_iter().collect()

@@ -3,6 +3,9 @@
 //! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings go up in rounds,
 //! since a broker takes each partition once per request; their answers are merged. What cannot be stored safely is
 //! refused here, partition by partition, without disturbing the rest of the request.
+//!
+//! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other addresses for
+//! clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
 
 use std::rc::Rc;
 
@@ -14,21 +17,25 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::RequestHead;
 use crate::batch::{self, TagError};
+use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::remapper::{Lane, PartitionRemapper, VirtualPartition};
+use crate::remapper::{Lane, PartitionRemapper};
 use crate::rope::Rope;
 use crate::rounds::{self, Awaited, Turns};
 use crate::shape;
 use crate::stats::Stat;
 use crate::topics::TopicRegistry;
 use crate::wire::Reader;
+use crate::Shared;
 
 const API: &str = "Produce";
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 9;
 /// The first version whose answers hold error messages (KIP-467).
 const ERROR_MESSAGES: i16 = 8;
+/// The first version whose answers name brokers by address (KIP-951).
+const NODE_ENDPOINTS: i16 = 10;
 
 /// Whether the request that starts with `head` names one topic only, and that unmapped: then it may stream. Tells, if so,
 /// whether it will be answered.
@@ -53,7 +60,13 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: ProduceRequest = request.decode(&shape::requests::PRODUCE)?;
     let answered = message.acks != 0;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(Plan::Pass { answered });
+        return Ok(match unread(cx.shared, request.version).filter(|_| answered) {
+            Some(pending) => Plan::PassUp(pending),
+            None => Plan::Pass { answered },
+        });
+    }
+    if let Some(plan) = cx.ask_first(message.topic_data.iter().map(|topic| &topic.name)) {
+        return Ok(plan);
     }
     let mut turns = Turns::new();
     let mut rounds: Vec<Vec<Part>> = vec![];
@@ -63,7 +76,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         let remapper = cx.shared.topics.remapper(&topic.name.0);
         for data in &topic.partition_data {
             let records = data.records.clone();
-            match Part::new(&name, data.index, records, remapper.as_ref()) {
+            match Part::new(cx, &name, data.index, records, remapper.as_ref()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
                     cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.asked.lane.is_some()));
@@ -90,6 +103,37 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.asked).collect()).collect();
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+}
+
+/// What becomes of the answer to a request that goes by as it is. None: it goes by too.
+pub(crate) fn unread(shared: &Shared, version: i16) -> Option<Box<dyn Pending>> {
+    let names_brokers = version >= NODE_ENDPOINTS && shared.config.advertise != Advertise::Unchanged;
+    names_brokers.then(|| -> Box<dyn Pending> { Box::new(Unread { version }) })
+}
+
+/// The answer to a request that went by: only its brokers are changed.
+struct Unread {
+    version: i16,
+}
+
+impl Pending for Unread {
+    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer = decode(body.clone(), self.version)?;
+        answer.responses.iter().flat_map(|topic| &topic.partition_responses).for_each(|part| cx.note(part.error_code));
+        let mut out = Rope::new();
+        if answer.node_endpoints.is_empty() {
+            out.put_bytes(&body);
+            return Ok(Next::Answer(out));
+        }
+        answer.node_endpoints.retain_mut(|node| cx.readdress(node.node_id.0, &mut node.host, &mut node.port));
+        out.put_message(&answer, self.version)?;
+        Ok(Next::Answer(out))
+    }
+}
+
+fn decode(body: Bytes, version: i16) -> Result<ProduceResponse, Fault> {
+    shape::decode_answer(&shape::responses::PRODUCE, &body, version)
+        .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })
 }
 
 /// Why a partition's records are not sent to the broker.
@@ -122,6 +166,7 @@ struct Part {
 
 impl Part {
     fn new(
+        cx: &Context<'_>,
         topic: &TopicName,
         partition: i32,
         records: Option<Bytes>,
@@ -132,10 +177,9 @@ impl Part {
             let asked = Asked { topic, partition, physical: partition, lane: None };
             return Ok(Self { asked, header: None, records });
         };
-        let (p, lane) = remapper.virtual_to_physical(VirtualPartition(partition)).map_err(|_| Refusal {
-            error: ResponseError::UnknownTopicOrPartition,
-            words: "the topic has fewer virtual partitions",
-        })?;
+        let (p, lane) = cx
+            .locate(&topic, remapper, partition)
+            .map_err(|misplaced| Refusal { error: ResponseError::UnknownTopicOrPartition, words: misplaced.words() })?;
         let header = tag(records.as_deref().unwrap_or_default(), lane)?;
         let asked = Asked { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)) };
         Ok(Self { asked, header, records })
@@ -265,8 +309,7 @@ impl Answers {
 
 impl Pending for Answers {
     fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: ProduceResponse = shape::decode_answer(&shape::responses::PRODUCE, &body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let answer = decode(body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         let parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
         let mut awaited = Awaited::new(parts.into_iter().map(|part| ((part.topic.clone(), part.physical), part)));

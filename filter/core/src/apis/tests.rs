@@ -102,7 +102,7 @@ fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
         let shared = shared(config);
         for api in &TABLE {
             let expected = match api.decision {
-                Decision::Rewrite(_) | Decision::Pass => true,
+                Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Pass => true,
                 Decision::PassUnmapped => !mapped,
                 Decision::PassUnterminated => !ends,
                 Decision::Hide => false,
@@ -157,9 +157,21 @@ fn check_offers(answer: &ApiVersionsResponse, mapped: bool) {
     }
     let is_offered = |key| offers.iter().any(|offer| offer.0 == key);
     // Nothing in common, hidden, or unknown.
-    assert!(![1, 9, 4, 68, 78, 93].into_iter().any(is_offered));
+    assert!(![1, 9, 4, 69, 78, 93].into_iter().any(is_offered));
     assert_eq!(is_offered(37), !mapped);
     assert_eq!(is_offered(28), !mapped);
+}
+
+#[test]
+fn the_consumer_protocol_is_refused_with_words() {
+    for config in ["", MAPPED] {
+        for version in 0..=1 {
+            let message = ConsumerGroupHeartbeatRequest::default().with_group_id(GroupId(text("g")));
+            let refused = ask_alone(config, version, &message);
+            assert_eq!(refused.error_code, ResponseError::UnsupportedVersion.code());
+            assert!(refused.error_message.unwrap().contains("group.protocol=classic"));
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `host:port`, and hosts with a place for the broker id. IPv6 addresses stand in brackets where a port
 //! follows, and without them in [`Address::host`], as Kafka's protocol has it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -23,15 +24,20 @@ impl Address {
         let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
         Some(Self { host: host.to_owned(), port })
     }
+
+    /// The host as it stands where a port may follow: an IPv6 address in brackets.
+    pub fn bracketed_host(&self) -> Cow<'_, str> {
+        if self.host.contains(':') {
+            Cow::Owned(format!("[{}]", self.host))
+        } else {
+            Cow::Borrowed(&self.host)
+        }
+    }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        write!(f, "{}:{}", self.bracketed_host(), self.port)
     }
 }
 

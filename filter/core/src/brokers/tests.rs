@@ -31,6 +31,7 @@ fn addresses_are_read_and_written() {
         let read = address(text);
         assert_eq!((read.host.as_str(), read.port), (host, port));
         assert_eq!(read.to_string(), text);
+        assert_eq!(format!("{}:{port}", read.bracketed_host()), text);
     }
 }
 
@@ -183,4 +184,31 @@ fn unknown_brokers_are_learned_from_a_bootstrap() {
             assert_eq!([0, 1, 2, 3, 4].map(routed), ["a:1", "b:2", "c:3", "a:1", "b:2"].map(to));
         }
     }
+}
+
+#[test]
+fn an_address_that_leads_around_envoy_is_noticed() {
+    let dynamic = |address: Option<&str>| {
+        let bootstrap = Bootstrap { first: self::address("kafka.internal:9092"), others: vec![] };
+        Route::Dynamic(DynamicRoute { bootstrap, address: address.map(|text| text.parse().unwrap()) })
+    };
+    let around = |advertise: &Advertise, route: &Route, own: (&str, i32)| {
+        let (host, port) = advertise.address(1, own.0, own.1).unwrap();
+        leads_around(advertise, route, 1, own, (&host, port))
+    };
+    for (own, expected) in [
+        (("kafka.example", 9101), true),
+        (("KAFKA.example", 9101), true),
+        (("kafka.example", 9102), false),
+        (("kafka-1.internal", 9101), false),
+    ] {
+        for route in [Route::Envoy, dynamic(None), dynamic(Some("kafka-{id}.internal:9092"))] {
+            assert_eq!(around(&ports(), &route, own), expected, "{own:?}");
+        }
+        assert!(!around(&Advertise::Unchanged, &Route::Envoy, own), "a sidecar's");
+    }
+    // Where the filter itself reaches the broker.
+    let named: Advertise = table(&[(1, "kafka-1.internal:9092")]);
+    assert!(around(&named, &dynamic(Some("kafka-{id}.internal:9092")), ("10.0.0.1", 9092)));
+    assert!(!around(&named, &dynamic(Some("kafka-{id}.internal:9093")), ("10.0.0.1", 9092)));
 }

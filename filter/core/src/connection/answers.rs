@@ -94,12 +94,12 @@ impl Connection {
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, now);
         let next = pending.response(&mut cx, body)?;
-        let errors = cx.errors;
+        let outcome = cx.outcome;
         exchange.pending = Some(pending);
-        self.go_on(exchange, next, errors, now)
+        self.go_on(exchange, next, outcome, now)
     }
 
-    fn go_on(&mut self, mut exchange: Exchange, next: Next, errors: usize, now: Millis) -> Result<(), Fault> {
+    fn go_on(&mut self, mut exchange: Exchange, next: Next, outcome: Outcome, now: Millis) -> Result<(), Fault> {
         match next {
             Next::Wait if exchange.awaited.is_empty() => Err(Fault::Exchange),
             Next::Wait => {
@@ -121,7 +121,7 @@ impl Connection {
             {
                 let awaited = self.carrier_later(&Request::of(&exchange), delay_ms, now)?;
                 exchange.awaited.push_back(awaited);
-                exchange.pending = Some(Box::new(Carried { body: Some(answer), errors }));
+                exchange.pending = Some(Box::new(Carried { body: Some(answer), outcome }));
                 self.exchanges.push_front(exchange);
                 Ok(())
             }
@@ -129,7 +129,6 @@ impl Connection {
             Next::Answer(_) if !exchange.awaited.is_empty() => Err(Fault::Exchange),
             Next::Answer(_) if exchange.own => Ok(()),
             Next::Answer(body) => {
-                let outcome = if errors > 0 { Outcome::Error } else { Outcome::Ok };
                 self.count_answer(&exchange, outcome, now);
                 self.answer(&exchange, body)
             }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::{ApiKey, TopicName};
 
 use super::{upstream_frame, Action, Connection};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
@@ -12,6 +12,7 @@ use crate::error::Fault;
 use crate::exchange::{Millis, Pending, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
+use crate::located::Asking;
 use crate::login::{Login, OwnLogin};
 use crate::stats::Stat;
 
@@ -73,6 +74,12 @@ impl Connection {
         Ok(false)
     }
 
+    /// Asks for topics that a request names; it waits.
+    pub(super) fn ask_topics(&mut self, topics: Vec<TopicName>, now: Millis) -> Result<(), Fault> {
+        let (request, pending) = Asking::start(topics, self.session.has_topic_ids)?;
+        self.ask(ApiKey::Metadata, request, pending, now)
+    }
+
     /// Opens an exchange of the filter's own; what the client sent waits for it.
     fn ask(&mut self, key: ApiKey, upstream: Upstream, pending: Box<dyn Pending>, now: Millis) -> Result<(), Fault> {
         let request = Request::own(apis::find(key as i16).ok_or(Fault::Exchange)?);
@@ -101,8 +108,8 @@ impl Connection {
             let token = token.slice(frame::LENGTH_BYTES..);
             let mut cx = self.context(&shared, now);
             let plan = sasl_authenticate::bare_token(&mut cx, &token)?;
-            let errors = cx.errors;
-            self.carry_out(plan, errors, request, Bytes::new(), now)?;
+            let outcome = cx.outcome;
+            self.carry_out(plan, outcome, request, Bytes::new(), now)?;
         }
         if let Some(exchange) = self.exchanges.back_mut() {
             exchange.bare = true;

@@ -7,6 +7,7 @@ mod logins;
 mod memory;
 mod retirement;
 mod simulation;
+mod topics;
 
 use std::collections::BTreeMap;
 
@@ -206,8 +207,8 @@ fn pipelined_requests_of_all_kinds_are_answered_in_order() {
     let outcome = check(MAPPED, None, &stream, &respond);
     assert_eq!(ids(&outcome), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     let keys: Vec<i16> = outcome.requests().iter().map(|seen| seen.key).collect();
-    // Two rounds of Produce; carriers in the place of 7 and 8.
-    assert_eq!(keys, [18, 3, 0, 0, 0, 1, 12, 18, 18, 0, 0, 1, 12]);
+    // Metadata apart for mapped and unmapped names; two rounds of Produce; carriers in the place of 7 and 8.
+    assert_eq!(keys, [18, 3, 3, 0, 0, 0, 1, 12, 18, 18, 0, 0, 1, 12]);
     assert!(outcome.requests().iter().all(|seen| seen.client_id.as_deref() == Some("test")));
     assert_eq!(outcome.blames(), [0; 4]);
     let (_, refused): (_, InitProducerIdResponse) = read_answer(&outcome.answers()[6], 4);
@@ -235,6 +236,35 @@ fn what_is_not_mapped_goes_by_byte_for_byte() {
     assert_eq!(check("", None, &[&stream[..], &produce(9, 5, 1, &[("t", 5)])].concat(), &answer).down.len(), {
         answers.len() + respond(&Seen::parse(&take_frames(&mut produce(9, 5, 1, &[("t", 5)]))[0])).len()
     });
+}
+
+/// Such a request streams, its answer is read: the new leaders that it names have other addresses for clients.
+#[test]
+fn an_answer_that_names_brokers_does_not_go_by() {
+    let moved = |seen: &Seen| match seen.key {
+        0 => {
+            let endpoint = |id: i32| {
+                let node = produce_response::NodeEndpoint::default().with_node_id(BrokerId(id)).with_port(9092);
+                node.with_host(text(&format!("kafka-{id}.internal")))
+            };
+            seen.answer(&ProduceResponse::default().with_node_endpoints(vec![endpoint(2), endpoint(3)]))
+        }
+        _ => respond(seen),
+    };
+    let nodes = |config, frame: &[u8], version| {
+        let outcome = check(config, None, &[frame, &heartbeat(2)].concat(), &moved);
+        assert_eq!((ids(&outcome), &outcome.up), (vec![1, 2], &[frame, &heartbeat(2)].concat()), "v{version}");
+        let (_, told): (_, ProduceResponse) = read_answer(&outcome.answers()[0], version);
+        told.node_endpoints.iter().map(|node| (node.host.to_string(), node.port)).collect::<Vec<_>>()
+    };
+    let unchanged = [2, 3].map(|id| (format!("kafka-{id}.internal"), 9092));
+    for version in 10..=12 {
+        for parts in [&[("u", 0)][..], &[("u", 0), ("w", 1)]] {
+            let frame = produce(version, 1, 1, parts);
+            assert_eq!(nodes(MAPPED, &frame, version), [("two.example".to_owned(), 9102)], "v{version}");
+            assert_eq!(nodes("", &frame, version), unchanged, "v{version}");
+        }
+    }
 }
 
 /// Read as the head of a Produce request, this Fetch names one topic, the empty one, which is not mapped.
@@ -426,7 +456,7 @@ fn clients_that_break_the_protocol_are_closed() {
         ("an unknown key", call(93, 0, &[])),
         ("the last key", call(i16::MAX, 0, &[])),
         ("a negative key", call(-1, 0, &[])),
-        ("a hidden key", call(68, 0, &[])),
+        ("a hidden key", call(69, 0, &[])),
         ("a key that is hidden where topics are mapped", call(37, 1, &[])),
         ("a version that is too new", call(0, 13, &[])),
         ("a version that is too old", call(1, 3, &[])),
@@ -535,7 +565,8 @@ fn a_connection_at_the_wrong_broker_is_closed() {
     };
     let outcome = check(DYNAMIC, Some(&learn(2, "kafka-1.internal")), &heartbeat(5), &two);
     assert!(outcome.closed);
-    assert_eq!(outcome.blames(), [0, 0, 1, 0]);
+    assert_eq!(outcome.blames(), [0; 4], "nobody has to act");
+    assert_eq!(outcome.counts[&Stat::Reconnects { reason: "misrouted" }.name("")], 1);
     assert_eq!((outcome.requests().len(), outcome.down.len()), (1, 0));
     // One that the cluster does not know, or that has come to the right place, stays.
     for (broker, connected) in [(7, "kafka-1.internal"), (2, "kafka-2.internal")] {
@@ -553,5 +584,5 @@ fn an_old_broker_answers_a_new_api_versions_request_in_version_0() {
     let outcome = check(MAPPED, None, &hello(), &old);
     let (_, answer): (_, ApiVersionsResponse) = read_answer(&outcome.answers()[0], 0);
     assert_eq!(answer.error_code, ResponseError::UnsupportedVersion.code());
-    assert!(answer.api_keys.iter().all(|offer| offer.api_key != 68));
+    assert!(answer.api_keys.iter().all(|offer| offer.api_key != 69));
 }

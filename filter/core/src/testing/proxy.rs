@@ -35,6 +35,7 @@ pub(crate) struct Proxy {
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
     pub(crate) learned: Vec<Vec<(i32, Address)>>,
+    pub(crate) unreached: Vec<i32>,
     pub(crate) versions: Vec<Bytes>,
     /// Principals and their mechanisms.
     pub(crate) authenticated: Vec<(String, &'static str)>,
@@ -59,6 +60,7 @@ impl Proxy {
             counts: BTreeMap::new(),
             warnings: vec![],
             learned: vec![],
+            unreached: vec![],
             versions: vec![],
             authenticated: vec![],
             delays: vec![],
@@ -123,12 +125,13 @@ impl Proxy {
                     extend(&mut self.up, bytes.into_parts());
                 }
                 Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
+                Action::Unreached { broker, .. } => self.unreached.push(broker),
                 Action::LearnVersions(versions) => self.versions.push(versions),
                 Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
                 Action::Learn(brokers) => self.learned.push(brokers),
                 Action::Count(Stat::RequestDurationMs { .. }, _) => {}
                 Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
-                Action::Warn(text) => self.warnings.push(text),
+                Action::Warn(text) | Action::Inform(text) => self.warnings.push(text),
                 Action::Close => self.closed = true,
             }
         }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::authentication::{authenticate, handshake};
 use super::*;
 use crate::connection::Opening;
+use crate::testing::ignorant;
 use crate::testing::sasl_broker::SaslBroker;
 
 const BOTH: &str = r#"{
@@ -172,4 +173,35 @@ fn brokers_are_learned_after_the_client_has_authenticated_at_the_broker() {
         take_frames(&mut up.clone()).iter().map(Seen::parse).map(|seen| (seen.key, seen.correlation_id)).collect();
     assert_eq!(seen, [(18, 1), (17, 2), (36, 3), (3, 0), (3, 4)]);
     assert_eq!((proxy.learned.is_empty(), proxy.closed), (false, false));
+}
+
+/// Whatever the filter has to ask of topics: first it has to be let in.
+#[test]
+fn topics_are_asked_for_behind_the_login() {
+    let mapping = r#"{"mapping": {"topics": [{"name": "t", "virtual_partitions": 6, "physical_partitions": 2}]}, "#;
+    let (versions, frame) = (learned(broker()), produce(9, 4, -1, &[("t", 5)]));
+    let carrier = (18, i16::MAX);
+    let cases = [
+        (UPSTREAM, frame.clone(), vec![(17, 1), (36, 1), (3, 4), (0, 9)]),
+        (
+            BOTH,
+            [login("\0alice\0secret"), frame].concat(),
+            vec![carrier, carrier, (17, 1), (36, 1), (18, 3), (3, 10), (0, 9)],
+        ),
+    ];
+    for (config, stream, expected) in cases {
+        let shared = ignorant(&config.replacen('{', mapping, 1));
+        for cut in [Cut::Nowhere, Cut::Everywhere] {
+            let broker = RefCell::new(broker());
+            let opening = Opening { versions: Some(versions.clone()), ..Opening::default() };
+            let mut proxy = Proxy::opened(&shared, Feeding::Passing, opening);
+            let up = exchange(&mut proxy, &stream, &serve(&broker), cut);
+            let keys: Vec<(i16, i16)> =
+                take_frames(&mut up.clone()).iter().map(Seen::parse).map(|seen| (seen.key, seen.version)).collect();
+            let expected: Vec<_> =
+                expected.iter().filter(|asked| asked.0 != 3 || matches!(cut, Cut::Nowhere)).copied().collect();
+            assert_eq!(keys, expected, "{cut:?}: asked once in this worker");
+            assert!(!proxy.closed && proxy.is_idle());
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::batch::Header;
 use crate::testing::batches::{batch_of, plain, read};
 use crate::testing::broker::{Broker, Session};
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{read_answer, request, shared, take_frames, topic, Random};
+use crate::testing::{ignorant, read_answer, request, take_frames, topic, Random};
 use crate::{Millis, Shared};
 
 const SEEDS: u64 = if cfg!(target_arch = "wasm32") { 25 } else { 200 };
@@ -281,7 +281,7 @@ fn consumers(partitions: i32, random: &mut Random) -> Vec<Consumer> {
 fn run(seed: u64) {
     let mut random = Random::new(seed);
     let (config, physical, partitions, filler) = config(&mut random);
-    let shared = shared(&config);
+    let shared = ignorant(&config);
     let mut consumers = consumers(partitions, &mut random);
     let mut producers: Vec<Producer> = (0..1 + random.below(3))
         .map(|id| Producer {

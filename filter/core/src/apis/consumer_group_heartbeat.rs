@@ -1,0 +1,25 @@
+//! ConsumerGroupHeartbeat (KIP-848): refused, since the broker would assign physical partitions.
+//!
+//! It is offered all the same, and answered as a broker does that has the protocol turned off: librdkafka waits without a word,
+//! for ever, for a broker that offers it, but stops with a fatal error when it is refused.
+
+use kafka_protocol::messages::ConsumerGroupHeartbeatResponse;
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::error::Fault;
+use crate::exchange::{Context, Plan, Request};
+use crate::rope::Rope;
+
+const WORDS: &str = "the partition remapper does not support group.protocol=consumer; use group.protocol=classic";
+
+pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let code = ResponseError::UnsupportedVersion.code();
+    cx.note(code);
+    let answer = ConsumerGroupHeartbeatResponse::default()
+        .with_error_code(code)
+        .with_error_message(Some(StrBytes::from_static_str(WORDS)));
+    let mut out = Rope::new();
+    out.put_message(&answer, request.version)?;
+    Ok(Plan::Answer(out))
+}
