@@ -62,7 +62,7 @@ METADATA = Api(
                      ("error_code", "int16"), ("index", "int32"), ("leader_id", "int32"), ("leader_epoch", "int32", 7),
                      ("replicas", ["int32"]), ("isr", ["int32"]), ("offline", ["int32"], 5)]),
                  ("authorized_operations", "int32", 8)]),
-     ("cluster_authorized_operations", "int32", 8, 10)],
+     ("cluster_authorized_operations", "int32", 8, 10), ("error_code", "int16", 13)],
 )
 
 API_VERSIONS = Api(
@@ -72,6 +72,15 @@ API_VERSIONS = Api(
      ("throttle_time_ms", "int32", 1)],
     {0: ("supported_features", [("name", "string"), ("min", "int16"), ("max", "int16")]),
      2: ("finalized_features", [("name", "string"), ("max", "int16"), ("min", "int16")])},
+)
+
+DESCRIBE_CLUSTER = Api(
+    60, 0,
+    [("include_cluster_authorized_operations", "bool"), ("endpoint_type", "int8", 1), ("include_fenced_brokers", "bool", 2)],
+    [("throttle_time_ms", "int32"), ("error_code", "int16"), ("error_message", "string?"), ("endpoint_type", "int8", 1),
+     ("cluster_id", "string"), ("controller_id", "int32"),
+     ("brokers", [("node_id", "int32"), ("host", "string"), ("port", "int32"), ("rack", "string?"), ("is_fenced", "bool", 2)]),
+     ("cluster_authorized_operations", "int32")],
 )
 
 INIT_PRODUCER_ID = Api(
