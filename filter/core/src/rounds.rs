@@ -67,33 +67,32 @@ impl<Q, A> Round<Q, A> {
 #[derive(Debug)]
 pub(crate) struct Rounds<Q, A> {
     rounds: Vec<Round<Q, A>>,
+    /// The round of each question, and its slot there.
+    asked: HashMap<(Place, Q), (usize, usize)>,
+    turns: Turns<Place>,
 }
 
-impl<Q: PartialEq, A> Rounds<Q, A> {
+impl<Q: Hash + Eq + Copy, A> Rounds<Q, A> {
     pub(crate) fn new() -> Self {
-        Self { rounds: vec![] }
+        Self { rounds: vec![], asked: HashMap::new(), turns: Turns::new() }
     }
 
     /// Asks `question` at `place` for `asker`: where it is asked already, else in the first round where the place is free.
     pub(crate) fn ask(&mut self, place: Place, question: Q, asker: A) {
-        for round in &mut self.rounds {
-            match round.places.get(&place) {
-                Some(&slot) if round.questions.get(slot).is_some_and(|(_, asked)| *asked == question) => {
-                    if let Some(askers) = round.askers.get_mut(slot) {
-                        askers.push(asker);
-                    }
-                    return;
-                }
-                Some(_) => {}
-                None => return Self::put(round, place, question, asker),
+        let key = (place, question);
+        if let Some(&(round, slot)) = self.asked.get(&key) {
+            if let Some(askers) = self.rounds.get_mut(round).and_then(|round| round.askers.get_mut(slot)) {
+                askers.push(asker);
             }
+            return;
         }
-        let mut round = Round::new();
-        Self::put(&mut round, place, question, asker);
-        self.rounds.push(round);
-    }
-
-    fn put(round: &mut Round<Q, A>, place: Place, question: Q, asker: A) {
+        let place = key.0.clone();
+        let at = self.turns.next(place.clone());
+        if at == self.rounds.len() {
+            self.rounds.push(Round::new());
+        }
+        let Some(round) = self.rounds.get_mut(at) else { return };
+        self.asked.insert(key, (at, round.questions.len()));
         round.places.insert(place.clone(), round.questions.len());
         round.questions.push((place, question));
         round.askers.push(vec![asker]);
@@ -146,6 +145,16 @@ mod tests {
         assert!(rounds[0].is_open() && rounds[1].is_open());
         assert_eq!(rounds[1].take_askers(&(topic("t"), 0)), [4]);
         assert!(!rounds[1].is_open());
+    }
+
+    /// Quadratic work would take minutes.
+    #[test]
+    fn many_questions_about_one_place_take_no_more_than_their_number() {
+        let mut rounds = Rounds::new();
+        for question in 0..200_000 {
+            rounds.ask((topic("t"), 0), question, ());
+        }
+        assert_eq!(rounds.into_rounds().len(), 200_000);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets, OffsetForLeaderEpoch).
 //!
 //! Siblings with the same question share one place upstream; those with different ones go up in rounds. The answers are
-//! merged, each under the virtual partition's number and in its offsets.
+//! merged, each under the virtual partition's number and in its offsets. One partition has one question: a request that asks
+//! more about it would become as many requests. A broker refuses that too, in ListOffsets; no client is known to do it.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -30,7 +33,7 @@ pub(crate) trait Lookup: 'static {
     type Request: Decodable + Encodable;
     type Response: Decodable + Encodable;
     /// What makes two siblings' questions equal.
-    type Question: PartialEq + Copy + 'static;
+    type Question: Hash + Eq + Copy + 'static;
     /// The answer for one partition.
     type Found: Clone + Default + 'static;
 
@@ -62,9 +65,14 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
     let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
     let mut answers =
         Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
+    let mut first_questions = HashMap::new();
     for (topic, questions) in topics {
         let remapper = cx.shared.topics.remapper(&topic.0);
         for (partition, question) in questions {
+            if *first_questions.entry((topic.clone(), partition)).or_insert(question) != question {
+                answers.refuse(cx, &topic, partition, ResponseError::InvalidRequest);
+                continue;
+            }
             let Some(remapper) = &remapper else {
                 rounds.ask((topic.clone(), partition), question, Asker { partition, lane: None });
                 continue;

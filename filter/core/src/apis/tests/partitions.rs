@@ -343,3 +343,26 @@ fn epoch_ends(seen: &Seen) -> Vec<u8> {
     });
     seen.answer(&OffsetForLeaderEpochResponse::default().with_topics(topics.collect()))
 }
+
+/// A partition that is named again shares its question, and is refused another one: each would be a request of its own.
+#[test]
+fn one_partition_has_one_question() {
+    let invalid = ResponseError::InvalidRequest.code();
+    let asked = [-2, -1, -2, 7]
+        .map(|timestamp| ListOffsetsPartition::default().with_partition_index(4).with_timestamp(timestamp));
+    let topics = vec![ListOffsetsTopic::default().with_name(topic("t")).with_partitions(asked.to_vec())];
+    let message = ListOffsetsRequest::default().with_topics(topics);
+    let (seen, told) = ask(MAPPED, 1, &message, list_offsets);
+    assert_eq!(seen.len(), 1);
+    let mut errors: Vec<_> = told.topics[0].partitions.iter().map(|part| (part.error_code, part.timestamp)).collect();
+    errors.sort_unstable();
+    assert_eq!(errors, [(0, -2), (0, -2), (invalid, -1), (invalid, -1)]);
+
+    let asked = (0..50_000).map(|epoch| OffsetForLeaderPartition::default().with_partition(4).with_leader_epoch(epoch));
+    let topics = vec![OffsetForLeaderTopic::default().with_topic(topic("t")).with_partitions(asked.collect())];
+    let message = OffsetForLeaderEpochRequest::default().with_topics(topics);
+    let (seen, told) = ask(MAPPED, 2, &message, epoch_ends);
+    assert_eq!(seen.len(), 1);
+    let refused = told.topics[0].partitions.iter().filter(|part| part.error_code == invalid);
+    assert_eq!((told.topics[0].partitions.len(), refused.count()), (50_000, 49_999));
+}
