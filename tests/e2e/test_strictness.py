@@ -3,15 +3,17 @@
 Each request goes to the broker and to Envoy, for the same topic and partition, which is of lane 0."""
 
 import itertools
+import struct
 
 import pytest
 from harness import apis, batch, groups, topics
 from harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
 from harness.groups import NOTHING, Offset
-from harness.raw import Raw, produce_body
+from harness.raw import Raw, encode, produce_body
 
 BAD_BYTES = [b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80"]
 """Latin-1, what is never UTF-8, and an encoded surrogate."""
+INVALID_REQUEST = 42
 METADATA = b"\xff\x00\x80\x90"
 
 pytestmark = pytest.mark.remap
@@ -73,12 +75,12 @@ def test_tagged_fields_that_nobody_knows(name, pair, topic):
 DIFFERENT = {
     ("Produce", "partitions"): "a partition named twice is stored twice, where a broker takes the last",
     ("Fetch", "partitions"): "a partition named twice is answered twice",
-    ("ListOffsets", "partitions"): "a partition named twice is answered, where a broker says INVALID_REQUEST",
+    ("ListOffsets", "partitions"): "a partition named twice with one question is answered, where a broker says INVALID_REQUEST",
     ("Fetch", "max_bytes"): "below 0 it is taken for 1, where a broker fails",
     ("Fetch", "isolation_level"): "the broker's error is told for the whole request, not again for each partition",
     ("Fetch", "session_id"): "the filter opens no sessions, so it knows none",
     ("Fetch", "session_epoch"): "the filter opens no sessions",
-    ("OffsetForLeaderEpoch", "partitions"): "a topic without partitions is not in the answer",
+    ("OffsetForLeaderEpoch", "partitions"): "a topic without partitions is not in the answer; a partition has one question",
     ("OffsetFetch", "partitions"): "a topic without partitions is not in the answer",
     ("OffsetFetch", "topics"): "null is taken before version 2, too",
 }
@@ -170,6 +172,95 @@ def test_what_differs_is_answered_all_the_same(pair, topic):
     assert not closed, "\n".join(closed)
 
 
+HEADER_FIELDS = (
+    "base_offset", "batch_length", "partition_leader_epoch", "magic", "crc", "attributes", "last_offset_delta",
+    "base_timestamp", "max_timestamp", "producer_id", "producer_epoch", "base_sequence", "record_count",
+)  # fmt: skip
+LEAST, MOST = -(2**31), 2**31 - 1
+ODD_HEADERS = [
+    {field: value}
+    for field, values in {
+        "base_offset": (1, -1, 2**63 - 1, -(2**63)),
+        "batch_length": (0, -1, 48, 49, 1000, LEAST, MOST),
+        "partition_leader_epoch": (0, 7, -7, LEAST, MOST),
+        "magic": (-1, 0, 1, 3, 127),
+        "attributes": (1, 5, 6, 7, 0x08, 0x10, 0x20, 0x30, 0x40, 0x80),
+        "last_offset_delta": (0, -1, 7, LEAST, MOST),
+        "base_timestamp": (-1, -7, 0, 2**63 - 1, -(2**63)),
+        "max_timestamp": (-1, -7, 0, 2**63 - 1, -(2**63)),
+        "producer_id": (0, 123, -2, -(2**63)),
+        "producer_epoch": (0, -2, 32767),
+        "base_sequence": (0, -2, LEAST, MOST),
+        "record_count": (0, -1, 1, 3, LEAST, MOST),
+    }.items()
+    for value in values
+] + [
+    {"producer_id": 70, "producer_epoch": 0, "base_sequence": 0},
+    {"producer_id": 71, "producer_epoch": 0, "base_sequence": -1},
+    {"producer_id": 72, "producer_epoch": -1, "base_sequence": 0},
+    {"producer_id": 73, "producer_epoch": 0, "base_sequence": MOST},
+    {"producer_id": 74, "producer_epoch": 0, "base_sequence": 0, "attributes": 0x40},
+]
+
+
+def odd_batch(fields: dict, crc: bool = True) -> bytes:
+    """Two records under a header with these fields, and its checksum unless `crc` is false."""
+    plain = batch.build([b"x", b"y"])
+    values = dict(zip(HEADER_FIELDS, batch.HEADER.unpack_from(plain), strict=True)) | fields
+    data = batch.HEADER.pack(*values.values()) + plain[batch.HEADER.size :]
+    checksum = batch.crc32c(data[batch.CRC_FROM :]) ^ (not crc)
+    return data[:17] + checksum.to_bytes(4, "big") + data[21:]
+
+
+STRICTER = {
+    "{'producer_id': -2}": "the filter keeps the lane there",
+    "{'producer_id': -9223372036854775808}": "the filter keeps the lane there",
+    "a byte more": "a broker drops what is too short for a batch; no client sends it",
+}
+"""Record sets that a broker takes and the filter refuses, and why."""
+
+
+@pytest.mark.parametrize("partition", [1, 13])
+def test_odd_record_batches(partition, pair, topic):
+    """In lane 0 and in another one, against partition 1 of the broker: taken by both or by none."""
+    batches = {str(fields): odd_batch(fields) for fields in ODD_HEADERS}
+    whole = odd_batch({})
+    batches |= {
+        "a wrong checksum": odd_batch({}, crc=False),
+        "two batches": whole * 2,
+        "a byte more": whole + b"x",
+        "a byte less": whole[:-1],
+        "a header alone": whole[: batch.HEADER.size],
+        "less than a header": whole[:40],
+        "a byte": b"x",
+        "magic 1": batch.build_magic_1(b"x"),
+    }
+
+    def taken(port: int, version: int, partition: int, data: bytes) -> bool:
+        answer = outcome(port, apis.PRODUCE, version, produce_body(topic, {partition: data}))
+        (part,) = answer["topics"][0]["partitions"]
+        return part["error_code"] == 0
+
+    taken_by = {
+        (name, version): (taken(pair.direct, version, 1, data), taken(pair.envoy, version, partition, data))
+        for (name, data), version in itertools.product(batches.items(), (3, 9, 12))
+    }
+    different = {name for (name, _), (broker, envoy) in taken_by.items() if broker != envoy}
+    assert different == STRICTER.keys(), taken_by
+    assert taken_by["{'attributes': 64}", 9] == (True, True) and taken_by["a wrong checksum", 9] == (False, False)
+
+
+def test_many_questions_about_one_partition_are_one_request(envoy, raw, topic):
+    """Each would be a request of its own to the broker, and rounds without end."""
+    before = envoy.stat("kafka_remapper_upstream_requests_total", api="OffsetForLeaderEpoch")
+    parts = [{"index": 1, "current_leader_epoch": -1, "leader_epoch": epoch} for epoch in range(20_000)]
+    body = {"replica_id": -1, "topics": [{"name": topic, "partitions": parts}]}
+    answer = raw.call(apis.OFFSET_FOR_LEADER_EPOCH, 4, body)
+    codes = [p["error_code"] for t in answer["topics"] for p in t["partitions"]]
+    assert (codes.count(0), codes.count(INVALID_REQUEST)) == (1, 19_999)
+    assert envoy.stat("kafka_remapper_upstream_requests_total", api="OffsetForLeaderEpoch") <= before + 1
+
+
 @pytest.mark.parametrize("name", ["Produce", "Fetch", "Metadata", "OffsetCommit", "ApiVersions", "FindCoordinator"])
 def test_client_ids_are_any_bytes(name, pair, topic):
     api, versions = REWRITTEN[name]
@@ -247,3 +338,27 @@ def test_groups_named_by_any_bytes(name, raw, direct, topic):
 def as_java(data: bytes) -> str:
     """Each malformed sequence becomes one U+FFFD, an encoded surrogate too; Python makes three of that."""
     return data.replace(b"\xed\xa0\x80", b"\xff").decode(errors="replace")
+
+
+@pytest.mark.parametrize("name", ["Produce", "Fetch", "Metadata", "OffsetCommit"])
+def test_odd_headers(name, pair, topic):
+    """Any correlation id, and a client id that is null in any way, empty, or as long as can be."""
+    api, versions = REWRITTEN[name]
+    ids = [(-1, b""), (-7, b""), (-(2**15), b""), (0, b""), (2**15 - 1, b"x" * (2**15 - 1))]
+    for version, (length, client_id), correlation in itertools.product((versions[0], versions[-1]), ids, (0, -1, LEAST, MOST)):
+        header = struct.pack(">hhih", api.key, version, correlation, length) + client_id
+        tags = b"\0" if version >= api.flexible_from else b""
+        for port in (pair.direct, pair.envoy):
+            with Raw(port) as connection:
+                connection.send_frame(header + tags + encode(api, version, body(api, topic)))
+                assert set(codes(connection.receive(api, version, correlation))) == {0}, (version, length, correlation)
+
+
+def codes(value):
+    """Every error code in an answer."""
+    if isinstance(value, dict):
+        yield from [value["error_code"]] if "error_code" in value else []
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from codes(inner)
