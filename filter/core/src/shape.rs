@@ -205,10 +205,18 @@ impl<'a> Walk<'a> {
     fn tag_section(&mut self, fields: &'static [Field]) -> Outcome {
         let count = self.varint()?;
         self.count(to_usize(count)?)?;
-        self.put_varint(count);
+        let outer = self.out.as_mut().map(std::mem::take);
+        let mut kept = 0;
         for _ in 0..count {
             let tag = self.varint()?;
             let size = to_usize(self.varint()?)?;
+            // A negative tag to Java, and nobody's. `kafka-protocol` counts such tags when it writes, but leaves them out.
+            if i32::try_from(tag).is_err() {
+                self.odd = true;
+                self.take_slice(size)?;
+                continue;
+            }
+            kept += 1;
             self.put_varint(tag);
             let Some(known) = fields.iter().find_map(|field| self.tagged(field, tag)) else {
                 self.put_varint(size as u32);
@@ -223,6 +231,10 @@ impl<'a> Walk<'a> {
                 self.put_varint(content.len() as u32);
                 self.put(&content);
             }
+        }
+        if let Some(tags) = std::mem::replace(&mut self.out, outer) {
+            self.put_varint(kept);
+            self.put(&tags);
         }
         Ok(())
     }

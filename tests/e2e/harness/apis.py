@@ -75,6 +75,15 @@ API_VERSIONS = Api(
      2: ("finalized_features", [("name", "string"), ("max", "int16"), ("min", "int16")])},
 )
 
+DESCRIBE_CLUSTER = Api(
+    60, 0,
+    [("include_cluster_authorized_operations", "bool"), ("endpoint_type", "int8", 1), ("include_fenced_brokers", "bool", 2)],
+    [("throttle_time_ms", "int32"), ("error_code", "int16"), ("error_message", "string?"), ("endpoint_type", "int8", 1),
+     ("cluster_id", "string"), ("controller_id", "int32"),
+     ("brokers", [("node_id", "int32"), ("host", "string"), ("port", "int32"), ("rack", "string?"), ("is_fenced", "bool", 2)]),
+     ("cluster_authorized_operations", "int32")],
+)
+
 INIT_PRODUCER_ID = Api(
     22, 2,
     [("transactional_id", "string?"), ("transaction_timeout_ms", "int32"), ("producer_id", "int64", 3), ("producer_epoch", "int16", 3)],

@@ -82,6 +82,17 @@ LIST_GROUPS = Api(
      ("groups", [("group_id", "string"), ("protocol_type", "string"), ("state", "string", 4), ("type", "string", 5)])],
 )
 
+DESCRIBE_GROUPS = Api(
+    15, 5,
+    [("groups", ["string"]), ("include_authorized_operations", "bool", 3)],
+    [("throttle_time_ms", "int32", 1),
+     ("groups", [("error_code", "int16"), ("error_message", "string?", 6), ("group_id", "string"), ("state", "string"),
+                 ("protocol_type", "string"), ("protocol_data", "string"),
+                 ("members", [("member_id", "string"), ("group_instance_id", "string?", 4), ("client_id", "string"),
+                              ("client_host", "string"), ("metadata", "bytes"), ("assignment", "bytes")]),
+                 ("authorized_operations", "int32", 3)])],
+)
+
 DELETE_GROUPS = Api(
     42, 2,
     [("groups", ["string"])],

@@ -14,16 +14,21 @@ class GroupMember:
 
     def __init__(self, library: Library, bootstrap: str, topic: str, group: str, assignor: str, log: Path,
                  instance: str | None = None, auto_commit: bool = False, security: Security = NONE):
+        how = "auto" if auto_commit else "manual"
+        self._start(library, ["group", bootstrap, topic, group, assignor, instance or "-", how], group, log, security)
+
+    def _start(self, library: Library, command: list, group: str, log: Path, security: Security = NONE) -> None:
         self.name = f"{library.name} in {group}"
         self.log = log
         self.delivered: list[tuple[int, Record]] = []
         self.assigned: list[list[int]] = []
         self.commits = 0
+        self.topics: list[str] = []
+        self.has_listed = False
         self.ended = False
         # The program for Java's members is one of its own.
         argv = ["Member" if a == "Client" else a for a in library.argv]
-        command = [*argv, "group", bootstrap, topic, group, assignor, instance or "-", "auto" if auto_commit else "manual"]
-        self._child = talk_to(command, log, security)
+        self._child = talk_to([*argv, *command], log, security)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -59,10 +64,21 @@ class GroupMember:
                 self.delivered.append((int(partition), Record(int(offset), value)))
             elif kind == "G":
                 self.assigned.append([int(p) for p in rest.split(",") if p])
+            elif kind == "T":
+                self.topics.append(rest)
+            elif kind == "L":
+                self.has_listed = True
             elif kind == "C":
                 self.commits += 1
             elif kind == "END":
                 self.ended = True
+
+
+class PatternMember(GroupMember):
+    """A running `pattern` program. `topics` are those that it has listed, all of them once `has_listed`."""
+
+    def __init__(self, library: Library, bootstrap: str, pattern: str, group: str, log: Path):
+        self._start(library, ["pattern", bootstrap, pattern, group], group, log)
 
 
 class Group:

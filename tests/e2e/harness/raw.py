@@ -35,9 +35,13 @@ class Raw:
         (size,) = struct.unpack(">i", self._exactly(4))
         return self._exactly(size)
 
-    def send(self, api: apis.Api, version: int, body: dict) -> int:
+    def send(self, api: apis.Api, version: int, body: dict, behind: bytes = b"", **header) -> int:
+        """`behind`: bytes behind the last field. `header`: as for request_header."""
+        return self.send_body(api, version, encode(api, version, body) + behind, **header)
+
+    def send_body(self, api: apis.Api, version: int, body: bytes, **header) -> int:
         self._correlation += 1
-        self.send_frame(request_header(api, version, self._correlation) + encode(api, version, body))
+        self.send_frame(request_header(api, version, self._correlation, **header) + body)
         return self._correlation
 
     def receive(self, api: apis.Api, version: int, correlation: int) -> dict:
@@ -46,8 +50,8 @@ class Raw:
         assert got == correlation, f"answer to {got} instead of {correlation}"
         return decode(api, version, frame[4:])
 
-    def call(self, api: apis.Api, version: int, body: dict) -> dict:
-        return self.receive(api, version, self.send(api, version, body))
+    def call(self, api: apis.Api, version: int, body: dict, **odd) -> dict:
+        return self.receive(api, version, self.send(api, version, body, **odd))
 
     def announce(self, software: str) -> None:
         """Tells the client's name (KIP-511), by which the filter knows what the client can handle."""
@@ -152,9 +156,10 @@ class Raw:
         return bytes(data)
 
 
-def request_header(api: apis.Api, version: int, correlation: int, client_id: bytes = b"raw") -> bytes:
+def request_header(api: apis.Api, version: int, correlation: int, client_id: bytes = b"raw", tags: bytes = b"\0") -> bytes:
+    """`tags`: what stands for the tagged fields, in versions that have them."""
     header = struct.pack(">hhih", api.key, version, correlation, len(client_id)) + client_id
-    return header + (b"\0" if version >= api.flexible_from else b"")
+    return header + (tags if version >= api.flexible_from else b"")
 
 
 def encode(api: apis.Api, version: int, body: dict) -> bytes:

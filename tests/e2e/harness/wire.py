@@ -3,12 +3,16 @@
 A message's fields are tuples of (name, type, first version, last version), the last two optional. A type is the name
 of a primitive, a list of one primitive's name or of fields for an array; a trailing `?` makes strings and bytes nullable.
 Flexible versions (KIP-482) use compact lengths and end each structure with tagged fields, which are skipped here
-except those that TAGS names.
+except those that TAGS names. What a test wants to be odd on the wire it gives as `Verbatim`.
 """
 
 import struct
 
 PRIMITIVES = {"bool": ">?", "int8": ">b", "int16": ">h", "int32": ">i", "int64": ">q"}
+
+
+class Verbatim(bytes):
+    """What stands on the wire for a field, whatever the field's type says."""
 
 
 class Writer:
@@ -20,7 +24,9 @@ class Writer:
         self.out += uvarint(n + 1) if self.flexible else struct.pack(form, n)
 
     def value(self, kind, value) -> None:
-        if isinstance(kind, list):
+        if isinstance(value, Verbatim):
+            self.out += value
+        elif isinstance(kind, list):
             self.length(-1 if value is None else len(value), ">i")
             for item in value or []:
                 self.value(kind[0], item) if isinstance(kind[0], str) else self.fields(kind, item)
@@ -34,11 +40,12 @@ class Writer:
             self.out += data or b""
 
     def fields(self, fields: list, values: dict) -> None:
+        """`values["tags"]`, if there, is what stands on the wire for the tagged fields."""
         for name, kind, *versions in fields:
             if in_range(self.version, versions):
                 self.value(kind, values[name] if name in values else default(kind))
         if self.flexible:
-            self.out += b"\0"
+            self.out += values.get("tags", b"\0")
 
 
 class Reader:

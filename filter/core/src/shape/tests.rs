@@ -346,6 +346,22 @@ fn a_known_tag_is_as_long_as_its_content() {
     assert_eq!(check(&body(8)[..17]), Err(Misshape::Truncated));
 }
 
+/// `kafka-protocol` would count such a tag when it writes the message again, and leave it out.
+#[test]
+fn tags_beyond_java_s_numbers_are_dropped() {
+    const TAGS: [(&[u8], &[u8]); 4] = [
+        (&[1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 7], &[0]),
+        (&[2, 0x80, 0x80, 0x80, 0x80, 0x08, 0, 90, 1, 7], &[1, 90, 1, 7]),
+        (&[2, 90, 1, 7, 0x80, 0x80, 0x80, 0x80, 0x08, 0], &[1, 90, 1, 7]),
+        (&[1, 0xff, 0xff, 0xff, 0xff, 0x07, 1, 7], &[1, 0xff, 0xff, 0xff, 0xff, 0x07, 1, 7]),
+    ];
+    for (tags, kept) in TAGS {
+        let body = Bytes::from([&[1, 1, 0, 0][..], tags].concat());
+        let message: MetadataRequest = decode_request(&requests::METADATA, &body, 9).unwrap();
+        assert_eq!(encode(&message, 9), [&[1, 1, 0, 0][..], kept].concat(), "{tags:x?}");
+    }
+}
+
 #[test]
 fn decodes_what_fits() {
     let body = Bytes::from_static(&[0, 1, b'g', 0, 0, 0, 7, 0, 1, b'm', 9, 9]);

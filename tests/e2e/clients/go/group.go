@@ -40,6 +40,9 @@ func sayAssignment(partitions []int32) {
 	flush()
 }
 
+// binaryMetadata is committed with sarama's offsets: brokers take bytes that are no UTF-8.
+const binaryMetadata = "\xff\x00\x80\x90"
+
 func franzGroup(g groupArgs) {
 	balancer := map[string]kgo.GroupBalancer{
 		"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(),
@@ -108,7 +111,7 @@ func (m saramaMember) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.C
 				}
 			}
 			flush()
-			s.MarkMessage(last, "")
+			s.MarkMessage(last, binaryMetadata)
 			if !m.autoCommit {
 				s.Commit()
 				say("C")

@@ -3,6 +3,7 @@
 //	client franz|sarama produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run> [pause]
 //	client franz|sarama consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
 //	client franz|sarama group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
+//	client franz|sarama pattern <bootstrap> <regex> <group>
 package main
 
 import (
@@ -98,6 +99,10 @@ func main() {
 	case "group":
 		g := groupArgs{bootstrap: a[0], topic: a[1], group: a[2], assignor: a[3], autoCommit: a[5] == "auto"}
 		map[string]func(groupArgs){"franz": franzGroup, "sarama": saramaGroup}[library](g)
+		say("END")
+		flush()
+	case "pattern":
+		map[string]func(patternArgs){"franz": franzPattern, "sarama": saramaPattern}[library](patternArgs{a[0], a[1], a[2]})
 		say("END")
 		flush()
 	default:

@@ -8,7 +8,9 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -24,6 +26,7 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  *
  * <pre>
  * Member group bootstrap topic group assignor instance commit
+ * Member pattern bootstrap regex group
  * </pre>
  */
 public class Member implements ConsumerRebalanceListener {
@@ -39,8 +42,27 @@ public class Member implements ConsumerRebalanceListener {
   private final boolean manual;
   private volatile boolean ended;
 
-  public static void main(String[] a) throws IOException {
-    new Member(a[1], a[3], a[4], a[5], a[6]).run(a[2]);
+  public static void main(String[] a) throws Exception {
+    if (a[0].equals("pattern")) {
+      list(a[1]);
+      Member member = new Member(a[1], a[3], "range", "-", "auto");
+      member.consumer.subscribe(Pattern.compile(a[2]), member);
+      member.run();
+    } else {
+      Member member = new Member(a[1], a[3], a[4], a[5], a[6]);
+      member.consumer.subscribe(List.of(a[2]), member);
+      member.run();
+    }
+  }
+
+  private static void list(String bootstrap) throws Exception {
+    Properties p = Security.properties();
+    p.put("bootstrap.servers", bootstrap);
+    try (Admin admin = Admin.create(p)) {
+      for (String topic : admin.listTopics().names().get()) OUT.println("T " + topic);
+    }
+    OUT.println("L");
+    OUT.flush();
   }
 
   private Member(String bootstrap, String group, String assignor, String instance, String commit) throws IOException {
@@ -59,7 +81,7 @@ public class Member implements ConsumerRebalanceListener {
     consumer = new KafkaConsumer<>(p, new StringDeserializer(), new StringDeserializer());
   }
 
-  private void run(String topic) {
+  private void run() {
     Thread reader = new Thread(() -> {
       try {
         System.in.transferTo(java.io.OutputStream.nullOutputStream());
@@ -70,7 +92,6 @@ public class Member implements ConsumerRebalanceListener {
     });
     reader.setDaemon(true);
     reader.start();
-    consumer.subscribe(List.of(topic), this);
     boolean uncommitted = false;
     while (!ended || uncommitted) {
       ConsumerRecords<String, String> polled = consumer.poll(Duration.ofMillis(100));

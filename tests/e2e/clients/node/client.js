@@ -2,6 +2,7 @@
 //   client.js produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run> [pause]
 //   client.js consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
 //   client.js group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
+//   client.js pattern <bootstrap> <regex> <group>
 'use strict'
 const fs = require('fs')
 const readline = require('readline')
@@ -134,6 +135,22 @@ async function group(bootstrap, topic, groupId, assignor, instance, commit) {
   say('END')
 }
 
+async function pattern(bootstrap, regex, groupId) {
+  const kafka = connect(bootstrap)
+  const admin = kafka.admin()
+  await admin.connect()
+  for (const topic of await admin.listTopics()) say(`T ${topic}`)
+  await admin.disconnect()
+  say('L')
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 300 })
+  await consumer.connect()
+  await consumer.subscribe({ topic: new RegExp(regex), fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ partition, message }) => say(`R ${partition} ${message.offset} ${message.value}`) })
+  for await (const _ of process.stdin);
+  await consumer.disconnect()
+  say('END')
+}
+
 const [command, ...args] = process.argv.slice(2)
-const commands = { produce, consume, group }
+const commands = { produce, consume, group, pattern }
 commands[command](...args).then(() => process.exit(0), e => { console.error(e); process.exit(1) })

@@ -11,7 +11,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
-from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
+from common import Printer, assignments, flush, parse, run, say, say_assignment, say_topics, stdin_end
 
 logging.basicConfig(level=logging.WARNING)
 ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor, "sticky": StickyPartitionAssignor}
@@ -122,5 +122,26 @@ async def group(args) -> None:
     say("END")
 
 
-asyncio.run(run(parse(sys.argv), produce, consume, group))
+async def pattern(args) -> None:
+    consumer = AIOKafkaConsumer(
+        **security.keywords(TokenFile()),
+        bootstrap_servers=args.bootstrap,
+        group_id=args.group,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=300,
+    )
+    await consumer.start()
+    say_topics(await consumer.topics())
+    consumer.subscribe(pattern=args.pattern)
+    ended = stdin_end()
+    while not ended.is_set():
+        for records in (await consumer.getmany(timeout_ms=100)).values():
+            for r in records:
+                say(f"R {r.partition} {r.offset} {r.value.decode()}")
+        flush()
+    await consumer.stop()
+    say("END")
+
+
+asyncio.run(run(parse(sys.argv), produce, consume, group, pattern))
 flush()

@@ -50,6 +50,13 @@ class GroupArgs:
     auto_commit: bool
 
 
+@dataclass
+class PatternArgs:
+    bootstrap: str
+    pattern: str
+    group: str
+
+
 def parse(argv):
     """The arguments as ../README.md gives them."""
     command, *a = argv[1:]
@@ -59,12 +66,14 @@ def parse(argv):
         return ConsumeArgs(a[0], a[1], int(a[2]), a[3] == "1", int(a[4]))
     if command == "group":
         return GroupArgs(a[0], a[1], a[2], a[3], None if a[4] == "-" else a[4], a[5] == "auto")
+    if command == "pattern":
+        return PatternArgs(a[0], a[1], a[2])
     raise SystemExit(f"unknown command {command}")
 
 
-def run(args, produce, consume, group):
+def run(args, produce, consume, group, pattern):
     """Does what the command line says."""
-    return {ProduceArgs: produce, ConsumeArgs: consume, GroupArgs: group}[type(args)](args)
+    return {ProduceArgs: produce, ConsumeArgs: consume, GroupArgs: group, PatternArgs: pattern}[type(args)](args)
 
 
 def say(line: str) -> None:
@@ -117,6 +126,13 @@ def stdin_end() -> threading.Event:
 
     threading.Thread(target=read, daemon=True).start()
     return ended
+
+
+def say_topics(topics) -> None:
+    for topic in topics:
+        say(f"T {topic}")
+    say("L")
+    flush()
 
 
 def say_assignment(partitions) -> None:

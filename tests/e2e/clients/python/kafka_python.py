@@ -4,7 +4,7 @@ import logging
 import sys
 
 import security
-from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
+from common import Printer, assignments, flush, parse, run, say, say_assignment, say_topics, stdin_end
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
@@ -110,5 +110,26 @@ def group(args) -> None:
     say("END")
 
 
-run(parse(sys.argv), produce, consume, group)
+def pattern(args) -> None:
+    consumer = KafkaConsumer(
+        **security.keywords(TokenFile()),
+        bootstrap_servers=args.bootstrap,
+        group_id=args.group,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=300,
+        metadata_max_age_ms=2000,
+    )
+    say_topics(consumer.topics())
+    consumer.subscribe(pattern=args.pattern)
+    ended = stdin_end()
+    while not ended.is_set():
+        for records in consumer.poll(200).values():
+            for r in records:
+                say(f"R {r.partition} {r.offset} {r.value.decode()}")
+        flush()
+    consumer.close()
+    say("END")
+
+
+run(parse(sys.argv), produce, consume, group, pattern)
 flush()

@@ -3,7 +3,7 @@
 import sys
 
 import security
-from common import Printer, assignments, flush, parse, run, say, say_assignment, stdin_end
+from common import Printer, assignments, flush, parse, run, say, say_assignment, say_topics, stdin_end
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 
@@ -116,5 +116,27 @@ def group(args) -> None:
     say("END")
 
 
-run(parse(sys.argv), produce, consume, group)
+def pattern(args) -> None:
+    consumer = Consumer({
+        **security.librdkafka(),
+        "bootstrap.servers": args.bootstrap,
+        "group.id": args.group,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 300,
+    })
+    say_topics(consumer.list_topics(timeout=20).topics)
+    consumer.subscribe([args.pattern])  # one that starts with ^ is taken as a pattern
+    ended = stdin_end()
+    while not ended.is_set():
+        for m in consumer.consume(500, 0.1):
+            if m.error():
+                print("error:", m.error(), file=sys.stderr, flush=True)
+            else:
+                say(f"R {m.partition()} {m.offset()} {m.value().decode()}")
+        flush()
+    consumer.close()
+    say("END")
+
+
+run(parse(sys.argv), produce, consume, group, pattern)
 flush()
