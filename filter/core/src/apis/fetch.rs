@@ -12,6 +12,7 @@
 //! Fetch sessions (KIP-227) would make the broker remember physical partitions: every answer is a full one, with session 0.
 
 mod answer;
+mod filler;
 mod place;
 mod share;
 mod sibling;
@@ -27,7 +28,6 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::budget::Promise;
-use crate::config::FillerMode;
 use crate::error::{Blame, Fault};
 use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Upstream};
 use crate::facts::TopicId;
@@ -42,21 +42,6 @@ use place::Place;
 use sibling::{Sibling, Word};
 
 const API: &str = "Fetch";
-
-/// `client_software_name`s (KIP-511) of clients that step over a control batch and take its offset as consumed, each seen
-/// doing so on real brokers (the bindings of librdkafka give names of their own). Others, and clients that give no name, get
-/// no filler under `fetch.filler: auto`.
-const FILLER_CLIENTS: [&str; 9] = [
-    "apache-kafka-java",
-    "librdkafka",
-    "confluent-kafka-python",
-    "confluent-kafka-go",
-    "confluent-kafka-dotnet",
-    "confluent-kafka-javascript",
-    "kafka-python",
-    "kgo",
-    "sarama",
-];
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FetchRequest = request.decode(&shape::requests::FETCH)?;
@@ -91,17 +76,6 @@ fn share(cx: &Context<'_>, max_bytes: i32) -> (i32, Option<Promise>) {
     let Ok(bytes) = usize::try_from(wanted) else { return (wanted, None) };
     let (share, promise) = cx.shared.budget.share(bytes, cx.now);
     (i32::try_from(share).unwrap_or(wanted), Some(promise))
-}
-
-/// Whether this client is moved past siblings with a control batch.
-fn takes_filler(cx: &Context<'_>) -> bool {
-    match cx.shared.config.filler {
-        FillerMode::Always => true,
-        FillerMode::Never => false,
-        FillerMode::Auto => {
-            cx.session.software.as_ref().is_some_and(|software| FILLER_CLIENTS.contains(&software.as_str()))
-        }
-    }
 }
 
 /// What the answer is to that is due.
@@ -155,7 +129,7 @@ impl Rounds {
             started: cx.now,
             deadline: cx.now.saturating_add(wait),
             turn: cx.session.turn,
-            filler: takes_filler(cx),
+            filler: filler::is_taken(cx),
             urgent: false,
             stage: Stage::Reading,
             siblings: Vec::with_capacity(named.len()),

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName};
 
-use super::{upstream_frame, Action, Connection};
+use super::requests::upstream_frame;
+use super::{Action, Connection};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, State};
 use crate::error::Fault;

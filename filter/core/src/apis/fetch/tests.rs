@@ -19,7 +19,7 @@ mod work;
 
 use std::rc::Rc;
 
-use super::FILLER_CLIENTS;
+use super::filler::FILLER_CLIENTS;
 use crate::batch::Header;
 use crate::testing::batches::{batch_of, controls, marker, old_message, plain, read};
 use crate::testing::broker::Once;

@@ -1,0 +1,99 @@
+//! What a connection takes of its worker's memory.
+
+use super::Connection;
+use crate::apis;
+use crate::error::Fault;
+use crate::exchange::Millis;
+use crate::frame;
+use crate::limits;
+
+/// Bytes that an exchange takes, more or less, beside what it keeps of its frame.
+const EXCHANGE_BYTES: usize = 256;
+
+impl Connection {
+    /// Whether the frame that starts in `window`, and does not pass, can be taken now. If not, its bytes are better left
+    /// where they are, and [`Self::resume`] asked from time to time.
+    pub fn has_room_for(&self, window: &[u8]) -> bool {
+        if !self.client.is_empty() || self.client_stream > 0 {
+            return true;
+        }
+        // What is no frame, or too long a one, is for the core to refuse.
+        let bytes = frame::checked_len(window, self.whole_frame_bytes_max()).unwrap_or(0);
+        !self.shared.budget.is_tight() && self.shared.budget.has_room(bytes, self.is_stranger())
+    }
+
+    /// The client's next frame waits for room: [`Self::resume`] looks whether there is some now.
+    pub fn waits_for_room(&self) -> bool {
+        self.waits_for_room
+    }
+
+    /// Takes up what waited for room.
+    pub fn resume(&mut self, now: Millis) {
+        self.attempt(|this| this.advance_client(now));
+    }
+
+    /// Bytes of the worker's memory that are kept for this connection, more or less.
+    pub fn held_bytes(&self) -> usize {
+        let pinned: usize = self.exchanges.iter().map(|exchange| EXCHANGE_BYTES + exchange.frame_bytes).sum();
+        self.client.len() + self.broker.len() + pinned
+    }
+
+    /// Since when a frame of the client's is being put together.
+    pub fn gathers_since(&self) -> Option<Millis> {
+        self.client_room.as_ref().map(|(_, since)| *since)
+    }
+
+    /// Ends the connection to make room for the others of the worker.
+    pub fn evict(&mut self) {
+        let held = self.held_bytes();
+        self.attempt(|_| Err(Fault::Evicted { held }));
+    }
+
+    /// What comes behind a request that has to be answered first is not wanted, but it comes: see [`limits::PIPELINED_BYTES_MAX`].
+    pub(super) fn check_pipelined(&mut self) -> Result<(), Fault> {
+        let bytes = self.client.len();
+        let most = if self.is_stranger() { limits::SMALL_FRAME_BYTES } else { limits::PIPELINED_BYTES_MAX };
+        if bytes <= most || !self.is_blocked() {
+            return Ok(());
+        }
+        let next = self.client.frame_len()?.unwrap_or(0);
+        if bytes > most + next {
+            return Err(Fault::Pipelined { bytes });
+        }
+        Ok(())
+    }
+
+    /// The client has to prove who it is, and has not yet.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.session.authentication.is_closed()
+    }
+
+    /// Longest frame in bytes, without its length field, that is put together: a longer one would never find room.
+    fn whole_frame_bytes_max(&self) -> usize {
+        let limits = &self.shared.config.limits;
+        limits.frame_bytes.min(limits::WHOLE_FRAME_BYTES_MAX).min(limits.worker_bytes / 2)
+    }
+
+    /// Finds room for the client's next frame of `len` bytes, which has to be whole. False: it has to wait.
+    pub(super) fn admit_frame(&mut self, len: usize, now: Millis) -> Result<bool, Fault> {
+        let limit = self.whole_frame_bytes_max();
+        if len > frame::LENGTH_BYTES + limit {
+            return Err(Fault::NoRoomForFrame { bytes: len, limit });
+        }
+        if self.client_room.is_none() && len > limits::SMALL_FRAME_BYTES {
+            let left = len.saturating_sub(self.client.len());
+            self.client_room = self.shared.budget.admit(len, self.is_stranger()).map(|mut room| {
+                room.set_left(left);
+                (room, now)
+            });
+            return Ok(self.client_room.is_some());
+        }
+        Ok(true)
+    }
+
+    /// Whether the request that starts in `window` may be asked now, by what its answer will probably take.
+    pub(super) fn has_room_for_answer(&self, window: &[u8], now: Millis) -> bool {
+        let head = window.get(frame::LENGTH_BYTES..).and_then(apis::RequestHead::parse);
+        head.is_none_or(|head| self.shared.budget.has_room_for_answer(head.key, now))
+    }
+}
