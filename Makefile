@@ -41,7 +41,7 @@ test-envoy: wasm venv ## Load every configuration of envoy/ into Envoy
 
 .PHONY: test-e2e
 test-e2e: wasm tools ## Real clients through Envoy to a real Kafka
-	@target/tools/venv/bin/pytest tests/e2e
+	@target/tools/venv/bin/pytest tests/e2e -n 2 --dist loadfile
 
 .PHONY: bench
 bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy

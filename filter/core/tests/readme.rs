@@ -12,7 +12,7 @@ const README: &str = include_str!("../../../README.md");
 /// The decisions of `apis.rs`, and how the README calls them.
 const DECISIONS: [(&str, &str); 6] = [
     ("Rewrite", "read, and rewritten where they name mapped topics, brokers or offsets"),
-    ("Refuse", "offered, and answered with an error that says what to do instead"),
+    ("Refuse", "offered to librdkafka alone, which would wait for it in silence, and answered with an error; hidden from others"),
     ("Pass", "pass untouched"),
     ("PassUnmapped", "pass untouched where the configuration maps no topic, hidden where it maps one"),
     ("PassUnterminated", "pass untouched, hidden where the configuration has `sasl` or `upstream`"),

@@ -1,5 +1,6 @@
 """Builds and runs the client programs of tests/e2e/clients (its README gives their command line)."""
 
+import fcntl
 import queue
 import re
 import subprocess
@@ -57,8 +58,14 @@ LIBRARIES = {
 
 
 def build() -> None:
-    """Compiles what is not yet compiled or older than its source."""
+    """Compiles what is not yet compiled or older than its source. One process at a time: tests may run in several."""
     BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build()
+
+
+def _build() -> None:
     java = sorted((CLIENTS / "java").iterdir())
     if any(_stale(BUILD / f"java/{source.stem}.class", source) for source in java):
         _run("javac", "-cp", f"{KAFKA_JARS}/*", "-d", BUILD / "java", *java)

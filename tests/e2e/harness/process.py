@@ -51,10 +51,16 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+XDIST = (("PYTEST_XDIST_WORKER", "gw0"), ("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Which of how many processes this is that run tests side by side: each has ports of its own."""
+
+
 def free_ports(count: int) -> int:
     """The first of `count` consecutive free ports, below the range that the kernel gives to outgoing connections."""
+    worker, workers = (int(os.environ.get(name, default).removeprefix("gw")) for name, default in XDIST)
+    width = 17000 // workers
     for _ in range(200):
-        first = random.randrange(15000, 32000 - count)
+        first = 15000 + width * worker + random.randrange(width - count)
         if all(_is_free(first + i) for i in range(count)):
             return first
     raise RuntimeError(f"no {count} consecutive free ports found")

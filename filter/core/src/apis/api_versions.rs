@@ -14,7 +14,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::{StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
-use crate::apis;
+use crate::apis::{self, Api, Decision};
 use crate::connection::Action;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
@@ -189,7 +189,10 @@ impl Answer {
         let metadata = answer.api_keys.iter().find(|offer| offer.api_key == ApiKey::Metadata as i16);
         cx.session.has_topic_ids =
             metadata.is_some_and(|offer| located::has_topic_ids(offer.min_version, offer.max_version));
+        // Only who would wait for it in silence is offered what is refused.
+        let hides_refused = !cx.session.is_librdkafka();
         answer.api_keys.retain_mut(|offer| match apis::find(offer.api_key) {
+            Some(Api { decision: Decision::Refuse(_), .. }) if hides_refused => false,
             Some(api) if apis::is_offered(api, cx.shared) => {
                 let ours = VersionRange { min: api.version_min, max: api.version_max };
                 let common = ours.intersect(&VersionRange { min: offer.min_version, max: offer.max_version });

@@ -157,9 +157,21 @@ fn check_offers(answer: &ApiVersionsResponse, mapped: bool) {
     }
     let is_offered = |key| offers.iter().any(|offer| offer.0 == key);
     // Nothing in common, hidden, or unknown.
-    assert!(![1, 9, 4, 69, 78, 93].into_iter().any(is_offered));
+    assert!(![1, 9, 4, 68, 69, 78, 93].into_iter().any(is_offered));
     assert_eq!(is_offered(37), !mapped);
     assert_eq!(is_offered(28), !mapped);
+}
+
+/// Others say by themselves that it is missing.
+#[test]
+fn the_consumer_protocol_is_offered_to_librdkafka_alone() {
+    for (software, offered) in [("librdkafka", true), ("confluent-kafka-python", true), ("apache-kafka-java", false)] {
+        let message = ApiVersionsRequest::default()
+            .with_client_software_name(text(software))
+            .with_client_software_version(text("1"));
+        let (_, answer) = ask(MAPPED, 3, &message, |seen| seen.answer(&api_versions()));
+        assert_eq!(answer.api_keys.iter().any(|offer| offer.api_key == 68), offered, "{software}");
+    }
 }
 
 #[test]
