@@ -82,7 +82,9 @@ def test_no_request_gets_through(before, gate):
     """Each API key in each version, in one piece with what comes before it."""
     versions = VERSIONS if before == "nothing" else [0]
     for version in versions:
-        refused = [BEHIND[before] + request(key, version) for key in KEYS if before != "nothing" or key not in BEFORE]
+        # ApiVersions may come again, with whatever bytes behind it.
+        admitted = {"nothing": BEFORE, "ApiVersions": {apis.API_VERSIONS.key}}.get(before, ())
+        refused = [BEHIND[before] + request(key, version) for key in KEYS if key not in admitted]
         assert_closed(gate, refused)
 
 
