@@ -79,7 +79,7 @@ def test_large_requests_and_answers_at_the_ends_of_each_limit(name, limited, new
         with Raw(envoy.port(1)) as raw:
             raw.send(apis.PRODUCE, 9, produce_body(topic.name, {v: batch.build([value]) for v in (1, 5)}))
             assert raw.is_closed_by_peer()
-        wait_until("a line in the log", lambda: "limits.frame_bytes allows 1024" in envoy.log.read_text(errors="replace"))
+        wait_until("a line in the log", lambda: "limits.frame_bytes: 1024" in envoy.log.read_text(errors="replace"))
         return
     with Raw(envoy.port(1)) as raw:
         for _ in range(4):

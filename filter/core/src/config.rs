@@ -58,7 +58,7 @@ pub enum FillerMode {
     Never,
 }
 
-/// What one connection may cost.
+/// What a connection, and all of a worker together, may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest frame in bytes, in both directions.
@@ -85,6 +85,7 @@ impl Config {
         }
         let raw = if text.trim().is_empty() { raw::Root::default() } else { read(text)? };
         let advertise = brokers::advertise(raw.advertise)?;
+        let shadow_retention_ms = shadow_retention_ms(raw.shadow_groups.0.retention_ms)?;
         let security = security::security(raw.sasl, raw.principal, raw.upstream, environment)?;
         Ok(Self {
             stat_prefix: stat_prefix(raw.stat_prefix)?,
@@ -93,13 +94,8 @@ impl Config {
             advertise,
             filler: raw.fetch.0.filler,
             limits: limits(&raw.limits.0)?,
-            shadow_retention_ms: shadow_retention_ms(raw.shadow_groups.0.retention_ms)?,
-            shadow_renew_ms: within(
-                "shadow_groups.renew_ms",
-                raw.shadow_groups.0.renew_ms,
-                RENEW_MS_DEFAULT,
-                RENEW_MS_MIN..=RENEW_MS_MAX,
-            )?,
+            shadow_retention_ms,
+            shadow_renew_ms: shadow_renew_ms(raw.shadow_groups.0.renew_ms, shadow_retention_ms)?,
             sasl: security.sasl,
             principal: security.principal,
             upstream: security.upstream,
@@ -209,6 +205,17 @@ fn shadow_retention_ms(given: Given<Whole>) -> Result<Option<i64>, ConfigError> 
     let path = "shadow_groups.retention_ms";
     let range = SHADOW_RETENTION_MS_MIN..=SHADOW_RETENTION_MS_MAX;
     given.0.map(|value| within(path, Given(Some(value)), SHADOW_RETENTION_MS_MIN, range)).transpose()
+}
+
+fn shadow_renew_ms(given: Given<Whole>, retention_ms: Option<i64>) -> Result<u64, ConfigError> {
+    let path = "shadow_groups.renew_ms";
+    let renew_ms = within(path, given, RENEW_MS_DEFAULT, RENEW_MS_MIN..=RENEW_MS_MAX)?;
+    let most = retention_ms.and_then(|ms| u64::try_from(ms / 2).ok()).unwrap_or(RENEW_MS_MAX);
+    if renew_ms > most {
+        let problem = format_args!("{renew_ms} is more than {most}, half of retention_ms: offsets would expire before");
+        return Err(ConfigError::at(path, problem));
+    }
+    Ok(renew_ms)
 }
 
 /// The number that is given, if it lies in the range; the default if none is.

@@ -114,19 +114,17 @@ impl Fault {
     }
 }
 
+/// What HTTP or TLS look like to the filter is a frame of an odd length.
+const NO_KAFKA: &str = "is this a Kafka client, and TLS terminated by Envoy?";
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::FrameLength { claimed } => {
-                write!(
-                    f,
-                    "a frame of {claimed} bytes was announced: is this a Kafka client, and TLS terminated by Envoy?"
-                )
-            }
+            Fault::FrameLength { claimed } => write!(f, "a frame of {claimed} bytes was announced: {NO_KAFKA}"),
             Fault::FrameTooLarge { claimed, limit } => {
-                write!(f, "a frame of {claimed} bytes was announced; limits.frame_bytes allows {limit}")
+                write!(f, "a frame of {claimed} bytes was announced (limits.frame_bytes: {limit}): {NO_KAFKA}")
             }
-            Fault::RequestHeader => write!(f, "a request frame has no whole Kafka request header: is this a Kafka client, and TLS terminated by Envoy?"),
+            Fault::RequestHeader => write!(f, "a request frame has no whole Kafka request header: {NO_KAFKA}"),
             Fault::NotOffered { key, version } => {
                 write!(f, "API key {key} version {version} is not offered; ApiVersions lists what is")
             }

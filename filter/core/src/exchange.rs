@@ -343,6 +343,15 @@ impl Context<'_> {
         }
     }
 
+    /// The error code that tells this client that there are no transactions. Some libraries show no more than that, so the
+    /// log has the words.
+    pub(crate) fn refuse_transactions(&mut self) -> i16 {
+        self.warn("a client asked for transactions: they are not supported while topics are mapped".to_owned());
+        let code = self.session.no_transactions().code();
+        self.note(code);
+        code
+    }
+
     /// Notes an error code of the answer for the stats.
     pub(crate) fn note(&mut self, error_code: i16) {
         self.note_outcome(Outcome::of(error_code));

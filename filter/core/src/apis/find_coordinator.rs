@@ -20,8 +20,7 @@ const NO_TRANSACTIONS: &str = "transactions are not supported while the partitio
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FindCoordinatorRequest = request.decode(&shape::requests::FIND_COORDINATOR)?;
     if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
-        let code = cx.session.no_transactions().code();
-        cx.note(code);
+        let code = cx.refuse_transactions();
         let mut out = Rope::new();
         out.put_message(&refusal(&message, request.version, code), request.version)?;
         return Ok(Plan::Answer(out));

@@ -13,8 +13,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if message.transactional_id.is_none() || !cx.shared.topics.maps_anything() {
         return Ok(Plan::Pass { answered: true });
     }
-    let code = cx.session.no_transactions().code();
-    cx.note(code);
+    let code = cx.refuse_transactions();
     let answer =
         InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
     let mut out = Rope::new();

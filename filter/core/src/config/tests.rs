@@ -201,6 +201,7 @@ fn limits_out_of_range() {
         (r#"{"limits": {"frame_bytes": 4096, "fetch_max_bytes": 2049}}"#, "limits.fetch_max_bytes: 2049 is more than 2048, half of frame_bytes 4096"),
         (r#"{"limits": {"in_flight_requests": 0}}"#, "limits.in_flight_requests: 0 is not in 1..=1000"),
         (r#"{"limits": {"in_flight_requests": 1001}}"#, "limits.in_flight_requests: 1001 is not in 1..=1000"),
+        (r#"{"shadow_groups": {"renew_ms": 43200001, "retention_ms": 86400000}}"#, "shadow_groups.renew_ms: 43200001 is more than 43200000, half of retention_ms: offsets would expire before"),
         (r#"{"limits": {"worker_bytes": 16777215}}"#, "limits.worker_bytes: 16777215 is not in 16777216..=805306368"),
         (r#"{"limits": {"worker_bytes": 805306369}}"#, "limits.worker_bytes: 805306369 is not in 16777216..=805306368"),
         (r#"{"limits": {"frame_bytes": 134217728, "worker_bytes": 755000000}}"#, "limits.worker_bytes: 755000000 is more than 754974720, what a VM has left beside frames of 134217728 bytes"),
