@@ -50,9 +50,9 @@ impl Budget {
         (self.live)().saturating_add(self.announced.get())
     }
 
-    /// Nothing more is taken from clients until something is gone.
+    /// Nothing more is taken from clients until something is gone: not even a small answer has room.
     pub fn is_tight(&self) -> bool {
-        self.used() >= self.limit
+        self.used().saturating_add(limits::FETCH_SHARE_BYTES_MIN) > self.limit
     }
 
     /// Bytes that nobody uses or waits for.
@@ -85,9 +85,9 @@ impl Budget {
         Announced { budget: Rc::clone(self), left: bytes, stranger_bytes }
     }
 
-    /// Whether a request whose answer has to be whole may go up now.
-    pub(crate) fn has_room_for_answer(&self, key: i16, now: Millis) -> bool {
-        self.free(now) >= self.expected(key)
+    /// Whether a request whose answer has to be whole may go up now, which lets `freed` bytes go.
+    pub(crate) fn has_room_for_answer(&self, key: i16, freed: usize, now: Millis) -> bool {
+        self.free(now).saturating_add(freed) >= self.expected(key)
     }
 
     fn expected(&self, key: i16) -> usize {
@@ -252,7 +252,9 @@ mod tests {
         assert!(budget.admit(90 * MIB, false).is_some());
         drop(admitted);
         assert_eq!((budget.announced.get(), budget.strangers.get()), (0, 0));
-        live.set(512 * MIB);
+        live.set(512 * MIB - limits::FETCH_SHARE_BYTES_MIN);
+        assert!(!budget.is_tight());
+        live.set(live.get() + 1);
         assert!(budget.is_tight());
     }
 
@@ -284,7 +286,7 @@ mod tests {
         let budget = budget(&Rc::default());
         let mut asked = 0;
         let mut fetches = vec![];
-        while budget.has_room_for_answer(FETCH, 1_000) {
+        while budget.has_room_for_answer(FETCH, 0, 1_000) {
             let (share, promise) = budget.share(16 * MIB, 1_000);
             asked += share;
             fetches.push(promise);
@@ -295,11 +297,11 @@ mod tests {
         // Nobody waits for those that were answered, or whose broker has nothing for them.
         let half = fetches.split_off(fetches.len() / 2);
         drop(fetches);
-        assert!(budget.has_room_for_answer(FETCH, 1_000));
+        assert!(budget.has_room_for_answer(FETCH, 0, 1_000));
         drop(half);
         assert_eq!(budget.promised.borrow().sum(1_000), 0);
         let kept = budget.share(512 * MIB, 1_000);
-        assert!(budget.has_room_for_answer(FETCH, 1_000 + limits::PROMISE_MS));
+        assert!(budget.has_room_for_answer(FETCH, 0, 1_000 + limits::PROMISE_MS));
         assert_eq!(budget.share(16 * MIB, 1_000 + limits::PROMISE_MS).0, 16 * MIB);
         assert_eq!(budget.share(1000, 1_000 + limits::PROMISE_MS).0, 1000);
         drop(kept);
@@ -330,8 +332,9 @@ mod tests {
         let budget = budget(&live);
         budget.note_answer(3, 40 * MIB);
         live.set(500 * MIB);
-        assert!(!budget.has_room_for_answer(3, 0) && budget.has_room_for_answer(10, 0));
+        assert!(!budget.has_room_for_answer(3, 0, 0) && budget.has_room_for_answer(10, 0, 0));
+        assert!(budget.has_room_for_answer(3, 40 * MIB, 0), "its request takes as much");
         (0..40).for_each(|_| budget.note_answer(3, 100));
-        assert!(budget.has_room_for_answer(3, 0));
+        assert!(budget.has_room_for_answer(3, 0, 0));
     }
 }

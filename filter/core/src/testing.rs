@@ -52,7 +52,8 @@ pub(crate) fn ignorant(config: &str) -> Rc<Shared> {
     ignorant_with(config, &Rc::default())
 }
 
-fn ignorant_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
+/// As [`ignorant`]. `live`: bytes that are alive in the worker's memory.
+pub(crate) fn ignorant_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
     let live = Rc::clone(live);
     let config = Config::parse(config, &|_| None).unwrap();
     Rc::new(Shared::new(config, [7; 32], Box::new(NoKeys), Box::new(move || live.get())))

@@ -54,7 +54,9 @@ impl Connection {
                 self.client_stream = frame;
                 continue;
             }
-            if !self.admit_frame(len, now)? || (self.client.len() >= len && !self.has_room_for_answer(&window, now)) {
+            if !self.admit_frame(len, now)?
+                || (self.client.len() >= len && !self.has_room_for_answer(&window, len, now))
+            {
                 self.waits_for_room = true;
                 break;
             }

@@ -80,20 +80,20 @@ impl Connection {
         if len > frame::LENGTH_BYTES + limit {
             return Err(Fault::NoRoomForFrame { bytes: len, limit });
         }
-        if self.client_room.is_none() && len > limits::SMALL_FRAME_BYTES {
-            let left = len.saturating_sub(self.client.len());
-            self.client_room = self.shared.budget.admit(len, self.is_stranger()).map(|mut room| {
-                room.set_left(left);
-                (room, now)
-            });
+        // What is here already is alive, and counted as that.
+        let left = len.saturating_sub(self.client.len());
+        if self.client_room.is_none() && left > 0 && len > limits::SMALL_FRAME_BYTES {
+            let room = self.shared.budget.admit(left, self.is_stranger());
+            self.client_room = room.map(|room| (room, now));
             return Ok(self.client_room.is_some());
         }
         Ok(true)
     }
 
-    /// Whether the request that starts in `window` may be asked now, by what its answer will probably take.
-    pub(super) fn has_room_for_answer(&self, window: &[u8], now: Millis) -> bool {
+    /// Whether the request of `len` bytes that starts in `window` may be asked now, by what its answer will probably take.
+    /// Its own bytes are let go then.
+    pub(super) fn has_room_for_answer(&self, window: &[u8], len: usize, now: Millis) -> bool {
         let head = window.get(frame::LENGTH_BYTES..).and_then(apis::RequestHead::parse);
-        head.is_none_or(|head| self.shared.budget.has_room_for_answer(head.key, now))
+        head.is_none_or(|head| self.shared.budget.has_room_for_answer(head.key, len, now))
     }
 }

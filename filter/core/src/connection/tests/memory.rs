@@ -13,14 +13,18 @@ use crate::connection::{Connection, Opening};
 use crate::error::Blame;
 use crate::limits;
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{framed, request, shared, shared_with, take_frames, text, topic, Seen, MAPPED};
+use crate::testing::{framed, ignorant_with, request, shared, shared_with, take_frames, text, topic, Seen, MAPPED};
 
 const MIB: usize = 1 << 20;
 
 /// A Produce request to a mapped topic whose record set is `bytes` long, and is none.
 fn large_produce(correlation_id: i32, name: &str, bytes: usize) -> Vec<u8> {
+    produce_of(correlation_id, name, 2, vec![0; bytes].into())
+}
+
+fn produce_of(correlation_id: i32, name: &str, partition: i32, records: Bytes) -> Vec<u8> {
     use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-    let data = PartitionProduceData::default().with_index(2).with_records(Some(vec![0; bytes].into()));
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
     let data = TopicProduceData::default().with_name(topic(name)).with_partition_data(vec![data]);
     request(9, correlation_id, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![data]))
 }
@@ -55,6 +59,23 @@ fn a_frame_that_can_never_have_room_is_refused() {
     }
     let proxy = Proxy::new(&shared(&config), Feeding::Passing, None);
     assert!(proxy.connection.has_room_for(b"GET / HTTP/1.1"), "no frame at all");
+}
+
+/// It is counted as alive by then, and going on lets it go. Otherwise many that wait for one answer would wait for each
+/// other's room.
+#[test]
+fn a_frame_that_is_there_needs_no_more_room() {
+    let live = Rc::new(Cell::new(0));
+    let mut proxy = Proxy::new(&ignorant_with(MAPPED, &live), Feeding::Passing, None);
+    let records = crate::testing::batches::batch(&[&"x".repeat(300_000)]);
+    let frame = produce_of(1, "t", 2, records);
+    proxy.client(&frame);
+    let question = take_frames(&mut proxy.up);
+    assert_eq!(Seen::parse(&question[0]).key, 3, "the topic is asked for first");
+    // Others hold all that is left.
+    live.set(512 * MIB - frame.len());
+    proxy.broker(&respond(&Seen::parse(&question[0])));
+    assert_eq!(Seen::parse(&take_frames(&mut proxy.up)[0]).key, 0, "the request goes up");
 }
 
 #[test]
