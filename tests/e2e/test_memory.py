@@ -160,6 +160,27 @@ def test_producers_while_the_broker_stands_still(worker, new_topic, cluster):
         assert end - raw.list_offset(topic.name, 7, EARLIEST) == 950
 
 
+def test_producers_whose_frames_come_slowly(tmp_path, cluster, new_topic):
+    """More of them than there is room for: they take turns, and nobody is told to go."""
+    topic = new_topic()
+    envoy = OneWorker(tmp_path / "envoy", cluster, {**topics.MAPPING, "limits": {"worker_bytes": 16 * MIB}})
+    sockets = connect(envoy, 90)
+    produce = frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(120_000)])}))
+    pieces = [produce[at : at + len(produce) // 20 + 1] for at in range(0, len(produce), len(produce) // 20 + 1)]
+    began = time.monotonic()
+    for piece in pieces[:-1]:
+        for sock in sockets:
+            sock.sendall(piece)
+        time.sleep(0.05)
+    check_others(envoy, topic)
+    for answer in exchange(sockets, [pieces[-1]] * len(sockets), 30):
+        (part,) = partitions_of(decode(apis.PRODUCE, 9, answer[4:])).values()
+        assert part["error_code"] == 0, part
+    assert time.monotonic() - began < 3 * NOTICED_S
+    close(sockets)
+    envoy.stop()
+
+
 def test_large_frames_that_never_end(worker, new_topic):
     """Most of 95 MiB from each of twelve clients; those that are taken in are told to go once others wait."""
     topic = new_topic()

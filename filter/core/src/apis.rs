@@ -103,7 +103,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(29, "DescribeAcls", 1, 3, Pass),                                      // names no partition
     api(30, "CreateAcls", 1, 3, Pass),                                        // names no partition
     api(31, "DeleteAcls", 1, 3, Pass),                                        // names no partition
-    api(32, "DescribeConfigs", 1, 4, Pass),                                   // names no partition
+    api(32, "DescribeConfigs", 1, 4, Pass),                                   // names no partition; a broker's listeners, to administrators
     api(33, "AlterConfigs", 0, 2, Pass),                                      // names no partition
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                              // moves physical partitions
     api(35, "DescribeLogDirs", 0, -1, Hide),                                  // sizes of physical partitions

@@ -29,6 +29,8 @@ pub struct Budget {
     promised: RefCell<Promises>,
     /// The largest answer of late, by API key.
     answers: RefCell<HashMap<i16, usize>>,
+    /// Since when nothing is left, and when that was seen last.
+    tight: Cell<Option<(Millis, Millis)>>,
 }
 
 impl Budget {
@@ -43,6 +45,7 @@ impl Budget {
             strangers: Cell::new(0),
             promised: RefCell::default(),
             answers: RefCell::default(),
+            tight: Cell::new(None),
         })
     }
 
@@ -50,9 +53,9 @@ impl Budget {
         (self.live)().saturating_add(self.announced.get())
     }
 
-    /// Nothing more is taken from clients until something is gone: not even a small answer has room.
+    /// Nothing more is taken from clients until something is gone: what is alive leaves no room even for a small answer.
     pub fn is_tight(&self) -> bool {
-        self.used().saturating_add(limits::FETCH_SHARE_BYTES_MIN) > self.limit
+        (self.live)().saturating_add(limits::FETCH_SHARE_BYTES_MIN) > self.limit
     }
 
     /// Bytes that nobody uses or waits for.
@@ -63,7 +66,8 @@ impl Budget {
     /// Whether a client's frame of `bytes` can be taken now.
     pub(crate) fn has_room(&self, bytes: usize, is_stranger: bool) -> bool {
         let strangers = self.strangers.get().saturating_add(bytes);
-        let fits = self.used().saturating_add(bytes) <= self.limit;
+        // Frames leave something for the answers to others.
+        let fits = self.used().saturating_add(bytes) <= self.limit - self.limit / limits::FETCH_SHARES;
         bytes <= limits::SMALL_FRAME_BYTES || (fits && (!is_stranger || strangers <= limits::STRANGERS_BYTES_MAX))
     }
 
@@ -91,7 +95,8 @@ impl Budget {
     }
 
     fn expected(&self, key: i16) -> usize {
-        self.answers.borrow().get(&key).copied().unwrap_or(limits::FETCH_SHARE_BYTES_MIN)
+        let expected = self.answers.borrow().get(&key).copied().unwrap_or(limits::FETCH_SHARE_BYTES_MIN);
+        expected.min(self.limit / limits::ANSWER_PARTS)
     }
 
     /// Remembers how long an answer was. Large ones are forgotten slowly.
@@ -129,15 +134,28 @@ pub struct Holder {
 
 impl Budget {
     /// The connection that has to end for the others' sake, while some wait for room: the one that holds the most where
-    /// nothing is left, else the one that holds the most of those that do not get their frame together.
+    /// nothing has been left for [`limits::TIGHT_MS_MAX`], else the one that holds the most of those that do not get their
+    /// frame together. To be asked again and again while somebody waits.
     pub fn culprit(&self, holders: impl Iterator<Item = Holder>, now: Millis) -> Option<u32> {
         let is_slow = |holder: &Holder| {
             let since = holder.gathers_since;
             since.is_some_and(|since| now.saturating_sub(since) >= limits::FRAME_MS_MAX)
         };
-        let is_tight = self.is_tight();
+        let is_tight = self.stays_tight(now);
         let blamed = |holder: &Holder| holder.held_bytes > limits::SMALL_FRAME_BYTES && (is_tight || is_slow(holder));
         holders.filter(blamed).max_by_key(|holder| holder.held_bytes).map(|holder| holder.context_id)
+    }
+}
+
+impl Budget {
+    fn stays_tight(&self, now: Millis) -> bool {
+        let since = match self.tight.get() {
+            // Nobody may have looked for a while.
+            Some((since, seen)) if now.saturating_sub(seen) < limits::TIGHT_MS_MAX => since,
+            _ => now,
+        };
+        self.tight.set(self.is_tight().then_some((since, now)));
+        self.is_tight() && now.saturating_sub(since) >= limits::TIGHT_MS_MAX
     }
 }
 
@@ -238,17 +256,18 @@ mod tests {
 
     #[test]
     fn frames_wait_until_there_is_room_and_small_ones_do_not() {
-        let live = Rc::new(Cell::new(100 * MIB));
+        let live = Rc::new(Cell::new(80 * MIB));
         let budget = budget(&live);
         let mut admitted: Vec<Announced> = (0..4).map(|_| budget.admit(90 * MIB, false).unwrap()).collect();
         assert!(budget.admit(90 * MIB, false).is_none());
         assert!(!budget.has_room(90 * MIB, false) && budget.has_room(limits::SMALL_FRAME_BYTES, true));
         assert!(!budget.is_tight());
         // What has come is alive, and counted once.
-        live.set(190 * MIB);
+        live.set(170 * MIB);
         admitted[0].set_left(0);
         assert!(budget.admit(90 * MIB, false).is_none());
-        live.set(100 * MIB);
+        assert!(budget.has_room_for_answer(FETCH, 0, 0), "frames leave room for answers");
+        live.set(80 * MIB);
         assert!(budget.admit(90 * MIB, false).is_some());
         drop(admitted);
         assert_eq!((budget.announced.get(), budget.strangers.get()), (0, 0));
@@ -321,9 +340,14 @@ mod tests {
             (None, Some(3), Some(2), Some(4))
         );
         live.set(512 * MIB);
-        assert_eq!(culprit(0), Some(4));
+        // Nobody has to go for a moment's sake.
+        assert_eq!([100, 300, 599, 600, 620].map(&culprit), [None, None, None, Some(4), Some(4)]);
         let small = Holder { context_id: 1, held_bytes: limits::SMALL_FRAME_BYTES, gathers_since: None };
-        assert_eq!(budget.culprit([small].into_iter(), 0), None);
+        assert_eq!(budget.culprit([small].into_iter(), 640), None);
+        live.set(0);
+        assert_eq!(culprit(660), None);
+        live.set(512 * MIB);
+        assert_eq!([680, 900, 5_000, 5_499].map(&culprit), [None; 4]);
     }
 
     #[test]
@@ -334,6 +358,11 @@ mod tests {
         live.set(500 * MIB);
         assert!(!budget.has_room_for_answer(3, 0, 0) && budget.has_room_for_answer(10, 0, 0));
         assert!(budget.has_room_for_answer(3, 40 * MIB, 0), "its request takes as much");
+        // One that was longer than all there is stops nobody.
+        budget.note_answer(10, 600 * MIB);
+        live.set(300 * MIB);
+        assert!(budget.has_room_for_answer(10, 0, 0));
+        live.set(500 * MIB);
         (0..40).for_each(|_| budget.note_answer(3, 100));
         assert!(budget.has_room_for_answer(3, 0, 0));
     }

@@ -59,6 +59,16 @@ pub const TOPIC_QUESTIONS_MAX: usize = 5;
 
 const _: () = assert!(TOPICS_ASKED_MAX * TOPIC_QUESTIONS_MAX >= TOPIC_FACTS_MAX);
 
+/// Longest line of the log for one warning, in characters: a few names of the usual length, and what to do about them.
+pub const WARNING_CHARS_MAX: usize = 1_000;
+
+/// A request waits for no more room for its answer than one in so many parts of a worker's memory, however long answers were:
+/// it would wait for ever.
+pub const ANSWER_PARTS: usize = 4;
+
+/// Milliseconds for which a worker may have no memory left before somebody has to go: what is on its way lets some go by itself.
+pub const TIGHT_MS_MAX: u64 = 500;
+
 /// Longest host name in bytes (RFC 1035, section 2.3.4, without the root label).
 pub const HOST_BYTES_MAX: usize = 253;
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use regex::Regex;
 
 use crate::config::{Mapping, TopicMatch};
-use crate::limits::TOPIC_CACHE_ENTRIES_MAX;
+use crate::limits::{TOPIC_CACHE_ENTRIES_MAX, TOPIC_NAME_BYTES_MAX};
 use crate::remapper::PartitionRemapper;
 
 /// What a topic is mapped by; `None` passes through untouched.
@@ -59,7 +59,8 @@ impl TopicRegistry {
         }
         let resolved = self.by_regex_or_default(topic);
         let mut cache = self.cache.borrow_mut();
-        if cache.len() < TOPIC_CACHE_ENTRIES_MAX {
+        // No topic has a longer name: whoever asks for one means to fill the memory.
+        if cache.len() < TOPIC_CACHE_ENTRIES_MAX && topic.len() <= TOPIC_NAME_BYTES_MAX {
             cache.insert(topic.to_owned(), resolved.clone());
         }
         resolved

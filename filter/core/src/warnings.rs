@@ -32,6 +32,9 @@ struct Said {
 impl Warnings {
     /// The line to write for a warning, or None for now.
     pub(crate) fn line(&self, warning: &str, now: Millis) -> Option<String> {
+        // Names in it are clients', and may be long.
+        let end = warning.char_indices().nth(limits::WARNING_CHARS_MAX).map_or(warning.len(), |(at, _)| at);
+        let warning = warning.get(..end).unwrap_or_default();
         let mut log = self.log.borrow_mut();
         let has_room = log.has_room(now);
         let kind = kind(warning);

@@ -266,6 +266,13 @@ impl Answers {
     fn tell(&mut self, cx: &mut Context<'_>, part: &Asked, mut answer: PartitionProduceResponse) {
         answer.index = part.partition;
         if let Some((remapper, lane)) = &part.lane {
+            // Brokers' words name the partition as they know it.
+            let texts = answer.record_errors.iter_mut().map(|error| &mut error.batch_index_error_message);
+            for text in texts.chain([&mut answer.error_message]).flatten() {
+                let (theirs, ours) =
+                    (format!("{}-{}", part.topic.0, part.physical), format!("{}-{}", part.topic.0, part.partition));
+                *text = StrBytes::from_string(text.replace(&theirs, &ours));
+            }
             let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
             match (offset(answer.base_offset), offset(answer.log_start_offset)) {
                 (Ok(base_offset), Ok(log_start_offset)) => {

@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::apis;
 use crate::error::Fault;
-use crate::exchange::Millis;
+use crate::exchange::{Exchange, Millis};
 use crate::frame;
 use crate::limits;
 
@@ -34,7 +34,10 @@ impl Connection {
 
     /// Bytes of the worker's memory that are kept for this connection, more or less.
     pub fn held_bytes(&self) -> usize {
-        let pinned: usize = self.exchanges.iter().map(|exchange| EXCHANGE_BYTES + exchange.frame_bytes).sum();
+        let kept = |exchange: &Exchange| {
+            EXCHANGE_BYTES + exchange.frame_bytes + exchange.client_id.as_ref().map_or(0, |id| id.len())
+        };
+        let pinned: usize = self.exchanges.iter().map(kept).sum();
         self.client.len() + self.broker.len() + pinned
     }
 

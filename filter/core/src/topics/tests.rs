@@ -90,3 +90,12 @@ fn a_full_cache_still_resolves() {
     }
     assert_eq!(registry.cache.borrow().len(), TOPIC_CACHE_ENTRIES_MAX);
 }
+
+#[test]
+fn names_that_no_topic_can_have_are_not_remembered() {
+    let registry = registry(r#"{"topics": [{"regex": "t.*", "virtual_partitions": 8, "physical_partitions": 4}]}"#);
+    for (bytes, remembered) in [(TOPIC_NAME_BYTES_MAX, 1), (TOPIC_NAME_BYTES_MAX + 1, 1), (32_000, 1)] {
+        assert!(registry.remapper(&"t".repeat(bytes)).is_some());
+        assert_eq!(registry.cache.borrow().len(), remembered);
+    }
+}

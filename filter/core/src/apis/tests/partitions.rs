@@ -50,7 +50,7 @@ fn produce(acks: i16) -> ProduceRequest {
 /// A broker's answer with every field set that the version has; offset 10 * round + partition.
 fn produced(seen: &Seen, round: i64) -> ProduceResponse {
     let message: ProduceRequest = seen.message();
-    let answer = |data: &PartitionProduceData| {
+    let answer = |name: &TopicName, data: &PartitionProduceData| {
         let offset = 10 * round + i64::from(data.index);
         let mut part = PartitionProduceResponse::default()
             .with_index(data.index)
@@ -60,10 +60,11 @@ fn produced(seen: &Seen, round: i64) -> ProduceResponse {
             part.log_start_offset = round;
         }
         if seen.version >= 8 {
-            let error = BatchIndexAndErrorMessage::default()
-                .with_batch_index(3)
-                .with_batch_index_error_message(Some(text("bad")));
-            part = part.with_error_code(87).with_record_errors(vec![error]).with_error_message(Some(text("words")));
+            // As brokers say it: with the partition as they know it.
+            let words = Some(text(&format!("of {}-{}", name.0, data.index)));
+            let error =
+                BatchIndexAndErrorMessage::default().with_batch_index(3).with_batch_index_error_message(words.clone());
+            part = part.with_error_code(87).with_record_errors(vec![error]).with_error_message(words);
         }
         if seen.version >= 10 {
             part.current_leader = LeaderIdAndEpoch::default().with_leader_id(BrokerId(2)).with_leader_epoch(7);
@@ -71,7 +72,7 @@ fn produced(seen: &Seen, round: i64) -> ProduceResponse {
         part
     };
     let topics = message.topic_data.iter().map(|data| {
-        let parts = data.partition_data.iter().map(answer).collect();
+        let parts = data.partition_data.iter().map(|part| answer(&data.name, part)).collect();
         TopicProduceResponse::default().with_name(data.name.clone()).with_partition_responses(parts)
     });
     let mut told = ProduceResponse::default().with_responses(topics.collect()).with_throttle_time_ms(50 - round as i32);
@@ -144,7 +145,9 @@ fn check_produced(told: &ProduceResponse, version: i16) {
         }
         if version >= 8 {
             assert_eq!((part.error_code, part.record_errors[0].batch_index), (87, 3));
-            assert_eq!(part.error_message.as_deref(), Some("words"));
+            let words = format!("of {name}-{partition}");
+            assert_eq!(part.error_message.as_deref(), Some(&words[..]));
+            assert_eq!(part.record_errors[0].batch_index_error_message.as_deref(), Some(&words[..]));
         }
         if version >= 10 {
             assert_eq!((part.current_leader.leader_id.0, part.current_leader.leader_epoch), (2, 7));
