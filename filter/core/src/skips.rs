@@ -3,8 +3,10 @@
 //!
 //! A log is only a name here, and a name can come to stand for another log (a topic that is deleted and made again, a log that was
 //! cut). So each range carries a [`Mark`] of the entry that it ends with. The broker is asked for that entry before anything that was
-//! found behind a range is told to a client: if it is still there, so is all that was seen before it. This holds for every version of
-//! Kafka and of Fetch, and needs neither leader epochs nor clocks. Where topic ids are known ([`crate::facts`]) they save the question.
+//! found behind a range is told to a client: if it is still there, all that was seen before it is taken to be. This works with every
+//! version of Kafka and of Fetch, and needs neither leader epochs nor clocks. A topic id that is known to be another one
+//! ([`crate::facts`]) saves the question. What it cannot tell: another log with the very same batch at the same offset, times and
+//! CRC included, and others before it.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
