@@ -8,7 +8,9 @@ import struct
 import pytest
 from harness import apis, batch, groups, topics
 from harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
+from harness.envoy import Envoy
 from harness.groups import NOTHING, Offset
+from harness.kafka import KafkaCluster
 from harness.raw import Raw, encode, produce_body
 
 BAD_BYTES = [b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80"]
@@ -18,6 +20,22 @@ METADATA = b"\xff\x00\x80\x90"
 
 pytestmark = pytest.mark.remap
 _groups = (f"odd-{i}" for i in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Of its own: lists of groups are compared, and other tests leave groups and shadows behind."""
+    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"))
+    yield cluster
+    cluster.assert_alive()
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_envoy(tmp_path_factory, cluster):
+    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, topics.MAPPING)
+    yield envoy
+    envoy.stop()
 
 
 @pytest.fixture(scope="module")
