@@ -20,6 +20,9 @@ pub mod error;
 pub(crate) mod exchange;
 pub(crate) mod facts;
 pub mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod generations;
 pub(crate) mod header;
 pub mod learn;

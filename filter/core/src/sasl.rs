@@ -12,7 +12,7 @@ pub mod client;
 mod keyed;
 pub mod oauthbearer;
 pub(crate) mod plain;
-mod saslname;
+pub(crate) mod saslname;
 pub mod scram;
 pub mod secret;
 pub mod users;

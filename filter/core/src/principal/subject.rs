@@ -22,6 +22,9 @@ const SPECIAL: &str = ",=+<>#;\"\\";
 
 /// The subject as Java would write it.
 pub fn as_java(subject: &str) -> String {
+    // BoringSSL ends no subject with a backslash that escapes nothing. Moved before another attribute, it would escape the `+`.
+    let slashes = subject.len() - subject.trim_end_matches('\\').len();
+    let subject = if slashes % 2 == 1 { subject.strip_suffix('\\').unwrap_or_default() } else { subject };
     let names = split(subject, b',').into_iter().map(|name| {
         let attributes = split(name, b'+').into_iter().rev().map(attribute);
         attributes.collect::<Vec<_>>().join("+")
@@ -146,6 +149,7 @@ mod tests {
 
     #[test]
     fn whatever_comes_something_comes_out() {
+        assert_eq!(as_java(r"CN=a+b\"), "b+CN=a", "the backslash escapes nothing");
         for odd in ["", ",", "+", "=", "\\", "CN", r"CN=\", r"CN=\C3", r"CN=\C", "é+,é=é", r"CN=é\é"] {
             let once = as_java(odd);
             assert!(once.len() <= 3 * odd.len() + 3, "{odd:?} {once:?}");

@@ -10,8 +10,8 @@ mod claims;
 pub mod jwks;
 mod jwt;
 mod key;
-mod message;
-mod object;
+pub(crate) mod message;
+pub(crate) mod object;
 mod supply;
 #[cfg(test)]
 mod tests;

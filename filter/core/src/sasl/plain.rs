@@ -16,7 +16,7 @@ pub(crate) fn step(store: &Store, token: &[u8]) -> Step {
 }
 
 /// The name, prepared, and the password.
-fn parse(token: &[u8]) -> Option<(String, &str)> {
+pub(crate) fn parse(token: &[u8]) -> Option<(String, &str)> {
     let text = std::str::from_utf8(token).ok().filter(|text| text.len() <= PLAIN_TOKEN_BYTES_MAX)?;
     let mut parts = text.split('\0');
     let (authzid, name, password) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,6 +1,6 @@
 //! SCRAM (RFC 5802, RFC 7677): what both sides compute.
 
-mod messages;
+pub(crate) mod messages;
 mod server;
 
 pub use self::server::Server;

@@ -37,19 +37,19 @@ pub(in crate::sasl) fn header_base64(gs2_header: &str) -> String {
 }
 
 /// `n,[a=<authzid>],n=<name>,r=<nonce>[,<extensions>]`
-pub(super) struct ClientFirst<'a> {
-    pub(super) gs2_header: &'a str,
+pub(crate) struct ClientFirst<'a> {
+    pub(crate) gs2_header: &'a str,
     /// The message without the header.
-    pub(super) bare: &'a str,
-    pub(super) authzid: Option<String>,
-    pub(super) name: String,
-    pub(super) nonce: &'a str,
+    pub(crate) bare: &'a str,
+    pub(crate) authzid: Option<String>,
+    pub(crate) name: String,
+    pub(crate) nonce: &'a str,
     /// The name is the id of a delegation token (KIP-48).
-    pub(super) is_token: bool,
+    pub(crate) is_token: bool,
 }
 
 impl<'a> ClientFirst<'a> {
-    pub(super) fn parse(token: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(token: &'a [u8]) -> Option<Self> {
         let text = text(token)?;
         // `p=` asks for channel binding, which no SCRAM without `-PLUS` has.
         let rest = text.strip_prefix("n,").or(text.strip_prefix("y,"))?;
@@ -70,17 +70,17 @@ impl<'a> ClientFirst<'a> {
 }
 
 /// `r=<nonces of both>,s=<salt>,i=<iterations>[,<extensions>]`
-pub(in crate::sasl) struct ServerFirst<'a> {
-    pub(in crate::sasl) text: &'a str,
-    pub(in crate::sasl) nonce: &'a str,
+pub(crate) struct ServerFirst<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) nonce: &'a str,
     /// None: not Base64, empty or too long.
-    pub(in crate::sasl) salt: Option<Vec<u8>>,
+    pub(crate) salt: Option<Vec<u8>>,
     /// None: not a number that fits.
-    pub(in crate::sasl) iterations: Option<u32>,
+    pub(crate) iterations: Option<u32>,
 }
 
 impl<'a> ServerFirst<'a> {
-    pub(in crate::sasl) fn parse(token: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(token: &'a [u8]) -> Option<Self> {
         let text = text(token)?;
         let mut parts = text.split(',');
         let nonce = value(parts.next(), 'r').filter(|nonce| is_nonce(nonce))?;
@@ -102,16 +102,16 @@ impl<'a> ServerFirst<'a> {
 }
 
 /// `c=<header>,r=<nonces of both>[,<extensions>],p=<proof>`
-pub(super) struct ClientFinal<'a> {
-    pub(super) without_proof: &'a str,
+pub(crate) struct ClientFinal<'a> {
+    pub(crate) without_proof: &'a str,
     /// The GS2 header, in Base64.
-    pub(super) header: &'a str,
-    pub(super) nonce: &'a str,
-    pub(super) proof: Vec<u8>,
+    pub(crate) header: &'a str,
+    pub(crate) nonce: &'a str,
+    pub(crate) proof: Vec<u8>,
 }
 
 impl<'a> ClientFinal<'a> {
-    pub(super) fn parse(token: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(token: &'a [u8]) -> Option<Self> {
         let (without_proof, proof) = text(token)?.rsplit_once(",p=")?;
         let proof = from_base64(proof)?;
         let mut parts = without_proof.split(',');
@@ -123,13 +123,13 @@ impl<'a> ClientFinal<'a> {
 }
 
 /// `v=<signature>[,<extensions>]`, or `e=<error>`
-pub(in crate::sasl) enum ServerFinal {
+pub(crate) enum ServerFinal {
     Signature(Vec<u8>),
     Error,
 }
 
 impl ServerFinal {
-    pub(in crate::sasl) fn parse(token: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(token: &[u8]) -> Option<Self> {
         let mut parts = text(token)?.split(',');
         let first = parts.next();
         if value(first, 'e').is_some() {

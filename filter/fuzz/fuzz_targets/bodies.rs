@@ -1,0 +1,4 @@
+//! [`remapper_fuzz::targets::bodies`] under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| remapper_fuzz::targets::bodies::bodies(data));

@@ -1,0 +1,95 @@
+//! The bodies that are read before a client has proved anything, in every version: the three requests that are let through,
+//! and what a broker answers to the filter's own.
+
+use std::fmt::Debug;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Decodable, Encodable, Message};
+use remapper_core::fuzzing::text_as_java;
+use remapper_core::limits::{ANSWER_ELEMENTS_MAX, ELEMENTS_MAX};
+use remapper_core::shape::{self, requests, responses, Shape};
+
+use crate::bounds::bounded;
+use crate::input::Input;
+use crate::second::Wire;
+
+/// What one element, of two bytes at the least, may take once decoded.
+const BYTES_PER_BYTE: usize = 256;
+
+pub fn bodies(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (kind, version) = (input.below(6), input.byte());
+    let body = input.rest();
+    match kind {
+        0 => drop(request::<ApiVersionsRequest>(&requests::API_VERSIONS, version, body)),
+        1 => {
+            let (version, read) = request::<SaslHandshakeRequest>(&requests::SASL_HANDSHAKE, version, body);
+            let second = field(body, version, 2, None).map(|bytes| text_as_java(bytes).into_owned());
+            assert_eq!(read.map(|message| message.mechanism.to_string()), second);
+        }
+        2 => {
+            let (version, read) = request::<SaslAuthenticateRequest>(&requests::SASL_AUTHENTICATE, version, body);
+            let second = field(body, version, 4, Some(2)).map(Bytes::copy_from_slice);
+            assert_eq!(read.map(|message| message.auth_bytes), second);
+        }
+        3 => answer::<ApiVersionsResponse>(&responses::API_VERSIONS, version, body),
+        4 => answer::<SaslHandshakeResponse>(&responses::SASL_HANDSHAKE, version, body),
+        _ => answer::<SaslAuthenticateResponse>(&responses::SASL_AUTHENTICATE, version, body),
+    }
+}
+
+/// The only field of a message, with a length of so many bytes or, from some version on, a compact one and tags.
+fn field(body: &[u8], version: i16, length_bytes: usize, flexible_since: Option<i16>) -> Option<&[u8]> {
+    let flexible = flexible_since.is_some_and(|since| version >= since);
+    let mut wire = Wire(body);
+    let length = wire.length(length_bytes, flexible)??;
+    let bytes = wire.take(length)?;
+    if flexible {
+        let mut tags = wire.tags()?;
+        // A tag that comes twice is read by nobody alike, and known to nobody.
+        tags.sort_unstable();
+    }
+    (length_bytes == 4 || length <= 0x7fff).then_some(bytes)
+}
+
+fn version_of<M: Message>(number: u8) -> i16 {
+    let versions = M::VERSIONS;
+    versions.min + i16::from(number) % (versions.max - versions.min + 1)
+}
+
+fn request<M>(shape: &Shape, number: u8, body: &[u8]) -> (i16, Option<M>)
+where
+    M: Message + Decodable + Encodable + PartialEq + Debug,
+{
+    let version = version_of::<M>(number);
+    let bytes = Bytes::copy_from_slice(body);
+    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_request::<M>(shape, &bytes, version));
+    if let Ok(message) = &read {
+        comes_back(shape, version, message, ELEMENTS_MAX);
+    }
+    (version, read.ok())
+}
+
+fn answer<M>(shape: &Shape, number: u8, body: &[u8])
+where
+    M: Message + Decodable + Encodable + PartialEq + Debug,
+{
+    let version = version_of::<M>(number);
+    let bytes = Bytes::copy_from_slice(body);
+    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_answer::<M>(shape, &bytes, version));
+    if let Ok(message) = &read {
+        comes_back(shape, version, message, ANSWER_ELEMENTS_MAX);
+    }
+}
+
+/// What was read is written plainly, and read as the same.
+fn comes_back<M: Decodable + Encodable + PartialEq + Debug>(shape: &Shape, version: i16, message: &M, elements: usize) {
+    let mut written = BytesMut::new();
+    if message.encode(&mut written, version).is_err() {
+        return;
+    }
+    let written = written.freeze();
+    assert_eq!(shape.check(version, &written, elements), Ok(true), "{message:?}");
+    assert_eq!(&M::decode(&mut written.clone(), version).unwrap(), message);
+}

@@ -1,0 +1,49 @@
+//! Mapping rules of a configuration over the subject of a stranger.
+
+use remapper_core::limits::PRINCIPAL_BYTES_MAX;
+use remapper_core::principal::subject::as_java;
+use remapper_core::principal::Rules;
+
+use crate::bounds::measured;
+use crate::input::Input;
+
+/// Lists of rules: those of Kafka's documentation, and what makes a backtracking engine slow.
+pub const RULES: [&[&str]; 8] = [
+    &["DEFAULT"],
+    &[
+        "RULE:^CN=(.*?),OU=ServiceUsers.*$/$1/",
+        "RULE:^CN=(.*?),OU=(.*?),O=(.*?),L=(.*?),ST=(.*?),C=(.*?)$/$1@$2/L",
+        "DEFAULT",
+    ],
+    &["RULE:^cn=(.*?),ou=(.*?),dc=(.*?),dc=(.*?)$/$1@$2/U", "RULE:^.*[Cc][Nn]=([a-zA-Z0-9.]*).*$/$1/L"],
+    &["RULE:.*/$0/"],
+    &["RULE:.*/$0$0$0$0$0$0$0$0/U"],
+    &["RULE:((\\w*)*[^,]*)*/<$1>/"],
+    &["RULE:(.*)(.*)(.*)(.*)(.*)=(.*)x/$1$2$3$4$5$6/", "RULE:([^x]|x)*?/$1/"],
+    &["RULE:(a?){64}(a{0,64}){8}.*/$1/", "RULE:(\\S+\\s*)+$/-/L", "DEFAULT"],
+];
+
+/// The rules of [`RULES`], read.
+pub fn rules(index: usize) -> Rules {
+    Rules::parse(&RULES[index].iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>()).expect("good rules")
+}
+
+pub fn mapping_rules(data: &[u8]) {
+    thread_local!(static PARSED: Vec<Rules> = (0..RULES.len()).map(rules).collect());
+    let mut input = Input::new(data);
+    let index = input.below(RULES.len());
+    let subject = String::from_utf8_lossy(input.rest()).into_owned();
+    PARSED.with(|parsed| {
+        for subject in [as_java(&subject), subject] {
+            // The engine of regexes has memory of its own, by the size of the pattern.
+            let (principal, most, _) = measured(|| parsed[index].principal(&subject));
+            assert!(most <= 64 * subject.len() + (4 << 20), "{most} bytes for {}", subject.len());
+            assert_eq!(principal, parsed[index].principal(&subject));
+            let is_bounded = |name: &str| (1..=PRINCIPAL_BYTES_MAX).contains(&name.len());
+            assert!(principal.as_ref().is_none_or(|name| is_bounded(name)));
+            if index == 0 {
+                assert_eq!(principal, Some(subject).filter(|name| is_bounded(name)));
+            }
+        }
+    });
+}
