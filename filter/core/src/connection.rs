@@ -266,6 +266,7 @@ impl Connection {
             self.client.clear();
             self.broker.clear();
             self.exchanges.clear();
+            (self.client_stream, self.broker_stream) = (0, 0);
             (self.client_room, self.broker_room) = (None, None);
             let (stat, say): (Stat, fn(String) -> Action) = match fault.cause() {
                 Cause::Blamed(blame) => (Stat::Errors { blame }, Action::Warn),
