@@ -43,6 +43,10 @@ test-envoy: wasm venv ## Load every configuration of envoy/ into Envoy
 test-e2e: wasm tools ## Real clients through Envoy to a real Kafka
 	@target/tools/venv/bin/pytest tests/e2e -n 2 --dist loadfile
 
+.PHONY: fuzz
+fuzz: ## Fuzz what strangers reach, a minute each (needs nightly Rust and cargo-fuzz; FUZZ_TARGETS, FUZZ_S)
+	@tests/tools/fuzz.sh
+
 .PHONY: bench
 bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 	@$(PYTHON) tests/bench/bench.py

@@ -72,7 +72,7 @@ pub fn frames(stream: &[u8], frame_bytes_max: usize) -> (Vec<&[u8]>, bool) {
 /// Base64 (RFC 4648): padded with the common alphabet, or not padded with the URL's. One text for each value.
 pub fn base64(text: &str, is_url: bool) -> Option<Vec<u8>> {
     let others = if is_url { b"-_" } else { b"+/" };
-    let body = text.trim_end_matches(if is_url { '\0' } else { '=' });
+    let body = if is_url { text } else { text.trim_end_matches('=') };
     let padding = text.len() - body.len();
     if !is_url && (text.len() & 3 != 0 || padding > 2) {
         return None;

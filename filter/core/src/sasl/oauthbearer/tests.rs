@@ -2,7 +2,6 @@
 
 mod claims;
 mod forged;
-mod fuzz;
 mod keys;
 mod messages;
 mod refresh;

@@ -224,3 +224,40 @@ fn refusals_hold_nothing_of_the_token() {
         assert!(!shown.contains("secret") && !shown.contains(&token[..40]));
     }
 }
+
+/// Says yes to one text and signature only.
+struct Exactly {
+    text: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Exactly {
+    fn of(token: &str) -> Self {
+        let fake = Fake::saying(true);
+        let _ = step(&Checker::new(settings()), &fake, &message(token), NOW);
+        let call = fake.calls.borrow()[0].clone();
+        Self { text: call.text, signature: call.signature }
+    }
+}
+
+impl Verifier for Exactly {
+    fn verify(&self, _: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
+        digest == Digest::Sha256 && signature == self.signature && text == self.text
+    }
+}
+
+#[test]
+fn no_bit_of_a_token_is_free() {
+    let (good, checker) = (good(), Checker::new(settings()));
+    let exactly = Exactly::of(&good);
+    assert_eq!(step(&checker, &exactly, &message(&good), NOW), done("alice", NOW + 360_000));
+    for index in 0..good.len() {
+        for bit in 0..7 {
+            let mut changed = good.clone().into_bytes();
+            changed[index] ^= 1 << bit;
+            let Ok(changed) = String::from_utf8(changed) else { continue };
+            let (step, _) = step(&checker, &exactly, &message(&changed), NOW);
+            assert!(!matches!(step, Step::Done { .. }), "{changed}");
+        }
+    }
+}
