@@ -7,7 +7,7 @@ cd "$root"
 cargo +nightly --version >/dev/null 2>&1 || fail "fuzzing needs a nightly toolchain: rustup toolchain install nightly"
 cargo fuzz --version >/dev/null 2>&1 || fail "fuzzing needs cargo-fuzz: cargo install cargo-fuzz"
 # The profile of a release is for the filter: libFuzzer's counters do not survive its link-time optimisation.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=none
 options=(--fuzz-dir filter/fuzz --features libfuzzer --sanitizer none)
 # There is no unsafe code but the counting allocator's, so no sanitizer: it runs several times as fast.
 cargo +nightly fuzz build "${options[@]}"
