@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::apis::RequestHead;
+use crate::apis::{self, RequestHead};
 use crate::error::Fault;
 use crate::exchange::Millis;
 use crate::header;
@@ -20,6 +20,11 @@ use crate::text;
 /// Key, version and correlation id of a request, given its frame without the length.
 pub fn request_head(frame: &[u8]) -> Option<(i16, i16, i32)> {
     RequestHead::parse(frame).map(|head| (head.key, head.version, head.correlation_id))
+}
+
+/// The lowest and the highest version of an API that are offered; both 0 where none is.
+pub fn offered_versions(key: i16) -> (i16, i16) {
+    apis::find(key).map_or((0, 0), |api| (api.version_min, api.version_max))
 }
 
 /// Takes the header off and gives the client id.

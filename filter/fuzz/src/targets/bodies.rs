@@ -1,12 +1,12 @@
 //! The bodies that are read before a client has proved anything, in every version: the three requests that are let through,
-//! and what a broker answers to the filter's own.
+//! and what a broker answers to the filter's own. Where clients need no proof, all others are read of strangers, too.
 
 use std::fmt::Debug;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, Message};
-use remapper_core::fuzzing::text_as_java;
+use kafka_protocol::protocol::{Decodable, Encodable, Request};
+use remapper_core::fuzzing::{offered_versions, text_as_java};
 use remapper_core::limits::{ANSWER_ELEMENTS_MAX, ELEMENTS_MAX};
 use remapper_core::shape::{self, requests, responses, Shape};
 
@@ -19,7 +19,7 @@ const BYTES_PER_BYTE: usize = 256;
 
 pub fn bodies(data: &[u8]) {
     let mut input = Input::new(data);
-    let (kind, version) = (input.below(6), input.byte());
+    let (kind, version) = (input.below(6 + OTHERS.len()), input.byte());
     let body = input.rest();
     match kind {
         0 => drop(request::<ApiVersionsRequest>(&requests::API_VERSIONS, version, body)),
@@ -33,11 +33,40 @@ pub fn bodies(data: &[u8]) {
             let second = field(body, version, 4, Some(2)).map(Bytes::copy_from_slice);
             assert_eq!(read.map(|message| message.auth_bytes), second);
         }
-        3 => answer::<ApiVersionsResponse>(&responses::API_VERSIONS, version, body),
-        4 => answer::<SaslHandshakeResponse>(&responses::SASL_HANDSHAKE, version, body),
-        _ => answer::<SaslAuthenticateResponse>(&responses::SASL_AUTHENTICATE, version, body),
+        3 => answer::<ApiVersionsRequest>(&responses::API_VERSIONS, version, body),
+        4 => answer::<SaslHandshakeRequest>(&responses::SASL_HANDSHAKE, version, body),
+        5 => answer::<SaslAuthenticateRequest>(&responses::SASL_AUTHENTICATE, version, body),
+        other => OTHERS[other - 6](version, body),
     }
 }
+
+macro_rules! others {
+    ($($shape:ident $request:ty;)*) => {
+        [$(
+            |version, body| drop(request::<$request>(&requests::$shape, version, body)),
+            |version, body| answer::<$request>(&responses::$shape, version, body),
+        )*]
+    };
+}
+
+/// What else the filter reads, request and answer in turn.
+const OTHERS: [fn(u8, &[u8]); 30] = others! {
+    PRODUCE ProduceRequest;
+    FETCH FetchRequest;
+    LIST_OFFSETS ListOffsetsRequest;
+    METADATA MetadataRequest;
+    OFFSET_COMMIT OffsetCommitRequest;
+    OFFSET_FETCH OffsetFetchRequest;
+    FIND_COORDINATOR FindCoordinatorRequest;
+    HEARTBEAT HeartbeatRequest;
+    DESCRIBE_GROUPS DescribeGroupsRequest;
+    LIST_GROUPS ListGroupsRequest;
+    INIT_PRODUCER_ID InitProducerIdRequest;
+    OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpochRequest;
+    DELETE_GROUPS DeleteGroupsRequest;
+    OFFSET_DELETE OffsetDeleteRequest;
+    DESCRIBE_CLUSTER DescribeClusterRequest;
+};
 
 /// The only field of a message, with a length of so many bytes or, from some version on, a compact one and tags.
 fn field(body: &[u8], version: i16, length_bytes: usize, flexible_since: Option<i16>) -> Option<&[u8]> {
@@ -53,31 +82,33 @@ fn field(body: &[u8], version: i16, length_bytes: usize, flexible_since: Option<
     (length_bytes == 4 || length <= 0x7fff).then_some(bytes)
 }
 
-fn version_of<M: Message>(number: u8) -> i16 {
-    let versions = M::VERSIONS;
-    versions.min + i16::from(number) % (versions.max - versions.min + 1)
+/// A version that is offered to clients.
+fn version_of<R: Request>(number: u8) -> i16 {
+    let (min, max) = offered_versions(R::KEY);
+    min + i16::from(number) % (max - min + 1)
 }
 
-fn request<M>(shape: &Shape, number: u8, body: &[u8]) -> (i16, Option<M>)
+fn request<R>(shape: &Shape, number: u8, body: &[u8]) -> (i16, Option<R>)
 where
-    M: Message + Decodable + Encodable + PartialEq + Debug,
+    R: Request + PartialEq + Debug,
 {
-    let version = version_of::<M>(number);
+    let version = version_of::<R>(number);
     let bytes = Bytes::copy_from_slice(body);
-    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_request::<M>(shape, &bytes, version));
+    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_request::<R>(shape, &bytes, version));
     if let Ok(message) = &read {
         comes_back(shape, version, message, ELEMENTS_MAX);
     }
     (version, read.ok())
 }
 
-fn answer<M>(shape: &Shape, number: u8, body: &[u8])
+fn answer<R>(shape: &Shape, number: u8, body: &[u8])
 where
-    M: Message + Decodable + Encodable + PartialEq + Debug,
+    R: Request,
+    R::Response: PartialEq + Debug,
 {
-    let version = version_of::<M>(number);
+    let version = version_of::<R>(number);
     let bytes = Bytes::copy_from_slice(body);
-    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_answer::<M>(shape, &bytes, version));
+    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_answer::<R::Response>(shape, &bytes, version));
     if let Ok(message) = &read {
         comes_back(shape, version, message, ANSWER_ELEMENTS_MAX);
     }
