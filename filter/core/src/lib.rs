@@ -22,6 +22,7 @@ pub(crate) mod facts;
 pub mod frame;
 pub mod generations;
 pub(crate) mod header;
+pub(crate) mod identities;
 pub mod learn;
 pub mod limits;
 pub(crate) mod located;
