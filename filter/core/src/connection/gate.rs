@@ -5,7 +5,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName};
 
-use super::requests::upstream_frame;
 use super::{Action, Connection};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, Proof, State};
@@ -150,7 +149,7 @@ impl Connection {
     ) -> Result<(i16, i16), Fault> {
         let carrier = self.carrier(now)?;
         let awaited = (carrier.key, carrier.version);
-        let bytes = upstream_frame(carrier, request)?;
+        let bytes = self.upstream_frame(carrier, request)?;
         // Who guesses passwords must not be answered sooner by making many wait.
         let or_close = !self.session.authentication.is_open(now);
         self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms, or_close });
