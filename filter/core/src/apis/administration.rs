@@ -23,9 +23,8 @@ use crate::shape::requests as shapes;
 const ERROR: ResponseError = ResponseError::ClusterAuthorizationFailed;
 
 const WORDS: &str =
-    "the partition remapper does not let clients administer the cluster in a name that they share at the \
-     brokers: it takes SASL at the broker itself, an identity of the client's own (upstream.sasl.per_principal), or \
-     upstream.shared_administration";
+    "brokers would do it in a name that clients of the partition remapper share; it takes SASL at the broker \
+     itself, an identity in upstream.sasl.per_principal that nobody else has, or upstream.shared_administration";
 
 /// `ConfigResource.Type` of Kafka.
 const TOPIC: i8 = 2;

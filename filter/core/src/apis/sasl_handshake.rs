@@ -65,9 +65,8 @@ fn bare_tokens(mechanism: &str) -> Option<usize> {
 }
 
 /// What the log says to a client's SASL where the filter logs in for all that prove nothing.
-pub(crate) const NO_SASL: &str = "a client wants to authenticate by SASL, and there is no sasl section, so that the filter logs in \
-     for all clients by upstream.sasl: add sasl for clients to prove themselves to the filter, or take upstream.sasl out \
-     for the brokers to authenticate them";
+pub(crate) const NO_SASL: &str = "a client wants to authenticate by SASL, but the filter logs in for all clients: \
+     add a sasl section for them to prove themselves to the filter, or take upstream.sasl out for brokers to ask them";
 
 fn refuse(cx: &mut Context<'_>, version: i16) -> Result<Plan, Fault> {
     let code = ResponseError::IllegalSaslState.code();

@@ -267,6 +267,6 @@ fn sasl_of_clients_does_not_reach_the_filters_own_session() {
         let answer = take_frames(&mut proxy.down).remove(0);
         let code_at = if own[5] == 36 { 5 } else { 4 };
         assert_eq!(answer[code_at..code_at + 2], [0, 34]);
-        assert!(!proxy.closed && proxy.warnings[0].contains("add sasl"), "{:?}", proxy.warnings);
+        assert!(!proxy.closed && proxy.warnings[0].contains("add a sasl section"), "{:?}", proxy.warnings);
     }
 }

@@ -163,7 +163,7 @@ fn keys_that_no_client_can_have() {
         ),
     ] {
         for shared in [true, false] {
-            let text = written(clients, shared, &per_principal(&[entries.clone()]));
+            let text = written(clients, shared, &per_principal(std::slice::from_ref(&entries)));
             assert_eq!(refused(&text), format!("upstream.sasl.per_principal{problem}"), "{text}");
         }
     }
