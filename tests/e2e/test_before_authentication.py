@@ -23,6 +23,8 @@ VERSIONS = range(6)
 BEFORE = {18: "ApiVersions", 17: "SaslHandshake"}
 """What a client may send before it authenticates."""
 CLIENT = "intruder"
+OURS = b"kafka-partition-remapper"
+"""The filter's client id."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,9 @@ def nothing_gets_through(broker):
     time.sleep(0.2)  # what is on its way arrives
     assert broker.others() == []
     assert broker.broken == []
+    # Neither do the client's names for itself.
+    assert {frame.data[10 : 10 + len(OURS)] for frame in broker.frames} <= {OURS}
+    assert not [frame for frame in broker.frames if CLIENT.encode() in frame.data]
 
 
 def frame(data: bytes) -> bytes:

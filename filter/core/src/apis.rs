@@ -4,8 +4,10 @@
 //! answer nor let through, since a message that nobody has looked at could carry a physical partition number past the
 //! filter. The order below is the order of Kafka's protocol guide.
 
+pub(crate) mod administration;
 pub(crate) mod api_versions;
 pub(crate) mod consumer_group_heartbeat;
+pub(crate) mod delegation_tokens;
 pub(crate) mod delete_groups;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_groups;
@@ -29,9 +31,9 @@ pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::{Context, Plan, Request, Session};
 use crate::Shared;
-use Decision::{Hide, Pass, PassUnmapped, PassUnterminated, Refuse, Rewrite};
+use Decision::{Administer, Delegate, Hide, Pass, PassUnmapped, Refuse, Rewrite};
 
 /// A request half: one of `apis/<name>.rs`.
 pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;
@@ -47,9 +49,13 @@ pub(crate) enum Decision {
     Pass,
     /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
     PassUnmapped,
-    /// Passes where brokers see clients' own identities, is hidden where SASL ends in the filter or the filter logs in:
-    /// there it would act for the filter's identity.
-    PassUnterminated,
+    /// Says who may do what, or sets brokers up, in the name that brokers see. Passes where that name is the client's own, or
+    /// the configuration lets clients administer in a name that they share; else `apis/administration.rs` reads it.
+    Administer(RequestHalf),
+    /// Gives the identity that brokers see away. Passes where that was seen to be the client's own, and is answered by
+    /// `apis/delegation_tokens.rs` with an error elsewhere; hidden where it never can be: where SASL ends in the filter, or
+    /// the filter logs in.
+    Delegate(RequestHalf),
     /// Neither listed nor let through.
     Hide,
 }
@@ -100,29 +106,29 @@ pub(crate) static TABLE: [Api; 93] = [
     api(26, "EndTxn", 0, 5, PassUnmapped),                                    // belongs to transactions
     api(27, "WriteTxnMarkers", 0, -1, Hide),                                  // broker to broker
     api(28, "TxnOffsetCommit", 0, 5, PassUnmapped),                           // names partitions
-    api(29, "DescribeAcls", 1, 3, Pass),                                      // names no partition
-    api(30, "CreateAcls", 1, 3, Pass),                                        // names no partition
-    api(31, "DeleteAcls", 1, 3, Pass),                                        // names no partition
+    api(29, "DescribeAcls", 1, 3, Administer(administration::describe_acls)), // who may do what
+    api(30, "CreateAcls", 1, 3, Administer(administration::create_acls)),     // who may do what
+    api(31, "DeleteAcls", 1, 3, Administer(administration::delete_acls)),     // who may do what
     api(32, "DescribeConfigs", 1, 4, Pass),                                   // names no partition; a broker's listeners, to administrators
-    api(33, "AlterConfigs", 0, 2, Pass),                                      // names no partition
+    api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs)), // of topics it passes; of brokers and groups it is cluster administration
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                              // moves physical partitions
     api(35, "DescribeLogDirs", 0, -1, Hide),                                  // sizes of physical partitions
     api(36, "SaslAuthenticate", 0, 2, Rewrite(sasl_authenticate::request)),   // judged here with a sasl section
     api(37, "CreatePartitions", 0, 3, PassUnmapped),                          // counts physical partitions
-    api(38, "CreateDelegationToken", 1, 3, PassUnterminated),            // stands for the identity at the broker
-    api(39, "RenewDelegationToken", 1, 2, PassUnterminated),                              // names no partition
-    api(40, "ExpireDelegationToken", 1, 2, PassUnterminated),            // stands for the identity at the broker
-    api(41, "DescribeDelegationToken", 1, 3, PassUnterminated),                           // names no partition
+    api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create)), // stands for the identity at the broker
+    api(39, "RenewDelegationToken", 1, 2, Delegate(delegation_tokens::renew)), // the token outlives its owner
+    api(40, "ExpireDelegationToken", 1, 2, Delegate(delegation_tokens::expire)), // takes it from its owner
+    api(41, "DescribeDelegationToken", 1, 3, Delegate(delegation_tokens::describe)), // whose tokens there are
     api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request)),           // with all shadows
     api(43, "ElectLeaders", 0, 2, PassUnmapped),                              // names physical partitions
-    api(44, "IncrementalAlterConfigs", 0, 1, Pass),                           // names no partition
+    api(44, "IncrementalAlterConfigs", 0, 1, Administer(administration::incremental_alter_configs)), // as AlterConfigs
     api(45, "AlterPartitionReassignments", 0, -1, Hide),                      // moves physical partitions
     api(46, "ListPartitionReassignments", 0, -1, Hide),                       // names physical partitions
     api(47, "OffsetDelete", 0, 0, Rewrite(offset_delete::request)),           // from the group that holds the lane
-    api(48, "DescribeClientQuotas", 0, 1, Pass),                              // names no partition
-    api(49, "AlterClientQuotas", 0, 1, Pass),                                 // names no partition
-    api(50, "DescribeUserScramCredentials", 0, 0, Pass),                      // names no partition
-    api(51, "AlterUserScramCredentials", 0, 0, Pass),                         // names no partition
+    api(48, "DescribeClientQuotas", 0, 1, Administer(administration::describe_client_quotas)), // names users
+    api(49, "AlterClientQuotas", 0, 1, Administer(administration::alter_client_quotas)), // what each may use
+    api(50, "DescribeUserScramCredentials", 0, 0, Administer(administration::describe_scram_credentials)), // names users
+    api(51, "AlterUserScramCredentials", 0, 0, Administer(administration::alter_scram_credentials)), // users' passwords
     api(52, "Vote", 0, -1, Hide),                                             // quorum
     api(53, "BeginQuorumEpoch", 0, -1, Hide),                                 // quorum
     api(54, "EndQuorumEpoch", 0, -1, Hide),                                   // quorum
@@ -179,10 +185,22 @@ pub(crate) fn name(key: i16) -> &'static str {
 /// Whether requests of this line are let through under the configuration.
 pub(crate) fn is_offered(api: &Api, shared: &Shared) -> bool {
     match api.decision {
-        Rewrite(_) | Refuse(_) | Pass => true,
+        Rewrite(_) | Refuse(_) | Administer(_) | Pass => true,
         PassUnmapped => !shared.topics.maps_anything(),
-        PassUnterminated => shared.config.sasl.is_none() && shared.config.upstream.is_none(),
+        Delegate(_) => shared.config.sasl.is_none() && shared.config.upstream.is_none(),
         Hide => false,
+    }
+}
+
+impl Decision {
+    /// Who reads a request that is let through. None: nobody, it passes whatever it holds.
+    pub(crate) fn reader(self, session: &Session, shared: &Shared) -> Option<RequestHalf> {
+        match self {
+            Rewrite(half) | Refuse(half) => Some(half),
+            Administer(half) => Some(half).filter(|_| !session.may_administer(&shared.config)),
+            Delegate(half) => Some(half).filter(|_| !session.authentication.is_brokers_client),
+            Pass | PassUnmapped | Hide => None,
+        }
     }
 }
 

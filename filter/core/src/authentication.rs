@@ -5,6 +5,9 @@
 //!                                                  └────bad──► Failed
 //!   no sasl section:  Trusting ─SaslHandshake v0─► Relaying ─last token─► Trusting
 //! ```
+//!
+//! Beside it stands whether the broker authenticates the client itself: only then brokers act for the client, and for
+//! nobody else.
 
 use crate::error::Fault;
 use crate::exchange::Millis;
@@ -12,12 +15,42 @@ use crate::limits;
 use crate::sasl::{Mechanism, Server};
 use kafka_protocol::messages::ApiKey;
 
+/// How a client proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    Sasl(Mechanism),
+    Certificate,
+    Nothing,
+}
+
+impl Proof {
+    /// As Envoy's access log and RBAC see it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sasl(mechanism) => mechanism.name(),
+            Self::Certificate => "TLS",
+            Self::Nothing => "NONE",
+        }
+    }
+
+    /// By a name and password of `sasl.users`.
+    pub(crate) fn is_by_user(self) -> bool {
+        self.mechanism().is_some_and(|mechanism| mechanism != Mechanism::OauthBearer)
+    }
+
+    pub(crate) fn mechanism(self) -> Option<Mechanism> {
+        match self {
+            Self::Sasl(mechanism) => Some(mechanism),
+            Self::Certificate | Self::Nothing => None,
+        }
+    }
+}
+
 /// Who a client has proved to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) principal: String,
-    /// None: by its certificate, or by nothing.
-    pub(crate) mechanism: Option<Mechanism>,
+    pub(crate) proof: Proof,
     /// When it has to prove it again.
     pub(crate) ends: Option<Millis>,
 }
@@ -49,13 +82,16 @@ pub(crate) struct Authentication {
     pub(crate) state: State,
     /// Kept while a client authenticates again.
     pub(crate) identity: Option<Identity>,
+    /// The broker took up a SaslHandshake of the client's on this connection. It does so only where it wants SASL, and then
+    /// takes nothing else until that is complete: what it does from here on it does for the client's own identity.
+    pub(crate) is_brokers_client: bool,
 }
 
 impl Authentication {
     /// `wanted`: whether clients have to prove who they are by SASL.
     pub(crate) fn new(wanted: bool) -> Self {
         let state = if wanted { State::Unproven } else { State::Trusting };
-        Self { state, identity: None }
+        Self { state, identity: None, is_brokers_client: false }
     }
 
     /// Requests may go on without another look.

@@ -21,7 +21,8 @@ use crate::limits::*;
 use crate::principal;
 
 pub use self::mapping::{Mapping, TopicMapping, TopicMatch};
-pub use self::security::{Sasl, Upstream};
+pub use self::security::Sasl;
+pub use crate::identities::Upstream;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct Config {
     pub principal: Option<principal::Rules>,
     /// Who the filter is to brokers. `None`: it says nothing of itself.
     pub upstream: Option<Upstream>,
+    /// Clients may administer users, ACLs, quotas and brokers in the name that brokers see for all of them.
+    pub shared_administration: bool,
 }
 
 /// Whether a fetch that dropped trailing siblings' records ends with a control batch that moves the
@@ -99,6 +102,7 @@ impl Config {
             sasl: security.sasl,
             principal: security.principal,
             upstream: security.upstream,
+            shared_administration: security.shared_administration,
         })
     }
 }

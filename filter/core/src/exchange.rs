@@ -25,6 +25,7 @@ use crate::apis::api_versions::Versions;
 use crate::apis::{Api, RequestHead};
 use crate::authentication::Authentication;
 use crate::brokers;
+use crate::config::Config;
 use crate::connection::Action;
 use crate::error::{Blame, Fault};
 use crate::located::Asked;
@@ -39,6 +40,9 @@ use crate::Shared;
 
 /// Milliseconds on a clock that never goes back.
 pub type Millis = u64;
+
+/// The client id of what the filter asks in its own name.
+pub(crate) const OWN_CLIENT_ID: &[u8] = b"kafka-partition-remapper";
 
 /// A client request, its header read and its body not yet.
 pub(crate) struct Request {
@@ -61,7 +65,7 @@ impl Request {
             api,
             version: 0,
             correlation_id: 0,
-            client_id: Some(Bytes::from_static(b"kafka-partition-remapper")),
+            client_id: Some(Bytes::from_static(OWN_CLIENT_ID)),
             body: Bytes::new(),
         }
     }
@@ -270,6 +274,13 @@ impl Session {
 }
 
 impl Session {
+    /// The client may say who may do what, and set brokers up: the name in which brokers do that is its own, or the
+    /// configuration lets all do it in the name that they share.
+    pub(crate) fn may_administer(&self, config: &Config) -> bool {
+        let has_own_identity = self.authentication.is_brokers_client || self.login.is_some_and(|login| login.is_own);
+        has_own_identity || config.shared_administration
+    }
+
     /// The same bytes as `id`. Clients send the same one with each request: it is kept once.
     pub(crate) fn client_id(&mut self, id: Bytes) -> Bytes {
         if self.client_id != id {

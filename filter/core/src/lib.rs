@@ -25,6 +25,7 @@ pub mod frame;
 pub mod fuzzing;
 pub mod generations;
 pub(crate) mod header;
+pub(crate) mod identities;
 pub mod learn;
 pub mod limits;
 pub(crate) mod located;

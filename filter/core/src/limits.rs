@@ -33,6 +33,10 @@ pub const TOPIC_CACHE_ENTRIES_MAX: usize = 10_000;
 /// partitions still passes. Arrays of numbers don't count: they take no more memory than wire.
 pub const ELEMENTS_MAX: usize = 200_000;
 
+/// Entries of a refused request whose answers have words: clients show the first, and words for each would make an answer of
+/// 20 times the request's bytes.
+pub const REFUSAL_WORDS_MAX: usize = 100;
+
 /// As [`ELEMENTS_MAX`], for an answer of the own broker, whose size follows from the cluster's: Metadata of 1.5 million
 /// partitions passes. What it turns into, some 400 MB, fits a worker's memory once, and is gone when the call ends.
 pub const ANSWER_ELEMENTS_MAX: usize = 2_000_000;

@@ -37,6 +37,8 @@ const RENEWAL_MS_MIN: Millis = 1_000;
 pub(crate) struct LoggedIn {
     /// None: the broker sets no limit.
     pub(crate) renew_at: Option<Millis>,
+    /// With an identity of the client's own: what the broker does is done for this client alone.
+    pub(crate) is_own: bool,
 }
 
 enum Stage {
@@ -50,6 +52,8 @@ enum Stage {
 pub(crate) struct Login {
     client: Client,
     mechanism: Mechanism,
+    /// As in [`LoggedIn`].
+    is_own: bool,
     stage: Stage,
     /// The client was told of API versions before the broker could be asked in this connection.
     told_versions: bool,
@@ -66,22 +70,19 @@ impl Login {
     /// The first request of a login as the client's principal.
     ///
     /// # Errors
-    /// [`Fault::Login`] where `upstream.sasl` has no identity for the principal.
+    /// [`Fault::Login`] where `upstream.sasl` has no identity for the client.
     pub(crate) fn start(cx: &mut Context<'_>) -> Result<(Upstream, Self), Fault> {
         let upstream = cx.shared.config.upstream.as_ref().ok_or(Fault::Exchange)?;
         let mechanism = upstream.mechanism;
-        let principal = cx.session.authentication.identity.as_ref().map(|identity| identity.principal.as_str());
-        let login = principal.and_then(|name| upstream.per_principal.get(name)).or(upstream.login.as_ref());
-        let client = login.and_then(|login| Client::new(mechanism, login, cx.session.nonces.next()));
-        let Some(client) = client else {
-            let why = "upstream.sasl.per_principal has no identity for the client's principal".to_owned();
-            return Err(Fault::Login { mechanism: mechanism.name(), why });
-        };
+        let refused = |why: &str| Fault::Login { mechanism: mechanism.name(), why: why.to_owned() };
+        let acting = upstream.identity_for(cx.session.authentication.identity.as_ref()).map_err(refused)?;
+        let client = Client::new(mechanism, acting.login, cx.session.nonces.next());
+        let client = client.ok_or_else(|| refused("the mechanism cannot carry its user name or password"))?;
         let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
         let name = StrBytes::from_static_str(mechanism.name());
         let request = SaslHandshakeRequest::default().with_mechanism(name);
         let request = Upstream::new(ApiKey::SaslHandshake as i16, HANDSHAKE_VERSION, &request)?;
-        Ok((request, Self { client, mechanism, stage: Stage::Handshake, told_versions }))
+        Ok((request, Self { client, mechanism, is_own: acting.is_own, stage: Stage::Handshake, told_versions }))
     }
 
     /// Takes the broker's answer to the request that was sent last.
@@ -135,7 +136,7 @@ impl Login {
         let lifetime_ms = Millis::try_from(lifetime_ms).ok().filter(|lifetime_ms| *lifetime_ms > 0);
         // Kafka's own clients renew after 85 % of the time at the earliest.
         let renew_at = lifetime_ms.map(|lifetime_ms| cx.now + (lifetime_ms / 100 * 85).max(RENEWAL_MS_MIN));
-        cx.session.login = Some(LoggedIn { renew_at });
+        cx.session.login = Some(LoggedIn { renew_at, is_own: self.is_own });
         if self.told_versions {
             let version = api_versions::OWN_VERSION;
             self.stage = Stage::Versions(version);

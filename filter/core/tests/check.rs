@@ -67,15 +67,16 @@ fn an_accepted_configuration_is_shown() {
             "route": {"dynamic": {"bootstrap": ["a:1", "[::1]:2"], "address": "kafka-{id}.kafka:9092"}},
             "sasl": {
                 "mechanisms": ["PLAIN", "SCRAM-SHA-512"],
-                "users": [{"username": "alice", "password": "${CHECK_PASSWORD}"}],
+                "users": [{"username": "alice", "password": "${CHECK_PASSWORD}"}, {"username": "bob", "password": "b"}],
                 "max_session_s": 3600
             },
             "upstream": {"sasl": {
                 "mechanism": "PLAIN", "username": "gateway", "password": "hunter2",
                 "per_principal": {
                     "alice": {"username": "a", "password": "hunter2"}, "bob": {"username": "b", "password": "hunter2"}
-                }
-            }}
+                },
+                "per_principal_only": true
+            }, "shared_administration": true}
         }"#,
     );
     let expected = r#"the filter accepts this configuration
@@ -88,9 +89,10 @@ any other topic      100  10    10  modulo          identity
 
 advertise  ports: broker n is kafka.example.com, port 9100 + n
 route      dynamic: brokers at kafka-{id}.kafka:9092, bootstrap a:1, [::1]:2
-sasl       PLAIN, SCRAM-SHA-512; 1 user; sessions of 3600 s
+sasl       PLAIN, SCRAM-SHA-512; 2 users; sessions of 3600 s
 principal  by sasl
-upstream   PLAIN as "gateway", with own logins for 2 principals
+upstream   PLAIN as "gateway", with own logins for 2 principals, refusing all others
+users, ACLs, quotas and brokers  any client may administer them, in the name that brokers see
 "#;
     assert_eq!(output, expected);
 }

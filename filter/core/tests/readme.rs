@@ -10,12 +10,21 @@ const TABLE: &str = include_str!("../src/apis.rs");
 const README: &str = include_str!("../../../README.md");
 
 /// The decisions of `apis.rs`, and how the README calls them.
-const DECISIONS: [(&str, &str); 6] = [
+const DECISIONS: [(&str, &str); 7] = [
     ("Rewrite", "read, and rewritten where they name mapped topics, brokers or offsets"),
     ("Refuse", "offered to librdkafka alone, which would wait for it in silence, and answered with an error; hidden from others"),
     ("Pass", "pass untouched"),
     ("PassUnmapped", "pass untouched where the configuration maps no topic, hidden where it maps one"),
-    ("PassUnterminated", "pass untouched, hidden where the configuration has `sasl` or `upstream`"),
+    (
+        "Administer",
+        "pass untouched where brokers know the client by a name of its own, or with `upstream.shared_administration`; \
+         answered with an error elsewhere (configurations of topics pass)",
+    ),
+    (
+        "Delegate",
+        "pass untouched where the client authenticates by SASL at the broker; answered with an error elsewhere, and hidden \
+         where the configuration has `sasl` or `upstream.sasl`",
+    ),
     ("Hide", "hidden: not listed in ApiVersions, and never let through"),
 ];
 

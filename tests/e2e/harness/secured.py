@@ -30,6 +30,7 @@ def secured_cluster(directory: Path, trust: Trust) -> KafkaCluster:
         # Who comes by PLAINTEXT may do anything, as the brokers among themselves; a topic with an ACL is for its users.
         "super.users": "User:ANONYMOUS",
         "allow.everyone.if.no.acl.found": "true",
+        "delegation.token.secret.key": "of the tests",
     }
     users = " ".join(f'user_{name}="{password}"' for name, password in USERS.items())
     for listener in ("sasltls", "sasl", "short"):

@@ -1,6 +1,7 @@
 //! ApiVersions (KIP-35, KIP-511): what broker, codec and table have in common.
 //!
-//! The client's own request goes up, so the broker learns the client's software; the answer loses every key and version
+//! The client's own request goes up, so the broker learns the client's software, unless the client has to prove itself first:
+//! then the filter asks in its own name. The answer loses every key and version
 //! that the table does not offer, and every finalised feature that needs a hidden API (KIP-584). An empty intersection is
 //! left out: a minimum above its maximum would be a range to no client. The same request, in version 0, is the carrier.
 //!
@@ -54,6 +55,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if cx.is_before_login() {
         return before_login(cx, answer);
     }
+    if cx.session.authentication.is_closed() {
+        let requests = vec![own_request(request.version)?];
+        return Ok(Plan::Send { requests, pending: Box::new(answer), barrier: false });
+    }
     Ok(Plan::PassUp(Box::new(answer)))
 }
 
@@ -101,7 +106,7 @@ fn before_login(cx: &mut Context<'_>, mut answer: Answer) -> Result<Plan, Fault>
 pub(crate) fn own_request(version: i16) -> Result<Upstream, Fault> {
     let name = StrBytes::from_static_str(env!("CARGO_PKG_NAME"));
     let message = match version {
-        0 => ApiVersionsRequest::default(),
+        ..3 => ApiVersionsRequest::default(),
         _ => ApiVersionsRequest::default()
             .with_client_software_name(name)
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION"))),

@@ -1,14 +1,15 @@
 //! SaslAuthenticate (KIP-152, KIP-368): a token of the client's, and the answer of the mechanism.
 //!
 //! With a `sasl` section the filter judges, and logs in at the broker when the client has proved itself; without one the
-//! broker judges. Tokens that came without Kafka's headers (SaslHandshake v0) are taken here as well.
+//! broker judges, or nobody where the filter logs in all the same: it would be the filter's own session. Tokens that came without Kafka's headers (SaslHandshake v0) are taken here as well.
 
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::authentication::{Identity, State, Tokens};
+use crate::apis::sasl_handshake::NO_SASL;
+use crate::authentication::{Identity, Proof, State, Tokens};
 use crate::connection::Action;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request};
@@ -20,11 +21,19 @@ use crate::shape;
 use crate::stats::{AuthOutcome, Stat};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    if cx.shared.config.sasl.is_none() {
+    let (has_sasl, logs_in) = (cx.shared.config.sasl.is_some(), cx.shared.config.upstream.is_some());
+    if !has_sasl && !logs_in {
         return Ok(Plan::Pass { answered: true });
     }
+    let form = Form::Message(request.version);
+    if !has_sasl {
+        cx.note(ResponseError::IllegalSaslState.code());
+        cx.warn(NO_SASL.to_owned());
+        let text = "SaslAuthenticate where clients do not authenticate by SASL".to_owned();
+        return form.bad(ResponseError::IllegalSaslState, text)?.map(Plan::Answer).ok_or(Fault::Exchange);
+    }
     let message: SaslAuthenticateRequest = request.decode(&shape::requests::SASL_AUTHENTICATE)?;
-    take_token(cx, &message.auth_bytes, Form::Message(request.version))
+    take_token(cx, &message.auth_bytes, form)
 }
 
 /// A token without Kafka's headers.
@@ -88,7 +97,7 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, F
             Ok(Plan::AnswerLater { answer: form.good(bytes, 0)?, delay_ms: limits::FAILURE_DELAY_MS })
         }
         Step::Done { principal, expires, last } => {
-            proven(cx, Identity { principal, mechanism: Some(mechanism), ends: expires }, last, form)
+            proven(cx, Identity { principal, proof: Proof::Sasl(mechanism), ends: expires }, last, form)
         }
         Step::Failed => {
             let (why, counted) = (server.why().unwrap_or(WRONG), *rejected);
@@ -120,7 +129,7 @@ fn failed(cx: &mut Context<'_>, mechanism: Mechanism, why: &'static str, form: F
 }
 
 fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, form: Form) -> Result<Plan, Fault> {
-    let Some(mechanism) = identity.mechanism else { return Err(Fault::Exchange) };
+    let Some(mechanism) = identity.proof.mechanism() else { return Err(Fault::Exchange) };
     // A renewal may not change who the client is: requests of the former are still on their way (KIP-368).
     let before = cx.session.authentication.identity.as_ref();
     let renewed = before.is_some();

@@ -1,7 +1,12 @@
 //! SaslHandshake (KIP-43, KIP-152): which mechanism a client will speak.
 //!
 //! With a `sasl` section the filter answers; on an authenticated connection it begins anew (KIP-368). Without one the broker
-//! answers. Version 0 is followed by tokens without Kafka's headers, so the filter has to know how many there will be.
+//! answers, and whether it takes the handshake up tells whom it acts for. Version 0 is followed by tokens without Kafka's
+//! headers, so the filter has to know how many there will be.
+//!
+//! Where the filter logs in for clients that prove nothing, the SASL session is the filter's own. A client's SASL would ask the
+//! broker about that one, so the filter answers as a listener without SASL does: clients say at once what is wrong with their
+//! configuration, and send no password. (Where the API is missing they try again for ever, or send bare tokens.)
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, SaslHandshakeRequest, SaslHandshakeResponse};
@@ -19,14 +24,14 @@ use crate::stats::{AuthOutcome, Stat};
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: SaslHandshakeRequest = request.decode(&shape::requests::SASL_HANDSHAKE)?;
     let Some(sasl) = &cx.shared.config.sasl else {
-        return if request.version == 0 {
-            relay(request, &message.mechanism)
+        return if cx.shared.config.upstream.is_some() {
+            refuse(cx, request.version)
         } else {
-            Ok(Plan::Pass { answered: true })
+            relay(request, &message.mechanism)
         };
     };
     // A renewal may not change the mechanism, as on a broker.
-    let before = cx.session.authentication.identity.as_ref().and_then(|identity| identity.mechanism);
+    let before = cx.session.authentication.identity.as_ref().and_then(|identity| identity.proof.mechanism());
     let enabled: Vec<Mechanism> =
         sasl.mechanisms.iter().copied().filter(|mechanism| before.is_none_or(|before| before == *mechanism)).collect();
     let Some(mechanism) = enabled.iter().copied().find(|mechanism| mechanism.name() == &message.mechanism[..]) else {
@@ -59,26 +64,47 @@ fn bare_tokens(mechanism: &str) -> Option<usize> {
     }
 }
 
-/// To the broker, whose answer says whether bare tokens follow: what comes behind the request has to wait for it.
+/// What the log says to a client's SASL where the filter logs in for all that prove nothing.
+pub(crate) const NO_SASL: &str = "a client wants to authenticate by SASL, but the filter logs in for all clients: \
+     add a sasl section for them to prove themselves to the filter, or take upstream.sasl out for brokers to ask them";
+
+fn refuse(cx: &mut Context<'_>, version: i16) -> Result<Plan, Fault> {
+    let code = ResponseError::IllegalSaslState.code();
+    cx.note(code);
+    cx.warn(NO_SASL.to_owned());
+    Ok(Plan::Answer(answer(&[], code, version)?))
+}
+
+/// To the broker. Behind version 0 its answer says whether bare tokens follow: what comes next has to wait for it.
 fn relay(request: &Request, mechanism: &str) -> Result<Plan, Fault> {
+    if request.version > 0 {
+        return Ok(Plan::PassUp(Box::new(Relay { version: request.version, tokens: None })));
+    }
     let tokens = bare_tokens(mechanism).ok_or(Fault::BareTokens)?;
     let mut body = Rope::new();
     body.put_bytes(&request.body);
     let upstream = Upstream { key: ApiKey::SaslHandshake as i16, version: 0, body };
-    Ok(Plan::Send { requests: vec![upstream], pending: Box::new(Relay { tokens }), barrier: true })
+    let pending = Box::new(Relay { version: 0, tokens: Some(tokens) });
+    Ok(Plan::Send { requests: vec![upstream], pending, barrier: true })
 }
 
 struct Relay {
-    tokens: usize,
+    version: i16,
+    /// How many bare tokens follow.
+    tokens: Option<usize>,
 }
 
 impl Pending for Relay {
     fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: SaslHandshakeResponse = shape::decode_answer(&shape::responses::SASL_HANDSHAKE, &body, 0)
-            .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
+        let answer: SaslHandshakeResponse =
+            shape::decode_answer(&shape::responses::SASL_HANDSHAKE, &body, self.version)
+                .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
         cx.note(answer.error_code);
         if answer.error_code == 0 {
-            cx.session.authentication.state = State::Relaying(self.tokens);
+            cx.session.authentication.is_brokers_client = true;
+            if let Some(tokens) = self.tokens {
+                cx.session.authentication.state = State::Relaying(tokens);
+            }
         }
         let mut out = Rope::new();
         out.put_bytes(&body);

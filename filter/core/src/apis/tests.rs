@@ -1,6 +1,7 @@
 //! Each API in every version that is offered: what goes up to the broker, and what the client is told of its answer.
 
 mod addresses;
+mod administration;
 mod groups;
 mod partitions;
 
@@ -9,7 +10,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Message, Request};
 use kafka_protocol::ResponseError;
 
-use super::{is_offered, Decision, TABLE};
+use super::{is_offered, Api, Decision, TABLE};
 use crate::testing::broker::api_versions;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{read_answer, request, shared, take_frames, text, Seen, MAPPED};
@@ -60,7 +61,9 @@ fn the_table_has_every_key_at_its_place() {
 
 #[test]
 fn what_is_rewritten_is_known_to_the_codec() {
-    for api in TABLE.iter().filter(|api| matches!(api.decision, Decision::Rewrite(_))) {
+    let is_read =
+        |api: &&Api| matches!(api.decision, Decision::Rewrite(_) | Decision::Administer(_) | Decision::Delegate(_));
+    for api in TABLE.iter().filter(is_read) {
         let versions = match ApiKey::try_from(api.key).unwrap() {
             ApiKey::Produce => ProduceRequest::VERSIONS,
             ApiKey::Fetch => FetchRequest::VERSIONS,
@@ -81,6 +84,19 @@ fn what_is_rewritten_is_known_to_the_codec() {
             ApiKey::DescribeCluster => DescribeClusterRequest::VERSIONS,
             ApiKey::SaslHandshake => SaslHandshakeRequest::VERSIONS,
             ApiKey::SaslAuthenticate => SaslAuthenticateRequest::VERSIONS,
+            ApiKey::DescribeAcls => DescribeAclsRequest::VERSIONS,
+            ApiKey::CreateAcls => CreateAclsRequest::VERSIONS,
+            ApiKey::DeleteAcls => DeleteAclsRequest::VERSIONS,
+            ApiKey::AlterConfigs => AlterConfigsRequest::VERSIONS,
+            ApiKey::IncrementalAlterConfigs => IncrementalAlterConfigsRequest::VERSIONS,
+            ApiKey::DescribeClientQuotas => DescribeClientQuotasRequest::VERSIONS,
+            ApiKey::AlterClientQuotas => AlterClientQuotasRequest::VERSIONS,
+            ApiKey::DescribeUserScramCredentials => DescribeUserScramCredentialsRequest::VERSIONS,
+            ApiKey::AlterUserScramCredentials => AlterUserScramCredentialsRequest::VERSIONS,
+            ApiKey::CreateDelegationToken => CreateDelegationTokenRequest::VERSIONS,
+            ApiKey::RenewDelegationToken => RenewDelegationTokenRequest::VERSIONS,
+            ApiKey::ExpireDelegationToken => ExpireDelegationTokenRequest::VERSIONS,
+            ApiKey::DescribeDelegationToken => DescribeDelegationTokenRequest::VERSIONS,
             other => panic!("{other:?} is rewritten, and not tested here"),
         };
         assert!(versions.min <= api.version_min && api.version_max <= versions.max, "{}: {versions:?}", api.name);
@@ -98,13 +114,15 @@ fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
         (r#"{"mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#, true, false),
         (upstream, false, true),
         (sasl, false, true),
+        (r#"{"upstream": {"shared_administration": true}}"#, false, false),
+        (r#"{"principal": {}}"#, false, false),
     ] {
         let shared = shared(config);
         for api in &TABLE {
             let expected = match api.decision {
-                Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Pass => true,
+                Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Administer(_) | Decision::Pass => true,
                 Decision::PassUnmapped => !mapped,
-                Decision::PassUnterminated => !ends,
+                Decision::Delegate(_) => !ends,
                 Decision::Hide => false,
             };
             assert_eq!(is_offered(api, &shared), expected, "{}", api.name);

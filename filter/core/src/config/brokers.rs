@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::raw::{AdvertiseSection, DynamicSection, Given, Object, PortsSection, RouteSection, SniSection, Whole};
+use super::raw::{
+    AdvertiseSection, DynamicSection, Entries, Given, Object, PortsSection, RouteSection, SniSection, Whole,
+};
 use super::{within, ConfigError};
 use crate::brokers::address::{parse_host, Address, AddressError};
 use crate::brokers::{Advertise, Bootstrap, DynamicRoute, Route};
@@ -15,7 +17,7 @@ pub(super) fn advertise(given: Given<Object<AdvertiseSection>>) -> Result<Advert
         (Some(_), None, None, None) => Ok(Advertise::Unchanged),
         (None, Some(Object(ports)), None, None) => advertise_ports(&ports),
         (None, None, Some(Object(sni)), None) => advertise_sni(&sni),
-        (None, None, None, Some(table)) => advertise_table(table),
+        (None, None, None, Some(Entries(table))) => advertise_table(table),
         _ => Err(ConfigError::at("advertise", "exactly one of unchanged, ports, sni and table is needed")),
     }
 }

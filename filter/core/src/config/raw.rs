@@ -3,7 +3,7 @@
 //! A field is either [`Given`] or absent. `null` is refused wherever it stands: a section whose contents
 //! got lost, say by a slip of indentation, must not count as left out.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -51,6 +51,46 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// A JSON object whose keys are not known beforehand, each of them once. JSON leaves open what two entries of one name mean,
+/// and of a map serde would take the last in silence.
+#[derive(Debug)]
+pub(super) struct Entries<T>(pub(super) BTreeMap<String, T>);
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
+    type Value = Entries<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry()? {
+            match entries.entry(key) {
+                Entry::Vacant(place) => place.insert(value),
+                Entry::Occupied(place) => {
+                    return Err(A::Error::custom(format_args!("{:?} is listed already", place.key())));
+                }
+            };
+        }
+        Ok(Entries(entries))
     }
 }
 
@@ -137,7 +177,7 @@ pub(super) struct AdvertiseSection {
     pub(super) unchanged: Given<Object<Nothing>>,
     pub(super) ports: Given<Object<PortsSection>>,
     pub(super) sni: Given<Object<SniSection>>,
-    pub(super) table: Given<BTreeMap<String, String>>,
+    pub(super) table: Given<Entries<String>>,
 }
 
 #[derive(Debug, Deserialize)]

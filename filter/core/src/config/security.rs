@@ -3,18 +3,17 @@
 mod oauthbearer;
 pub(super) mod raw;
 mod secret;
+mod upstream;
 mod users;
 
-use std::collections::BTreeMap;
-
-use self::raw::{LoginSection, PrincipalSection, SaslSection, UpstreamSaslSection, UpstreamSection};
+use self::raw::{PrincipalSection, SaslSection, UpstreamSection};
 use self::secret::Environment;
 use super::raw::{Given, Object};
 use super::{within, ConfigError};
 use crate::exchange::Millis;
+use crate::identities::Upstream;
 use crate::limits::SESSION_S_MAX;
 use crate::principal::Rules;
-use crate::sasl::client::Login;
 use crate::sasl::oauthbearer::Settings;
 use crate::sasl::users::User;
 use crate::sasl::Mechanism;
@@ -32,22 +31,12 @@ pub struct Sasl {
     pub max_session_ms: Option<Millis>,
 }
 
-/// Who the filter is to brokers.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// PLAIN or one of SCRAM.
-    pub mechanism: Mechanism,
-    /// For every client that `per_principal` has nothing for, and for the filter's own connections. There if
-    /// `per_principal` is empty.
-    pub login: Option<Login>,
-    pub per_principal: BTreeMap<String, Login>,
-}
-
 /// What the three sections say.
 pub(super) struct Security {
     pub(super) sasl: Option<Sasl>,
     pub(super) principal: Option<Rules>,
     pub(super) upstream: Option<Upstream>,
+    pub(super) shared_administration: bool,
 }
 
 pub(super) fn security(
@@ -58,16 +47,10 @@ pub(super) fn security(
 ) -> Result<Security, ConfigError> {
     let sasl = sasl.0.map(|Object(raw)| self::sasl(raw, environment)).transpose()?;
     let principal = principal.0.map(|Object(raw)| rules(raw)).transpose()?;
-    let raw = upstream.0.and_then(|Object(raw)| raw.sasl.0);
-    let upstream = raw.map(|Object(raw)| self::upstream(raw, environment)).transpose()?;
-    let has_principals = sasl.is_some() || principal.is_some();
-    if !has_principals && upstream.as_ref().is_some_and(|upstream| !upstream.per_principal.is_empty()) {
-        return Err(ConfigError::at(
-            "upstream.sasl.per_principal",
-            "needs a sasl or principal section; without them no client has a principal",
-        ));
-    }
-    Ok(Security { sasl, principal, upstream })
+    let UpstreamSection { sasl: raw, shared_administration } = upstream.0.map(|Object(raw)| raw).unwrap_or_default();
+    let clients = upstream::Clients { sasl: sasl.as_ref(), certificates: principal.is_some() };
+    let upstream = raw.0.map(|Object(raw)| upstream::upstream(raw, clients, environment)).transpose()?;
+    Ok(Security { sasl, principal, upstream, shared_administration })
 }
 
 fn sasl(raw: SaslSection, environment: Environment<'_>) -> Result<Sasl, ConfigError> {
@@ -116,32 +99,6 @@ fn rules(raw: PrincipalSection) -> Result<Rules, ConfigError> {
     };
     // The error's text begins with the index.
     Rules::parse(&rules).map_err(|error| ConfigError(format!("principal.mapping_rules{error}")))
-}
-
-fn upstream(raw: UpstreamSaslSection, environment: Environment<'_>) -> Result<Upstream, ConfigError> {
-    let path = "upstream.sasl";
-    let known = [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512];
-    let mechanism = mechanism("upstream.sasl.mechanism", &raw.mechanism, &known)?;
-    let login = match (raw.username.0, raw.password.0) {
-        (Some(username), Some(password)) => Some(login(path, LoginSection { username, password }, environment)?),
-        (Some(_), None) => return Err(ConfigError::at("upstream.sasl.password", "is missing; username needs it")),
-        (None, Some(_)) => return Err(ConfigError::at("upstream.sasl.username", "is missing; password needs it")),
-        (None, None) => None,
-    };
-    let mut per_principal = BTreeMap::new();
-    for (principal, Object(raw)) in raw.per_principal {
-        let path = format!("upstream.sasl.per_principal.{principal}");
-        per_principal.insert(principal, self::login(&path, raw, environment)?);
-    }
-    if login.is_none() && per_principal.is_empty() {
-        return Err(ConfigError::at(path, "username and password are needed, or per_principal, or both"));
-    }
-    Ok(Upstream { mechanism, login, per_principal })
-}
-
-fn login(path: &str, raw: LoginSection, environment: Environment<'_>) -> Result<Login, ConfigError> {
-    let password = secret::password(&format!("{path}.password"), &raw.password, environment)?;
-    Ok(Login { username: users::name(&format!("{path}.username"), &raw.username)?, password })
 }
 
 #[cfg(test)]

@@ -379,6 +379,10 @@ fn the_schema_knows_the_same_fields_of_security() {
             r#"{"sasl": {"oauthbearer": {"jwks": {"http": @}}}}"#,
         ),
         (upstream.to_owned(), r#"{"upstream": {"sasl": @}}"#),
+        (
+            format!("{upstream}/properties/per_principal/additionalProperties"),
+            r#"{"upstream": {"sasl": {"per_principal": {"p": @}}}}"#,
+        ),
     ] {
         let described = schema.pointer(&format!("{pointer}/properties")).unwrap().as_object().unwrap();
         let described: BTreeSet<String> = described.keys().cloned().collect();

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName};
 
-use super::requests::upstream_frame;
 use super::{Action, Connection};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
-use crate::authentication::{Identity, State};
+use crate::authentication::{Identity, Proof, State};
 use crate::error::Fault;
 use crate::exchange::{Millis, Pending, Request, Upstream};
 use crate::frame;
@@ -25,13 +24,12 @@ impl Connection {
     pub(super) fn identify(&mut self, subject: Option<&str>) -> Result<(), Fault> {
         let config = &self.shared.config;
         let Some(rules) = config.principal.as_ref().filter(|_| config.sasl.is_none()) else { return Ok(()) };
-        let (principal, mechanism) = match subject {
-            Some(subject) => (rules.principal(subject).ok_or(Fault::UnmappedCertificate)?, "TLS"),
-            None => (ANONYMOUS.to_owned(), "NONE"),
+        let (principal, proof) = match subject {
+            Some(subject) => (rules.principal(subject).ok_or(Fault::UnmappedCertificate)?, Proof::Certificate),
+            None => (ANONYMOUS.to_owned(), Proof::Nothing),
         };
-        let identity = Identity { principal: principal.clone(), mechanism: None, ends: None };
-        self.session.authentication.identity = Some(identity);
-        self.actions.push_back(Action::Authenticated { principal, mechanism });
+        self.session.authentication.identity = Some(Identity { principal: principal.clone(), proof, ends: None });
+        self.actions.push_back(Action::Authenticated { principal, mechanism: proof.name() });
         Ok(())
     }
 
@@ -151,7 +149,7 @@ impl Connection {
     ) -> Result<(i16, i16), Fault> {
         let carrier = self.carrier(now)?;
         let awaited = (carrier.key, carrier.version);
-        let bytes = upstream_frame(carrier, request)?;
+        let bytes = self.upstream_frame(carrier, request)?;
         // Who guesses passwords must not be answered sooner by making many wait.
         let or_close = !self.session.authentication.is_open(now);
         self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms, or_close });

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 
 use super::{Action, Connection, Phase};
-use crate::apis::{self, Decision};
+use crate::apis;
 use crate::error::Fault;
-use crate::exchange::{Carried, Exchange, Millis, Pending, Plan, Refusing, Request, Upstream};
+use crate::exchange::{Carried, Exchange, Millis, Pending, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
 use crate::frame;
 use crate::header;
 use crate::limits;
@@ -81,12 +81,10 @@ impl Connection {
         if !self.session.authentication.is_open(now) || self.must_ask_first(head.key, now) {
             return None;
         }
-        let answered = match api.decision {
-            Decision::Pass | Decision::PassUnmapped | Decision::PassUnterminated => true,
-            Decision::Rewrite(_) if head.key == ApiKey::Produce as i16 => {
-                apis::produce::passes(&head, &self.shared.topics)?
-            }
-            Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Hide => return None,
+        let answered = match api.decision.reader(&self.session, &self.shared) {
+            None => true,
+            Some(_) if head.key == ApiKey::Produce as i16 => apis::produce::passes(&head, &self.shared.topics)?,
+            Some(_) => return None,
         };
         self.count(Stat::Requests { api: api.name }, 1);
         self.count(Stat::UpstreamRequests { api: api.name }, 1);
@@ -113,12 +111,12 @@ impl Connection {
         let mut request = Request::headed(api, &head);
         request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
         request.body = body;
-        let (plan, outcome) = match api.decision {
-            Decision::Rewrite(half) | Decision::Refuse(half) => {
+        let (plan, outcome) = match api.decision.reader(&self.session, &shared) {
+            Some(half) => {
                 let mut cx = self.context(&shared, now);
                 (half(&mut cx, &request)?, cx.outcome)
             }
-            _ => (Plan::Pass { answered: true }, Outcome::Ok),
+            None => (Plan::Pass { answered: true }, Outcome::Ok),
         };
         if let Plan::After(topics) = plan {
             self.client.push_front(frame);
@@ -222,7 +220,7 @@ impl Connection {
 
     pub(super) fn send_upstream(&mut self, upstream: Upstream, request: &Request) -> Result<(), Fault> {
         let api = apis::name(upstream.key);
-        let bytes = upstream_frame(upstream, request)?;
+        let bytes = self.upstream_frame(upstream, request)?;
         self.actions.push_back(Action::ToBroker(bytes));
         self.count(Stat::UpstreamRequests { api }, 1);
         Ok(())
@@ -245,14 +243,18 @@ impl Connection {
         });
     }
 
+    /// What the filter sends for the sake of `request`. It goes under the client's id, since brokers have quotas for these, but
+    /// not before the client has proved itself: a stranger's words are not for brokers.
+    pub(super) fn upstream_frame(&self, upstream: Upstream, request: &Request) -> Result<Rope, Fault> {
+        let Upstream { key, version, body } = upstream;
+        let client_id =
+            if self.session.authentication.is_closed() { Some(OWN_CLIENT_ID) } else { request.client_id.as_deref() };
+        header::request_frame((key, version), request.correlation_id, client_id, body)
+    }
+
     pub(super) fn pass_up(&mut self, bytes: Bytes) {
         let mut out = Rope::new();
         out.put_bytes(&bytes);
         self.actions.push_back(Action::ToBroker(out));
     }
-}
-
-pub(super) fn upstream_frame(upstream: Upstream, request: &Request) -> Result<Rope, Fault> {
-    let Upstream { key, version, body } = upstream;
-    header::request_frame((key, version), request.correlation_id, request.client_id.as_deref(), body)
 }

@@ -86,3 +86,24 @@ pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)
 pub const OFFSET_DELETE: Shape = Shape { flexible_since: NEVER, fields: &[Str, Array(&[Str, Array(&[INT32])])] };
 
 pub const DESCRIBE_CLUSTER: Shape = Shape { flexible_since: 0, fields: &[BOOL, Since(1, &INT8), Since(2, &BOOL)] };
+
+pub const CREATE_ACLS: Shape =
+    Shape { flexible_since: 2, fields: &[Array(&[INT8, Str, Since(1, &INT8), Str, Str, INT8, INT8])] };
+
+pub const DELETE_ACLS: Shape =
+    Shape { flexible_since: 2, fields: &[Array(&[INT8, NullStr, Since(1, &INT8), NullStr, NullStr, INT8, INT8])] };
+
+pub const ALTER_CONFIGS: Shape =
+    Shape { flexible_since: 2, fields: &[Array(&[INT8, Str, Array(&[Str, NullStr])]), BOOL] };
+
+pub const INCREMENTAL_ALTER_CONFIGS: Shape =
+    Shape { flexible_since: 1, fields: &[Array(&[INT8, Str, Array(&[Str, INT8, NullStr])]), BOOL] };
+
+pub const ALTER_CLIENT_QUOTAS: Shape = Shape {
+    flexible_since: 1,
+    // A quota is a float of 64 bits.
+    fields: &[Array(&[Array(&[Str, NullStr]), Array(&[Str, INT64, BOOL])]), BOOL],
+};
+
+pub const ALTER_USER_SCRAM_CREDENTIALS: Shape =
+    Shape { flexible_since: 0, fields: &[Array(&[Str, INT8]), Array(&[Str, INT8, INT32, Bytes, Bytes])] };

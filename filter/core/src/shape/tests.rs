@@ -28,6 +28,21 @@ fn encode<M: Encodable>(message: &M, version: i16) -> Bytes {
     bytes.freeze()
 }
 
+/// Of requests whose answers are never read.
+macro_rules! requests {
+    ($($request:ident, $shape:ident, $versions:expr;)*) => {
+        [$(
+            Case {
+                name: stringify!($request),
+                shape: &requests::$shape,
+                versions: $versions,
+                reencode: reencode::<$request>,
+                default: |version| encode(&$request::default(), version),
+            },
+        )*]
+    };
+}
+
 macro_rules! cases {
     ($($request:ident, $response:ident, $shape:ident, $versions:expr;)*) => {
         [$(
@@ -70,11 +85,19 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
         OffsetDeleteRequest, OffsetDeleteResponse, OFFSET_DELETE, 0..=0;
         DescribeClusterRequest, DescribeClusterResponse, DESCRIBE_CLUSTER, 0..=2;
     };
+    let refused = requests! {
+        CreateAclsRequest, CREATE_ACLS, 1..=3;
+        DeleteAclsRequest, DELETE_ACLS, 1..=3;
+        AlterConfigsRequest, ALTER_CONFIGS, 0..=2;
+        IncrementalAlterConfigsRequest, INCREMENTAL_ALTER_CONFIGS, 0..=1;
+        AlterClientQuotasRequest, ALTER_CLIENT_QUOTAS, 0..=1;
+        AlterUserScramCredentialsRequest, ALTER_USER_SCRAM_CREDENTIALS, 0..=0;
+    };
     let versions = |case: Case| {
         let (low, high) = case.versions.clone().into_inner();
         (low..=high).map(move |version| (Case { versions: low..=high, ..case }, version))
     };
-    cases.into_iter().flat_map(versions)
+    cases.into_iter().chain(refused).flat_map(versions)
 }
 
 /// A length or count in a built body.

@@ -106,6 +106,11 @@ fn summary(config: &Config) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "{name:<9}  {text}");
     }
+    if config.shared_administration {
+        lines.push_str(
+            "users, ACLs, quotas and brokers  any client may administer them, in the name that brokers see\n",
+        );
+    }
     lines
 }
 
@@ -146,7 +151,8 @@ fn upstream(upstream: &Upstream) -> String {
         0 => None,
         count => Some(format!("with own logins for {}", counted(count, "principal"))),
     };
-    let identities: Vec<String> = own.into_iter().chain(others).collect();
+    let only = upstream.per_principal_only.then(|| "refusing all others".to_owned());
+    let identities: Vec<String> = own.into_iter().chain(others).chain(only).collect();
     format!("{} {}", upstream.mechanism.name(), identities.join(", "))
 }
 

@@ -1,12 +1,10 @@
 //! `sasl`, `principal` and `upstream` as they are written, before any value is checked.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::secret::SecretText;
-use crate::config::raw::{Given, Object, Whole};
+use crate::config::raw::{Entries, Given, Object, Whole};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +79,7 @@ pub(in crate::config) struct PrincipalSection {
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct UpstreamSection {
     pub(super) sasl: Given<Object<UpstreamSaslSection>>,
+    pub(super) shared_administration: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +91,9 @@ pub(super) struct UpstreamSaslSection {
     #[serde(default)]
     pub(super) password: Given<SecretText>,
     #[serde(default)]
-    pub(super) per_principal: BTreeMap<String, Object<LoginSection>>,
+    pub(super) per_principal: Entries<Object<PrincipalLoginSection>>,
+    #[serde(default)]
+    pub(super) per_principal_only: bool,
 }
 
 #[derive(Deserialize)]
@@ -100,4 +101,13 @@ pub(super) struct UpstreamSaslSection {
 pub(super) struct LoginSection {
     pub(super) username: String,
     pub(super) password: SecretText,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrincipalLoginSection {
+    pub(super) username: String,
+    pub(super) password: SecretText,
+    #[serde(default)]
+    pub(super) mechanisms: Given<Vec<String>>,
 }

@@ -1,5 +1,6 @@
 //! What is accepted in `sasl`, `principal` and `upstream`, and what is said about the rest.
 
+mod principals;
 mod secrets;
 
 use crate::config::Config;
@@ -113,7 +114,7 @@ fn every_field_is_read() {
     let login = upstream.login.unwrap();
     assert_eq!((upstream.mechanism, login.username.as_str()), (Mechanism::ScramSha512, "gateway"));
     assert_eq!(login.password.expose(), "secret");
-    let own = &upstream.per_principal["alice"];
+    let own = &upstream.per_principal["alice"].login;
     // What comes out of the environment is taken as it is.
     assert_eq!((own.username.as_str(), own.password.expose()), ("a", "${ALICE}!"));
 }

@@ -215,3 +215,38 @@ fn sasl_of_the_broker_passes_with_bare_tokens_too() {
     proxy.client(&handshake(0, 3, "GSSAPI"));
     assert!(proxy.closed && proxy.up.is_empty());
 }
+
+/// Its client id and the name of its software are a stranger's words until then.
+#[test]
+fn nothing_that_a_client_calls_itself_goes_up_before_it_has_proved_itself() {
+    let ours = Some(text("kafka-partition-remapper"));
+    for version in 0..=4 {
+        let hello = request(
+            version,
+            1,
+            &match version {
+                ..3 => ApiVersionsRequest::default(),
+                _ => ApiVersionsRequest::default()
+                    .with_client_software_name(text("stranger"))
+                    .with_client_software_version(text("stranger")),
+            },
+        );
+        let login = [hello, handshake(1, 2, "PLAIN"), authenticate(2, 3, "\0alice\0wrong")].concat();
+        let outcome = check(SASL, None, &login, &respond);
+        let seen: Vec<Seen> = take_frames(&mut outcome.up.clone()).iter().map(Seen::parse).collect();
+        assert_eq!(seen.iter().map(|seen| seen.client_id.clone()).collect::<Vec<_>>(), vec![ours.clone(); 3]);
+        assert!(!String::from_utf8_lossy(&outcome.up).contains("stranger"));
+        let (_, answer): (i32, ApiVersionsResponse) = read_answer(&outcome.answers()[0], version);
+        assert!(answer.error_code == 0 && answer.api_keys.iter().any(|offer| offer.api_key == 36), "v{version}");
+    }
+    // An unknown version, and bare tokens.
+    let odd = [raw(18, 9), handshake(0, 2, "PLAIN"), framed(b"\0alice\0secret"), metadata(9, 4, &["t"])].concat();
+    let outcome = check(SASL, None, &odd, &respond);
+    let seen: Vec<Seen> = take_frames(&mut outcome.up.clone()).iter().map(Seen::parse).collect();
+    assert_eq!(seen[0].client_id.clone(), ours);
+    assert_eq!(seen.last().unwrap().client_id, Some(text("test")), "its own, once it has");
+    // Whoever proved itself once is no stranger while it does so again.
+    let mut proxy = logged_in();
+    let up = exchange(&mut proxy, &handshake(1, 4, "PLAIN"), &respond, Cut::Nowhere);
+    assert_eq!(Seen::parse(&take_frames(&mut up.clone())[0]).client_id, Some(text("test")));
+}

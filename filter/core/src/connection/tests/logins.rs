@@ -205,3 +205,47 @@ fn topics_are_asked_for_behind_the_login() {
         }
     }
 }
+
+/// Brokers would do it in the name that the filter logs in with.
+#[test]
+fn who_has_an_identity_of_its_own_may_administer() {
+    let own_too = UPSTREAM.replace("alice-at-broker", "gateway").replace(r#""a""#, r#""g""#);
+    let all = UPSTREAM.replace(r#""upstream": {"#, r#""upstream": {"shared_administration": true, "#);
+    let acls = request(2, 1, &DescribeAclsRequest::default());
+    let answered = |seen: &Seen| match seen.key {
+        29 => seen.answer(&DescribeAclsResponse::default()),
+        _ => respond(seen),
+    };
+    for (config, subject, passes) in [
+        (UPSTREAM, Some("CN=alice"), true),
+        (UPSTREAM, Some("CN=bob"), false),
+        (UPSTREAM, None, false),
+        (&own_too, Some("CN=alice"), false),
+        (&all, Some("CN=bob"), true),
+    ] {
+        for cut in (0..acls.len()).map(Cut::Client).chain([Cut::Everywhere]) {
+            let broker = RefCell::new(broker());
+            let serve = |seen: &Seen| broker.borrow_mut().answer(seen).unwrap_or_else(|| answered(seen));
+            let opening = Opening { subject: subject.map(str::to_owned), ..Opening::default() };
+            let mut proxy = Proxy::opened(&shared(config), Feeding::Passing, opening);
+            let up = exchange(&mut proxy, &acls, &serve, cut);
+            let last = Seen::parse(take_frames(&mut up.clone()).last().unwrap()).key;
+            assert_eq!(last, if passes { 29 } else { 18 }, "{config} {subject:?} {cut:?}");
+            let (_, answer): (i32, DescribeAclsResponse) = read_answer(&take_frames(&mut proxy.down)[0], 2);
+            assert_eq!(answer.error_code, if passes { 0 } else { 31 });
+            assert!(!proxy.closed && proxy.is_idle());
+        }
+    }
+}
+
+#[test]
+fn a_stranger_is_not_named_to_a_broker_that_wants_a_login() {
+    for versions in [None, Some(learned(broker()))] {
+        let broker = RefCell::new(broker());
+        let mut proxy = opened(versions);
+        let up = exchange(&mut proxy, &login("\0alice\0wrong"), &serve(&broker), Cut::Nowhere);
+        let seen: Vec<Seen> = take_frames(&mut up.clone()).iter().map(Seen::parse).collect();
+        assert!(!seen.is_empty());
+        assert!(seen.iter().all(|seen| seen.client_id.as_deref() == Some("kafka-partition-remapper")), "{seen:?}");
+    }
+}

@@ -98,7 +98,7 @@ fn a_slip_in_a_name_shows_the_name_only() {
     let sasl = r#"{"sasl": {"mechanisms": ["PLAIN"], "users": [{"username": "a", "pasword": @}]}}"#;
     check(sasl, r#""hunter2""#, &format!("sasl.users[0].pasword: unknown field `pasword`, {user}"));
     let upstream = r#"{"upstream": {"sasl": {"mechanism": "PLAIN", "username": "a", "pass": @}}}"#;
-    let known = "expected one of `mechanism`, `username`, `password`, `per_principal`";
+    let known = "expected one of `mechanism`, `username`, `password`, `per_principal`, `per_principal_only`";
     check(upstream, r#""hunter2""#, &format!("upstream.sasl.pass: unknown field `pass`, {known}"));
     let twice = r#"{"sasl": {"users": [{"username": "a", "password": "hunter2", "password": @}]}}"#;
     check(twice, r#""hunter2""#, "sasl.users[0]: duplicate field `password`");
@@ -166,7 +166,7 @@ fn debug_output_shows_no_secret() {
                 {{"username": "alice", "password": "hunter2", "scram_sha_256": {key_256}, "scram_sha_512": {key_512}}}
             ]}},
             "upstream": {{"sasl": {{"mechanism": "PLAIN", "username": "gateway", "password": "hunter2",
-                "per_principal": {{"p": {{"username": "bob", "password": "hunter2"}}}}}}}}
+                "per_principal": {{"alice": {{"username": "bob", "password": "hunter2"}}}}}}}}
         }}"#
     ));
     for shown in [format!("{config:?}"), format!("{config:#?}")] {

@@ -1,0 +1,58 @@
+//! Delegation tokens (KIP-48): credentials of the identity that brokers see, good for days and at any address of the cluster.
+//!
+//! They are the client's to ask for only where the broker authenticates the client itself on this very connection. On any
+//! other the identity may be Envoy's, so they are refused as a broker refuses them where it does not know who asks. Their
+//! answers have no place for words: the log has them.
+
+use kafka_protocol::messages::{
+    CreateDelegationTokenResponse, DescribeDelegationTokenResponse, ExpireDelegationTokenResponse,
+    RenewDelegationTokenResponse,
+};
+use kafka_protocol::protocol::Encodable;
+use kafka_protocol::ResponseError;
+
+use crate::error::Fault;
+use crate::exchange::{Context, Plan, Request};
+use crate::rope::Rope;
+
+const ERROR: ResponseError = ResponseError::DelegationTokenRequestNotAllowed;
+
+/// No moment: as brokers say it.
+const NEVER_MS: i64 = -1;
+
+pub(crate) fn create(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let answer = CreateDelegationTokenResponse::default()
+        .with_error_code(ERROR.code())
+        .with_issue_timestamp_ms(NEVER_MS)
+        .with_expiry_timestamp_ms(NEVER_MS)
+        .with_max_timestamp_ms(NEVER_MS);
+    refuse(cx, request, &answer)
+}
+
+pub(crate) fn renew(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let answer =
+        RenewDelegationTokenResponse::default().with_error_code(ERROR.code()).with_expiry_timestamp_ms(NEVER_MS);
+    refuse(cx, request, &answer)
+}
+
+pub(crate) fn expire(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    let answer =
+        ExpireDelegationTokenResponse::default().with_error_code(ERROR.code()).with_expiry_timestamp_ms(NEVER_MS);
+    refuse(cx, request, &answer)
+}
+
+pub(crate) fn describe(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
+    refuse(cx, request, &DescribeDelegationTokenResponse::default().with_error_code(ERROR.code()))
+}
+
+fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> Result<Plan, Fault> {
+    cx.note(ERROR.code());
+    cx.warn(format!(
+        "a client was refused {}: the identity that brokers see may not be its own; delegation tokens need clients that \
+         authenticate by SASL at the broker itself, through the filter",
+        request.api.name
+    ));
+    let mut out = Rope::new();
+    out.put_message(answer, request.version)?;
+    Ok(Plan::Answer(out))
+}

@@ -1,0 +1,76 @@
+//! Who the filter is to brokers for a client: an identity of the client's own, or the one that stands for all.
+//!
+//! Principals of users, of tokens and of certificates share one name space. So an entry can say by which proof its principal
+//! has to come, and names are compared as they were proved: a user's prepared by SASLprep, any other byte for byte. One that
+//! differs from an entry only by its spelling is refused, since it would else act as somebody else or, in silence, for all.
+
+use std::collections::BTreeMap;
+
+use crate::authentication::{Identity, Proof};
+use crate::sasl::client::Login;
+use crate::sasl::users::prepare;
+use crate::sasl::Mechanism;
+
+/// Who the filter is to brokers.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// PLAIN or one of SCRAM.
+    pub mechanism: Mechanism,
+    /// For every client that `per_principal` has nothing for. There if `per_principal` is empty.
+    pub login: Option<Login>,
+    /// By the principal's name, prepared by SASLprep where that is possible.
+    pub per_principal: BTreeMap<String, PrincipalLogin>,
+    /// Refuses principals that `per_principal` has nothing for, although there is a `login`.
+    pub per_principal_only: bool,
+}
+
+/// The identity of one principal.
+#[derive(Clone, Debug)]
+pub struct PrincipalLogin {
+    pub login: Login,
+    /// The principal as the configuration spells it.
+    pub written: String,
+    /// How its principal has to have proved itself. None: in any way.
+    pub proofs: Option<Vec<Proof>>,
+    /// No other client has this identity.
+    pub is_own: bool,
+}
+
+/// As whom the filter logs in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Acting<'a> {
+    pub(crate) login: &'a Login,
+    /// What brokers do for it they do for this client alone.
+    pub(crate) is_own: bool,
+}
+
+impl Upstream {
+    /// # Errors
+    /// Why there is none for the client.
+    pub(crate) fn identity_for(&self, client: Option<&Identity>) -> Result<Acting<'_>, &'static str> {
+        let shared = self.login.as_ref().filter(|_| !self.per_principal_only);
+        let shared = shared.map(|login| Acting { login, is_own: false });
+        let entry = client.and_then(|client| Some((client, self.entry(&client.principal)?)));
+        let entry = entry.filter(|(client, entry)| entry.serves(client.proof));
+        let Some((client, entry)) = entry else {
+            return shared.ok_or("upstream.sasl.per_principal has no identity for the client's principal");
+        };
+        if !client.proof.is_by_user() && client.principal != entry.written {
+            return Err("upstream.sasl.per_principal spells the client's principal in another way than its token or certificate");
+        }
+        Ok(Acting { login: &entry.login, is_own: entry.is_own })
+    }
+
+    fn entry(&self, principal: &str) -> Option<&PrincipalLogin> {
+        match prepare(principal) {
+            Some(prepared) => self.per_principal.get(&prepared),
+            None => self.per_principal.get(principal),
+        }
+    }
+}
+
+impl PrincipalLogin {
+    fn serves(&self, proof: Proof) -> bool {
+        self.proofs.as_ref().is_none_or(|proofs| proofs.contains(&proof))
+    }
+}
