@@ -18,6 +18,8 @@ from harness.raw import Raw
 from harness.raw_sasl import Refused, log_in
 from harness.secured import USERS, TlsRaw
 from harness.shipped import DOMAIN, ShippedEnvoy
+from kafka import KafkaProducer
+from kafka.errors import IncompatibleBrokerVersion
 
 pytestmark = pytest.mark.remap
 TOKENS = "org.apache.kafka.tools.DelegationTokenCommand"
@@ -251,6 +253,9 @@ def test_what_clients_with_sasl_say_where_the_filter_logs_in(doors):
     producer = Producer({**settings, "sasl.username": "alice", "sasl.password": "a-secret", "error_cb": failures.append})
     wait_until("a word of librdkafka", lambda: producer.poll(0.1) or failures, 15)
     assert failures[0].code() == KafkaError._AUTHENTICATION and "SASL" in failures[0].str(), failures
+    plain = {"sasl_mechanism": "PLAIN", "sasl_plain_username": "alice", "sasl_plain_password": "a-secret"}
+    with pytest.raises(IncompatibleBrokerVersion):
+        KafkaProducer(bootstrap_servers=door.bootstrap, security_protocol="SASL_PLAINTEXT", **plain)
     with Raw(door.envoy.base) as raw:
         raw.announce("apache-kafka-java")
         with pytest.raises(Refused) as refusal:

@@ -33,7 +33,7 @@ pub(crate) mod sasl_handshake;
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request, Session};
 use crate::Shared;
-use Decision::{Administer, Delegate, Hide, Pass, PassUnmapped, Refuse, Rewrite};
+use Decision::{Administer, Authenticate, Delegate, Hide, Pass, PassUnmapped, Refuse, Rewrite};
 
 /// A request half: one of `apis/<name>.rs`.
 pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;
@@ -43,6 +43,9 @@ pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fau
 pub(crate) enum Decision {
     /// `apis/<name>.rs` reads the request, and the answer where it must.
     Rewrite(RequestHalf),
+    /// SASL of clients, read as `Rewrite`. Where the filter logs in for clients that prove nothing it is not listed, and answered
+    /// with an error all the same: some clients ask without looking.
+    Authenticate(RequestHalf),
     /// Offered, and answered by `apis/<name>.rs` with an error: a client for which it was hidden would not say why it waits.
     Refuse(RequestHalf),
     /// Names neither partitions nor brokers: goes by untouched in both directions.
@@ -94,7 +97,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(14, "SyncGroup", 0, 5, Pass),                                         // the assignment is opaque to the broker
     api(15, "DescribeGroups", 0, 6, Rewrite(describe_groups::request)),       // one that lives in shadows only is not dead
     api(16, "ListGroups", 0, 5, Rewrite(list_groups::request)),               // without shadows
-    api(17, "SaslHandshake", 0, 1, Rewrite(sasl_handshake::request)),         // answered here with a sasl section; 0 goes on with bare tokens
+    api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request)),         // answered here with a sasl section; 0 goes on with bare tokens
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)),             // broker, codec and this table in common
     api(19, "CreateTopics", 2, 7, PassUnmapped),                              // counts physical partitions
     api(20, "DeleteTopics", 1, 6, Pass),                                      // names no partition
@@ -113,7 +116,7 @@ pub(crate) static TABLE: [Api; 93] = [
     api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs)), // of topics it passes; of brokers and groups it is cluster administration
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                              // moves physical partitions
     api(35, "DescribeLogDirs", 0, -1, Hide),                                  // sizes of physical partitions
-    api(36, "SaslAuthenticate", 0, 2, Rewrite(sasl_authenticate::request)),   // judged here with a sasl section
+    api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request)),   // judged here with a sasl section
     api(37, "CreatePartitions", 0, 3, PassUnmapped),                          // counts physical partitions
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create)), // stands for the identity at the broker
     api(39, "RenewDelegationToken", 1, 2, Delegate(delegation_tokens::renew)), // the token outlives its owner
@@ -185,18 +188,24 @@ pub(crate) fn name(key: i16) -> &'static str {
 /// Whether requests of this line are let through under the configuration.
 pub(crate) fn is_offered(api: &Api, shared: &Shared) -> bool {
     match api.decision {
-        Rewrite(_) | Refuse(_) | Administer(_) | Pass => true,
+        Rewrite(_) | Authenticate(_) | Refuse(_) | Administer(_) | Pass => true,
         PassUnmapped => !shared.topics.maps_anything(),
         Delegate(_) => shared.config.sasl.is_none() && shared.config.upstream.is_none(),
         Hide => false,
     }
 }
 
+/// Whether clients are told of this line.
+pub(crate) fn is_listed(api: &Api, shared: &Shared) -> bool {
+    let is_the_filters = shared.config.upstream.is_some() && shared.config.sasl.is_none();
+    is_offered(api, shared) && !(is_the_filters && matches!(api.decision, Authenticate(_)))
+}
+
 impl Decision {
     /// Who reads a request that is let through. None: nobody, it passes whatever it holds.
     pub(crate) fn reader(self, session: &Session, shared: &Shared) -> Option<RequestHalf> {
         match self {
-            Rewrite(half) | Refuse(half) => Some(half),
+            Rewrite(half) | Authenticate(half) | Refuse(half) => Some(half),
             Administer(half) => Some(half).filter(|_| !session.may_administer(&shared.config)),
             Delegate(half) => Some(half).filter(|_| !session.authentication.is_brokers_client),
             Pass | PassUnmapped | Hide => None,

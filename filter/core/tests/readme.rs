@@ -10,8 +10,13 @@ const TABLE: &str = include_str!("../src/apis.rs");
 const README: &str = include_str!("../../../README.md");
 
 /// The decisions of `apis.rs`, and how the README calls them.
-const DECISIONS: [(&str, &str); 7] = [
+const DECISIONS: [(&str, &str); 8] = [
     ("Rewrite", "read, and rewritten where they name mapped topics, brokers or offsets"),
+ (
+        "Authenticate",
+        "read, and judged here where the configuration has `sasl`; not listed, and answered with an error, where it has \
+         `upstream.sasl` alone",
+    ),
     ("Refuse", "offered to librdkafka alone, which would wait for it in silence, and answered with an error; hidden from others"),
     ("Pass", "pass untouched"),
     ("PassUnmapped", "pass untouched where the configuration maps no topic, hidden where it maps one"),

@@ -198,7 +198,7 @@ impl Answer {
         let hides_refused = !cx.session.is_librdkafka();
         answer.api_keys.retain_mut(|offer| match apis::find(offer.api_key) {
             Some(Api { decision: Decision::Refuse(_), .. }) if hides_refused => false,
-            Some(api) if apis::is_offered(api, cx.shared) => {
+            Some(api) if apis::is_listed(api, cx.shared) => {
                 let ours = VersionRange { min: api.version_min, max: api.version_max };
                 let common = ours.intersect(&VersionRange { min: offer.min_version, max: offer.max_version });
                 (offer.min_version, offer.max_version) = (common.min, common.max);

@@ -6,7 +6,8 @@
 //!
 //! Where the filter logs in for clients that prove nothing, the SASL session is the filter's own. A client's SASL would ask the
 //! broker about that one, so the filter answers as a listener without SASL does: clients say at once what is wrong with their
-//! configuration, and send no password. (Where the API is missing they try again for ever, or send bare tokens.)
+//! configuration, and send no password. (Others stop where the API is not listed; Java's client does not look, and where nobody
+//! answers it tries again for ever.)
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, SaslHandshakeRequest, SaslHandshakeResponse};

@@ -10,7 +10,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Message, Request};
 use kafka_protocol::ResponseError;
 
-use super::{is_offered, Api, Decision, TABLE};
+use super::{is_listed, is_offered, Api, Decision, TABLE};
 use crate::testing::broker::api_versions;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{read_answer, request, shared, take_frames, text, Seen, MAPPED};
@@ -61,8 +61,12 @@ fn the_table_has_every_key_at_its_place() {
 
 #[test]
 fn what_is_rewritten_is_known_to_the_codec() {
-    let is_read =
-        |api: &&Api| matches!(api.decision, Decision::Rewrite(_) | Decision::Administer(_) | Decision::Delegate(_));
+    let is_read = |api: &&Api| {
+        matches!(
+            api.decision,
+            Decision::Rewrite(_) | Decision::Authenticate(_) | Decision::Administer(_) | Decision::Delegate(_)
+        )
+    };
     for api in TABLE.iter().filter(is_read) {
         let versions = match ApiKey::try_from(api.key).unwrap() {
             ApiKey::Produce => ProduceRequest::VERSIONS,
@@ -121,11 +125,14 @@ fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
         for api in &TABLE {
             let expected = match api.decision {
                 Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Administer(_) | Decision::Pass => true,
+                Decision::Authenticate(_) => true,
                 Decision::PassUnmapped => !mapped,
                 Decision::Delegate(_) => !ends,
                 Decision::Hide => false,
             };
             assert_eq!(is_offered(api, &shared), expected, "{}", api.name);
+            let is_filters_own = matches!(api.decision, Decision::Authenticate(_)) && config == upstream;
+            assert_eq!(is_listed(api, &shared), expected && !is_filters_own, "{}", api.name);
         }
     }
 }
