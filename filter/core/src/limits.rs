@@ -381,7 +381,7 @@ pub const VAULT_TRIED_MAX: usize = 16;
 /// Milliseconds after which the same configuration counts as tried anew, and not as taken by a worker that follows.
 pub const TRIED_MS: u64 = 10_000;
 
-/// Milliseconds between two looks of a worker at what the others have derived while it derives itself.
+/// Milliseconds between two looks of a worker at what others have found out about passwords, and between two tellings.
 pub const VAULT_MS: u64 = 1_000;
 
 /// Least `sasl.salt_secret` in bytes: 128 bits, if they are random.

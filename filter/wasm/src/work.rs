@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use remapper_core::generations::Fingerprint;
 use remapper_core::{limits, Millis, Shared};
 
@@ -17,8 +18,11 @@ thread_local! {
 }
 
 pub(crate) struct Work {
-    /// Where in shared data the outcome is.
+    /// Where in shared data the outcome is, and how often it has changed: a look at that is cheap.
     key: String,
+    changes_key: String,
+    /// How often it had changed when it was looked at last.
+    changes: RefCell<Bytes>,
     /// Connections whose tokens wait for a verdict, by their contexts.
     waiting: RefCell<BTreeSet<u32>>,
     /// When shared data was last looked at.
@@ -35,7 +39,9 @@ impl Work {
         }
         // Made first, so that there is a value with which workers can take turns.
         host::create_shared(&key, &[]);
-        let is_first = host::change_shared(&key, |stored| shared.begin_with(stored, configuration, host::now()));
+        let work = Self::new(key);
+        let key = &work.key;
+        let is_first = host::change_shared(key, |stored| shared.begin_with(stored, configuration, host::now()));
         if is_first == Some(true) && shared.is_deriving() {
             let end = host::now().saturating_add(limits::DERIVE_MS_MAX);
             while shared.is_deriving() && host::now() < end {
@@ -45,13 +51,22 @@ impl Work {
             if left > 0 {
                 log::info!("sasl.users: {left} SCRAM credentials are still to be derived from passwords; until then SCRAM waits");
             }
-            host::change_shared(&key, |stored| (shared.exchange_with(stored), ()));
+            work.exchange(shared);
         }
-        Self::new(key)
+        work
     }
 
     fn new(key: String) -> Self {
-        Self { key, waiting: RefCell::default(), looked: Cell::new(0), is_busy: Cell::new(false) }
+        let changes_key = format!("{key}.changes");
+        host::create_shared(&changes_key, &[]);
+        Self {
+            key,
+            changes_key,
+            changes: RefCell::default(),
+            waiting: RefCell::default(),
+            looked: Cell::new(0),
+            is_busy: Cell::new(false),
+        }
     }
 
     pub(crate) fn wait(&self, context_id: u32) {
@@ -78,10 +93,32 @@ impl Work {
             }
             shared.work();
         }
-        if shared.has_news() && now.abs_diff(self.looked.get()) >= limits::VAULT_MS {
+        if shared.uses_vault() && now.abs_diff(self.looked.get()) >= limits::VAULT_MS {
             self.looked.set(now);
-            host::change_shared(&self.key, |stored| (shared.exchange_with(stored), ()));
+            let changes = host::shared(&self.changes_key).unwrap_or_default();
+            if shared.has_news() || changes != *self.changes.borrow() {
+                self.exchange(shared);
+            }
         }
+    }
+
+    /// Takes what others have found out, and tells them what is new.
+    fn exchange(&self, shared: &Shared) {
+        let had_news = shared.has_news();
+        // As it was before: what changes meanwhile is looked at next time.
+        let mut changes = host::shared(&self.changes_key).unwrap_or_default();
+        host::change_shared(&self.key, |stored| (shared.exchange_with(stored), ()));
+        if had_news {
+            let next = |stored: &[u8]| {
+                let count = stored.first_chunk().map_or(0, |count| u64::from_be_bytes(*count)).wrapping_add(1);
+                (count.to_be_bytes().to_vec(), stored == &changes[..])
+            };
+            if host::change_shared(&self.changes_key, next) == Some(true) {
+                let count = changes.first_chunk().map_or(0, |count| u64::from_be_bytes(*count)).wrapping_add(1);
+                changes = Bytes::copy_from_slice(&count.to_be_bytes());
+            }
+        }
+        self.changes.replace(changes);
     }
 
     fn note_busy(&self, is_busy: bool) {

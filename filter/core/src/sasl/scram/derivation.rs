@@ -17,7 +17,7 @@ pub(in crate::sasl) struct Derivation {
 }
 
 enum Rounds {
-    Sha256(Chain<Hmac<Sha256>>),
+    Sha256(Box<Chain<Hmac<Sha256>>>),
     Sha512(Box<Chain<Hmac<Sha512>>>),
 }
 
@@ -26,7 +26,7 @@ impl Derivation {
         #[cfg(test)]
         super::tests::DERIVATIONS.with(|count| count.set(count.get() + 1));
         let rounds = match hash {
-            Hash::Sha256 => Rounds::Sha256(Chain::new::<Sha256>(password.as_bytes(), salt)),
+            Hash::Sha256 => Rounds::Sha256(Box::new(Chain::new::<Sha256>(password.as_bytes(), salt))),
             Hash::Sha512 => Rounds::Sha512(Box::new(Chain::new::<Sha512>(password.as_bytes(), salt))),
         };
         // The first iteration is what a chain begins with.
