@@ -12,7 +12,7 @@
 use crate::error::Fault;
 use crate::exchange::Millis;
 use crate::limits;
-use crate::sasl::{Mechanism, Server};
+use crate::sasl::{Authenticator, Mechanism, Server};
 use kafka_protocol::messages::ApiKey;
 
 /// How a client proved who it is.
@@ -85,13 +85,15 @@ pub(crate) struct Authentication {
     /// The broker took up a SaslHandshake of the client's on this connection. It does so only where it wants SASL, and then
     /// takes nothing else until that is complete: what it does from here on it does for the client's own identity.
     pub(crate) is_brokers_client: bool,
+    /// When the token came whose verdict is waited for.
+    pub(crate) waits_since: Option<Millis>,
 }
 
 impl Authentication {
     /// `wanted`: whether clients have to prove who they are by SASL.
     pub(crate) fn new(wanted: bool) -> Self {
         let state = if wanted { State::Unproven } else { State::Trusting };
-        Self { state, identity: None, is_brokers_client: false }
+        Self { state, identity: None, is_brokers_client: false, waits_since: None }
     }
 
     /// Requests may go on without another look.
@@ -135,6 +137,24 @@ impl Authentication {
             State::Relaying(_) | State::Failed => false,
         };
         admitted.then_some(()).ok_or(Fault::NotAuthenticated { key })
+    }
+
+    /// Whether a token that waits for a verdict is worth another look.
+    pub(crate) fn is_judged(&self, judge: &Authenticator, now: Millis) -> bool {
+        let State::Tokens(tokens) = &self.state else { return true };
+        let has_waited = |since: Millis| now.saturating_sub(since) >= limits::VERDICT_MS_MAX;
+        tokens.server.is_ready(judge) || self.waits_since.is_none_or(has_waited)
+    }
+
+    /// The connection ends. The mechanism of an authentication that was begun and came to nothing: neither a success nor a
+    /// failure was told.
+    pub(crate) fn abandon(&mut self) -> Option<Mechanism> {
+        let mechanism = match &self.state {
+            State::Tokens(tokens) if !tokens.rejected => tokens.mechanism,
+            _ => return None,
+        };
+        self.state = State::Failed;
+        Some(mechanism)
     }
 
     fn has_ended(&self, now: Millis) -> bool {

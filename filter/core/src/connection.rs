@@ -65,6 +65,8 @@ pub enum Action {
     Inform(String),
     /// Somebody has to act; to be logged as [`Shared::line_for`] says.
     Warn(String),
+    /// As [`Self::Warn`], about a client that has not proved who it is; to be logged as [`Shared::line_for_stranger`] says.
+    WarnOfStranger(String),
     /// Close both sides; what was sent before is flushed. Nothing follows.
     Close,
 }
@@ -115,6 +117,8 @@ pub struct Connection {
     broker_room: Option<Announced>,
     /// The client's next frame waits for room in the worker's memory.
     waits_for_room: bool,
+    /// The client's next frame is a token, and waits for its verdict.
+    waits_for_verdict: bool,
 }
 
 impl Connection {
@@ -137,6 +141,7 @@ impl Connection {
             client_room: None,
             broker_room: None,
             waits_for_room: false,
+            waits_for_verdict: false,
         }
     }
 
@@ -249,7 +254,9 @@ impl Connection {
 
     /// No further request is taken up: an answer has to come before, or the connection is about to end.
     fn is_blocked(&self) -> bool {
-        self.retirement.is_asked() || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
+        self.waits_for_verdict
+            || self.retirement.is_asked()
+            || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
     }
 
     /// So many requests wait for their answers that no more are read. Those that were read are handled.
@@ -268,7 +275,9 @@ impl Connection {
             self.exchanges.clear();
             (self.client_stream, self.broker_stream) = (0, 0);
             (self.client_room, self.broker_room) = (None, None);
+            self.note_abandoned();
             let (stat, say): (Stat, fn(String) -> Action) = match fault.cause() {
+                Cause::Blamed(blame) if self.is_stranger() => (Stat::Errors { blame }, Action::WarnOfStranger),
                 Cause::Blamed(blame) => (Stat::Errors { blame }, Action::Warn),
                 Cause::Reconnect(reason) => (Stat::Reconnects { reason }, Action::Inform),
             };

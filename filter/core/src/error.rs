@@ -76,6 +76,8 @@ pub enum Fault {
     UnmappedCertificate,
     /// Credentials cannot be judged now; the client reconnects.
     Unavailable { what: &'static str },
+    /// More clients wait for their passwords to be checked than can be within seconds; the client reconnects.
+    Busy,
     /// The broker does not take the filter's login, or `upstream.sasl` has none for the client's principal.
     Login { mechanism: &'static str, why: String },
     /// The broker's API versions were not known, or have changed: the client has to begin again.
@@ -110,6 +112,7 @@ impl Fault {
             Fault::Misrouted { .. } => return Cause::Reconnect("misrouted"),
             Fault::VersionsLearned => return Cause::Reconnect("versions"),
             Fault::Unavailable { .. } => return Cause::Reconnect("keys"),
+            Fault::Busy => return Cause::Reconnect("busy"),
         })
     }
 }
@@ -173,6 +176,10 @@ impl fmt::Display for Fault {
                 write!(f, "no rule of principal.mapping_rules fits a client's certificate; add DEFAULT to take any")
             }
             Fault::Unavailable { what } => write!(f, "a client cannot be authenticated now: {what}; it reconnects"),
+            Fault::Busy => write!(
+                f,
+                "a client cannot be authenticated now: too many passwords wait for their PBKDF2; it reconnects"
+            ),
             Fault::Login { mechanism, why } => write!(f, "the login at the broker by {mechanism} failed: {why}"),
             Fault::VersionsLearned => {
                 write!(f, "the broker's API versions are known only now; the client reconnects")

@@ -7,6 +7,7 @@
 //!          ├──► Plan::Forget   (acks=0: no answer, no exchange)  ├─► Next::Answer   (to the client, in order)
 //!          ├──► Plan::After    (a question of the filter's own;  │
 //!          │                    then the request comes again)    │
+//!          ├──► Plan::Wait     (for a PBKDF2; then as well)  │
 //!          └──► Plan::Refuse ► a carrier, later ─────────────────┴─► Next::Refuse   (the last answer)
 //! ```
 //!
@@ -133,6 +134,8 @@ pub(crate) enum Plan {
     /// Nothing yet: what is known of these topics does not suffice. The filter asks for them in its own name, and then the same
     /// request is handled again.
     After(Vec<TopicName>),
+    /// Nothing yet: what the request asks for is still to be computed. The same request is handled again when it is.
+    Wait,
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
     /// As `Answer`, after a delay; what the client sends meanwhile waits.
@@ -316,7 +319,8 @@ impl Context<'_> {
     }
 
     pub(crate) fn warn(&mut self, text: String) {
-        self.actions.push_back(Action::Warn(text));
+        let is_stranger = self.session.authentication.is_closed();
+        self.actions.push_back(if is_stranger { Action::WarnOfStranger(text) } else { Action::Warn(text) });
     }
 
     /// The broker wants a login that the filter has not made yet: ApiVersions is all that it takes.

@@ -23,6 +23,14 @@ impl Fingerprint {
         let digest = Sha256::digest(configuration);
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
 }
 
 /// What the workers of a process know of one identity's configurations.

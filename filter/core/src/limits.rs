@@ -317,8 +317,7 @@ pub const JWKS_REFRESH_MS_MAX: u64 = 86_400_000;
 /// Least PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.minIterations`), and RFC 7677's advice.
 pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 
-/// Most PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.maxIterations`). A worker serves nobody else
-/// while it computes them, some 10 ms.
+/// Most PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.maxIterations`). They take some 15 ms.
 pub const SCRAM_ITERATIONS_MAX: u32 = 16_384;
 
 /// Bytes of the salts that the filter makes up: what RFC 8018 (section 4.1) calls enough, with as much again.
@@ -343,9 +342,54 @@ pub const PLAIN_TOKEN_BYTES_MAX: usize = 2 * USER_NAME_BYTES_MAX + PASSWORD_BYTE
 /// Longest message of SCRAM in bytes: a name twice, each byte escaped in three, and room for nonces and extensions.
 pub const SCRAM_TOKEN_BYTES_MAX: usize = 6 * USER_NAME_BYTES_MAX + 2_048;
 
-/// Passwords and names whose PBKDF2 result a worker remembers, for clients. Strangers choose what fills it, so it must be
-/// bounded; an entry takes some 300 bytes.
-pub const CHECKED_ENTRIES_MAX: usize = 10_000;
+/// PBKDF2 iterations that are done in one go, a quarter of a millisecond: who looks at the clock between them overruns its
+/// time by no more.
+pub const WORK_ITERATIONS: u32 = 256;
+
+/// Milliseconds of each tick (of 20) that a worker spends on PBKDF2 for clients, at most: so long do its other clients wait
+/// for it, and a sixth of the worker's time is all that strangers can make it spend so.
+pub const WORK_MS: u64 = 4;
+
+/// As [`WORK_MS`], in pieces of [`WORK_ITERATIONS`]: for a clock that stands still or goes back.
+pub const WORK_PIECES_MAX: usize = 64;
+
+/// Milliseconds that Envoy's main thread may spend on a new configuration to derive users' credentials, some 3,000 of them.
+/// It serves no clients, and does not do it twice. Where this is not enough, workers go on beside their other work, which
+/// takes them six times as long, and SCRAM waits for them.
+pub const DERIVE_MS_MAX: u64 = 10_000;
+
+/// Iterations that may wait in a worker for a verdict on PLAIN passwords, of all attempts in sum: 256 attempts at 4,096
+/// iterations each. That is some seconds with the worker's share of time, and clients do not wait for much longer.
+pub const QUEUED_ITERATIONS_MAX: u32 = 1 << 20;
+
+const _: () = assert!(QUEUED_ITERATIONS_MAX >= SCRAM_ITERATIONS_MAX);
+
+/// Milliseconds that a client waits with a token at most before it is told to come again: half of the ten seconds after which
+/// the least patient clients give up (kafkajs).
+pub const VERDICT_MS_MAX: u64 = 5_000;
+
+/// Connections that are answered in one tick after they waited for the same: each costs some 50 microseconds.
+pub const WOKEN_MAX: usize = 50;
+
+/// Kinds of users, by salt lengths and iterations, that unknown names imitate. Each costs a digest per attempt; where
+/// credentials come from one place there are one or two.
+pub const FORMS_MAX: usize = 16;
+
+/// Entries of what the workers of a process tell each other about users: credentials for two hash functions, and the
+/// password that was right last. Some 100 bytes each.
+pub const VAULT_ENTRIES_MAX: usize = 3 * USERS_MAX;
+
+/// Configurations of which a process remembers that its main thread has tried them: those of a few listeners.
+pub const VAULT_TRIED_MAX: usize = 16;
+
+/// Milliseconds after which the same configuration counts as tried anew, and not as taken by a worker that follows.
+pub const TRIED_MS: u64 = 10_000;
+
+/// Milliseconds between two looks of a worker at what others have found out about passwords, and between two tellings.
+pub const VAULT_MS: u64 = 1_000;
+
+/// Least `sasl.salt_secret` in bytes: 128 bits, if they are random.
+pub const SALT_SECRET_BYTES_MIN: usize = 16;
 
 /// Salted passwords that a worker remembers, for brokers. Brokers of a cluster share their credentials, so one for each
 /// identity is in use.
@@ -391,6 +435,9 @@ pub const WARNING_MS_MIN: u64 = 60_000;
 
 /// Lines of warnings that a worker writes in [`WARNING_MS_MIN`], of whatever kind: clients choose names that stand in them.
 pub const WARNINGS_MAX: usize = 200;
+
+/// As [`WARNINGS_MAX`], about clients that have not proved who they are: they must not silence the others.
+pub const STRANGER_WARNINGS_MAX: usize = 20;
 
 /// Kinds of warnings that a worker remembers to have written, each a line of text.
 pub const WARNING_KINDS_MAX: usize = 1_000;

@@ -16,6 +16,7 @@ pub(crate) mod saslname;
 pub mod scram;
 pub mod secret;
 pub mod users;
+pub(crate) mod vault;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
 use sha2::{Digest, Sha256};
@@ -71,22 +72,32 @@ pub(crate) enum Step {
     Failed,
     /// It cannot be told now; the client should come again. The text is for the log.
     Unavailable(&'static str),
+    /// It will be known in a moment: the same token is to be handed in again once [`Server::is_ready`].
+    Later,
+    /// Too many wait for the same: the client should come again.
+    Busy,
 }
 
 /// What all connections of a plugin judge and prove identities with.
 pub(crate) struct Authenticator {
-    users: Store,
+    pub(crate) users: Store,
     pub(crate) tokens: Option<Checker>,
     verifier: Box<dyn Verifier>,
     pub(crate) salted: SaltedCache,
 }
 
 impl Authenticator {
-    /// `seed`: unpredictable bytes for the keys of the caches.
-    pub(crate) fn new(config: &Config, seed: [u8; 32], verifier: Box<dyn Verifier>) -> Self {
+    /// `seed`: unpredictable bytes for the keys of the caches. `salts`: as many for salts, where the configuration has no
+    /// secret for them; the same in all workers of the process.
+    pub(crate) fn new(config: &Config, seed: [u8; 32], salts: [u8; 32], verifier: Box<dyn Verifier>) -> Self {
         let sasl = config.sasl.as_ref();
+        let salts = sasl.and_then(|sasl| sasl.salt_secret.as_ref()).map_or(salts, |secret| {
+            let digest = Sha256::digest(secret.expose());
+            digest.into()
+        });
+        let (users, mechanisms) = sasl.map(|sasl| (sasl.users.clone(), &sasl.mechanisms[..])).unwrap_or_default();
         Self {
-            users: Store::new(sasl.map(|sasl| sasl.users.clone()).unwrap_or_default(), seed),
+            users: Store::new(users, mechanisms, seed, salts),
             tokens: sasl.and_then(|sasl| sasl.oauthbearer.clone()).map(Checker::new),
             verifier,
             salted: SaltedCache::new(seed),
@@ -96,7 +107,7 @@ impl Authenticator {
 
 /// The server's side of one authentication.
 pub(crate) enum Server {
-    Plain,
+    Plain(plain::Server),
     Scram(scram::Server),
     OauthBearer(oauthbearer::Server),
 }
@@ -105,7 +116,7 @@ impl Server {
     /// `nonce`: printable, without commas, never seen before.
     pub(crate) fn new(mechanism: Mechanism, nonce: String) -> Self {
         match mechanism {
-            Mechanism::Plain => Self::Plain,
+            Mechanism::Plain => Self::Plain(plain::Server::default()),
             Mechanism::ScramSha256 => Self::Scram(scram::Server::new(Hash::Sha256, nonce)),
             Mechanism::ScramSha512 => Self::Scram(scram::Server::new(Hash::Sha512, nonce)),
             Mechanism::OauthBearer => Self::OauthBearer(oauthbearer::Server::new()),
@@ -115,7 +126,7 @@ impl Server {
     /// Takes the client's next token.
     pub(crate) fn step(&mut self, judge: &Authenticator, token: &[u8], now: Millis) -> Step {
         match self {
-            Self::Plain => plain::step(&judge.users, token),
+            Self::Plain(server) => server.step(&judge.users, token),
             Self::Scram(server) => server.step(&judge.users, token),
             Self::OauthBearer(server) => match &judge.tokens {
                 Some(checker) => server.step(checker, &*judge.verifier, token, now),
@@ -124,11 +135,20 @@ impl Server {
         }
     }
 
+    /// After [`Step::Later`]: the same token may be handed in again.
+    pub(crate) fn is_ready(&self, judge: &Authenticator) -> bool {
+        match self {
+            Self::Plain(server) => server.is_ready(),
+            Self::Scram(server) => server.is_ready(&judge.users),
+            Self::OauthBearer(_) => true,
+        }
+    }
+
     /// Why the client was refused, where more can be said than that its credentials are wrong. For the log only.
     pub(crate) fn why(&self) -> Option<&'static str> {
         match self {
             Self::OauthBearer(server) => server.why(),
-            Self::Plain | Self::Scram(_) => None,
+            Self::Plain(_) | Self::Scram(_) => None,
         }
     }
 }

@@ -67,6 +67,8 @@ pub enum Stat {
 pub enum AuthOutcome {
     Success,
     Failure,
+    /// Begun, and neither of the two: the client left, or sent something else.
+    Abandoned,
 }
 
 /// How a request ended, the worst last.
@@ -160,6 +162,7 @@ fn authentication(mechanism: &str, outcome: AuthOutcome) -> String {
     let outcome = match outcome {
         AuthOutcome::Success => "success",
         AuthOutcome::Failure => "failure",
+        AuthOutcome::Abandoned => "abandoned",
     };
     format!(".mechanism.{mechanism}.outcome.{outcome}")
 }

@@ -56,7 +56,7 @@ pub(crate) fn ignorant(config: &str) -> Rc<Shared> {
 pub(crate) fn ignorant_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
     let live = Rc::clone(live);
     let config = Config::parse(config, &|_| None).unwrap();
-    Rc::new(Shared::new(config, [7; 32], Box::new(NoKeys), Box::new(move || live.get())))
+    Rc::new(Shared::new(config, [7; 32], [8; 32], Box::new(NoKeys), Box::new(move || live.get())))
 }
 
 /// Takes no signature for good.

@@ -8,9 +8,11 @@ use crate::exchange::Millis;
 use crate::limits;
 
 /// The warnings of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Warnings {
     log: RefCell<Log>,
+    /// Lines in [`limits::WARNING_MS_MIN`].
+    lines_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -30,13 +32,17 @@ struct Said {
 }
 
 impl Warnings {
+    pub(crate) fn new(lines_max: usize) -> Self {
+        Self { log: RefCell::default(), lines_max }
+    }
+
     /// The line to write for a warning, or None for now.
     pub(crate) fn line(&self, warning: &str, now: Millis) -> Option<String> {
         // Names in it are clients', and may be long.
         let end = warning.char_indices().nth(limits::WARNING_CHARS_MAX).map_or(warning.len(), |(at, _)| at);
         let warning = warning.get(..end).unwrap_or_default();
         let mut log = self.log.borrow_mut();
-        let has_room = log.has_room(now);
+        let has_room = log.has_room(now, self.lines_max);
         let kind = kind(warning);
         let line = match log.said.get_mut(&kind) {
             Some(said) if !has_room || now < said.at.saturating_add(limits::WARNING_MS_MIN) => {
@@ -63,12 +69,12 @@ impl Warnings {
 }
 
 impl Log {
-    fn has_room(&mut self, now: Millis) -> bool {
+    fn has_room(&mut self, now: Millis, lines_max: usize) -> bool {
         // Also when the clock was set back.
         if !(self.minute..self.minute.saturating_add(limits::WARNING_MS_MIN)).contains(&now) {
             (self.minute, self.lines) = (now, 0);
         }
-        self.lines < limits::WARNINGS_MAX
+        self.lines < lines_max
     }
 
     /// Kinds that were not met for a while go first.
@@ -111,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_first_is_said_at_once_and_then_one_a_minute_with_a_count() {
-        let warnings = Warnings::default();
+        let warnings = Warnings::new(limits::WARNINGS_MAX);
         let lines: Vec<String> =
             (0..=1_300).filter_map(|n| warnings.line(&format!("offset {} is bad", 1_000 + n), n * 100)).collect();
         let expected = [
@@ -126,7 +132,7 @@ mod tests {
 
     #[test]
     fn however_many_kinds_there_are_the_log_and_the_memory_are_bounded() {
-        let warnings = Warnings::default();
+        let warnings = Warnings::new(limits::WARNINGS_MAX);
         let mut lines = 0;
         for n in 0..20_000u64 {
             lines += usize::from(warnings.line(&format!("topic t.{n}: no"), n * 10).is_some());
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_silences_nobody() {
-        let warnings = Warnings::default();
+        let warnings = Warnings::new(limits::WARNINGS_MAX);
         for n in 0..2 * limits::WARNINGS_MAX {
             warnings.line(&format!("topic t.{n}: no"), 1_000_000);
         }

@@ -29,6 +29,13 @@ pub(crate) fn now() -> Millis {
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Microseconds of Envoy's clock, for durations.
+pub(crate) fn micros() -> u64 {
+    let time = hostcalls::get_current_time().ok();
+    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// `len` bytes of a buffer from `start`: one copy into the VM.
 pub(crate) fn read(buffer: BufferType, start: usize, len: usize) -> Bytes {
     let bytes = checked("get_buffer", hostcalls::get_buffer(buffer, start, len)).flatten();
@@ -193,11 +200,27 @@ pub(crate) fn shared(key: &str) -> Option<Bytes> {
     value.map(Bytes::from)
 }
 
-/// Makes a value that there is not yet. Only the first VM of a process is alone, so that nobody's value is overwritten.
+/// A version of a value in shared data that there will never be (Envoy counts up from 1): it lets a value be made, and
+/// none be overwritten.
+const NO_VERSION: u32 = u32::MAX;
+
+/// Makes a value that there is not yet, whoever else does at the same time.
 pub(crate) fn create_shared(key: &str, value: &[u8]) {
-    if shared(key).is_none() {
-        share(key, value);
+    match hostcalls::set_shared_data(key, Some(value), Some(NO_VERSION)) {
+        Err(Status::CasMismatch) => {}
+        outcome => {
+            checked("set_shared_data", outcome);
+        }
     }
+}
+
+/// 32 bytes that are drawn once per process, for all workers and configurations. None: there is no entropy.
+pub(crate) fn process_secret() -> Option<[u8; 32]> {
+    const KEY: &str = "kafka_remapper.secret";
+    if shared(KEY).is_none() {
+        create_shared(KEY, &wasi::random()?);
+    }
+    shared(KEY)?.first_chunk().copied()
 }
 
 /// Changes a value that all workers share. `change` gives the new value and a result; it is called again when another worker
@@ -210,7 +233,7 @@ pub(crate) fn change_shared<T>(key: &str, mut change: impl FnMut(&[u8]) -> (Vec<
         if after == before {
             return Some(result);
         }
-        match hostcalls::set_shared_data(key, Some(&after), version) {
+        match hostcalls::set_shared_data(key, Some(&after), version.or(Some(NO_VERSION))) {
             Err(Status::CasMismatch) => {}
             outcome => return checked("set_shared_data", outcome).map(|()| result),
         }

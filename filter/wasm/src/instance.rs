@@ -58,7 +58,7 @@ impl Instance {
     /// # Errors
     /// Why it does not.
     pub(crate) fn new(config: &Config, text: &str, id: u64) -> Result<Self, String> {
-        let identity = format!("{}.{}.{}", config.stat_prefix, host::plugin("name"), host::plugin("root_id"));
+        let identity = Self::identity(config);
         let keys = Keys {
             census: format!("kafka_remapper.{}.census", config.stat_prefix),
             generations: format!("kafka_remapper.generations.{identity}"),
@@ -86,6 +86,15 @@ impl Instance {
             outdated_since: Cell::new(None),
             looked: Cell::new(0),
         })
+    }
+
+    /// What instances of one plugin have in common, whatever their configurations.
+    pub(crate) fn identity(config: &Config) -> String {
+        format!("{}.{}.{}", config.stat_prefix, host::plugin("name"), host::plugin("root_id"))
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// A new connection, which also tells that this configuration is in force.

@@ -9,6 +9,7 @@ mod memory;
 mod metrics;
 mod root;
 mod stream;
+mod work;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

@@ -22,6 +22,7 @@ use crate::instance::Instance;
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::stream::{Handle, Stream};
+use crate::work::Work;
 
 /// How often is looked for what is due, while something waits.
 const TICK: Duration = Duration::from_millis(20);
@@ -45,6 +46,7 @@ pub(crate) struct Plugin {
     streams: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
     /// Connections whose bytes wait for room in the worker's memory.
     waiting: RefCell<BTreeSet<u32>>,
+    work: Work,
 }
 
 /// What is to be done with a connection at a later time.
@@ -69,10 +71,12 @@ pub(crate) struct Sent {
 }
 
 impl Plugin {
-    fn new(config: Config, seed: [u8; 32], instance: Instance) -> Self {
+    fn new(config: Config, seed: [u8; 32], salts: [u8; 32], instance: Instance) -> Self {
         let metrics = Metrics::new(&config.stat_prefix);
-        let shared = Shared::new(config, seed, Box::new(host::EnvoyVerifier), Box::new(memory::live_bytes));
+        let identity = Instance::identity(&config);
+        let shared = Shared::new(config, seed, salts, Box::new(host::EnvoyVerifier), Box::new(memory::live_bytes));
         Self {
+            work: Work::begin(&shared, &identity, instance.fingerprint()),
             shared: Rc::new(shared),
             metrics,
             instance,
@@ -154,6 +158,19 @@ impl Plugin {
         }
     }
 
+    /// As [`Self::warn`], about a client that has not proved who it is.
+    pub(crate) fn warn_of_stranger(&self, text: &str) {
+        if let Some(line) = self.shared.line_for_stranger(text, host::now()) {
+            log::warn!("{line}");
+        }
+    }
+
+    /// [`Stream::retry`] is called for the connection once its token's verdict is there.
+    pub(crate) fn wait_for_verdict(&self, context_id: u32) {
+        self.work.wait(context_id);
+        self.set_tick();
+    }
+
     /// [`Stream::retry`] is called for the connection in a moment.
     pub(crate) fn wait_for_room(&self, context_id: u32) {
         self.waiting.borrow_mut().insert(context_id);
@@ -176,6 +193,7 @@ impl Plugin {
         self.later.borrow_mut().retain(|later| later.context_id != context_id);
         self.streams.borrow_mut().remove(&context_id);
         self.waiting.borrow_mut().remove(&context_id);
+        self.work.forget(context_id);
         self.instance.forget(context_id, &self.metrics);
     }
 
@@ -188,6 +206,21 @@ impl Plugin {
                 Deed::Send(pieces) => self.with_stream(context_id, |stream| stream.send(pieces)),
                 Deed::Close => host::close_downstream(),
             });
+        }
+    }
+
+    /// A share of the worker's time for clients' passwords, and on with those that waited for it.
+    fn judge(&self) {
+        self.work.tick(&self.shared, host::now());
+        let now = host::now();
+        let is_judged = |context_id: u32| {
+            let stream = self.streams.borrow().get(&context_id).and_then(Weak::upgrade);
+            stream.is_none_or(|stream| stream.try_borrow().is_ok_and(|stream| stream.is_judged(now)))
+        };
+        for context_id in self.work.take_judged(is_judged) {
+            if self.streams.borrow().contains_key(&context_id) {
+                host::on_behalf_of(context_id, || self.with_stream(context_id, Stream::retry));
+            }
         }
     }
 
@@ -226,7 +259,8 @@ impl Plugin {
 
     /// Only when it changes: each call begins the period anew.
     fn set_tick(&self) {
-        let is_waiting = !self.later.borrow().is_empty() || !self.waiting.borrow().is_empty();
+        let is_waiting =
+            !self.later.borrow().is_empty() || !self.waiting.borrow().is_empty() || self.work.is_waiting(&self.shared);
         let period = if is_waiting { TICK } else { self.instance.period() };
         if self.period.replace(period) != period {
             host::tick_each(period);
@@ -296,7 +330,8 @@ impl Root {
         let config = Config::parse(&text, &variable).map_err(|error| error.to_string())?;
         let [seed, id] = [wasi::random(), wasi::random()].map(|bytes| bytes.ok_or("Envoy gives no random bytes"));
         let instance = Instance::new(&config, &text, u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8])))?;
-        let plugin = Plugin::new(config, seed?, instance);
+        let salts = host::process_secret().ok_or("Envoy keeps no shared data")?;
+        let plugin = Plugin::new(config, seed?, salts, instance);
         plugin.set_tick();
         self.plugin = Some(Rc::new(plugin));
         Ok(())
@@ -327,6 +362,7 @@ impl RootContext for Root {
         let Some(plugin) = &self.plugin else { return };
         plugin.do_what_is_due();
         plugin.make_room();
+        plugin.judge();
         plugin.end_what_is_outdated();
         plugin.fetch_keys();
         plugin.set_tick();

@@ -19,6 +19,7 @@ use remapper_core::connection::{Action, Connection};
 use remapper_core::limits::WINDOW_BYTES;
 use remapper_core::retirement::Retirement;
 use remapper_core::stats::Stat;
+use remapper_core::Millis;
 
 use crate::host;
 use crate::root::{Plugin, Sent};
@@ -38,6 +39,8 @@ pub(crate) struct Stream {
     retirement: Rc<Retirement>,
     /// The client has half-closed, and the broker does not know yet.
     owes_end: bool,
+    /// For the broker, of a client that has half-closed: the end would go with it, and more is to come.
+    stashed: Vec<Bytes>,
     closed: bool,
     /// What was counted and Envoy was not told yet: a call of the host for each event would cost more than the bytes.
     counts: Vec<(Stat, u64)>,
@@ -64,6 +67,7 @@ impl Stream {
             held: Cell::new(0),
             retirement: Rc::default(),
             owes_end: false,
+            stashed: vec![],
             closed: false,
             counts: vec![],
         }
@@ -111,6 +115,7 @@ impl Stream {
                 },
                 Action::Inform(text) => self.plugin.inform(&text),
                 Action::Warn(text) => self.plugin.warn(&text),
+                Action::WarnOfStranger(text) => self.plugin.warn_of_stranger(&text),
                 Action::Close => output.close = true,
             }
         }
@@ -163,8 +168,11 @@ impl Stream {
         self.held.get() > 0 && connection.has_room_for(&host::read(CLIENT, 0, self.held.get().min(WINDOW_BYTES)))
     }
 
-    /// Client bytes that lack nothing but room are looked at again in a moment.
-    fn wait_for_room(&self) {
+    /// Client bytes that lack nothing but room are looked at again in a moment, and a token when its verdict is there.
+    fn wait(&self) {
+        if !self.closed && self.connection.as_ref().is_some_and(Connection::waits_for_verdict) {
+            self.plugin.wait_for_verdict(self.context_id);
+        }
         let waits = |connection: &Connection| {
             connection.waits_for_room() || (self.held.get() > 0 && connection.wants_client_bytes())
         };
@@ -173,17 +181,22 @@ impl Stream {
         }
     }
 
-    /// From the root's timer: takes up what waited for room.
+    /// [`Self::retry`] should be called for the sake of a token.
+    pub(crate) fn is_judged(&self, now: Millis) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.is_judged(now))
+    }
+
+    /// From the root's timer: takes up what waited for room, or for a verdict.
     pub(crate) fn retry(&mut self) {
         let Some(connection) = self.connection.as_mut().filter(|_| !self.closed) else { return };
         connection.resume(host::now());
-        let mut output = Output::default();
+        let mut output = Output { to_broker: std::mem::take(&mut self.stashed), ..Output::default() };
         self.drain(&mut output);
         self.pump_client(&mut output);
         if output.close {
             self.close();
         }
-        self.wait_for_room();
+        self.wait();
     }
 
     /// From the root's timer: sends what was put off. What the client has sent meanwhile is taken out of its way.
@@ -276,7 +289,7 @@ impl Stream {
         }
         if !connection.wants_client_bytes() {
             self.held.set(len);
-            self.wait_for_room();
+            self.wait();
             return Verdict::Pause;
         }
         let mut stopped_at = Bytes::new();
@@ -291,7 +304,7 @@ impl Stream {
         });
         if passed == 0 && !connection.has_room_for(&stopped_at) {
             self.held.set(len);
-            self.wait_for_room();
+            self.wait();
             return Verdict::Pause;
         }
         let mut output = Output::default();
@@ -307,12 +320,15 @@ impl Stream {
             output.to_broker.push(untouched);
         }
         self.drain(&mut output);
+        if self.owes_end && self.connection.as_ref().is_some_and(Connection::waits_for_verdict) {
+            self.stashed = std::mem::take(&mut output.to_broker);
+        }
         output.close |= !host::replace(CLIENT, len, &output.to_broker);
         let verdict = self.hand_on(!output.to_broker.is_empty());
         if output.close {
             self.close();
         }
-        self.wait_for_room();
+        self.wait();
         verdict
     }
 
@@ -347,11 +363,15 @@ impl Stream {
         if output.close {
             self.close();
         }
-        self.wait_for_room();
+        self.wait();
         Verdict::Continue
     }
 
     fn on_log(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.handle_gone();
+        }
+        self.drain(&mut Output::default());
         self.tell_counts();
         self.connection = None;
         self.plugin.forget(self.context_id);

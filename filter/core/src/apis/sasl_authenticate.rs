@@ -78,13 +78,15 @@ impl Form {
 }
 
 fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, Fault> {
-    let State::Tokens(Tokens { mechanism, server, rounds, rejected, .. }) = &mut cx.session.authentication.state else {
+    let authentication = &mut cx.session.authentication;
+    let State::Tokens(Tokens { mechanism, server, rounds, rejected, .. }) = &mut authentication.state else {
         let text = "SaslAuthenticate without a SaslHandshake before it".to_owned();
         let answer = form.bad(ResponseError::IllegalSaslState, text)?;
         return answer.map(Plan::Answer).ok_or(Fault::Exchange);
     };
     let mechanism = *mechanism;
-    *rounds += 1;
+    let since = authentication.waits_since;
+    *rounds += usize::from(since.is_none());
     let step =
         if *rounds > limits::SASL_ROUNDS_MAX { Step::Failed } else { server.step(&cx.shared.judge, token, cx.now) };
     match step {
@@ -105,6 +107,15 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, F
                 count_failure(cx, mechanism);
             }
             failed(cx, mechanism, why, form)
+        }
+        Step::Later if cx.now.saturating_sub(since.unwrap_or(cx.now)) < limits::VERDICT_MS_MAX => {
+            authentication.waits_since = Some(since.unwrap_or(cx.now));
+            Ok(Plan::Wait)
+        }
+        // Without words: those that there are would tell the client that its credentials are wrong.
+        Step::Later | Step::Busy => {
+            cx.session.authentication.state = State::Failed;
+            Ok(Plan::Refuse { answer: None, fault: Fault::Busy })
         }
         Step::Unavailable(what) => {
             cx.session.authentication.state = State::Failed;

@@ -7,14 +7,15 @@ mod upstream;
 mod users;
 
 use self::raw::{PrincipalSection, SaslSection, UpstreamSection};
-use self::secret::Environment;
+use self::secret::{Environment, SecretText};
 use super::raw::{Given, Object};
 use super::{within, ConfigError};
 use crate::exchange::Millis;
 use crate::identities::Upstream;
-use crate::limits::SESSION_S_MAX;
+use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};
 use crate::principal::Rules;
 use crate::sasl::oauthbearer::Settings;
+use crate::sasl::secret::Secret;
 use crate::sasl::users::User;
 use crate::sasl::Mechanism;
 
@@ -27,6 +28,8 @@ pub struct Sasl {
     pub users: Vec<User>,
     /// There if OAUTHBEARER is spoken.
     pub oauthbearer: Option<Settings>,
+    /// What salts are made from. `None`: each process draws its own.
+    pub salt_secret: Option<Secret>,
     /// How long a client may go on before it authenticates again (KIP-368). `None`: as long as its credentials last.
     pub max_session_ms: Option<Millis>,
 }
@@ -64,9 +67,23 @@ fn sasl(raw: SaslSection, environment: Environment<'_>) -> Result<Sasl, ConfigEr
         }
         (None, true) => return Err(ConfigError::at("sasl.oauthbearer", "is missing; OAUTHBEARER needs it")),
     };
+    let salt_secret = raw.salt_secret.0.map(|text| salt_secret(&text, &users, environment)).transpose()?;
     let is_given = raw.max_session_s.0.is_some();
     let max_session_s = within("sasl.max_session_s", raw.max_session_s, SESSION_S_MAX, 1..=SESSION_S_MAX)?;
-    Ok(Sasl { mechanisms, users, oauthbearer, max_session_ms: is_given.then_some(max_session_s * 1_000) })
+    let max_session_ms = is_given.then_some(max_session_s * 1_000);
+    Ok(Sasl { mechanisms, users, oauthbearer, salt_secret, max_session_ms })
+}
+
+fn salt_secret(text: &SecretText, users: &[User], environment: Environment<'_>) -> Result<Secret, ConfigError> {
+    let path = "sasl.salt_secret";
+    if users.is_empty() {
+        return Err(ConfigError::at(path, "is for users, and no mechanism uses them"));
+    }
+    let secret = secret::secret(path, text, environment)?;
+    if secret.expose().len() < SALT_SECRET_BYTES_MIN {
+        return Err(ConfigError::at(path, format_args!("is shorter than {SALT_SECRET_BYTES_MIN} bytes")));
+    }
+    Ok(secret)
 }
 
 fn mechanisms(names: &[String]) -> Result<Vec<Mechanism>, ConfigError> {

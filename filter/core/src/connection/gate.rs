@@ -5,16 +5,16 @@ use std::rc::Rc;
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName};
 
-use super::{Action, Connection};
+use super::{Action, Connection, Phase};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, Proof, State};
 use crate::error::Fault;
-use crate::exchange::{Millis, Pending, Request, Upstream};
+use crate::exchange::{Millis, Pending, Plan, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
 use crate::located::Asking;
 use crate::login::{Login, OwnLogin};
-use crate::stats::Stat;
+use crate::stats::{AuthOutcome, Stat};
 
 /// Who a client is that proved nothing (Kafka: `User:ANONYMOUS`).
 const ANONYMOUS: &str = "ANONYMOUS";
@@ -89,25 +89,54 @@ impl Connection {
         Ok(())
     }
 
+    /// The client's token waits for its verdict: [`Self::resume`] is worth a call once [`Self::is_judged`].
+    pub fn waits_for_verdict(&self) -> bool {
+        self.waits_for_verdict
+    }
+
+    /// The verdict is there, or has been waited for long enough.
+    pub fn is_judged(&self, now: Millis) -> bool {
+        self.session.authentication.is_judged(&self.shared.judge, now)
+    }
+
+    /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.
+    pub fn handle_gone(&mut self) {
+        self.note_abandoned();
+        self.phase = Phase::Closed;
+    }
+
+    /// Counts an authentication that was begun, and will not be finished: nothing else of it would show.
+    pub(super) fn note_abandoned(&mut self) {
+        let Some(mechanism) = self.session.authentication.abandon() else { return };
+        let mechanism = mechanism.name();
+        self.count(Stat::Auth { mechanism, outcome: AuthOutcome::Abandoned }, 1);
+        let text = format!("a client began to authenticate by {mechanism} and did not finish");
+        self.actions.push_back(Action::WarnOfStranger(text));
+    }
+
     /// A SASL token without Kafka's headers.
     pub(super) fn handle_token(&mut self, token: Bytes, now: Millis) -> Result<(), Fault> {
         let api = apis::find(ApiKey::SaslAuthenticate as i16).ok_or(Fault::Exchange)?;
         let request = Request::own(api);
-        self.count(Stat::Requests { api: api.name }, 1);
         if let State::Relaying(left) = &mut self.session.authentication.state {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.session.authentication.state = State::Trusting;
             }
+            self.count(Stat::Requests { api: api.name }, 1);
             self.count(Stat::UpstreamRequests { api: api.name }, 1);
             self.pass_up(token);
             self.open(request, None, now);
         } else {
             let shared = Rc::clone(&self.shared);
-            let token = token.slice(frame::LENGTH_BYTES..);
             let mut cx = self.context(&shared, now);
-            let plan = sasl_authenticate::bare_token(&mut cx, &token)?;
+            let plan = sasl_authenticate::bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
             let outcome = cx.outcome;
+            if matches!(plan, Plan::Wait) {
+                self.wait_for_verdict(token);
+                return Ok(());
+            }
+            self.count(Stat::Requests { api: api.name }, 1);
             self.carry_out(plan, outcome, request, Bytes::new(), now)?;
         }
         if let Some(exchange) = self.exchanges.back_mut() {
@@ -116,6 +145,12 @@ impl Connection {
             exchange.barrier = true;
         }
         Ok(())
+    }
+
+    /// The client's token in `frame` is handled again when its verdict is there.
+    pub(super) fn wait_for_verdict(&mut self, frame: Bytes) {
+        self.client.push_front(frame);
+        self.waits_for_verdict = true;
     }
 
     pub(super) fn carrier(&mut self, now: Millis) -> Result<Upstream, Fault> {

@@ -122,6 +122,10 @@ impl Connection {
             self.client.push_front(frame);
             return self.ask_topics(topics, now);
         }
+        if matches!(plan, Plan::Wait) {
+            self.wait_for_verdict(frame);
+            return Ok(());
+        }
         self.session.asked = Asked::default();
         self.count(Stat::Requests { api: api.name }, 1);
         self.carry_out(plan, outcome, request, frame, now)
@@ -152,6 +156,8 @@ impl Connection {
         frame: Bytes,
         now: Millis,
     ) -> Result<(), Fault> {
+        // A token's time is that since it came.
+        let waited = self.session.authentication.waits_since.take().map_or(0, |since| now.saturating_sub(since));
         // Only record sets are large, and no exchange keeps one.
         let pending_bytes = if request.api.key == ApiKey::Produce as i16 { 0 } else { frame.len() };
         match plan {
@@ -176,7 +182,7 @@ impl Connection {
                 }
                 Ok(())
             }
-            Plan::After(_) => Err(Fault::Exchange),
+            Plan::After(_) | Plan::Wait => Err(Fault::Exchange),
             Plan::Forget { requests, then } => {
                 for upstream in requests {
                     self.send_upstream(upstream, &request)?;
@@ -193,7 +199,8 @@ impl Connection {
                 self.answer_later(pending, &request, delay_ms, now)
             }
             Plan::Refuse { answer, fault } => {
-                self.answer_later(Box::new(Refusing { answer, fault }), &request, limits::FAILURE_DELAY_MS, now)
+                let delay_ms = limits::FAILURE_DELAY_MS.saturating_sub(waited);
+                self.answer_later(Box::new(Refusing { answer, fault }), &request, delay_ms, now)
             }
         }
     }

@@ -27,8 +27,9 @@ impl Connection {
         self.waits_for_room
     }
 
-    /// Takes up what waited for room.
+    /// Takes up what waited for room, or for a verdict.
     pub fn resume(&mut self, now: Millis) {
+        self.waits_for_verdict &= !self.is_judged(now);
         self.attempt(|this| this.advance_client(now));
     }
 

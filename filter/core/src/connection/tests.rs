@@ -8,6 +8,7 @@ mod memory;
 mod retirement;
 mod simulation;
 mod topics;
+mod verdicts;
 
 use std::collections::BTreeMap;
 

@@ -1,17 +1,42 @@
 //! PLAIN (RFC 4616): one token with name and password.
 
-use super::users::{prepare, Store};
+use std::rc::Rc;
+
+use super::users::{prepare, Answer, Job, Store};
 use super::Step;
 use crate::limits::PLAIN_TOKEN_BYTES_MAX;
 
-/// Takes the only token: `[authzid] NUL authcid NUL passwd`. The password is taken as it is, see
-/// [`Credentials::derive`](super::scram::Credentials::derive).
-pub(crate) fn step(store: &Store, token: &[u8]) -> Step {
-    match parse(token) {
-        Some((principal, password)) if store.check_plain(&principal, password) => {
-            Step::Done { principal, expires: None, last: vec![] }
+/// One exchange with one client.
+#[derive(Default)]
+pub(crate) struct Server {
+    /// What is being found out about the token that came before, which is still to be answered.
+    waits_for: Option<Rc<Job>>,
+}
+
+impl Server {
+    /// Takes the only token: `[authzid] NUL authcid NUL passwd`. The password is taken as it is, see
+    /// [`Credentials::derive`](super::scram::Credentials::derive).
+    ///
+    /// After [`Step::Later`] the same token is to be handed in again.
+    pub(crate) fn step(&mut self, store: &Store, token: &[u8]) -> Step {
+        let Some((principal, password)) = parse(token) else { return Step::Failed };
+        let answer = match self.waits_for.take() {
+            Some(job) => job.verdict().map_or(Answer::Later(job), Answer::Known),
+            None => store.check_plain(&principal, password),
+        };
+        match answer {
+            Answer::Known(true) => Step::Done { principal, expires: None, last: vec![] },
+            Answer::Known(false) => Step::Failed,
+            Answer::Later(job) => {
+                self.waits_for = Some(job);
+                Step::Later
+            }
+            Answer::Full => Step::Busy,
         }
-        _ => Step::Failed,
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.waits_for.as_ref().is_none_or(|job| job.verdict().is_some())
     }
 }
 

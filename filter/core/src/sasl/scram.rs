@@ -1,5 +1,6 @@
 //! SCRAM (RFC 5802, RFC 7677): what both sides compute.
 
+pub(super) mod derivation;
 pub(crate) mod messages;
 mod server;
 
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use super::keyed;
 
 /// The hash functions of SCRAM-SHA-256 and SCRAM-SHA-512.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hash {
     Sha256,
     Sha512,

@@ -1,23 +1,33 @@
-//! Who may log in with a password, and how a password is checked without telling who is known.
+//! Who may log in with a password, and how a password is checked without telling who is known, and without letting
+//! strangers buy the worker's time.
 //!
-//! To a stranger a name that is unknown looks like one that is known: it gets a salt that stays the same, it costs as
-//! many PBKDF2 (none, or one when the name or password is new to this worker), and it fails at the same step. So each
-//! unknown name imitates one of the users, picked by a keyed digest of the name: [`Store::face`].
+//! To a stranger a name that is unknown looks like one that is known: it gets a salt that stays the same, waits as long,
+//! and fails at the same step. So each unknown name imitates one of the kinds of users: [`forms`].
+//!
+//! PBKDF2 runs for what is configured, once, and not for what strangers ask: credentials of users with passwords are
+//! [`derived`] beforehand. Where PLAIN takes a PBKDF2 there is a [`queue`], and a memory of the passwords that were right.
+//! Both get a share of the worker's time, which is [`Store::work`].
 
-use std::cell::RefCell;
+mod derived;
+mod forms;
+mod queue;
+
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
-use super::keyed::{Digest, Key, Memory};
+use self::derived::{Derived, Task};
+use self::forms::{Form, Forms, Kind};
+pub(super) use self::queue::Job;
+use self::queue::Queue;
+use super::keyed::{Digest, Key};
 use super::scram::{Credentials, Hash};
 use super::secret::Secret;
-use crate::limits::{
-    CHECKED_ENTRIES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_SALT_BYTES, USER_NAME_BYTES_MAX,
-};
+use super::vault::Vault;
+use super::Mechanism;
+use crate::limits::{SCRAM_SALT_BYTES, USER_NAME_BYTES_MAX};
 
 /// One user as configured. It has a password, or SCRAM credentials, or several of them.
 #[derive(Clone, Debug)]
@@ -35,11 +45,6 @@ impl User {
             Hash::Sha256 => self.scram_sha_256.as_ref(),
             Hash::Sha512 => self.scram_sha_512.as_ref(),
         }
-    }
-
-    /// Whether the user can use SCRAM with `hash`.
-    fn speaks(&self, hash: Hash) -> bool {
-        self.password.is_some() || self.credentials(hash).is_some()
     }
 
     /// Whether the credentials for `hash` have to be made from the password. Given ones go before it.
@@ -63,36 +68,27 @@ pub fn prepare(name: &str) -> Option<String> {
 
 /// All users of a listener, as one worker sees them.
 pub struct Store {
-    /// Sorted by name, so that every worker picks the same for an unknown name.
-    users: Vec<Rc<User>>,
     /// By keyed digest of the name: how long a search takes says nothing about names.
     by_digest: BTreeMap<Digest, Rc<User>>,
-    sha_256: Speakers,
-    sha_512: Speakers,
+    forms: Forms,
     /// Some user has SCRAM credentials only, so PLAIN costs a PBKDF2.
     is_plain_costly: bool,
     /// For digests of this worker.
     local: Key,
     /// For what a client sees: salts.
     shown: Key,
-    /// Credentials by name and hash; used when some have to be derived.
-    derived: RefCell<Memory<Rc<Credentials>>>,
-    /// Verdicts on name and password; used when PLAIN is costly.
-    verdicts: RefCell<Memory<bool>>,
-}
-
-/// The users of one hash function.
-struct Speakers {
-    users: Vec<Rc<User>>,
-    /// Some user's credentials are derived, so the first use of any name costs a PBKDF2.
-    any_derives: bool,
-}
-
-impl Speakers {
-    fn new(users: &[Rc<User>], hash: Hash) -> Self {
-        let any_derives = users.iter().any(|user| user.derives(hash));
-        Self { users: users.iter().filter(|user| user.speaks(hash)).cloned().collect(), any_derives }
-    }
+    /// For digests that the workers of a process share.
+    vault: Key,
+    /// Hash functions for which some user's credentials are derived.
+    derives: Vec<Hash>,
+    derived: Derived,
+    queue: Queue,
+    /// Whose turn is next: that of the queue, or of what is to be derived.
+    is_queues_turn: Cell<bool>,
+    /// Passwords that were right, by account: one each, so that strangers cannot fill it.
+    right: RefCell<BTreeMap<Digest, Digest>>,
+    /// Something was found out that other workers do not know.
+    has_news: Cell<bool>,
 }
 
 /// What a SCRAM server gets for a name.
@@ -102,116 +98,236 @@ pub(super) struct Found {
     pub(super) is_known: bool,
 }
 
+/// What is known of a name and password.
+pub(super) enum Answer {
+    Known(bool),
+    /// It will be known in a moment.
+    Later(Rc<Job>),
+    /// Too many wait already.
+    Full,
+}
+
 impl Store {
-    /// `users`: names are prepared and occur once. `seed`: random; workers may have different ones.
-    pub fn new(mut users: Vec<User>, seed: [u8; 32]) -> Self {
-        users.sort_by(|left, right| left.name.cmp(&right.name));
-        let shown = shown_key(&users, &seed);
+    /// `users`: names are prepared and occur once. `seed`: random, each worker's own. `salts`: secret, and the same in all
+    /// workers, however the configuration changes.
+    pub fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
         let users: Vec<Rc<User>> = users.into_iter().map(Rc::new).collect();
+        let [shown, vault] = ["salts", "vault"].map(|purpose| Key::new(&salts, purpose));
         let local = Key::new(&seed, "users");
         let by_digest = users.iter().map(|user| (local.digest(&[b"name", user.name.as_bytes()]), user.clone()));
-        Self {
+        let enabled = [(Mechanism::ScramSha256, Hash::Sha256), (Mechanism::ScramSha512, Hash::Sha512)];
+        let enabled = enabled.into_iter().filter(|(mechanism, _)| mechanisms.contains(mechanism));
+        let mut store = Self {
             by_digest: by_digest.collect(),
-            sha_256: Speakers::new(&users, Hash::Sha256),
-            sha_512: Speakers::new(&users, Hash::Sha512),
-            is_plain_costly: users.iter().any(|user| user.plain_credentials().is_some()),
-            users,
+            forms: Forms::new(&users, &shown),
+            is_plain_costly: mechanisms.contains(&Mechanism::Plain)
+                && users.iter().any(|user| user.plain_credentials().is_some()),
             local,
             shown,
-            derived: RefCell::new(Memory::new(CHECKED_ENTRIES_MAX)),
-            verdicts: RefCell::new(Memory::new(CHECKED_ENTRIES_MAX)),
-        }
+            vault,
+            derives: enabled
+                .map(|(_, hash)| hash)
+                .filter(|hash| users.iter().any(|user| user.derives(*hash)))
+                .collect(),
+            derived: Derived::new(vec![]),
+            queue: Queue::default(),
+            is_queues_turn: Cell::new(false),
+            right: RefCell::default(),
+            has_news: Cell::new(false),
+        };
+        store.derived = Derived::new(store.tasks(&users));
+        store
+    }
+
+    /// Each worker begins with another user, so that they share the work.
+    fn tasks(&self, users: &[Rc<User>]) -> Vec<Task> {
+        let task = |user: &Rc<User>, hash: Hash| {
+            let salt = self.salt(&user.name, hash, SCRAM_SALT_BYTES);
+            Task { id: self.derived_id(Some(user), &user.name, hash), user: user.clone(), hash, salt }
+        };
+        let of = |hash: Hash| users.iter().filter(move |user| user.derives(hash)).map(move |user| task(user, hash));
+        let mut tasks: Vec<Task> = self.derives.iter().flat_map(|hash| of(*hash)).collect();
+        tasks.sort_by_cached_key(|task| self.local.digest(&[b"order", &task.id]));
+        tasks
     }
 
     /// Whether `password` is that of `name` (prepared). A user's password decides, and if there is none its credentials.
-    pub fn check_plain(&self, name: &str, password: &str) -> bool {
+    ///
+    /// Who knows the right password may be answered at once: only they can see it. Everything else waits alike.
+    pub(super) fn check_plain(&self, name: &str, password: &str) -> Answer {
         let user = self.find(name);
         let is_password = self.is_password(user, name, password);
         if !self.is_plain_costly {
-            return is_password;
+            return Answer::Known(is_password);
         }
-        let digest = self.local.digest(&[b"verdict", name.as_bytes(), password.as_bytes()]);
-        if let Some(verdict) = self.verdicts.borrow().get(&digest) {
-            return verdict;
+        let own = user.and_then(User::plain_credentials);
+        let made_up = self.made_up_for_plain(user, name);
+        let asked = own.unwrap_or(&made_up);
+        let account = self.account(name, asked);
+        let proof = self.vault.digest(&[b"right", &account, password.as_bytes()]);
+        let before = self.right.borrow().get(&account).copied().unwrap_or_default();
+        if is_password | bool::from(before.ct_eq(&proof)) {
+            return Answer::Known(true);
         }
-        let verdict = self.fits_credentials(user, name, password) | is_password;
-        self.verdicts.borrow_mut().insert(digest, verdict);
-        verdict
+        let digest = self.local.digest(&[b"attempt", name.as_bytes(), password.as_bytes()]);
+        let job = self.queue.join(&digest, asked.iterations, || {
+            Job::new(digest, password, asked.clone(), own.is_some(), (account, proof))
+        });
+        job.map_or(Answer::Full, Answer::Later)
     }
 
-    /// What SCRAM with `hash` works on for `name` (prepared), known or not.
-    pub(super) fn scram(&self, name: &str, hash: Hash) -> Found {
+    /// What SCRAM with `hash` works on for `name` (prepared), known or not. None: not everything that is to be derived for
+    /// it is, and until then everybody waits. Costs some digests.
+    pub(super) fn scram(&self, name: &str, hash: Hash) -> Option<Found> {
+        if !self.is_ready(hash) {
+            return None;
+        }
         let user = self.find(name);
-        let is_known = user.is_some_and(|user| user.speaks(hash));
-        if !self.speakers(hash).any_derives {
-            let made_up = self.make_up(name, hash);
-            let credentials = user.and_then(|user| user.credentials(hash)).cloned().unwrap_or(made_up);
-            return Found { credentials: Rc::new(credentials), is_known };
+        let made_up = self.made_up(user, name, hash);
+        let derived = self.derived.get(&self.derived_id(user, name, hash));
+        let given = user.and_then(|user| user.credentials(hash)).map(|given| Rc::new(given.clone()));
+        let own = given.or(derived);
+        let is_known = own.is_some();
+        Some(Found { credentials: own.unwrap_or_else(|| Rc::new(made_up)), is_known })
+    }
+
+    /// All credentials for SCRAM with `hash` are there.
+    pub(super) fn is_ready(&self, hash: Hash) -> bool {
+        self.derived.is_ready(hash)
+    }
+
+    /// [`Self::work`] has something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        self.derived.left() > 0 || !self.queue.is_empty()
+    }
+
+    /// Credentials that are not derived yet.
+    pub(crate) fn credentials_left(&self) -> usize {
+        self.derived.left()
+    }
+
+    /// Does a piece of the work that waits, [`WORK_ITERATIONS`](crate::limits::WORK_ITERATIONS) of PBKDF2: in turns for who
+    /// waits with a password, and for users whose credentials are to be derived.
+    pub(crate) fn work(&self) {
+        let is_queues_turn = self.is_queues_turn.replace(!self.is_queues_turn.get());
+        if is_queues_turn && self.serve_queue() {
+            return;
         }
-        let digest = self.local.digest(&[b"derived", name.as_bytes(), &[hash.bytes() as u8]]);
-        if let Some(credentials) = self.derived.borrow().get(&digest) {
-            return Found { credentials, is_known };
+        if !self.derive() {
+            self.serve_queue();
         }
-        let credentials = Rc::new(self.derive(user, name, hash));
-        self.derived.borrow_mut().insert(digest, credentials.clone());
-        Found { credentials, is_known }
+    }
+
+    fn derive(&self) -> bool {
+        let worked = self.derived.work();
+        self.has_news.set(self.has_news.get() | worked);
+        worked
+    }
+
+    fn serve_queue(&self) -> bool {
+        let (worked, done) = self.queue.work();
+        if let Some(job) = done.filter(|job| job.verdict() == Some(true)) {
+            let (account, proof) = job.remembered;
+            self.right.borrow_mut().insert(account, proof);
+            self.has_news.set(true);
+        }
+        worked
+    }
+
+    /// There may be something that others have to be told: credentials are derived, or passwords checked against some.
+    pub(crate) fn uses_vault(&self) -> bool {
+        self.is_plain_costly || !self.derives.is_empty()
+    }
+
+    /// [`Self::exchange`] would tell others something.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_news.get()
+    }
+
+    /// Takes from a vault what this store can use, and puts into it what it has.
+    pub(crate) fn exchange(&self, vault: &mut Vault) {
+        if self.derived.left() > 0 {
+            self.derived.adopt(|id| vault.get(id).map(<[u8]>::to_vec));
+        }
+        for account in self.accounts() {
+            if let Some(proof) = vault.get(&account).and_then(|proof| proof.first_chunk()) {
+                self.right.borrow_mut().entry(account).or_insert(*proof);
+            }
+        }
+        self.derived.each(|id, own| vault.insert(*id, &[&own.stored_key[..], &own.server_key].concat()));
+        self.right.borrow().iter().for_each(|(account, proof)| vault.insert(*account, proof));
+        self.has_news.set(false);
+    }
+
+    /// Takes out of a vault what this store has no use for: what belongs to passwords and users that are no more.
+    pub(crate) fn tidy(&self, vault: &mut Vault) {
+        let users = self.by_digest.values();
+        let derived = users.flat_map(|user| {
+            let hashes = self.derives.iter().filter(|hash| user.derives(**hash));
+            hashes.map(|hash| self.derived_id(Some(user.as_ref()), &user.name, *hash))
+        });
+        let wanted: std::collections::BTreeSet<Digest> = derived.chain(self.accounts()).collect();
+        vault.retain(|id| wanted.contains(id));
+    }
+
+    /// Users whose password PLAIN checks against credentials.
+    fn accounts(&self) -> Vec<Digest> {
+        let users = self.by_digest.values().filter(|_| self.is_plain_costly);
+        users.filter_map(|user| Some(self.account(&user.name, user.plain_credentials()?))).collect()
     }
 
     fn find(&self, name: &str) -> Option<&User> {
         self.by_digest.get(&self.local.digest(&[b"name", name.as_bytes()])).map(|user| user.as_ref())
     }
 
-    fn speakers(&self, hash: Hash) -> &Speakers {
-        match hash {
-            Hash::Sha256 => &self.sha_256,
-            Hash::Sha512 => &self.sha_512,
-        }
+    /// Where derived credentials stand in a vault. Of an unknown name: nowhere.
+    fn derived_id(&self, user: Option<&User>, name: &str, hash: Hash) -> Digest {
+        let password = user.filter(|user| user.derives(hash)).and_then(|user| user.password.as_ref());
+        let known = [u8::from(password.is_some())];
+        let password = password.map_or("", Secret::expose).as_bytes();
+        self.vault.digest(&[b"derived", &known, &[hash.bytes() as u8], name.as_bytes(), password])
     }
 
-    /// The user that an unknown `name` imitates among `users`.
-    fn pick<'a>(&self, users: &'a [Rc<User>], name: &str) -> Option<&'a User> {
-        let digest = self.shown.digest(&[b"model", name.as_bytes()]);
-        let number = digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
-        let index = number.checked_rem(users.len() as u64)?;
-        users.get(index as usize).map(|user| user.as_ref())
+    /// Where the right password for `credentials` stands in a vault.
+    fn account(&self, name: &str, credentials: &Credentials) -> Digest {
+        let Credentials { hash, salt, iterations, stored_key, .. } = credentials;
+        let hash = [hash.bytes() as u8];
+        self.vault.digest(&[b"account", name.as_bytes(), &hash, salt, &iterations.to_be_bytes(), stored_key])
     }
 
-    /// The user of this name, or the one that it imitates. None: there are no users.
-    fn face(&self, name: &str) -> Option<&User> {
-        self.find(name).or_else(|| self.pick(&self.users, name))
+    fn salt(&self, name: &str, hash: Hash, length: usize) -> Vec<u8> {
+        self.shown.bytes(&[b"salt", &[hash.bytes() as u8], name.as_bytes()], length)
     }
 
-    /// Credentials that look like those of a user and fit no password. A user of the other hash function only is unknown
-    /// for this one, and so is who imitates it: they imitate another one.
-    fn make_up(&self, name: &str, hash: Hash) -> Credentials {
-        let face = self.face(name).filter(|user| user.speaks(hash));
-        let model = face.or_else(|| self.pick(&self.speakers(hash).users, name));
-        self.made_up_like(model.and_then(|user| user.credentials(hash)), name, hash)
+    /// What shows of `name`.
+    fn kind(&self, user: Option<&User>, name: &str) -> Kind {
+        let imitated = self.forms.imitated(name, &self.shown);
+        user.map_or(imitated, Kind::of)
     }
 
-    /// `model`: None gives the form of derived credentials.
-    fn made_up_like(&self, model: Option<&Credentials>, name: &str, hash: Hash) -> Credentials {
-        let salt_bytes = model.map_or(SCRAM_SALT_BYTES, |model| model.salt.len());
-        let bytes =
-            |what: &str, length| self.shown.bytes(&[what.as_bytes(), &[hash.bytes() as u8], name.as_bytes()], length);
+    /// Credentials that look like those of a user and fit no password.
+    fn made_up(&self, user: Option<&User>, name: &str, hash: Hash) -> Credentials {
+        let form = self.forms.form(self.kind(user, name), name, hash, &self.shown);
+        self.made_up_in(form, name, hash)
+    }
+
+    /// As many iterations as SCRAM shows for the name.
+    fn made_up_for_plain(&self, user: Option<&User>, name: &str) -> Credentials {
+        let (hash, form) = self.kind(user, name).plain;
+        self.made_up_in(form, name, hash)
+    }
+
+    fn made_up_in(&self, form: Form, name: &str, hash: Hash) -> Credentials {
+        let bytes = |what: &str| {
+            let parts = [what.as_bytes(), &[hash.bytes() as u8], name.as_bytes()];
+            self.shown.bytes(&parts, hash.bytes())
+        };
         Credentials {
             hash,
-            salt: bytes("salt", salt_bytes),
-            iterations: model.map_or(SCRAM_ITERATIONS_MIN, |model| model.iterations),
-            stored_key: bytes("stored key", hash.bytes()),
-            server_key: bytes("server key", hash.bytes()),
-        }
-    }
-
-    /// Costs one PBKDF2 of `SCRAM_ITERATIONS_MIN` whoever `name` is, also when its result is not needed.
-    fn derive(&self, user: Option<&User>, name: &str, hash: Hash) -> Credentials {
-        let made_up = self.make_up(name, hash);
-        let password = user.and_then(|user| user.password.as_ref()).map_or("", Secret::expose);
-        let derived = black_box(Credentials::derive(hash, password, &made_up.salt, SCRAM_ITERATIONS_MIN));
-        let given = user.and_then(|user| user.credentials(hash)).cloned();
-        match user {
-            Some(user) if user.derives(hash) => derived,
-            _ => given.unwrap_or(made_up),
+            salt: self.salt(name, hash, form.salt_bytes),
+            iterations: form.iterations,
+            stored_key: bytes("stored key"),
+            server_key: bytes("server key"),
         }
     }
 
@@ -222,42 +338,6 @@ impl Store {
         let is_same = digest(password).ct_eq(&digest(known.map_or("", Secret::expose)));
         bool::from(is_same) & known.is_some()
     }
-
-    /// Costs one PBKDF2 whoever `name` is, of as many iterations as SCRAM shows for it.
-    fn fits_credentials(&self, user: Option<&User>, name: &str, password: &str) -> bool {
-        let own = user.and_then(User::plain_credentials);
-        let model = self.face(name).and_then(User::plain_credentials);
-        let made_up = self.made_up_like(model, name, model.map_or(Hash::Sha256, |model| model.hash));
-        let asked = own.unwrap_or(&made_up);
-        let derived = Credentials::derive(asked.hash, password, &asked.salt, asked.iterations);
-        bool::from(derived.stored_key.ct_eq(&asked.stored_key)) & own.is_some()
-    }
-}
-
-/// The key behind the salts that the filter makes up.
-///
-/// Derived salts and made-up ones come from it alike, so it may differ between workers as long as nothing else is shown.
-/// But a salt that is configured is the same in every worker: if the made-up ones changed from worker to worker, a client
-/// would only have to come twice to tell who is known. Then the key has to be the same everywhere and still secret, and all
-/// that workers share are the configured secrets. A made-up salt thereby allows to try out passwords without asking the
-/// filter, though only those of all users at once; PBKDF2 makes each try cost what Kafka allows at most.
-fn shown_key(users: &[User], seed: &[u8; 32]) -> Key {
-    let given = |user: &User| user.scram_sha_256.is_some() || user.scram_sha_512.is_some();
-    if !users.iter().any(given) {
-        return Key::new(seed, "salts");
-    }
-    let digest_key = Key::new(&[0; 32], "secrets of all users");
-    let digest = users.iter().fold(Digest::default(), |before, user| {
-        let password = user.password.as_ref().map_or("", Secret::expose);
-        let keys = [Hash::Sha256, Hash::Sha512].map(|hash| match user.credentials(hash) {
-            Some(given) => digest_key.digest(&[&given.salt, &given.stored_key, &given.server_key]),
-            None => Digest::default(),
-        });
-        digest_key.digest(&[&before, user.name.as_bytes(), password.as_bytes(), &keys.concat()])
-    });
-    let mut key = Zeroizing::new(Digest::default());
-    pbkdf2::pbkdf2_hmac::<sha2::Sha256>(&digest, b"salts", SCRAM_ITERATIONS_MAX, &mut *key);
-    Key::new(&key, "salts")
 }
 
 #[cfg(test)]

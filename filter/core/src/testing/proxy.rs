@@ -10,7 +10,7 @@ use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
 use crate::learn::Learn;
 use crate::limits::WINDOW_BYTES;
-use crate::stats::Stat;
+use crate::stats::{AuthOutcome, Stat};
 use crate::{Millis, Shared};
 
 /// How bytes reach the connection.
@@ -105,6 +105,32 @@ impl Proxy {
         }
     }
 
+    /// As the shell's timer does for who waits.
+    pub(crate) fn retry(&mut self) {
+        self.connection.resume(self.now);
+        self.drain();
+        if !self.held.is_empty() {
+            self.client(&[]);
+        }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn gone(&mut self) {
+        self.connection.handle_gone();
+        while let Some(action) = self.connection.poll_action() {
+            match action {
+                Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
+                Action::WarnOfStranger(text) => self.warnings.push(text),
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    /// How many authentications by `mechanism` ended so.
+    pub(crate) fn authentications(&self, mechanism: &'static str, outcome: AuthOutcome) -> u64 {
+        self.counts.get(&Stat::Auth { mechanism, outcome }.name("")).copied().unwrap_or(0)
+    }
+
     /// How many faults this side was blamed for.
     pub(crate) fn blamed(&self, blame: Blame) -> u64 {
         self.counts.get(&Stat::Errors { blame }.name("")).copied().unwrap_or(0)
@@ -131,7 +157,7 @@ impl Proxy {
                 Action::Learn(brokers) => self.learned.push(brokers),
                 Action::Count(Stat::RequestDurationMs { .. }, _) => {}
                 Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
-                Action::Warn(text) | Action::Inform(text) => self.warnings.push(text),
+                Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => self.warnings.push(text),
                 Action::Close => self.closed = true,
             }
         }

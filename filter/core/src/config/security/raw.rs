@@ -15,6 +15,8 @@ pub(in crate::config) struct SaslSection {
     #[serde(default)]
     pub(super) oauthbearer: Given<Object<OauthBearerSection>>,
     #[serde(default)]
+    pub(super) salt_secret: Given<SecretText>,
+    #[serde(default)]
     pub(super) max_session_s: Given<Whole>,
 }
 

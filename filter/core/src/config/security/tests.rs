@@ -180,8 +180,17 @@ fn mechanisms_that_cannot_be() {
             "sasl.max_session_s: 0 is not in 1..=2592000",
         ),
         (
+            r#"{"mechanisms": ["PLAIN"], "users": [{"username": "a", "password": "b"}], "salt_secret": "fifteen bytes 1"}"#,
+            "sasl.salt_secret: is shorter than 16 bytes",
+        ),
+        (
+            r#"{"mechanisms": ["OAUTHBEARER"], "oauthbearer": {"jwks": {"http": {"cluster": "idp", "authority": "idp",
+                "path": "/"}}}, "salt_secret": "sixteen bytes, 12"}"#,
+            "sasl.salt_secret: is for users, and no mechanism uses them",
+        ),
+        (
             r#"{"mechanisms": ["PLAIN"], "user": []}"#,
-            "sasl.user: unknown field `user`, expected one of `mechanisms`, `users`, `oauthbearer`, `max_session_s`",
+            "sasl.user: unknown field `user`, expected one of `mechanisms`, `users`, `oauthbearer`, `salt_secret`, `max_session_s`",
         ),
         ("null", "sasl: invalid type: null, expected an object"),
         ("[]", "sasl: invalid type: sequence, expected an object"),

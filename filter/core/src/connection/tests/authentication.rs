@@ -3,7 +3,7 @@
 use super::*;
 use crate::connection::Opening;
 
-const SASL: &str = r#"{
+pub(super) const SASL: &str = r#"{
     "mapping": {"topics": [{"name": "t", "virtual_partitions": 6, "physical_partitions": 2}]},
     "advertise": {"table": {"1": "one.example:9101", "2": "two.example:9102"}},
     "sasl": {
@@ -17,8 +17,9 @@ pub(super) fn handshake(version: i16, correlation_id: i32, mechanism: &str) -> V
     request(version, correlation_id, &SaslHandshakeRequest::default().with_mechanism(text(mechanism)))
 }
 
-pub(super) fn authenticate(version: i16, correlation_id: i32, token: &'static str) -> Vec<u8> {
-    request(version, correlation_id, &SaslAuthenticateRequest::default().with_auth_bytes(token.as_bytes().into()))
+pub(super) fn authenticate(version: i16, correlation_id: i32, token: &str) -> Vec<u8> {
+    let token = Bytes::copy_from_slice(token.as_bytes());
+    request(version, correlation_id, &SaslAuthenticateRequest::default().with_auth_bytes(token))
 }
 
 fn verdict(outcome: &Outcome, index: usize, version: i16) -> SaslAuthenticateResponse {

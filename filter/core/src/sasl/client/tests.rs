@@ -29,7 +29,12 @@ fn cache() -> SaltedCache {
 
 fn store(username: &str, password: &str) -> Store {
     let password = Some(Secret::new(password.to_owned()));
-    Store::new(vec![User { name: username.to_owned(), password, scram_sha_256: None, scram_sha_512: None }], [1; 32])
+    let user = User { name: username.to_owned(), password, scram_sha_256: None, scram_sha_512: None };
+    let store = Store::new(vec![user], &Mechanism::ALL, [1; 32], [2; 32]);
+    while store.has_work() {
+        store.work();
+    }
+    store
 }
 
 #[test]
@@ -50,7 +55,7 @@ fn plain_is_one_token() {
     assert_eq!(client.step(&cache(), b""), Err(Refused("no answer was due")));
     let token = client.first();
     assert_eq!(token, b"\0alice\0secret");
-    assert!(matches!(plain::step(&store("alice", "secret"), &token), Step::Done { .. }));
+    assert!(matches!(plain::Server::default().step(&store("alice", "secret"), &token), Step::Done { .. }));
     assert_eq!(client.step(&cache(), b""), Ok(Reply::Done));
     client.first();
     assert!(client.step(&cache(), b"more").is_err());

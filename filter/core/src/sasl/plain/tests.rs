@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sasl::secret::Secret;
 use crate::sasl::users::User;
+use crate::sasl::Mechanism;
 
 fn store() -> Store {
     let user = |name: &str, password: &str| User {
@@ -12,7 +13,12 @@ fn store() -> Store {
         scram_sha_256: None,
         scram_sha_512: None,
     };
-    Store::new(vec![user("alice", "secret"), user("bob", "p\u{e4}ss, \u{ad}w=rd")], [1; 32])
+    let users = vec![user("alice", "secret"), user("bob", "p\u{e4}ss, \u{ad}w=rd")];
+    Store::new(users, &[Mechanism::Plain], [1; 32], [2; 32])
+}
+
+fn step(store: &Store, token: &[u8]) -> Step {
+    Server::default().step(store, token)
 }
 
 fn done(principal: &str) -> Step {

@@ -45,9 +45,15 @@ impl Server {
         Self { hash, nonce, state: State::First }
     }
 
-    /// Takes the client's next token. After [`Step::Done`] and [`Step::Failed`] every token fails.
+    /// Takes the client's next token. After [`Step::Done`] and [`Step::Failed`] every token fails; after [`Step::Later`]
+    /// the same one is to be handed in again.
     pub(crate) fn step(&mut self, store: &Store, token: &[u8]) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
+            // Whoever is named, and whatever else the message says.
+            State::First if !store.is_ready(self.hash) => {
+                self.state = State::First;
+                Step::Later
+            }
             State::First => match self.first(store, token) {
                 Some(exchange) => {
                     let challenge = exchange.server_first.clone().into_bytes();
@@ -61,6 +67,10 @@ impl Server {
         }
     }
 
+    pub(in crate::sasl) fn is_ready(&self, store: &Store) -> bool {
+        !matches!(self.state, State::First) || store.is_ready(self.hash)
+    }
+
     fn first(&self, store: &Store, token: &[u8]) -> Option<Exchange> {
         let message = ClientFirst::parse(token)?;
         let principal = prepare(&message.name)?;
@@ -69,7 +79,7 @@ impl Server {
         if is_other || message.is_token || !is_nonce(&self.nonce) {
             return None;
         }
-        let found = store.scram(&principal, self.hash);
+        let found = store.scram(&principal, self.hash)?;
         let nonce = format!("{}{}", message.nonce, self.nonce);
         let server_first = ServerFirst::write(&nonce, &found.credentials.salt, found.credentials.iterations);
         Some(Exchange {

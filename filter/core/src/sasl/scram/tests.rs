@@ -7,7 +7,7 @@ use super::messages::ClientFirst;
 use super::*;
 use crate::sasl::saslname::escape;
 use crate::sasl::users::{Store, User};
-use crate::sasl::Step;
+use crate::sasl::{Mechanism, Step};
 
 thread_local! {
     /// How often PBKDF2 ran in this test.
@@ -58,7 +58,8 @@ impl Vector {
         };
         let given = |hash| Some(credentials.clone()).filter(|_| hash == self.hash);
         let (scram_sha_256, scram_sha_512) = (given(Hash::Sha256), given(Hash::Sha512));
-        Store::new(vec![User { name: "user".to_owned(), password: None, scram_sha_256, scram_sha_512 }], [1; 32])
+        let users = vec![User { name: "user".to_owned(), password: None, scram_sha_256, scram_sha_512 }];
+        Store::new(users, &Mechanism::ALL, [1; 32], [2; 32])
     }
 }
 
@@ -93,6 +94,28 @@ fn derived_credentials_are_those_of_the_vectors() {
         assert_eq!(to_base64(&derived.stored_key), vector.stored_key);
         assert_eq!(to_base64(&derived.server_key), vector.server_key);
         assert_eq!((derived.salt, derived.iterations, derived.hash), (salt, 4096, vector.hash));
+    }
+}
+
+#[test]
+fn pieces_of_any_size_make_the_same_credentials() {
+    let mut random = crate::testing::Random::new(3);
+    for round in 0..40 {
+        let hash = random.one_of(&[Hash::Sha256, Hash::Sha512]);
+        // HMAC takes keys that are longer than a block in another way.
+        let password = "p".repeat(random.below(200));
+        let (salt, iterations) = (vec![round; random.below(40)], 1 + random.below(300) as u32);
+        let mut derivation = derivation::Derivation::new(hash, &password, &salt, iterations);
+        let derived = loop {
+            let left = derivation.left();
+            let piece = 1 + random.below(100) as u32;
+            if let Some(derived) = derivation.advance(piece) {
+                assert!(left <= piece);
+                break derived;
+            }
+            assert_eq!(derivation.left(), left - piece);
+        };
+        assert!(derived == Credentials::derive(hash, &password, &salt, iterations), "{hash:?}, {iterations}");
     }
 }
 

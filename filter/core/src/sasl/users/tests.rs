@@ -1,7 +1,10 @@
 //! Right and wrong passwords of all kinds of users, and that nobody can tell who is known.
+mod strangers;
+
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::limits::{FORMS_MAX, SCRAM_ITERATIONS_MIN, WORK_ITERATIONS};
 use crate::sasl::scram::tests::derivations;
 
 const HASHES: [Hash; 2] = [Hash::Sha256, Hash::Sha512];
@@ -27,12 +30,50 @@ fn secret(name: &str) -> Secret {
 }
 
 fn store(users: &[User]) -> Store {
-    Store::new(users.to_vec(), [1; 32])
+    worker(users, 1, &Mechanism::ALL)
+}
+
+/// One of the workers of a process.
+fn worker(users: &[User], number: u8, mechanisms: &[Mechanism]) -> Store {
+    Store::new(users.to_vec(), mechanisms, [number; 32], [9; 32])
+}
+
+/// With all that is to be derived.
+fn ready(users: &[User]) -> Store {
+    let store = store(users);
+    work_off(&store);
+    store
+}
+
+/// How often there was something to do.
+fn work_off(store: &Store) -> usize {
+    let mut pieces = 0;
+    while store.has_work() {
+        store.work();
+        pieces += 1;
+    }
+    pieces
+}
+
+/// The verdict, however long it takes.
+fn check(store: &Store, name: &str, password: &str) -> bool {
+    match store.check_plain(name, password) {
+        Answer::Known(verdict) => verdict,
+        Answer::Later(job) => {
+            work_off(store);
+            job.verdict().unwrap()
+        }
+        Answer::Full => panic!("the queue is full"),
+    }
+}
+
+fn scram(store: &Store, name: &str, hash: Hash) -> Found {
+    store.scram(name, hash).unwrap()
 }
 
 /// Salt length and iterations, which a stranger sees.
 fn form(store: &Store, name: &str, hash: Hash) -> (usize, u32) {
-    let credentials = store.scram(name, hash).credentials;
+    let credentials = scram(store, name, hash).credentials;
     assert_eq!((credentials.stored_key.len(), credentials.server_key.len()), (hash.bytes(), hash.bytes()));
     (credentials.salt.len(), credentials.iterations)
 }
@@ -61,40 +102,45 @@ fn names_are_prepared() {
 
 #[test]
 fn plain_with_passwords_costs_no_pbkdf2() {
-    let store = store(&[by_password("alice"), by_password("bob")]);
+    let store = worker(&[by_password("alice"), by_password("bob")], 1, &[Mechanism::Plain]);
     let (count, ()) = derivations(|| {
-        assert!(store.check_plain("alice", "alice!"));
-        assert!(store.check_plain("bob", "bob!"));
-        assert!(!store.check_plain("alice", "bob!"));
-        assert!(!store.check_plain("alice", ""));
-        assert!(!store.check_plain("carol", ""));
-        assert!(!store.check_plain("carol", "carol!"));
+        for (name, password, expected) in [
+            ("alice", "alice!", true),
+            ("bob", "bob!", true),
+            ("alice", "bob!", false),
+            ("alice", "", false),
+            ("carol", "", false),
+            ("carol", "carol!", false),
+        ] {
+            assert!(matches!(store.check_plain(name, password), Answer::Known(verdict) if verdict == expected));
+        }
+        assert!(!store.has_work(), "credentials are derived where SCRAM is spoken");
     });
     assert_eq!(count, 0);
 }
 
 #[test]
 fn plain_costs_everyone_one_pbkdf2_when_someone_has_credentials_only() {
-    let store = store(&[
+    let store = ready(&[
         by_password("alice"),
         by_credentials("bob", Hash::Sha256, 16, 4096),
         by_credentials("carol", Hash::Sha512, 20, 5000),
     ]);
     let cases = [
-        ("alice", "alice!", true),
-        ("alice", "bob!", false),
-        ("bob", "bob!", true),
-        ("bob", "bob", false),
-        ("carol", "carol!", true),
-        ("carol", "", false),
-        ("dave", "dave!", false),
-        ("dave", "", false),
-        ("erin", "bob!", false),
+        ("alice", "bob!", false, [1, 1]),
+        ("bob", "bob!", true, [1, 0]),
+        ("bob", "bob", false, [1, 1]),
+        ("carol", "carol!", true, [1, 0]),
+        ("carol", "", false, [1, 1]),
+        ("dave", "dave!", false, [1, 1]),
+        ("dave", "", false, [1, 1]),
+        ("erin", "bob!", false, [1, 1]),
+        // Nobody sees the difference but who knows the password.
+        ("alice", "alice!", true, [0, 0]),
     ];
-    for (name, password, expected) in cases {
-        for expected_count in [1, 0, 0] {
-            let (count, verdict) = derivations(|| store.check_plain(name, password));
-            assert_eq!((verdict, count), (expected, expected_count), "{name} {password}");
+    for (name, password, expected, counts) in cases {
+        for count in counts {
+            assert_eq!(derivations(|| check(&store, name, password)), (count, expected), "{name} {password}");
         }
     }
 }
@@ -103,14 +149,11 @@ fn plain_costs_everyone_one_pbkdf2_when_someone_has_credentials_only() {
 fn plain_asks_the_password_when_there_are_both() {
     let both =
         User { password: Some(Secret::new("other".to_owned())), ..by_credentials("bob", Hash::Sha256, 16, 4096) };
-    let store = store(&[both, by_credentials("carol", Hash::Sha256, 16, 4096)]);
-    assert!(store.check_plain("bob", "other"));
-    assert!(!store.check_plain("bob", "bob!"));
-    assert_eq!(
-        store.scram("bob", Hash::Sha256).credentials.salt,
-        b"bobbobbobbobbobb",
-        "SCRAM takes what is given for it"
-    );
+    let store = ready(&[both, by_credentials("carol", Hash::Sha256, 16, 4096)]);
+    assert!(check(&store, "bob", "other"));
+    assert!(!check(&store, "bob", "bob!"));
+    let given = scram(&store, "bob", Hash::Sha256).credentials;
+    assert_eq!(given.salt, b"bobbobbobbobbobb", "SCRAM takes what is given for it");
 }
 
 #[test]
@@ -118,38 +161,60 @@ fn given_credentials_cost_nobody_a_pbkdf2() {
     let given = by_credentials("bob", Hash::Sha256, 24, 8192);
     let store = store(std::slice::from_ref(&given));
     let (count, ()) = derivations(|| {
-        assert_eq!(store.scram("bob", Hash::Sha256).credentials.as_ref(), given.scram_sha_256.as_ref().unwrap());
-        assert!(store.scram("bob", Hash::Sha256).is_known);
+        let found = scram(&store, "bob", Hash::Sha256);
+        assert!(found.is_known && found.credentials.as_ref() == given.scram_sha_256.as_ref().unwrap());
         for name in strangers() {
-            assert!(!store.scram(&name, Hash::Sha256).is_known);
+            assert!(!scram(&store, &name, Hash::Sha256).is_known);
             assert_eq!(form(&store, &name, Hash::Sha256), (24, 8192));
         }
-        assert!(!store.scram("bob", Hash::Sha512).is_known, "it has none for this hash function");
+        assert!(!scram(&store, "bob", Hash::Sha512).is_known, "it has none for this hash function");
         assert_eq!(form(&store, "bob", Hash::Sha512), form(&store, "stranger", Hash::Sha512));
     });
     assert_eq!(count, 0);
 }
 
 #[test]
-fn the_first_use_of_any_name_costs_one_pbkdf2_when_someone_has_a_password() {
+fn users_are_derived_once_and_strangers_never() {
     let given = by_credentials("bob", Hash::Sha256, 24, 8192);
-    let store = store(&[by_password("alice"), given.clone(), by_credentials("carol", Hash::Sha512, 20, 5000)]);
-    for name in ["alice", "bob", "carol", "dave", "erin"] {
-        for hash in HASHES {
-            let (first, credentials) = derivations(|| store.scram(name, hash).credentials);
-            let (later, again) = derivations(|| store.scram(name, hash).credentials);
-            assert_eq!((first, later), (1, 0), "{name}");
-            assert_eq!(credentials, again, "{name}");
+    let users = [by_password("alice"), given.clone(), by_credentials("carol", Hash::Sha512, 20, 5000)];
+    let store = store(&users);
+    for hash in HASHES {
+        for name in ["alice", "bob", "stranger"] {
+            assert!(store.scram(name, hash).is_none(), "while one waits, all do");
         }
     }
-    let known = |name| HASHES.map(|hash| store.scram(name, hash).is_known);
+    let (count, pieces) = derivations(|| work_off(&store));
+    assert_eq!((count, pieces), (2, 2 * 4096 / WORK_ITERATIONS as usize), "alice's, for each hash function");
+    let (count, ()) = derivations(|| {
+        for name in ["alice", "bob", "carol", "dave"].map(str::to_owned).into_iter().chain(strangers()) {
+            for hash in HASHES {
+                let [first, again] = [scram(&store, &name, hash), scram(&store, &name, hash)];
+                assert!(first.credentials == again.credentials, "{name}");
+            }
+        }
+    });
+    assert_eq!(count, 0);
+    let known = |name| HASHES.map(|hash| scram(&store, name, hash).is_known);
     assert_eq!(
         ["alice", "bob", "carol", "dave"].map(known),
         [[true, true], [true, false], [false, true], [false, false]]
     );
-    assert_eq!(store.scram("bob", Hash::Sha256).credentials.as_ref(), given.scram_sha_256.as_ref().unwrap());
-    let derived = store.scram("alice", Hash::Sha512).credentials;
+    assert_eq!(scram(&store, "bob", Hash::Sha256).credentials.as_ref(), given.scram_sha_256.as_ref().unwrap());
+    let derived = scram(&store, "alice", Hash::Sha512).credentials;
     assert_eq!(*derived, Credentials::derive(Hash::Sha512, "alice!", &derived.salt, SCRAM_ITERATIONS_MIN));
+}
+
+#[test]
+fn only_what_is_spoken_is_derived() {
+    let users = [by_password("alice"), by_password("bob")];
+    for (mechanisms, expected) in [
+        (&[Mechanism::Plain][..], 0),
+        (&[Mechanism::ScramSha256], 2),
+        (&[Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512], 4),
+    ] {
+        let store = worker(&users, 1, mechanisms);
+        assert_eq!(derivations(|| work_off(&store)).0, expected, "{mechanisms:?}");
+    }
 }
 
 #[test]
@@ -159,62 +224,70 @@ fn strangers_look_like_users() {
         by_credentials("bob", Hash::Sha256, 24, 8192),
         by_credentials("carol", Hash::Sha512, 20, 5000),
     ];
-    let store = store(&users);
+    let store = ready(&users);
     for hash in HASHES {
         let forms = |names: Vec<String>| names.iter().map(|name| form(&store, name, hash)).collect::<BTreeSet<_>>();
-        let known = users.iter().filter(|user| user.speaks(hash)).map(|user| user.name.clone()).collect();
+        let speaks = |user: &&User| user.password.is_some() || user.credentials(hash).is_some();
+        let known = users.iter().filter(speaks).map(|user| user.name.clone()).collect();
         assert_eq!(forms(strangers().collect()), forms(known), "each form of a user occurs, and no other");
     }
-    let salts = strangers().map(|name| store.scram(&name, Hash::Sha256).credentials.salt.clone());
+    let salts = strangers().map(|name| scram(&store, &name, Hash::Sha256).credentials.salt.clone());
     assert_eq!(salts.collect::<BTreeSet<_>>().len(), 20, "all different");
 }
 
+/// What a stranger sees of each name.
+fn seen(store: &Store, names: impl Iterator<Item = String>) -> Vec<(Vec<u8>, u32)> {
+    let both = names.flat_map(|name| HASHES.map(|hash| scram(store, &name, hash).credentials));
+    both.map(|credentials| (credentials.salt.clone(), credentials.iterations)).collect()
+}
+
 #[test]
-fn salts_are_the_same_in_every_worker_that_shows_a_configured_one() {
+fn what_is_shown_stays_in_all_workers_and_over_changes_of_the_list() {
     let users = [by_password("alice"), by_credentials("bob", Hash::Sha256, 24, 8192)];
-    let reversed: Vec<User> = users.iter().rev().cloned().collect();
-    let (one, other) = (Store::new(users.to_vec(), [1; 32]), Store::new(reversed, [2; 32]));
-    for name in ["alice", "bob", "stranger"] {
-        for hash in HASHES {
-            assert_eq!(one.scram(name, hash).credentials, other.scram(name, hash).credentials, "{name}");
-        }
+    let names = || ["alice", "bob"].map(str::to_owned).into_iter().chain(strangers());
+    let before = seen(&ready(&users), names());
+    let mut lists = vec![users.iter().rev().cloned().collect::<Vec<_>>()];
+    // Others come, and passwords change.
+    lists.push([&users[..], &[by_password("x"), by_credentials("y", Hash::Sha256, 24, 8192)]].concat());
+    lists.push([&[User { password: Some(secret("new")), ..by_password("alice") }], &users[1..]].concat());
+    for list in lists {
+        let other = worker(&list, 2, &Mechanism::ALL);
+        work_off(&other);
+        assert!(seen(&other, names()) == before);
     }
-    let mut changed = users.to_vec();
-    changed[0].password = Some(Secret::new("new".to_owned()));
-    let changed = Store::new(changed, [1; 32]);
-    let salt = |store: &Store| store.scram("stranger", Hash::Sha256).credentials.salt.clone();
-    assert_ne!(salt(&one), salt(&changed), "it depends on every secret");
+    // Users go: only they may look different from now on, as somebody unknown.
+    let gone = ready(&[by_password("x"), by_credentials("y", Hash::Sha256, 24, 8192)]);
+    assert!(seen(&gone, strangers()) == seen(&ready(&users), strangers()));
+    let elsewhere = Store::new(users.to_vec(), &Mechanism::ALL, [1; 32], [7; 32]);
+    work_off(&elsewhere);
+    assert!(seen(&elsewhere, strangers()) != seen(&gone, strangers()), "another secret");
 }
 
 #[test]
-fn without_configured_salts_all_salts_are_the_workers_own() {
-    let users = [by_password("alice"), by_password("bob")];
-    let (one, other) = (Store::new(users.to_vec(), [1; 32]), Store::new(users.to_vec(), [2; 32]));
-    let again = Store::new(users.to_vec(), [1; 32]);
-    for name in ["alice", "bob", "stranger"] {
-        let salt = |store: &Store| store.scram(name, Hash::Sha256).credentials.salt.clone();
-        assert_eq!(salt(&one), salt(&again), "{name}");
-        assert_ne!(salt(&one), salt(&other), "{name}: that of a user must not stay where that of a stranger changes");
-        assert_eq!(form(&one, name, Hash::Sha256), (SCRAM_SALT_BYTES, SCRAM_ITERATIONS_MIN));
+fn a_kind_of_users_that_comes_changes_only_names_that_imitate_it() {
+    let users = [by_password("alice"), by_credentials("bob", Hash::Sha256, 24, 8192)];
+    let (before, after) =
+        (ready(&users), ready(&[&users[..], &[by_credentials("c", Hash::Sha256, 16, 5000)]].concat()));
+    let mut changed = 0;
+    for name in (0..60).map(|number| format!("name-{number}")) {
+        let forms = [&before, &after].map(|store| form(store, &name, Hash::Sha256));
+        assert!(forms[0] == forms[1] || forms[1] == (16, 5000), "{name}: {forms:?}");
+        changed += usize::from(forms[0] != forms[1]);
     }
+    assert!((8..40).contains(&changed), "about a third: {changed}");
 }
 
 #[test]
-fn a_full_memory_forgets_and_never_grows() {
-    let mut store = store(&[by_password("alice"), by_credentials("bob", Hash::Sha256, 16, 4096)]);
-    store.derived = RefCell::new(Memory::new(2));
-    store.verdicts = RefCell::new(Memory::new(2));
-    let scram = |name: &str| derivations(|| store.scram(name, Hash::Sha256)).0;
-    assert_eq!(["alice", "x", "alice", "y", "alice", "alice"].map(scram), [1, 1, 0, 1, 1, 0]);
-    let plain = |password: &str| derivations(|| assert!(!store.check_plain("alice", password))).0;
-    assert_eq!(["1", "2", "1", "3", "1", "1"].map(plain), [1, 1, 0, 1, 1, 0]);
+fn many_kinds_of_users_cost_no_more_digests() {
+    let kinds = (0..200).map(|number| by_credentials(&format!("u{number}"), Hash::Sha256, 16, 4096 + number));
+    assert_eq!(Forms::new(&kinds.map(Rc::new).collect::<Vec<_>>(), &Key::new(&[1; 32], "test")).kinds(), FORMS_MAX);
 }
 
 #[test]
 fn a_store_without_users_admits_nobody() {
     let store = store(&[]);
-    assert!(!store.check_plain("alice", "alice!"));
-    assert!(!store.check_plain("", ""));
-    assert!(!store.scram("alice", Hash::Sha256).is_known);
+    assert!(!check(&store, "alice", "alice!"));
+    assert!(!check(&store, "", ""));
+    assert!(!scram(&store, "alice", Hash::Sha256).is_known);
     assert_eq!(form(&store, "alice", Hash::Sha512), (SCRAM_SALT_BYTES, SCRAM_ITERATIONS_MIN));
 }

@@ -17,6 +17,14 @@ fn fields() -> Vec<(String, String)> {
         |fields: &str| format!(r#"{{"principal": {{}}, "upstream": {{"sasl": {{"mechanism": "PLAIN", {fields}}}}}}}"#);
     vec![
         ("sasl.users[0].password".to_owned(), users("PLAIN", r#"{"username": "a", "password": @}"#)),
+        (
+            "sasl.salt_secret".to_owned(),
+            users("PLAIN", r#"{"username": "a", "password": "b"}"#).replacen(
+                "{\"mech",
+                "{\"salt_secret\": @, \"mech",
+                1,
+            ),
+        ),
         scram("salt"),
         scram("stored_key"),
         scram("server_key"),
