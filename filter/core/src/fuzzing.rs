@@ -146,6 +146,6 @@ pub fn oauth_step(checker: &Checker, verifier: &dyn Verifier, message: &[u8], no
         Step::Done { principal, expires, .. } => Verdict::Done { principal, expires },
         Step::Rejected(bytes) | Step::Challenge(bytes) => Verdict::Rejected(bytes),
         Step::Failed => Verdict::Failed,
-        Step::Unavailable(_) => Verdict::Unavailable,
+        _ => Verdict::Unavailable,
     }
 }
