@@ -397,6 +397,10 @@ pub const PRINCIPAL_RULES_MAX: usize = 100;
 /// Longest rule of `principal.mapping_rules` in bytes; those in use have some 100.
 pub const PRINCIPAL_RULE_BYTES_MAX: usize = 1_024;
 
+/// Groups and classes of a rule's pattern that may stand within each other: each takes a piece of the stack. Rules in use have
+/// three.
+pub const PRINCIPAL_RULE_DEPTH_MAX: usize = 50;
+
 /// Longest subject of a certificate, and longest principal made of one, in bytes. X.520 bounds an attribute at 64
 /// characters, and subjects have some ten of them.
 pub const PRINCIPAL_BYTES_MAX: usize = 4_096;

@@ -26,7 +26,7 @@ impl Connection {
         let config = &self.shared.config;
         let Some(rules) = config.principal.as_ref().filter(|_| config.sasl.is_none()) else { return Ok(()) };
         let (principal, mechanism) = match subject {
-            Some(subject) => (rules.principal(subject).ok_or(Fault::UnmappedCertificate)?, "TLS"),
+            Some(subject) => (rules.principal(subject).map_err(|_| Fault::UnmappedCertificate)?, "TLS"),
             None => (ANONYMOUS.to_owned(), "NONE"),
         };
         let identity = Identity { principal: principal.clone(), mechanism: None, ends: None };

@@ -266,7 +266,7 @@ fn principal_sections_that_cannot_be() {
         (r#"{"mapping_rules": "DEFAULT"}"#, "principal.mapping_rules: invalid type: string, expected a sequence"),
         (
             r#"{"mapping_rules": ["DEFAULT", "RULE:(/b/"]}"#,
-            r#"principal.mapping_rules[1]: "(" is no regex: unclosed group"#,
+            r#"principal.mapping_rules[1]: "(" has a group that is not closed"#,
         ),
         (r#"{"rules": []}"#, "principal.rules: unknown field `rules`, expected `mapping_rules`"),
     ] {
