@@ -5,13 +5,15 @@
 //! whose pattern matches the whole name decides.
 
 mod java;
-pub mod subject;
+mod peer;
+mod subject;
 
 use std::fmt;
 
 use regex::{Captures, Match, Regex};
 
 use self::java::{Part, Translated, LINE_ENDS};
+pub use self::peer::{Peer, Principals, Source};
 use crate::limits::{PRINCIPAL_BYTES_MAX, PRINCIPAL_RULES_MAX, PRINCIPAL_RULE_BYTES_MAX};
 use crate::pattern;
 

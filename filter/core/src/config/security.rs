@@ -13,7 +13,7 @@ use super::raw::{Given, Object};
 use super::{within, ConfigError};
 use crate::exchange::Millis;
 use crate::limits::SESSION_S_MAX;
-use crate::principal::Rules;
+use crate::principal::{Principals, Rules, Source};
 use crate::sasl::client::Login;
 use crate::sasl::oauthbearer::Settings;
 use crate::sasl::users::User;
@@ -46,7 +46,7 @@ pub struct Upstream {
 /// What the three sections say.
 pub(super) struct Security {
     pub(super) sasl: Option<Sasl>,
-    pub(super) principal: Option<Rules>,
+    pub(super) principal: Option<Principals>,
     pub(super) upstream: Option<Upstream>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn security(
     environment: Environment<'_>,
 ) -> Result<Security, ConfigError> {
     let sasl = sasl.0.map(|Object(raw)| self::sasl(raw, environment)).transpose()?;
-    let principal = principal.0.map(|Object(raw)| rules(raw)).transpose()?;
+    let principal = principal.0.map(|Object(raw)| self::principal(raw)).transpose()?;
     let raw = upstream.0.and_then(|Object(raw)| raw.sasl.0);
     let upstream = raw.map(|Object(raw)| self::upstream(raw, environment)).transpose()?;
     let has_principals = sasl.is_some() || principal.is_some();
@@ -110,12 +110,22 @@ fn mechanism(path: &str, name: &str, known: &[Mechanism]) -> Result<Mechanism, C
     })
 }
 
-fn rules(raw: PrincipalSection) -> Result<Rules, ConfigError> {
-    let Some(rules) = raw.mapping_rules.0 else {
-        return Ok(Rules::default());
+fn principal(raw: PrincipalSection) -> Result<Principals, ConfigError> {
+    let named = |name: &String| Source::ALL.into_iter().find(|source| source.name() == name);
+    let source = match raw.source.0.as_ref().map(|name| (named(name), name)) {
+        None => Source::default(),
+        Some((Some(source), _)) => source,
+        Some((None, name)) => {
+            let known = Source::ALL.map(Source::name).join(", ");
+            return Err(ConfigError::at("principal.source", format_args!("{name:?} is none of {known}")));
+        }
     };
-    // The error's text begins with the index.
-    Rules::parse(&rules).map_err(|error| ConfigError(format!("principal.mapping_rules{error}")))
+    let rules = match raw.mapping_rules.0 {
+        None => Rules::default(),
+        // The error's text begins with the index.
+        Some(rules) => Rules::parse(&rules).map_err(|error| ConfigError(format!("principal.mapping_rules{error}")))?,
+    };
+    Ok(Principals { source, rules })
 }
 
 fn upstream(raw: UpstreamSaslSection, environment: Environment<'_>) -> Result<Upstream, ConfigError> {

@@ -15,20 +15,15 @@ use crate::frame;
 use crate::learn::Learner;
 use crate::located::Asking;
 use crate::login::{Login, OwnLogin};
+use crate::principal::Peer;
 use crate::stats::Stat;
-
-/// Who a client is that proved nothing (Kafka: `User:ANONYMOUS`).
-const ANONYMOUS: &str = "ANONYMOUS";
 
 impl Connection {
     /// Names the client after its certificate, where SASL does not.
-    pub(super) fn identify(&mut self, subject: Option<&str>) -> Result<(), Fault> {
+    pub(super) fn identify(&mut self, peer: &Peer) -> Result<(), Fault> {
         let config = &self.shared.config;
-        let Some(rules) = config.principal.as_ref().filter(|_| config.sasl.is_none()) else { return Ok(()) };
-        let (principal, mechanism) = match subject {
-            Some(subject) => (rules.principal(subject).map_err(|_| Fault::UnmappedCertificate)?, "TLS"),
-            None => (ANONYMOUS.to_owned(), "NONE"),
-        };
+        let Some(principals) = config.principals_by_certificate() else { return Ok(()) };
+        let (principal, mechanism) = principals.of(peer).map_err(Fault::UnmappedCertificate)?;
         let identity = Identity { principal: principal.clone(), mechanism: None, ends: None };
         self.session.authentication.identity = Some(identity);
         self.actions.push_back(Action::Authenticated { principal, mechanism });

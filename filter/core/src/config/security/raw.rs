@@ -75,6 +75,7 @@ pub(super) struct HttpSection {
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct PrincipalSection {
     pub(super) mapping_rules: Given<Vec<String>>,
+    pub(super) source: Given<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -59,7 +59,7 @@ fn sections_that_are_absent_say_nothing() {
     let config = accepted("{}");
     assert!(config.sasl.is_none() && config.principal.is_none() && config.upstream.is_none());
     assert!(accepted(r#"{"upstream": {}}"#).upstream.is_none());
-    assert_eq!(accepted(r#"{"principal": {}}"#).principal.unwrap().principal("CN=a").unwrap(), "CN=a");
+    assert_eq!(accepted(r#"{"principal": {}}"#).principal.unwrap().rules.principal("CN=a").unwrap(), "CN=a");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_field_is_read() {
     let texts = (oauthbearer.issuer.as_deref(), oauthbearer.audience.as_deref(), oauthbearer.principal_claim.as_str());
     assert_eq!(texts, (Some("https://idp.example"), Some("kafka"), "client_id"));
     assert_eq!((oauthbearer.required_scopes, oauthbearer.clock_skew_s), (vec!["a".to_owned(), "b".to_owned()], 0));
-    assert_eq!(config.principal.unwrap().principal("CN=Duke,O=x").unwrap(), "duke");
+    assert_eq!(config.principal.unwrap().rules.principal("CN=Duke,O=x").unwrap(), "duke");
     let upstream = config.upstream.unwrap();
     let login = upstream.login.unwrap();
     assert_eq!((upstream.mechanism, login.username.as_str()), (Mechanism::ScramSha512, "gateway"));
@@ -268,7 +268,8 @@ fn principal_sections_that_cannot_be() {
             r#"{"mapping_rules": ["DEFAULT", "RULE:(/b/"]}"#,
             r#"principal.mapping_rules[1]: "(" has a group that is not closed"#,
         ),
-        (r#"{"rules": []}"#, "principal.rules: unknown field `rules`, expected `mapping_rules`"),
+        (r#"{"source": "san"}"#, r#"principal.source: "san" is none of subject, san_uri, san_dns"#),
+        (r#"{"rules": []}"#, "principal.rules: unknown field `rules`, expected `mapping_rules` or `source`"),
     ] {
         assert_eq!(refused(&format!(r#"{{"principal": {section}}}"#)), problem);
     }
