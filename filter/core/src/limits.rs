@@ -310,6 +310,15 @@ pub const JWKS_REFRESH_MS_DEFAULT: u64 = 300_000;
 /// Most `jwks.http.refresh_s`, in milliseconds: a day. A key that was withdrawn is trusted for as long.
 pub const JWKS_REFRESH_MS_MAX: u64 = 86_400_000;
 
+/// `jwks.http.max_age_s` by default, in milliseconds: a day. A provider that is away for longer signs no tokens either, and
+/// whoever keeps the filter from it keeps a withdrawn key alive for no longer.
+pub const JWKS_AGE_MS_DEFAULT: u64 = 86_400_000;
+
+/// Most `jwks.http.max_age_s`, in milliseconds: a week.
+pub const JWKS_AGE_MS_MAX: u64 = 604_800_000;
+
+const _: () = assert!(JWKS_AGE_MS_DEFAULT >= JWKS_REFRESH_MS_MAX);
+
 /// Least PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.minIterations`), and RFC 7677's advice.
 pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 

@@ -244,9 +244,12 @@ impl Plugin {
     }
 
     fn keys_fetched(&self, outcome: Result<&[u8], &str>) {
-        match self.shared.keys_fetched(host::now(), outcome) {
-            Ok(keys) => log::info!("sasl.oauthbearer.jwks.http: {keys} keys are in use"),
-            Err(error) => log::warn!("sasl.oauthbearer.jwks.http: {error}; keys that were fetched before stay in use"),
+        let Some(fetched) = self.shared.keys_fetched(host::now(), outcome) else { return };
+        let text = format!("sasl.oauthbearer.jwks.http: {fetched}");
+        if fetched.is_warning() {
+            self.warn(&text);
+        } else {
+            self.inform(&text);
         }
     }
 

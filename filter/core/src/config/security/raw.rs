@@ -69,6 +69,8 @@ pub(super) struct HttpSection {
     pub(super) path: String,
     #[serde(default)]
     pub(super) refresh_s: Given<Whole>,
+    #[serde(default)]
+    pub(super) max_age_s: Given<Whole>,
 }
 
 #[derive(Default, Deserialize)]

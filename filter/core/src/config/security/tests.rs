@@ -128,7 +128,9 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((settings.required_scopes.len(), settings.principal_claim.as_str()), (0, "sub"));
     let http = r#""jwks": {"http": {"cluster": "c", "authority": "a", "path": "/"}}"#;
     let settings = accepted(&oauthbearer(http)).sasl.unwrap().oauthbearer.unwrap();
-    assert!(matches!(settings.keys, KeySource::Http(endpoint) if endpoint.refresh_ms == 300_000));
+    assert!(
+        matches!(settings.keys, KeySource::Http(endpoint) if (endpoint.refresh_ms, endpoint.max_age_ms) == (300_000, 86_400_000))
+    );
 }
 
 #[test]
@@ -245,6 +247,8 @@ fn oauthbearer_settings_that_cannot_be() {
         (http(r#""path": "keys""#), r#".jwks.http.path: "keys" does not start with /"#),
         (http(r#""path": "/", "refresh_s": 9"#), ".jwks.http.refresh_s: 9 is not in 10..=86400"),
         (http(r#""path": "/", "refresh_s": 86401"#), ".jwks.http.refresh_s: 86401 is not in 10..=86400"),
+        (http(r#""path": "/", "refresh_s": 60, "max_age_s": 59"#), ".jwks.http.max_age_s: 59 is not in 60..=604800"),
+        (http(r#""path": "/", "max_age_s": 604801"#), ".jwks.http.max_age_s: 604801 is not in 300..=604800"),
         (http(r#""refresh_s": 60"#), ".jwks.http: missing field `path`"),
         (http(r#""path": "/""#).replace(r#""c""#, r#""""#), ".jwks.http.cluster: is empty"),
         (http(r#""path": "/""#).replace(r#""a""#, r#""""#), ".jwks.http.authority: is empty"),
