@@ -176,6 +176,33 @@ def test_keys_over_http(tmp_path, cluster):
             envoy.stop()
 
 
+def test_withdrawn_keys(tmp_path, cluster):
+    """A set without keys, or with none of an algorithm that is spoken, withdraws those of before; a provider that fails does so
+    after `max_age_s` only. With the keys' return tokens are good again."""
+    key = Key(tmp_path, "RS256", "key")
+    with JwksServer(key) as server:
+        http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 10, "max_age_s": 20}
+        envoy = GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
+
+        def none_accepts() -> bool:
+            return not any(accepts(envoy, key.token()) for _ in range(8))
+
+        def withdrawn(document: bytes) -> None:
+            server.publish(key)
+            wait_until("the key", lambda: each_worker_accepts(envoy, key.token()), 25, every=0.5)
+            server.serve(document)
+            wait_until("that the key is withdrawn", none_accepts, 25, every=0.5)
+
+        try:
+            withdrawn(b'{"keys": []}')
+            assert "0 keys are in use, and every token is refused" in envoy.log.read_text()
+            withdrawn(json.dumps({"keys": [{**key.jwk(), "alg": "PS256"}]}).encode())
+            withdrawn(b"<html>")
+            assert "no keys are in use, and no token can be checked" in envoy.log.read_text()
+        finally:
+            envoy.stop()
+
+
 def test_no_keys_yet(tmp_path, cluster, issuer):
     """As long as there are none, no token is taken; and the filter asks again by itself."""
     with JwksServer(*issuer.keys.values()) as server:

@@ -42,7 +42,7 @@ pub struct Config {
     /// How clients prove who they are. `None`: SASL is between them and the broker.
     pub sasl: Option<Sasl>,
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.
-    pub principal: Option<principal::Rules>,
+    pub principal: Option<principal::Principals>,
     /// Who the filter is to brokers. `None`: it says nothing of itself.
     pub upstream: Option<Upstream>,
     /// Clients may administer users, ACLs, quotas and brokers in the name that brokers see for all of them.
@@ -104,6 +104,11 @@ impl Config {
             upstream: security.upstream,
             shared_administration: security.shared_administration,
         })
+    }
+
+    /// How clients are named after their certificates, if they are: where there is `sasl`, it names them.
+    pub fn principals_by_certificate(&self) -> Option<&principal::Principals> {
+        self.principal.as_ref().filter(|_| self.sasl.is_none())
     }
 }
 

@@ -27,6 +27,7 @@ use crate::exchange::{Context, Exchange, Millis, Session};
 use crate::frame::Input;
 use crate::learn::Learn;
 use crate::limits;
+use crate::principal::Peer;
 use crate::retirement::Retirement;
 use crate::rope::Rope;
 use crate::stats::{Outcome, Stat};
@@ -76,8 +77,8 @@ pub enum Action {
 pub struct Opening {
     /// The connection stands for a broker whose address is not known yet.
     pub learn: Option<Learn>,
-    /// The subject of the client's certificate (RFC 2253).
-    pub subject: Option<String>,
+    /// Who the client is by TLS. Not looked at where [`Config::principals_by_certificate`](crate::config::Config) gives nothing.
+    pub peer: Peer,
     /// Unpredictable bytes that no other connection gets.
     pub entropy: [u8; 32],
     /// What [`Action::LearnVersions`] told of the broker last.
@@ -91,8 +92,8 @@ pub struct Opening {
 /// ```
 #[derive(Debug)]
 enum Phase {
-    /// With the subject of the client's certificate.
-    Opening(Option<String>),
+    /// With what TLS told of the client.
+    Opening(Peer),
     Open,
     Closed,
 }
@@ -124,11 +125,11 @@ pub struct Connection {
 impl Connection {
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { learn, subject, entropy, versions, retirement } = opening;
+        let Opening { learn, peer, entropy, versions, retirement } = opening;
         Self {
             session: Session::new(&shared, entropy, versions),
             shared,
-            phase: Phase::Opening(subject),
+            phase: Phase::Opening(peer),
             learn,
             retirement,
             client: Input::new(frame_bytes_max),

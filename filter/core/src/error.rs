@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::principal::Nameless;
+
 /// Who has to change something for the error to go away; the tag of the stat `errors_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -72,8 +74,8 @@ pub enum Fault {
     Authentication { mechanism: &'static str, why: &'static str },
     /// The session's time is over, and the client has not authenticated again (KIP-368).
     SessionExpired,
-    /// No rule of `principal.mapping_rules` fits the client's certificate.
-    UnmappedCertificate,
+    /// The client's certificate gives no principal.
+    UnmappedCertificate(Nameless),
     /// Credentials cannot be judged now; the client reconnects.
     Unavailable { what: &'static str },
     /// More clients wait for their passwords to be checked than can be within seconds; the client reconnects.
@@ -105,7 +107,7 @@ impl Fault {
             | Fault::BareTokens
             | Fault::Authentication { .. }
             | Fault::SessionExpired
-            | Fault::UnmappedCertificate => Blame::Client,
+            | Fault::UnmappedCertificate(_) => Blame::Client,
             Fault::UnsolicitedAnswer | Fault::CorrelationId { .. } | Fault::Answer { .. } => Blame::Broker,
             Fault::NoRoomForAnswer { .. } | Fault::Login { .. } => Blame::Config,
             Fault::Encode | Fault::Exchange => Blame::Bug,
@@ -172,8 +174,8 @@ impl fmt::Display for Fault {
             Fault::SessionExpired => {
                 write!(f, "a session is over and was not renewed: the client has to authenticate again")
             }
-            Fault::UnmappedCertificate => {
-                write!(f, "no rule of principal.mapping_rules fits a client's certificate; add DEFAULT to take any")
+            Fault::UnmappedCertificate(why) => {
+                write!(f, "a client's certificate gives no principal: {why}")
             }
             Fault::Unavailable { what } => write!(f, "a client cannot be authenticated now: {what}; it reconnects"),
             Fault::Busy => write!(

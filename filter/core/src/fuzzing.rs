@@ -9,6 +9,7 @@ use crate::apis::{self, RequestHead};
 use crate::error::Fault;
 use crate::exchange::Millis;
 use crate::header;
+use crate::principal;
 use crate::rope::Rope;
 use crate::sasl::oauthbearer::message::ClientResponse;
 use crate::sasl::oauthbearer::object::{self, Object};
@@ -52,6 +53,11 @@ pub fn request_frame(key: (i16, i16), correlation_id: i32, client_id: Option<&[u
 /// Text that may not be UTF-8, as Java reads it.
 pub fn text_as_java(bytes: &[u8]) -> Cow<'_, str> {
     text::as_java(bytes)
+}
+
+/// A certificate's subject as Java would write it.
+pub fn subject_as_java(subject: &str) -> String {
+    principal::subject::as_java(subject)
 }
 
 /// Name (prepared) and password of a PLAIN token.

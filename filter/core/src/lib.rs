@@ -169,11 +169,8 @@ impl Shared {
         oauthbearer.is_some_and(|settings| matches!(settings.keys, sasl::oauthbearer::jwks::KeySource::Http(_)))
     }
 
-    /// What came of it: a key set as JSON, or why there is none. Gives the number of keys.
-    ///
-    /// # Errors
-    /// Why the former keys stay in use.
-    pub fn keys_fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Result<usize, String> {
-        self.judge.tokens.as_ref().map_or(Ok(0), |tokens| tokens.fetched(now, outcome))
+    /// Takes what came of it, a key set as JSON or why there is none. `None`: no keys are fetched here.
+    pub fn keys_fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Option<sasl::oauthbearer::Fetched> {
+        self.judge.tokens.as_ref().map(|tokens| tokens.fetched(now, outcome))
     }
 }

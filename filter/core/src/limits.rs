@@ -314,6 +314,15 @@ pub const JWKS_REFRESH_MS_DEFAULT: u64 = 300_000;
 /// Most `jwks.http.refresh_s`, in milliseconds: a day. A key that was withdrawn is trusted for as long.
 pub const JWKS_REFRESH_MS_MAX: u64 = 86_400_000;
 
+/// `jwks.http.max_age_s` by default, in milliseconds: a day. A provider that is away for longer signs no tokens either, and
+/// whoever keeps the filter from it keeps a withdrawn key alive for no longer.
+pub const JWKS_AGE_MS_DEFAULT: u64 = 86_400_000;
+
+/// Most `jwks.http.max_age_s`, in milliseconds: a week.
+pub const JWKS_AGE_MS_MAX: u64 = 604_800_000;
+
+const _: () = assert!(JWKS_AGE_MS_DEFAULT >= JWKS_REFRESH_MS_MAX);
+
 /// Least PBKDF2 iterations of SCRAM credentials: Kafka's (`ScramMechanism.minIterations`), and RFC 7677's advice.
 pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 
@@ -447,6 +456,10 @@ pub const PRINCIPAL_RULES_MAX: usize = 100;
 
 /// Longest rule of `principal.mapping_rules` in bytes; those in use have some 100.
 pub const PRINCIPAL_RULE_BYTES_MAX: usize = 1_024;
+
+/// Groups and classes of a rule's pattern that may stand within each other: each takes a piece of the stack. Rules in use have
+/// three.
+pub const PRINCIPAL_RULE_DEPTH_MAX: usize = 50;
 
 /// Longest subject of a certificate, and longest principal made of one, in bytes. X.520 bounds an attribute at 64
 /// characters, and subjects have some ten of them.

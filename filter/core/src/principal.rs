@@ -5,11 +5,15 @@
 //! whose pattern matches the whole name decides.
 
 mod java;
-pub mod subject;
+mod peer;
+pub(crate) mod subject;
 
-use regex::{Captures, Regex};
+use std::fmt;
 
-use self::java::Part;
+use regex::{Captures, Match, Regex};
+
+use self::java::{Part, Translated, LINE_ENDS};
+pub use self::peer::{Peer, Principals, Source};
 use crate::limits::{PRINCIPAL_BYTES_MAX, PRINCIPAL_RULES_MAX, PRINCIPAL_RULE_BYTES_MAX};
 use crate::pattern;
 
@@ -25,6 +29,7 @@ enum Rule {
         whole: Regex,
         /// What is replaced, wherever it occurs.
         pattern: Regex,
+        has_dollar: bool,
         replacement: Vec<Part>,
         case: Case,
     },
@@ -59,13 +64,61 @@ impl Rules {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The principal of a certificate's subject, an RFC 2253 distinguished name. None: no rule matches, or what it makes
-    /// is empty, or either name is longer than [`PRINCIPAL_BYTES_MAX`]; such a client has to be refused.
-    pub fn principal(&self, subject: &str) -> Option<String> {
-        let is_bounded = |name: &str| name.len() <= PRINCIPAL_BYTES_MAX;
-        let subject = Some(subject).filter(|name| is_bounded(name))?;
-        let name = self.0.iter().find(|rule| rule.matches(subject))?.apply(subject)?;
-        Some(name).filter(|name| !name.is_empty() && is_bounded(name))
+    /// The principal for a name that a certificate has: an RFC 2253 distinguished name, as Java writes it, or another.
+    ///
+    /// # Errors
+    /// Why there is none, and how to get one: such a client has to be refused.
+    pub fn principal(&self, name: &str) -> Result<String, Nameless> {
+        if name.len() > PRINCIPAL_BYTES_MAX {
+            return Err(Nameless::TooLong);
+        }
+        for rule in &self.0 {
+            if let Some(principal) = rule.apply(name)? {
+                return match principal {
+                    empty if empty.is_empty() => Err(Nameless::Empty),
+                    odd if odd.chars().any(|c| c.is_control() || LINE_ENDS.contains(&c)) => Err(Nameless::Control),
+                    long if long.len() > PRINCIPAL_BYTES_MAX => Err(Nameless::TooLong),
+                    good => Ok(good),
+                };
+            }
+        }
+        Err(Nameless::NoRule)
+    }
+}
+
+/// Why a certificate gives no principal. Its text is meant for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nameless {
+    NoRule,
+    Empty,
+    TooLong,
+    /// The principal would have line ends or other control characters, and stands in logs.
+    Control,
+    /// What Java does with the name cannot be repeated here.
+    Unlike,
+    /// The certificate has no name of the kind that `principal.source` asks for.
+    NoSource,
+    /// Envoy did not tell the name, or not as UTF-8.
+    Untold,
+}
+
+impl fmt::Display for Nameless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRule => "no rule of principal.mapping_rules fits it; add DEFAULT to take any",
+            Self::Empty => {
+                "its principal would be empty; name it by a rule (RULE:^$/nameless/), or by principal.source after the \
+                 SAN that such certificates have"
+            }
+            Self::TooLong => "its name or its principal is too long",
+            Self::Control => "its principal would have control characters",
+            Self::Unlike => {
+                "what Kafka's rules make of its name cannot be repeated here: of a line end, of a character beyond U+FFFF, or of \
+                 a letter whose other case versions of Java disagree about"
+            }
+            Self::NoSource => "it has no name of the kind that principal.source asks for",
+            Self::Untold => "Envoy does not tell its name, or not as UTF-8",
+        })
     }
 }
 
@@ -74,9 +127,12 @@ impl Rule {
         if text.len() > PRINCIPAL_RULE_BYTES_MAX {
             return Err(format!("{} bytes are more than {PRINCIPAL_RULE_BYTES_MAX}", text.len()));
         }
-        let rule = text.trim();
+        let rule = text.trim_matches(|c| c <= ' ');
         if rule == "DEFAULT" {
             return Ok(Self::Default);
+        }
+        if rule.contains(LINE_ENDS) {
+            return Err(format!(r"{rule:?} has a line end in it; \n and \u2028, say, stand for them"));
         }
         let form =
             || format!("{rule:?} is neither DEFAULT nor RULE:pattern/replacement/, with L or U behind it or nothing");
@@ -89,39 +145,53 @@ impl Rule {
             _ => return Err(format!("{}; each rule is an item of its own", form())),
         };
         let wrong = |problem| format!("{pattern:?} {problem}");
-        let translated = java::pattern(pattern).map_err(wrong)?;
+        let Translated { pattern: translated, has_dollar } = java::pattern(pattern).map_err(wrong)?;
         let compiled = pattern::compile(&translated).map_err(wrong)?;
         let replacement =
             java::replacement(replacement, &compiled).map_err(|problem| format!("{replacement:?} {problem}"))?;
-        Ok(Self::Replace {
-            whole: pattern::compile_whole(&translated).map_err(wrong)?,
-            pattern: compiled,
-            replacement,
-            case,
-        })
+        let whole = pattern::compile_whole(&translated).map_err(wrong)?;
+        Ok(Self::Replace { whole, pattern: compiled, has_dollar, replacement, case })
     }
 
-    fn matches(&self, subject: &str) -> bool {
+    /// What the rule makes of a name. None: it does not fit.
+    fn apply(&self, name: &str) -> Result<Option<String>, Nameless> {
         match self {
-            Self::Default => true,
-            Self::Replace { whole, .. } => whole.is_match(subject),
-        }
-    }
-
-    /// None: the name gets longer than it may.
-    fn apply(&self, subject: &str) -> Option<String> {
-        match self {
-            Self::Default => Some(subject.to_owned()),
+            Self::Default => Ok(Some(name.to_owned())),
+            Self::Replace { has_dollar: true, .. } if name.ends_with(LINE_ENDS) => Err(Nameless::Unlike),
+            Self::Replace { whole, .. } if !whole.is_match(name) => Ok(None),
             Self::Replace { pattern, replacement, case, .. } => {
-                let name = replace_all(pattern, replacement, subject)?;
-                Some(match case {
-                    Case::Kept => name,
-                    Case::Lower => name.to_lowercase(),
-                    Case::Upper => name.to_uppercase(),
-                })
+                in_case(&replace_all(pattern, replacement, name)?, *case).map(Some)
             }
         }
     }
+}
+
+/// Java's `toLowerCase` and `toUpperCase`, where they are known to give the same.
+///
+/// A sigma that ends a word becomes another letter, and Java finds words' ends in its own way: both agree where letters, spaces,
+/// commas or = stand beside the sigma.
+fn in_case(name: &str, case: Case) -> Result<String, Nameless> {
+    let is_plain = |c: Option<char>| {
+        c.is_none_or(|c| matches!(c, 'A'..='Z' | 'a'..='z' | 'Α'..='Ρ' | 'Σ'..='Ω' | 'α'..='ω' | ' ' | ',' | '='))
+    };
+    let sigmas = name.match_indices('Σ');
+    let mut sigmas = sigmas.filter_map(|(at, sigma)| Some((name.get(..at)?, name.get(at + sigma.len()..)?)));
+    let mut are_sigmas_plain =
+        || sigmas.all(|(before, behind)| is_plain(before.chars().next_back()) && is_plain(behind.chars().next()));
+    match case {
+        Case::Kept => Ok(name.to_owned()),
+        _ if name.chars().any(has_young_case) => Err(Nameless::Unlike),
+        Case::Upper => Ok(name.to_uppercase()),
+        Case::Lower if are_sigmas_plain() => Ok(name.to_lowercase()),
+        Case::Lower => Err(Nameless::Unlike),
+    }
+}
+
+/// Letters whose other case came with Unicode 14 to 17: Java 17, the oldest that brokers run on, has 13.
+fn has_young_case(c: char) -> bool {
+    matches!(c,
+        '\u{19B}' | '\u{264}' | '\u{1C89}'..='\u{1C8A}' | '\u{2C2F}' | '\u{2C5F}' | '\u{A7C0}'..='\u{A7C1}'
+        | '\u{A7CB}'..='\u{A7DF}' | '\u{10570}'..='\u{105BF}' | '\u{10D50}'..='\u{10D85}' | '\u{16EA0}'..='\u{16ED3}')
 }
 
 /// The text up to the next `/` that no backslash precedes, and what follows it.
@@ -137,32 +207,38 @@ fn until_slash(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Java's `String.replaceAll`. It also finds an empty match right behind another one, which this crate's does not:
-/// `.*` matches a name twice. None: the result is too long.
-fn replace_all(pattern: &Regex, replacement: &[Part], subject: &str) -> Option<String> {
+/// `.*` matches a name twice.
+fn replace_all(pattern: &Regex, replacement: &[Part], subject: &str) -> Result<String, Nameless> {
     let mut result = String::new();
     let (mut copied, mut next) = (0, 0);
-    while let Some(captures) = find(pattern, subject, next) {
-        let found = captures.get(0)?;
-        result.push_str(subject.get(copied..found.start())?);
+    let between = |from: usize, to: usize| subject.get(from..to).unwrap_or_default();
+    while let Some((captures, found)) = find(pattern, subject, next) {
+        // From here on Java also looks for matches between the halves of a surrogate pair.
+        if next == 0 && between(found.end(), subject.len()).chars().any(|c| c.len_utf16() > 1) {
+            return Err(Nameless::Unlike);
+        }
+        result.push_str(between(copied, found.start()));
         for part in replacement {
             result.push_str(match part {
                 Part::Text(text) => text,
                 Part::Group(group) => captures.get(*group).map_or("", |group| group.as_str()),
             });
             if result.len() > PRINCIPAL_BYTES_MAX {
-                return None;
+                return Err(Nameless::TooLong);
             }
         }
         copied = found.end();
-        let skipped = subject.get(copied..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+        let skipped = between(copied, subject.len()).chars().next().map_or(1, char::len_utf8);
         next = if found.is_empty() { copied + skipped } else { copied };
     }
-    result.push_str(subject.get(copied..)?);
-    Some(result)
+    result.push_str(between(copied, subject.len()));
+    Ok(result)
 }
 
-fn find<'a>(pattern: &Regex, subject: &'a str, from: usize) -> Option<Captures<'a>> {
-    (from <= subject.len()).then(|| pattern.captures_at(subject, from)).flatten()
+fn find<'a>(pattern: &Regex, subject: &'a str, from: usize) -> Option<(Captures<'a>, Match<'a>)> {
+    let captures = (from <= subject.len()).then(|| pattern.captures_at(subject, from)).flatten()?;
+    let found = captures.get(0)?;
+    Some((captures, found))
 }
 
 #[cfg(test)]

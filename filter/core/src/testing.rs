@@ -15,6 +15,7 @@ use kafka_protocol::messages::{ApiKey, RequestHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::config::{Config, TopicMatch};
+use crate::principal::Peer;
 use crate::sasl::oauthbearer::{Digest, Verifier};
 use crate::Shared;
 
@@ -66,6 +67,11 @@ impl Verifier for NoKeys {
     fn verify(&self, _key: &[u8], _digest: Digest, _signature: &[u8], _text: &[u8]) -> bool {
         false
     }
+}
+
+/// A client with this subject, or without a certificate.
+pub(crate) fn peer(subject: Option<&str>) -> Peer {
+    subject.map_or(Peer::Anonymous, |subject| Peer::Certified(subject.to_owned()))
 }
 
 pub(crate) fn topic(name: &str) -> TopicName {

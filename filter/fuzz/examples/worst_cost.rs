@@ -10,8 +10,9 @@ use bytes::Bytes;
 use kafka_protocol::messages::{ApiVersionsRequest, SaslAuthenticateRequest};
 use remapper_core::config::Config;
 use remapper_core::connection::{Connection, Opening};
+use remapper_core::fuzzing::subject_as_java as as_java;
 use remapper_core::limits::*;
-use remapper_core::principal::{subject::as_java, Rules};
+use remapper_core::principal::Rules;
 use remapper_core::sasl::oauthbearer::jwks::{KeySet, KeySource};
 use remapper_core::sasl::oauthbearer::{Checker, Digest, Settings, Verifier};
 use remapper_core::sasl::users::prepare;
@@ -213,7 +214,7 @@ fn certificates() {
 fn connections() {
     let json = r#"{"sasl": {"mechanisms": ["PLAIN"], "users": [{"username": "a", "password": "b"}]}}"#;
     let Ok(config) = Config::parse(json, &|_| None) else { return };
-    let shared = Rc::new(Shared::new(config, [7; 32], Box::new(Yes), Box::new(|| 0)));
+    let shared = Rc::new(Shared::new(config, [7; 32], [7; 32], Box::new(Yes), Box::new(|| 0)));
     let hello = [&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff][..]].concat();
     let answer = [&[0, 0, 0, 10, 0, 0, 0, 1, 0, 0][..], &[0; 4]].concat();
     let play = |bytes: &[u8], piece: usize, answered: bool| {

@@ -12,7 +12,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use remapper_core::brokers::Address;
 use remapper_core::limits;
-use remapper_core::principal::subject::as_java;
+use remapper_core::principal::{Peer, Source};
 use remapper_core::sasl::oauthbearer::jwks::Endpoint;
 use remapper_core::sasl::oauthbearer::{Digest, Verifier};
 use remapper_core::stats::Kind;
@@ -138,11 +138,23 @@ impl Verifier for EnvoyVerifier {
     }
 }
 
-/// The subject of the client's certificate as a broker would write it (RFC 2253), once the TLS handshake is done. None: it showed none.
-pub(crate) fn peer_subject() -> Option<String> {
-    let bytes = hostcalls::get_property(vec!["connection", "subject_peer_certificate"]).ok()??;
-    let subject = String::from_utf8(bytes).ok().filter(|subject| !subject.is_empty());
-    subject.map(|subject| as_java(&subject))
+/// Who the client is by TLS, once the handshake is done.
+///
+/// Whether a certificate was shown is asked apart: of one without a name at `source` Envoy tells as little as of none.
+pub(crate) fn peer(source: Source) -> Peer {
+    match checked("get_property", hostcalls::get_property(vec!["connection", "mtls"])).flatten().as_deref() {
+        Some([0]) => return Peer::Anonymous,
+        Some([1]) => {}
+        _ => return Peer::Unknown,
+    }
+    let property = match source {
+        Source::Subject => "subject_peer_certificate",
+        Source::SanUri => "uri_san_peer_certificate",
+        Source::SanDns => "dns_san_peer_certificate",
+    };
+    let name = checked("get_property", hostcalls::get_property(vec!["connection", property]));
+    let name = name.map(|name| String::from_utf8(name.unwrap_or_default()));
+    name.and_then(Result::ok).map_or(Peer::Unknown, Peer::Certified)
 }
 
 /// Filter state `wasm.<name>` of the connection, for access logs and for filters behind this one.

@@ -13,6 +13,7 @@ use remapper_core::budget::Holder;
 use remapper_core::config::Config;
 use remapper_core::connection::Opening;
 use remapper_core::learn::Learn;
+use remapper_core::principal::Peer;
 use remapper_core::retirement::Retirement;
 use remapper_core::stats::Stat;
 use remapper_core::{limits, Millis, Shared};
@@ -121,7 +122,9 @@ impl Plugin {
         Some(Opening {
             learn: sent.learn.clone(),
             retirement: Rc::clone(retirement),
-            subject: config.principal.as_ref().and_then(|_| host::peer_subject()),
+            peer: config
+                .principals_by_certificate()
+                .map_or(Peer::Anonymous, |principals| host::peer(principals.source)),
             entropy: if sasl || upstream { wasi::random()? } else { [0; 32] },
             versions: if sasl && upstream { host::shared(&self.versions_key(sent)) } else { None },
         })
@@ -275,9 +278,12 @@ impl Plugin {
     }
 
     fn keys_fetched(&self, outcome: Result<&[u8], &str>) {
-        match self.shared.keys_fetched(host::now(), outcome) {
-            Ok(keys) => log::info!("sasl.oauthbearer.jwks.http: {keys} keys are in use"),
-            Err(error) => log::warn!("sasl.oauthbearer.jwks.http: {error}; keys that were fetched before stay in use"),
+        let Some(fetched) = self.shared.keys_fetched(host::now(), outcome) else { return };
+        let text = format!("sasl.oauthbearer.jwks.http: {fetched}");
+        if fetched.is_warning() {
+            self.warn(&text);
+        } else {
+            self.inform(&text);
         }
     }
 

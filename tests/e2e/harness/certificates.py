@@ -25,8 +25,9 @@ class Authority:
         _openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, subject: str, names: tuple[str, ...] = ()) -> Certificate:
-        """`subject` as openssl takes it, say `/O=Example/CN=alice`; `names` are DNS names, where `*.` stands for any, and IPv4 addresses."""
-        stem = "".join(c if c.isalnum() else "-" for c in f"{self._name}{subject}")
+        """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are DNS names, where `*.` stands for any,
+        IPv4 addresses, and URIs."""
+        stem = "".join(c if c.isalnum() else "-" for c in "".join((self._name, subject, *names)))
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
         sign = ("-CA", self.certificate, "-CAkey", self._key)
         alternatives = ("-addext", "subjectAltName=" + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
@@ -44,4 +45,6 @@ def _openssl(*argv: object) -> None:
 
 
 def _kind(name: str) -> str:
+    if "://" in name:
+        return "URI"
     return "IP" if name[0].isdigit() else "DNS"

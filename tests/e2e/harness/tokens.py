@@ -132,7 +132,11 @@ class JwksServer:
 
     def publish(self, *keys: Key) -> None:
         """From now on these keys, and no others, are in the set."""
-        self._document = json.dumps(jwk_set(*keys)).encode()
+        self.serve(json.dumps(jwk_set(*keys)).encode())
+
+    def serve(self, document: bytes) -> None:
+        """From now on these bytes are the answer."""
+        self._document = document
 
     def __enter__(self):
         return self

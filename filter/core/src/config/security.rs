@@ -13,7 +13,7 @@ use super::{within, ConfigError};
 use crate::exchange::Millis;
 use crate::identities::Upstream;
 use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};
-use crate::principal::Rules;
+use crate::principal::{Principals, Rules, Source};
 use crate::sasl::oauthbearer::Settings;
 use crate::sasl::secret::Secret;
 use crate::sasl::users::User;
@@ -37,7 +37,7 @@ pub struct Sasl {
 /// What the three sections say.
 pub(super) struct Security {
     pub(super) sasl: Option<Sasl>,
-    pub(super) principal: Option<Rules>,
+    pub(super) principal: Option<Principals>,
     pub(super) upstream: Option<Upstream>,
     pub(super) shared_administration: bool,
 }
@@ -49,7 +49,7 @@ pub(super) fn security(
     environment: Environment<'_>,
 ) -> Result<Security, ConfigError> {
     let sasl = sasl.0.map(|Object(raw)| self::sasl(raw, environment)).transpose()?;
-    let principal = principal.0.map(|Object(raw)| rules(raw)).transpose()?;
+    let principal = principal.0.map(|Object(raw)| self::principal(raw)).transpose()?;
     let UpstreamSection { sasl: raw, shared_administration } = upstream.0.map(|Object(raw)| raw).unwrap_or_default();
     let clients = upstream::Clients { sasl: sasl.as_ref(), certificates: principal.is_some() };
     let upstream = raw.0.map(|Object(raw)| upstream::upstream(raw, clients, environment)).transpose()?;
@@ -110,12 +110,22 @@ fn mechanism(path: &str, name: &str, known: &[Mechanism]) -> Result<Mechanism, C
     })
 }
 
-fn rules(raw: PrincipalSection) -> Result<Rules, ConfigError> {
-    let Some(rules) = raw.mapping_rules.0 else {
-        return Ok(Rules::default());
+fn principal(raw: PrincipalSection) -> Result<Principals, ConfigError> {
+    let named = |name: &String| Source::ALL.into_iter().find(|source| source.name() == name);
+    let source = match raw.source.0.as_ref().map(|name| (named(name), name)) {
+        None => Source::default(),
+        Some((Some(source), _)) => source,
+        Some((None, name)) => {
+            let known = Source::ALL.map(Source::name).join(", ");
+            return Err(ConfigError::at("principal.source", format_args!("{name:?} is none of {known}")));
+        }
     };
-    // The error's text begins with the index.
-    Rules::parse(&rules).map_err(|error| ConfigError(format!("principal.mapping_rules{error}")))
+    let rules = match raw.mapping_rules.0 {
+        None => Rules::default(),
+        // The error's text begins with the index.
+        Some(rules) => Rules::parse(&rules).map_err(|error| ConfigError(format!("principal.mapping_rules{error}")))?,
+    };
+    Ok(Principals { source, rules })
 }
 
 #[cfg(test)]

@@ -14,20 +14,16 @@ use crate::frame;
 use crate::learn::Learner;
 use crate::located::Asking;
 use crate::login::{Login, OwnLogin};
+use crate::principal::Peer;
 use crate::stats::{AuthOutcome, Stat};
-
-/// Who a client is that proved nothing (Kafka: `User:ANONYMOUS`).
-const ANONYMOUS: &str = "ANONYMOUS";
 
 impl Connection {
     /// Names the client after its certificate, where SASL does not.
-    pub(super) fn identify(&mut self, subject: Option<&str>) -> Result<(), Fault> {
+    pub(super) fn identify(&mut self, peer: &Peer) -> Result<(), Fault> {
         let config = &self.shared.config;
-        let Some(rules) = config.principal.as_ref().filter(|_| config.sasl.is_none()) else { return Ok(()) };
-        let (principal, proof) = match subject {
-            Some(subject) => (rules.principal(subject).ok_or(Fault::UnmappedCertificate)?, Proof::Certificate),
-            None => (ANONYMOUS.to_owned(), Proof::Nothing),
-        };
+        let Some(principals) = config.principals_by_certificate() else { return Ok(()) };
+        let principal = principals.of(peer).map_err(Fault::UnmappedCertificate)?;
+        let proof = if *peer == Peer::Anonymous { Proof::Nothing } else { Proof::Certificate };
         self.session.authentication.identity = Some(Identity { principal: principal.clone(), proof, ends: None });
         self.actions.push_back(Action::Authenticated { principal, mechanism: proof.name() });
         Ok(())

@@ -19,10 +19,10 @@ use crate::stats::{Outcome, Stat};
 impl Connection {
     pub(super) fn advance_client(&mut self, now: Millis) -> Result<(), Fault> {
         self.waits_for_room = false;
-        if let Phase::Opening(subject) = &mut self.phase {
-            let subject = subject.take();
+        if let Phase::Opening(peer) = &mut self.phase {
+            let peer = std::mem::take(peer);
             self.phase = Phase::Open;
-            self.identify(subject.as_deref())?;
+            self.identify(&peer)?;
         }
         while !self.client.is_empty() {
             if self.client_stream > 0 {

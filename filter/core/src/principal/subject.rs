@@ -11,17 +11,14 @@
 //! | values of unknown kinds | `#0C01AB` | `#0c01ab` |
 //! | the street | `street=` | `STREET=` |
 //!
-//! Two things stay apart. Attributes that RFC 2253 does not name keep BoringSSL's name and their text
+//! One thing stays apart. Attributes that RFC 2253 does not name keep BoringSSL's name and their text
 //! (`emailAddress=a@b.example`, where Java has `1.2.840.113549.1.9.1=#1609…`), since their encoding is not known here.
-//! Control characters stay escaped (`\0A`), where Java has them bare: principals are written to logs.
-
-use std::fmt::Write;
 
 /// What Java escapes wherever it stands.
 const SPECIAL: &str = ",=+<>#;\"\\";
 
 /// The subject as Java would write it.
-pub fn as_java(subject: &str) -> String {
+pub(crate) fn as_java(subject: &str) -> String {
     // BoringSSL ends no subject with a backslash that escapes nothing. Moved before another attribute, it would escape the `+`.
     let slashes = subject.len() - subject.trim_end_matches('\\').len();
     let subject = if slashes % 2 == 1 { subject.strip_suffix('\\').unwrap_or_default() } else { subject };
@@ -93,11 +90,6 @@ fn escaped(value: &str) -> String {
     let end = value.trim_end_matches(' ').len();
     let mut out = String::with_capacity(value.len());
     for (at, c) in value.char_indices() {
-        if c.is_ascii_control() {
-            // Writing to a String does not fail.
-            let _ = write!(out, "\\{:02X}", u32::from(c));
-            continue;
-        }
         if SPECIAL.contains(c) || at < start || at >= end {
             out.push('\\');
         }
@@ -137,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_stay_escaped() {
-        assert_eq!(as_java(r"OU=tab\09and\0Anewline\00\7F\0D"), r"OU=tab\09and\0Anewline\00\7F\0D");
+    fn control_characters_are_bare() {
+        assert_eq!(as_java(r"OU=tab\09and\0Anewline\00\7F\0D"), "OU=tab\tand\nnewline\0\x7F\r");
     }
 
     #[test]

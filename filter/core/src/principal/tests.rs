@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod kafka;
+
 fn rules(rules: &[&str]) -> Result<Rules, String> {
     Rules::parse(&rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>())
 }
@@ -10,7 +12,7 @@ fn rules(rules: &[&str]) -> Result<Rules, String> {
 fn check(list: &[&str], cases: &[(&str, Option<&str>)]) {
     let rules = rules(list).unwrap();
     for (subject, principal) in cases {
-        assert_eq!(rules.principal(subject).as_deref(), *principal, "{list:?} {subject}");
+        assert_eq!(rules.principal(subject).ok().as_deref(), *principal, "{list:?} {subject}");
     }
 }
 
@@ -45,7 +47,7 @@ fn the_first_rule_that_matches_decides() {
 
 #[test]
 fn by_default_the_name_is_taken_as_it_is() {
-    assert_eq!(Rules::default().principal("CN=a,O=b").as_deref(), Some("CN=a,O=b"));
+    assert_eq!(Rules::default().principal("CN=a,O=b").as_deref(), Ok("CN=a,O=b"));
     check(&[" DEFAULT "], &[("CN=a", Some("CN=a")), ("", None)]);
 }
 
@@ -99,6 +101,16 @@ fn names_that_are_empty_or_too_long_are_nobodys() {
     check(&["RULE:.+/$0/U"], &[(&"ŉ".repeat(2_048), None)]);
 }
 
+/// Letters that got their other case after Java 17, and a sigma at the end of what only one of both takes for a word.
+#[test]
+fn where_versions_disagree_there_is_no_name() {
+    for (rule, name) in [("RULE:.+/$0/L", "\u{A7C0}"), ("RULE:.+/$0/U", "\u{19B}"), ("RULE:.+/$0/L", "ΑΣ.b")] {
+        assert_eq!(rules(&[rule]).unwrap().principal(name), Err(Nameless::Unlike), "{rule} {name}");
+        assert_eq!(rules(&["RULE:.+/$0/"]).unwrap().principal(name).as_deref(), Ok(name));
+    }
+    check(&["RULE:.+/$0/L"], &[("CN=ΑΣ,O=ΣΑΣΑ", Some("cn=ας,o=σασα"))]);
+}
+
 #[test]
 fn rules_that_cannot_be() {
     let form = "is neither DEFAULT nor RULE:pattern/replacement/, with L or U behind it or nothing";
@@ -109,27 +121,42 @@ fn rules_that_cannot_be() {
         check_refused(rule, &format!("{rule:?} {form}; each rule is an item of its own"));
     }
     for (rule, problem) in [
-        ("RULE:a(/b/", r#""a(" is no regex: unclosed group"#),
-        ("RULE:a)(b/c/", r#""a)(b" is no regex: unopened group"#),
-        (r"RULE:(a)\1/b/", r#""(a)\\1" is no regex: backreferences are not supported"#),
-        (
-            "RULE:CN=(?!root).*/b/",
-            r#""CN=(?!root).*" is no regex: look-around, including look-ahead and look-behind, is not supported"#,
-        ),
-        ("RULE:(?>a)/b/", r#""(?>a)" is no regex: unrecognized flag"#),
+        ("RULE:a(/b/", r#""a(" has a group that is not closed"#),
+        ("RULE:a)(b/c/", r#""a)(b" closes a group that is not open"#),
+        ("RULE:a[/b/", r#""a[" has a class that is not closed"#),
+        ("RULE:*a/b/", r#""*a" has a * that repeats nothing"#),
+        ("RULE:{a}/b/", r#""{a}" has a { that repeats nothing"#),
+        ("RULE:a{,2}/b/", r#""a{,2}" has a { that starts no repetition; \{ is a brace"#),
+        ("RULE:(?<1>a)/b/", r#""(?<1>a)" has a group whose name is none: letters and digits of ASCII are"#),
+        (r"RULE:\y/b/", r#""\\y" has \y, which is no escape"#),
+        ("RULE:[b-a]/b/", r#""[b-a]" has a range from 'b' down to 'a'"#),
+        (r"RULE:(a)\1/b/", r#""(a)\\1" has a reference to a group, which is not supported"#),
+        ("RULE:CN=(?!root).*/b/", r#""CN=(?!root).*" has a look-ahead or (?>…), which is not supported"#),
+        ("RULE:(?<=a)b/b/", r#""(?<=a)b" has a look-behind (?<=…) or (?<!…), which is not supported"#),
+        ("RULE:(?>a)/b/", r#""(?>a)" has a look-ahead or (?>…), which is not supported"#),
         ("RULE:a*+b/c/", r#""a*+b" has a possessive or doubled quantifier, which is not supported"#),
         ("RULE:a{2}+/c/", r#""a{2}+" has a possessive or doubled quantifier, which is not supported"#),
-        ("RULE:(?U)a/c/", r#""(?U)a" has the flag U, which is not supported"#),
-        ("RULE:[a--b]/c/", r#""[a--b]" has -- or ~~ or [: in a class, which is not supported"#),
-        ("RULE:[[:alpha:]]/c/", r#""[[:alpha:]]" has -- or ~~ or [: in a class, which is not supported"#),
-        (r"RULE:\Qa\E/c/", r#""\\Qa\\E" is no regex: unrecognized escape sequence"#),
-        ("RULE:a/$1/", r#""$1" names group 1, and the pattern has no group"#),
+        (
+            "RULE:(a*)+/c/",
+            r#""(a*)+" has a * or + or {…} behind what may match nothing, as in (a*)+, which is not supported"#,
+        ),
+        ("RULE:(?U)a/c/", r#""(?U)a" has the flag U, which is not supported: i, s and d are"#),
+        (
+            r"RULE:\p{L}/c/",
+            r#""\\p{L}" has \p{L}, which is not supported: \p{Alpha} and the other classes of ASCII are, and lists as in [a-zäöü]"#,
+        ),
+        ("RULE:[a&&b]/c/", r#""[a&&b]" has && in a class in another form than [a-z&&[^b]], which is not supported"#),
+        ("RULE:a/$1/", r#""$1" names group 1, and the pattern has 0"#),
+        ("RULE:(a)/$2$3/", r#""$2$3" names group 3, and the pattern has 1"#),
+        (r"RULE:(a)/\$2/", r#""\\$2" names group 2, and the pattern has 1"#),
         ("RULE:(a)/${x}/", r#""${x}" names "x", and the pattern has no such group"#),
         ("RULE:(a)/$x/", r#""$x" has a $ without a number or {name} behind it; \$ is a dollar sign"#),
         (r"RULE:((\w{100}){100}){100}/c/", r#""((\\w{100}){100}){100}" takes more than 1048576 bytes compiled"#),
     ] {
         check_refused(rule, problem);
     }
+    let deep = format!("{}{}", "(".repeat(51), ")".repeat(51));
+    check_refused(&format!("RULE:{deep}/x/"), &format!("{deep:?} nests more than 50 groups or classes"));
     check_refused(&"x".repeat(1_025), "1025 bytes are more than 1024");
     assert_eq!(rules(&[]).unwrap_err(), ": 0 rules are not in 1..=100");
     assert_eq!(rules(&["DEFAULT"; 101]).unwrap_err(), ": 101 rules are not in 1..=100");

@@ -24,6 +24,7 @@ use self::claims::{Bearer, Refusal};
 use self::jwks::{Endpoint, KeySource};
 use self::jwt::Jwt;
 use self::message::ClientResponse;
+pub use self::supply::Fetched;
 use self::supply::Supply;
 use super::Step;
 use crate::exchange::Millis;
@@ -87,11 +88,8 @@ impl Checker {
         self.supply.borrow_mut().fetch_due(now)
     }
 
-    /// Takes what a fetch brought, a JWK Set or why there is none, and says how many keys are in use.
-    ///
-    /// # Errors
-    /// What is wrong, for the log. The old keys stay in use.
-    pub fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Result<usize, String> {
+    /// Takes what a fetch brought, a JWK Set or why there is none.
+    pub fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
         self.supply.borrow_mut().fetched(now, outcome)
     }
 
@@ -100,8 +98,9 @@ impl Checker {
             Ok(token) => token,
             Err(why) => return Verdict::Bad(why.into()),
         };
-        let Some(keys) = self.supply.borrow().keys() else {
-            return Verdict::Unknown("no keys were fetched yet");
+        let keys = match self.supply.borrow_mut().keys(now) {
+            Ok(keys) => keys,
+            Err(why) => return Verdict::Unknown(why),
         };
         let unknown = token.key_id.as_ref().is_some_and(|id| !keys.knows(id));
         if unknown && self.supply.borrow_mut().missed(now) {

@@ -60,7 +60,7 @@ impl Case {
     fn shared(&self, index: usize) -> Rc<Shared> {
         thread_local!(static CONFIGS: Vec<Config> = CASES.iter().map(Case::config).collect());
         let config = CONFIGS.with(|configs| configs[index].clone());
-        Rc::new(Shared::new(config, [7; 32], Box::new(Exactly), Box::new(|| 0)))
+        Rc::new(Shared::new(config, [7; 32], [7; 32], Box::new(Exactly), Box::new(|| 0)))
     }
 }
 

@@ -6,7 +6,7 @@ use remapper_core::sasl::oauthbearer::jwks::KeySet;
 use crate::bounds::bounded;
 
 pub fn key_set(data: &[u8]) {
-    let tolerant = bounded(data, 128, || KeySet::parse_tolerant(data));
+    let tolerant = bounded(data, 128, || KeySet::parse_tolerant(data)).map(|(set, _)| set);
     let strict = std::str::from_utf8(data).map(KeySet::parse);
     if let Ok(set) = &tolerant {
         assert!(set.len() <= JWKS_KEYS_MAX && data.len() <= JWKS_BYTES_MAX);

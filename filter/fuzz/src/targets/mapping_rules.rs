@@ -1,7 +1,7 @@
 //! Mapping rules of a configuration over the subject of a stranger.
 
+use remapper_core::fuzzing::subject_as_java as as_java;
 use remapper_core::limits::PRINCIPAL_BYTES_MAX;
-use remapper_core::principal::subject::as_java;
 use remapper_core::principal::Rules;
 
 use crate::bounds::measured;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use remapper_core::brokers::{Advertise, Route};
 use remapper_core::config::{Config, Mapping, Sasl, Upstream};
+use remapper_core::principal::Source;
 use remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 
 use crate::tool::Failure;
@@ -92,7 +93,11 @@ fn summary(config: &Config) -> String {
     let sasl = config.sasl.as_ref().map_or("none; passes through to the broker".to_owned(), sasl);
     let principal = match (&config.sasl, &config.principal) {
         (Some(_), _) => "by sasl",
-        (None, Some(_)) => "by the subject of the client's certificate",
+        (None, Some(principals)) => match principals.source {
+            Source::Subject => "by the subject of the client's certificate",
+            Source::SanUri => "by the first URI among the client's certificate's alternative names",
+            Source::SanDns => "by the first DNS name among the client's certificate's alternative names",
+        },
         (None, None) => "none",
     };
     let upstream = config.upstream.as_ref().map_or("none; the filter does not authenticate".to_owned(), upstream);

@@ -55,11 +55,14 @@ fn endpoint(raw: HttpSection) -> Result<Endpoint, ConfigError> {
     }
     let seconds = JWKS_REFRESH_MS_MIN / 1_000..=JWKS_REFRESH_MS_MAX / 1_000;
     let refresh_s = within(&path("refresh_s"), raw.refresh_s, JWKS_REFRESH_MS_DEFAULT / 1_000, seconds)?;
+    let seconds = refresh_s..=JWKS_AGE_MS_MAX / 1_000;
+    let max_age_s = within(&path("max_age_s"), raw.max_age_s, JWKS_AGE_MS_DEFAULT / 1_000, seconds)?;
     Ok(Endpoint {
         cluster: not_empty(&path("cluster"), raw.cluster)?,
         authority: not_empty(&path("authority"), raw.authority)?,
         path: raw.path,
         refresh_ms: refresh_s * 1_000,
+        max_age_ms: max_age_s * 1_000,
     })
 }
 

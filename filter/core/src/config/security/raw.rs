@@ -69,12 +69,15 @@ pub(super) struct HttpSection {
     pub(super) path: String,
     #[serde(default)]
     pub(super) refresh_s: Given<Whole>,
+    #[serde(default)]
+    pub(super) max_age_s: Given<Whole>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct PrincipalSection {
     pub(super) mapping_rules: Given<Vec<String>>,
+    pub(super) source: Given<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -60,7 +60,7 @@ fn sections_that_are_absent_say_nothing() {
     let config = accepted("{}");
     assert!(config.sasl.is_none() && config.principal.is_none() && config.upstream.is_none());
     assert!(accepted(r#"{"upstream": {}}"#).upstream.is_none());
-    assert_eq!(accepted(r#"{"principal": {}}"#).principal.unwrap().principal("CN=a").unwrap(), "CN=a");
+    assert_eq!(accepted(r#"{"principal": {}}"#).principal.unwrap().rules.principal("CN=a").unwrap(), "CN=a");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn every_field_is_read() {
     let texts = (oauthbearer.issuer.as_deref(), oauthbearer.audience.as_deref(), oauthbearer.principal_claim.as_str());
     assert_eq!(texts, (Some("https://idp.example"), Some("kafka"), "client_id"));
     assert_eq!((oauthbearer.required_scopes, oauthbearer.clock_skew_s), (vec!["a".to_owned(), "b".to_owned()], 0));
-    assert_eq!(config.principal.unwrap().principal("CN=Duke,O=x").unwrap(), "duke");
+    assert_eq!(config.principal.unwrap().rules.principal("CN=Duke,O=x").unwrap(), "duke");
     let upstream = config.upstream.unwrap();
     let login = upstream.login.unwrap();
     assert_eq!((upstream.mechanism, login.username.as_str()), (Mechanism::ScramSha512, "gateway"));
@@ -129,7 +129,9 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((settings.required_scopes.len(), settings.principal_claim.as_str()), (0, "sub"));
     let http = r#""jwks": {"http": {"cluster": "c", "authority": "a", "path": "/"}}"#;
     let settings = accepted(&oauthbearer(http)).sasl.unwrap().oauthbearer.unwrap();
-    assert!(matches!(settings.keys, KeySource::Http(endpoint) if endpoint.refresh_ms == 300_000));
+    assert!(
+        matches!(settings.keys, KeySource::Http(endpoint) if (endpoint.refresh_ms, endpoint.max_age_ms) == (300_000, 86_400_000))
+    );
 }
 
 #[test]
@@ -255,6 +257,8 @@ fn oauthbearer_settings_that_cannot_be() {
         (http(r#""path": "keys""#), r#".jwks.http.path: "keys" does not start with /"#),
         (http(r#""path": "/", "refresh_s": 9"#), ".jwks.http.refresh_s: 9 is not in 10..=86400"),
         (http(r#""path": "/", "refresh_s": 86401"#), ".jwks.http.refresh_s: 86401 is not in 10..=86400"),
+        (http(r#""path": "/", "refresh_s": 60, "max_age_s": 59"#), ".jwks.http.max_age_s: 59 is not in 60..=604800"),
+        (http(r#""path": "/", "max_age_s": 604801"#), ".jwks.http.max_age_s: 604801 is not in 300..=604800"),
         (http(r#""refresh_s": 60"#), ".jwks.http: missing field `path`"),
         (http(r#""path": "/""#).replace(r#""c""#, r#""""#), ".jwks.http.cluster: is empty"),
         (http(r#""path": "/""#).replace(r#""a""#, r#""""#), ".jwks.http.authority: is empty"),
@@ -276,9 +280,10 @@ fn principal_sections_that_cannot_be() {
         (r#"{"mapping_rules": "DEFAULT"}"#, "principal.mapping_rules: invalid type: string, expected a sequence"),
         (
             r#"{"mapping_rules": ["DEFAULT", "RULE:(/b/"]}"#,
-            r#"principal.mapping_rules[1]: "(" is no regex: unclosed group"#,
+            r#"principal.mapping_rules[1]: "(" has a group that is not closed"#,
         ),
-        (r#"{"rules": []}"#, "principal.rules: unknown field `rules`, expected `mapping_rules`"),
+        (r#"{"source": "san"}"#, r#"principal.source: "san" is none of subject, san_uri, san_dns"#),
+        (r#"{"rules": []}"#, "principal.rules: unknown field `rules`, expected `mapping_rules` or `source`"),
     ] {
         assert_eq!(refused(&format!(r#"{{"principal": {section}}}"#)), problem);
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::connection::Opening;
+use crate::principal::Peer;
 
 pub(super) const SASL: &str = r#"{
     "mapping": {"topics": [{"name": "t", "virtual_partitions": 6, "physical_partitions": 2}]},
@@ -174,18 +175,33 @@ fn limits_max() -> usize {
 
 #[test]
 fn a_certificate_names_its_client() {
-    let config = r#"{"principal": {"mapping_rules": ["RULE:^CN=([^,]+),.*$/$1/L"]}}"#;
-    for (subject, principal) in [
-        (Some("CN=Alice,O=Example"), Some(("alice", "TLS"))),
-        (None, Some(("ANONYMOUS", "NONE"))),
-        (Some("O=Example"), None),
+    let rule = r#"{"principal": {"mapping_rules": ["RULE:^CN=([^,]+),.*$/$1/L"]}}"#;
+    let nameless = r#"{"principal": {"mapping_rules": ["RULE:^$/nameless/", "DEFAULT"]}}"#;
+    let uri = r#"{"principal": {"source": "san_uri", "mapping_rules": ["RULE:^spiffe:\\/\\/example\\/(.*)$/$1/"]}}"#;
+    let certified = |name: &str| Peer::Certified(name.to_owned());
+    for (config, peer, principal) in [
+        (rule, certified("CN=Alice,O=Example"), Some(("alice", "TLS"))),
+        (rule, Peer::Anonymous, Some(("ANONYMOUS", "NONE"))),
+        (rule, certified("O=Example"), None),
+        // A certificate without a subject: the rules decide over the empty name.
+        (rule, certified(""), None),
+        (r#"{"principal": {}}"#, certified(""), None),
+        (nameless, certified(""), Some(("nameless", "TLS"))),
+        (nameless, certified("CN=a"), Some(("CN=a", "TLS"))),
+        (nameless, Peer::Anonymous, Some(("ANONYMOUS", "NONE"))),
+        (nameless, Peer::Unknown, None),
+        // A name of another kind is taken as it is.
+        (uri, certified("spiffe://example/ns/a,b"), Some(("ns/a,b", "TLS"))),
+        (uri, certified(""), None),
+        (uri, Peer::Anonymous, Some(("ANONYMOUS", "NONE"))),
+        (uri, Peer::Unknown, None),
     ] {
-        let opening = Opening { subject: subject.map(str::to_owned), ..Opening::default() };
+        let opening = Opening { peer: peer.clone(), ..Opening::default() };
         let mut proxy = Proxy::opened(&shared(config), Feeding::Passing, opening);
         let up = exchange(&mut proxy, &hello(), &respond, Cut::Nowhere);
         let expected: Vec<_> = principal.into_iter().map(|(name, mechanism)| (name.to_owned(), mechanism)).collect();
-        assert_eq!(proxy.authenticated, expected);
-        assert_eq!((proxy.closed, up.is_empty()), (principal.is_none(), principal.is_none()));
+        assert_eq!(proxy.authenticated, expected, "{config} {peer:?}");
+        assert_eq!((proxy.closed, up.is_empty()), (principal.is_none(), principal.is_none()), "{config} {peer:?}");
     }
 }
 

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use super::authentication::{authenticate, handshake};
 use super::*;
 use crate::connection::Opening;
-use crate::testing::ignorant;
 use crate::testing::sasl_broker::SaslBroker;
+use crate::testing::{ignorant, peer};
 
 const BOTH: &str = r#"{
     "sasl": {
@@ -124,7 +124,7 @@ fn a_broker_that_offers_less_than_the_client_was_told_ends_the_connection() {
 fn without_a_sasl_section_the_login_comes_first() {
     for (subject, name) in [(Some("CN=alice"), "alice-at-broker"), (Some("CN=bob"), "gateway"), (None, "gateway")] {
         let broker = RefCell::new(broker());
-        let opening = Opening { subject: subject.map(str::to_owned), ..Opening::default() };
+        let opening = Opening { peer: peer(subject), ..Opening::default() };
         let mut proxy = Proxy::opened(&shared(UPSTREAM), Feeding::Passing, opening);
         let up = exchange(&mut proxy, &[hello(), metadata(9, 2, &["u"])].concat(), &serve(&broker), Cut::Everywhere);
         let keys: Vec<i16> = take_frames(&mut up.clone()).iter().map(|frame| Seen::parse(frame).key).collect();
@@ -226,7 +226,7 @@ fn who_has_an_identity_of_its_own_may_administer() {
         for cut in (0..acls.len()).map(Cut::Client).chain([Cut::Everywhere]) {
             let broker = RefCell::new(broker());
             let serve = |seen: &Seen| broker.borrow_mut().answer(seen).unwrap_or_else(|| answered(seen));
-            let opening = Opening { subject: subject.map(str::to_owned), ..Opening::default() };
+            let opening = Opening { peer: peer(subject), ..Opening::default() };
             let mut proxy = Proxy::opened(&shared(config), Feeding::Passing, opening);
             let up = exchange(&mut proxy, &acls, &serve, cut);
             let last = Seen::parse(take_frames(&mut up.clone()).last().unwrap()).key;

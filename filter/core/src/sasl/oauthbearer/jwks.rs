@@ -12,7 +12,7 @@ use crate::limits::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, OAUTH_KEYS_TRIED_MAX};
 const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// Public keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeySet {
     keys: Vec<Key>,
 }
@@ -35,14 +35,18 @@ impl KeySet {
         for (index, written) in read(json.as_bytes())?.iter().enumerate() {
             keys.extend(key(written).map_err(|error| format!("keys[{index}]: {error}"))?);
         }
-        Self::of(keys, None)
+        if keys.is_empty() {
+            return Err("the JWK Set holds no key for signatures".to_owned());
+        }
+        Ok(Self { keys })
     }
 
-    /// The keys of a JWK Set that came from a provider: what is wrong with one key only costs this key.
+    /// The keys of a JWK Set that came from a provider, and what is wrong with the first bad one, for the log: it only costs
+    /// this key. A provider may withdraw all of its keys: then there is none.
     ///
     /// # Errors
-    /// What is wrong with the text, or with all of its keys, for the log.
-    pub fn parse_tolerant(json: &[u8]) -> Result<Self, String> {
+    /// What is wrong with the text, for the log.
+    pub fn parse_tolerant(json: &[u8]) -> Result<(Self, Option<String>), String> {
         let (mut keys, mut first_error) = (vec![], None);
         for (index, written) in read(json)?.iter().enumerate() {
             match key(written) {
@@ -50,14 +54,7 @@ impl KeySet {
                 Err(error) => first_error = first_error.or(Some(format!("keys[{index}]: {error}"))),
             }
         }
-        Self::of(keys, first_error)
-    }
-
-    fn of(keys: Vec<Key>, error: Option<String>) -> Result<Self, String> {
-        if keys.is_empty() {
-            return Err(error.unwrap_or_else(|| "the JWK Set holds no key for signatures".to_owned()));
-        }
-        Ok(Self { keys })
+        Ok((Self { keys }, first_error))
     }
 
     /// One key (`BEGIN PUBLIC KEY`, RFC 7468, section 13), for any key id.
@@ -196,4 +193,6 @@ pub struct Endpoint {
     pub path: String,
     /// Milliseconds between two fetches.
     pub refresh_ms: Millis,
+    /// Milliseconds after the last good fetch until its keys are not trusted any more; at least `refresh_ms`.
+    pub max_age_ms: Millis,
 }

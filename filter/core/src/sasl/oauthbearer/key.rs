@@ -76,7 +76,7 @@ impl Algorithm {
 }
 
 /// A public key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     /// Its name in tokens (`kid`).
     pub(crate) id: Option<String>,

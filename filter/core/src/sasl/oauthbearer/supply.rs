@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!            due                    answer, or none for 10 s
-//!   waiting ─────► under way ─┬─ good ──► waiting, for refresh_ms
-//!      ▲                      └─ bad ───► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay
+//!   waiting ─────► under way ─┬─ a JWK Set ──► waiting, for refresh_ms; its keys replace the old ones, also if there are none
+//!      ▲                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay, for max_age_ms
 //!      └── a token with an unknown key asks for an earlier fetch, at most each 10 s
 //! ```
 
+use std::fmt;
 use std::rc::Rc;
 
 use super::jwks::{Endpoint, KeySet, KeySource};
@@ -28,9 +29,55 @@ struct Schedule {
     due: Millis,
     /// When the last fetch started.
     started: Option<Millis>,
+    /// When the keys in use came.
+    fetched: Option<Millis>,
     under_way: bool,
     /// Failures since the last success.
     failures: u32,
+}
+
+/// What came of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The keys that were in use before.
+    Same { keys: usize },
+    /// Other keys. With none every token is refused.
+    Changed {
+        keys: usize,
+        /// What is wrong with the first of the set's keys that cannot be used.
+        problem: Option<String>,
+    },
+    /// No JWK Set, and why. The keys of the last good fetch stay in use for this many milliseconds if no other one follows; 0:
+    /// there are none, and no token can be checked.
+    Failed { why: String, keys_left_ms: Millis },
+}
+
+impl Fetched {
+    /// Somebody has to act.
+    pub fn is_warning(&self) -> bool {
+        !matches!(self, Self::Same { .. } | Self::Changed { keys: 1.., problem: None })
+    }
+}
+
+impl fmt::Display for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same { keys } => write!(f, "{keys} keys are in use, as before"),
+            Self::Changed { keys, problem } => {
+                match keys {
+                    0 => f.write_str("the provider's new set has no key that can be used: 0 keys are in use, and every token is refused")?,
+                    keys => write!(f, "{keys} keys are in use now")?,
+                }
+                problem.as_ref().map_or(Ok(()), |problem| write!(f, "; one that is not: {problem}"))
+            }
+            Self::Failed { why, keys_left_ms: 0 } => {
+                write!(f, "{why}; no keys are in use, and no token can be checked")
+            }
+            Self::Failed { why, keys_left_ms } => {
+                write!(f, "{why}; keys that were fetched before stay in use for {} seconds", keys_left_ms / 1_000)
+            }
+        }
+    }
 }
 
 impl Supply {
@@ -38,14 +85,23 @@ impl Supply {
         match source {
             KeySource::Fixed(keys) => Self { keys: Some(Rc::new(keys)), schedule: None },
             KeySource::Http(endpoint) => {
-                let schedule = Schedule { endpoint, due: 0, started: None, under_way: false, failures: 0 };
+                let schedule =
+                    Schedule { endpoint, due: 0, started: None, fetched: None, under_way: false, failures: 0 };
                 Self { keys: None, schedule: Some(schedule) }
             }
         }
     }
 
-    pub(crate) fn keys(&self) -> Option<Rc<KeySet>> {
-        self.keys.clone()
+    /// The keys to check tokens by now.
+    ///
+    /// # Errors
+    /// Why it cannot be told which are good.
+    pub(crate) fn keys(&mut self, now: Millis) -> Result<Rc<KeySet>, &'static str> {
+        let Some(keys) = &self.keys else { return Err("no keys were fetched yet") };
+        match &self.schedule {
+            Some(schedule) if schedule.keys_left_ms(now) == 0 => Err("the keys that were fetched last are too old"),
+            _ => Ok(Rc::clone(keys)),
+        }
     }
 
     /// Where to fetch keys now; from here on the fetch is under way.
@@ -60,19 +116,28 @@ impl Supply {
         Some(schedule.endpoint.clone())
     }
 
-    /// What a fetch brought: the number of keys, or why the old ones stay.
-    pub(crate) fn fetched(&mut self, now: Millis, outcome: Result<&[u8], &str>) -> Result<usize, String> {
-        let keys = outcome.map_err(str::to_owned).and_then(KeySet::parse_tolerant);
-        if let Some(schedule) = &mut self.schedule {
-            match &keys {
-                Ok(_) => schedule.succeeded(now),
-                Err(_) => schedule.failed(now),
+    /// Takes what a fetch brought.
+    pub(crate) fn fetched(&mut self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
+        match outcome.map_err(str::to_owned).and_then(KeySet::parse_tolerant) {
+            Ok((keys, problem)) => {
+                if let Some(schedule) = &mut self.schedule {
+                    schedule.succeeded(now);
+                }
+                let count = keys.len();
+                if self.keys.as_deref() == Some(&keys) {
+                    return Fetched::Same { keys: count };
+                }
+                self.keys = Some(Rc::new(keys));
+                Fetched::Changed { keys: count, problem }
+            }
+            Err(why) => {
+                let schedule = self.schedule.as_mut().map(|schedule| {
+                    schedule.failed(now);
+                    schedule.keys_left_ms(now)
+                });
+                Fetched::Failed { why, keys_left_ms: schedule.unwrap_or_default() }
             }
         }
-        let keys = keys?;
-        let count = keys.len();
-        self.keys = Some(Rc::new(keys));
-        Ok(count)
     }
 
     /// A token names a key that is not there. True: newer keys are on their way, and may hold it.
@@ -85,7 +150,13 @@ impl Schedule {
     fn succeeded(&mut self, now: Millis) {
         self.under_way = false;
         self.failures = 0;
+        self.fetched = Some(now);
         self.due = now.saturating_add(self.endpoint.refresh_ms);
+    }
+
+    /// For how long the keys of the last good fetch may be used.
+    fn keys_left_ms(&self, now: Millis) -> Millis {
+        self.fetched.map_or(0, |fetched| fetched.saturating_add(self.endpoint.max_age_ms).saturating_sub(now))
     }
 
     /// Does nothing if the fetch was given up before.

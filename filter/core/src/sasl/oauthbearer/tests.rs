@@ -71,7 +71,7 @@ fn lenient(keys: KeySet) -> Settings {
 
 fn endpoint() -> Endpoint {
     let [cluster, authority, path] = ["idp", "idp.example.com", "/jwks"].map(str::to_owned);
-    Endpoint { cluster, authority, path, refresh_ms: 600_000 }
+    Endpoint { cluster, authority, path, refresh_ms: 600_000, max_age_ms: 3_600_000 }
 }
 
 /// Claims that [`settings`] accept at [`NOW`], with some replaced (or taken out: null) by members of `other`.
