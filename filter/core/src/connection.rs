@@ -115,6 +115,8 @@ pub struct Connection {
     broker_room: Option<Announced>,
     /// The client's next frame waits for room in the worker's memory.
     waits_for_room: bool,
+    /// A whole request of the client's was here.
+    has_asked: bool,
 }
 
 impl Connection {
@@ -137,6 +139,7 @@ impl Connection {
             client_room: None,
             broker_room: None,
             waits_for_room: false,
+            has_asked: false,
         }
     }
 
@@ -196,6 +199,7 @@ impl Connection {
         }
         let n = self.client_stream.min(available);
         self.client_stream -= n;
+        self.has_asked |= self.client_stream == 0;
         self.count(Stat::BytesReceived, n);
         self.moved();
         n
