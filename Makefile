@@ -47,6 +47,10 @@ test-e2e: wasm tools ## Real clients through Envoy to a real Kafka
 bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 	@$(PYTHON) tests/bench/bench.py
 
+.PHONY: strangers
+strangers: wasm tools ## Measure what somebody without a password can cause
+	@$(PYTHON) tests/bench/strangers.py
+
 .PHONY: fmt
 fmt: ## Format the Rust code
 	@cargo fmt --all

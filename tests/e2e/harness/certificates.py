@@ -25,7 +25,8 @@ class Authority:
         _openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, subject: str, names: tuple[str, ...] = (), days: int = 2) -> Certificate:
-        """`days`: for how long; below 0 it has ended before. `subject` as openssl takes it, say `/O=Example/CN=alice`; `names` are DNS names, where `*.` stands for any, and IPv4 addresses."""
+        """`subject` as openssl takes it, say `/O=Example/CN=alice`; `names` are DNS names, where `*.` stands for any, and IPv4 addresses.
+        `days`: for how long; below 0 it has ended already."""
         stem = "".join(c if c.isalnum() else "-" for c in f"{self._name}{subject}")
         stem += f"-{days}" if days < 0 else ""
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
