@@ -51,6 +51,10 @@ fuzz: ## Fuzz what strangers reach, a minute each (needs nightly Rust and cargo-
 bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 	@$(PYTHON) tests/bench/bench.py
 
+.PHONY: strangers
+strangers: wasm tools ## Measure what somebody without a password can cause
+	@$(PYTHON) tests/bench/strangers.py
+
 .PHONY: fmt
 fmt: ## Format the Rust code
 	@cargo fmt --all

@@ -1,5 +1,6 @@
 """envoy/mutual-tls.yaml as it is shipped: TLS on both sides, brokers by server name, a limit, and an end in good order."""
 
+import contextlib
 import socket
 import ssl
 import urllib.request
@@ -80,14 +81,56 @@ def test_a_client_produces_and_consumes(gateway, trust, service, programs, secur
             consumer.expect(acked[v])
 
 
-def test_without_a_certificate_of_the_right_authority_nobody_gets_in(gateway, trust):
-    stranger = trust.brokers.issue("/OU=services/CN=orders-web")
-    for certificate in (None, stranger):
+SUBJECT = "/O=Example/OU=services/CN=Orders-Web"
+"""One that the rules and RBAC would let in."""
+
+
+def forged(trust) -> dict:
+    """Certificates that say that, and are not the authority's, or not any more; by what Envoy says of them."""
+    return {
+        "did_not_provide_required_client_certificate": None,
+        "unable_to_get_local_issuer_certificate": trust.brokers.issue(SUBJECT),
+        "self_signed_certificate": trust.clients.self_signed(SUBJECT),
+        "certificate_has_expired": trust.clients.issue(SUBJECT, days=-1),
+    }
+
+
+def test_without_a_good_certificate_of_the_right_authority_nobody_gets_in(gateway, trust):
+    for says, certificate in forged(trust).items():
         # With TLS 1.3 a client hears of it only when it reads.
         with pytest.raises((ssl.SSLError, ConnectionError)), TlsRaw(gateway, trust, certificate) as raw:
             raw.metadata([])
-    line = gateway.wait_logged(certificate=None, received=0)
-    assert line["client_tls_failure"], line
+        found = lambda s=says: [line for line in gateway.access_log() if s in str(line["client_tls_failure"])]  # noqa: E731
+        line = wait_until(f"{says} in the access log", found, 5)[-1]
+        assert (line["principal"], line["received"], line["broker"]) == (None, 0, None), line
+
+
+@pytest.mark.parametrize(
+    ("checks", "principal"),
+    [(None, "ANONYMOUS"), ({}, "ANONYMOUS"), ({"trust_chain_verification": "ACCEPT_UNTRUSTED"}, "orders-web")],
+    ids=["no validation_context", "an empty one", "ACCEPT_UNTRUSTED"],
+)
+def test_require_client_certificate_alone_checks_nothing(checks, principal, tmp_path, secured, trust):
+    """What the documentation warns of. Without an authority Envoy does not even ask for a certificate, and everybody is ANONYMOUS,
+    whom RBAC refuses; where it is told to accept any, whoever makes a certificate chooses the name."""
+
+    def unchecked(resources: dict) -> None:
+        context = resources["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
+        assert context["require_client_certificate"]
+        common = context["common_tls_context"]
+        assert common.pop("validation_context")["trusted_ca"]
+        if checks is not None:
+            common["validation_context"] = checks
+
+    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", edit=unchecked)
+    try:
+        certificate = trust.clients.self_signed(SUBJECT)
+        with contextlib.suppress(ConnectionError), TlsRaw(envoy, trust, certificate) as raw:
+            raw.metadata([])  # RBAC ends it where nobody has a name
+        line = envoy.wait_logged(principal=principal)
+        assert ("rbac" in str(line["ended"])) == (principal == "ANONYMOUS")
+    finally:
+        envoy.stop()
 
 
 def test_a_broker_that_cannot_show_its_name_gets_nothing(tmp_path, secured, trust, service):

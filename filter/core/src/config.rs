@@ -72,6 +72,8 @@ pub struct Limits {
     pub in_flight_requests: usize,
     /// Bytes that all connections of a worker may hold together.
     pub worker_bytes: usize,
+    /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first request.
+    pub authentication_ms: u64,
 }
 
 impl Config {
@@ -195,7 +197,10 @@ fn limits(raw: &LimitsSection) -> Result<Limits, ConfigError> {
     let in_flight_requests =
         within("limits.in_flight_requests", raw.in_flight_requests, IN_FLIGHT_REQUESTS_DEFAULT, requests)?;
     let worker_bytes = worker_bytes(raw.worker_bytes, frame_bytes)?;
-    Ok(Limits { frame_bytes, fetch_max_bytes, in_flight_requests, worker_bytes })
+    let times = AUTHENTICATION_MS_MIN..=AUTHENTICATION_MS_MAX;
+    let authentication_ms =
+        within("limits.authentication_ms", raw.authentication_ms, AUTHENTICATION_MS_DEFAULT, times)?;
+    Ok(Limits { frame_bytes, fetch_max_bytes, in_flight_requests, worker_bytes, authentication_ms })
 }
 
 fn worker_bytes(given: Given<Whole>, frame_bytes: usize) -> Result<usize, ConfigError> {

@@ -120,6 +120,8 @@ pub struct Connection {
     waits_for_room: bool,
     /// The client's next frame is a token, and waits for its verdict.
     waits_for_verdict: bool,
+    /// A whole request of the client's was here.
+    has_asked: bool,
 }
 
 impl Connection {
@@ -143,6 +145,7 @@ impl Connection {
             broker_room: None,
             waits_for_room: false,
             waits_for_verdict: false,
+            has_asked: false,
         }
     }
 
@@ -202,6 +205,7 @@ impl Connection {
         }
         let n = self.client_stream.min(available);
         self.client_stream -= n;
+        self.has_asked |= self.client_stream == 0;
         self.count(Stat::BytesReceived, n);
         self.moved();
         n

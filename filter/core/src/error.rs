@@ -76,6 +76,8 @@ pub enum Fault {
     SessionExpired,
     /// The client's certificate gives no principal.
     UnmappedCertificate(Nameless),
+    /// `limits.authentication_ms` is over, in milliseconds, and the connection is nobody's yet.
+    Late { ms: u64, why: Late },
     /// Credentials cannot be judged now; the client reconnects.
     Unavailable { what: &'static str },
     /// More clients wait for their passwords to be checked than can be within seconds; the client reconnects.
@@ -88,6 +90,27 @@ pub enum Fault {
     Encode,
     /// The exchange queue is in a state that it should never reach.
     Exchange,
+}
+
+/// What a connection lacks that has taken too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// The client's login.
+    Unproven,
+    /// A whole request, where clients need not log in.
+    Silent,
+    /// Either, but the broker has owed an answer for most of the time.
+    Stalled,
+}
+
+impl Late {
+    fn words(self) -> &'static str {
+        match self {
+            Late::Unproven => "its client did not authenticate",
+            Late::Silent => "it brought no request",
+            Late::Stalled => "its broker does not answer, and so the client came to nothing",
+        }
+    }
 }
 
 impl Fault {
@@ -108,13 +131,17 @@ impl Fault {
             | Fault::Authentication { .. }
             | Fault::SessionExpired
             | Fault::UnmappedCertificate(_) => Blame::Client,
-            Fault::UnsolicitedAnswer | Fault::CorrelationId { .. } | Fault::Answer { .. } => Blame::Broker,
+            Fault::UnsolicitedAnswer
+            | Fault::CorrelationId { .. }
+            | Fault::Answer { .. }
+            | Fault::Late { why: Late::Stalled, .. } => Blame::Broker,
             Fault::NoRoomForAnswer { .. } | Fault::Login { .. } => Blame::Config,
             Fault::Encode | Fault::Exchange => Blame::Bug,
             Fault::Misrouted { .. } => return Cause::Reconnect("misrouted"),
             Fault::VersionsLearned => return Cause::Reconnect("versions"),
             Fault::Unavailable { .. } => return Cause::Reconnect("keys"),
             Fault::Busy => return Cause::Reconnect("busy"),
+            Fault::Late { why: Late::Unproven | Late::Silent, .. } => return Cause::Reconnect("unproven"),
         })
     }
 }
@@ -176,6 +203,9 @@ impl fmt::Display for Fault {
             }
             Fault::UnmappedCertificate(why) => {
                 write!(f, "a client's certificate gives no principal: {why}")
+            }
+            Fault::Late { ms, why } => {
+                write!(f, "a connection is closed after {ms} ms (limits.authentication_ms): {}", why.words())
             }
             Fault::Unavailable { what } => write!(f, "a client cannot be authenticated now: {what}; it reconnects"),
             Fault::Busy => write!(

@@ -16,6 +16,7 @@ pub mod census;
 pub mod config;
 pub mod connection;
 pub(crate) mod crc;
+pub mod deadlines;
 pub mod error;
 pub(crate) mod exchange;
 pub(crate) mod facts;

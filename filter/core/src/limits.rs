@@ -408,6 +408,16 @@ pub const SALTED_ENTRIES_MAX: usize = 1_000;
 /// (`sasl.server.max.receive.size`), and far more than any token needs.
 pub const UNAUTHENTICATED_FRAME_BYTES_MAX: usize = 512 << 10;
 
+/// `limits.authentication_ms` by default: a client proves who it is in a few round trips and, at an identity provider that is
+/// slow, some seconds. A connection that says nothing takes a place under Envoy's limit of connections for as long.
+pub const AUTHENTICATION_MS_DEFAULT: u64 = 30_000;
+
+/// Least `limits.authentication_ms`: below it clients on slow lines would never get in.
+pub const AUTHENTICATION_MS_MIN: u64 = 1_000;
+
+/// Most `limits.authentication_ms`: after this time a broker closes any connection that rests (`connections.max.idle.ms`).
+pub const AUTHENTICATION_MS_MAX: u64 = 600_000;
+
 /// Milliseconds before a failed authentication is answered: the client, who will try again at once, waits, and so does one
 /// who guesses. A broker waits 100 ms (`connection.failed.authentication.delay.ms`).
 pub const FAILURE_DELAY_MS: u64 = 250;

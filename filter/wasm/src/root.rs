@@ -12,6 +12,7 @@ use remapper_core::brokers::{Address, Destination};
 use remapper_core::budget::Holder;
 use remapper_core::config::Config;
 use remapper_core::connection::Opening;
+use remapper_core::deadlines::Deadlines;
 use remapper_core::learn::Learn;
 use remapper_core::principal::Peer;
 use remapper_core::retirement::Retirement;
@@ -48,6 +49,8 @@ pub(crate) struct Plugin {
     /// Connections whose bytes wait for room in the worker's memory.
     waiting: RefCell<BTreeSet<u32>>,
     work: Work,
+    /// Connections that are nobody's yet.
+    unproven: RefCell<Deadlines>,
 }
 
 /// What is to be done with a connection at a later time.
@@ -86,6 +89,7 @@ impl Plugin {
             later: RefCell::default(),
             streams: RefCell::default(),
             waiting: RefCell::default(),
+            unproven: RefCell::default(),
         }
     }
 
@@ -188,11 +192,18 @@ impl Plugin {
 
     /// A new connection.
     pub(crate) fn admit(&self, context_id: u32, retirement: &Rc<Retirement>) {
+        self.unproven.borrow_mut().set(context_id, host::now() + self.shared.config.limits.authentication_ms);
         self.instance.admit(context_id, retirement, &self.metrics);
+    }
+
+    /// It is known whose connection it is: no deadline ends it any more.
+    pub(crate) fn proved(&self, context_id: u32) {
+        self.unproven.borrow_mut().clear(context_id);
     }
 
     /// The connection is gone.
     pub(crate) fn forget(&self, context_id: u32) {
+        self.unproven.borrow_mut().clear(context_id);
         self.later.borrow_mut().retain(|later| later.context_id != context_id);
         self.streams.borrow_mut().remove(&context_id);
         self.waiting.borrow_mut().remove(&context_id);
@@ -257,6 +268,17 @@ impl Plugin {
     fn end_what_is_outdated(&self) {
         for context_id in self.instance.tick(host::now(), &self.metrics) {
             host::on_behalf_of(context_id, host::close_downstream);
+        }
+    }
+
+    fn end_what_is_unproven(&self) {
+        let due = self.unproven.borrow_mut().take_due(host::now());
+        for context_id in due {
+            let mut expired = false;
+            self.with_stream(context_id, |stream| expired = stream.expire());
+            if expired {
+                host::on_behalf_of(context_id, host::close_downstream);
+            }
         }
     }
 
@@ -370,6 +392,7 @@ impl RootContext for Root {
         plugin.make_room();
         plugin.judge();
         plugin.end_what_is_outdated();
+        plugin.end_what_is_unproven();
         plugin.fetch_keys();
         plugin.set_tick();
     }

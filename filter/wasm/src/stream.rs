@@ -15,7 +15,7 @@ use bytes::Bytes;
 use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action as Verdict, BufferType};
 use remapper_core::budget::Holder;
-use remapper_core::connection::{Action, Connection};
+use remapper_core::connection::{Action, Connection, Opening};
 use remapper_core::limits::WINDOW_BYTES;
 use remapper_core::retirement::Retirement;
 use remapper_core::stats::Stat;
@@ -41,6 +41,10 @@ pub(crate) struct Stream {
     owes_end: bool,
     /// For the broker, of a client that has half-closed: the end would go with it, and more is to come.
     stashed: Vec<Bytes>,
+    /// Bytes went to the broker. Until then Envoy has no connection to it, where tcp_proxy waits for the first ones.
+    has_sent: bool,
+    /// The core knows whose connection it is, and the plugin knows that.
+    is_proven: bool,
     closed: bool,
     /// What was counted and Envoy was not told yet: a call of the host for each event would cost more than the bytes.
     counts: Vec<(Stat, u64)>,
@@ -68,6 +72,8 @@ impl Stream {
             retirement: Rc::default(),
             owes_end: false,
             stashed: vec![],
+            has_sent: false,
+            is_proven: false,
             closed: false,
             counts: vec![],
         }
@@ -119,6 +125,10 @@ impl Stream {
                 Action::Close => output.close = true,
             }
         }
+        if !self.is_proven && self.connection.as_ref().is_some_and(Connection::is_proven) {
+            self.is_proven = true;
+            self.plugin.proved(self.context_id);
+        }
         let may_wait =
             |(stat, n): &(Stat, u64)| matches!(stat, Stat::BytesReceived | Stat::BytesSent) && *n < UNTOLD_BYTES_MAX;
         if !self.counts.iter().all(may_wait) {
@@ -154,9 +164,12 @@ impl Stream {
         output.close |= !host::replace(CLIENT, taken, &output.to_broker);
         // Whatever is left in the buffer would go to the broker unread.
         let may_end = self.owes_end && self.held.get() == 0 && self.is_unblocked();
-        if !output.to_broker.is_empty() || may_end {
+        if may_end && output.to_broker.is_empty() && !self.has_sent {
+            output.close = true;
+        } else if !output.to_broker.is_empty() || may_end {
             host::resume_downstream();
             self.owes_end = false;
+            self.has_sent = true;
         }
     }
 
@@ -220,6 +233,20 @@ impl Stream {
         self.closed = true;
     }
 
+    /// From the root's timer: the time for proof is over. False: it is closing anyway. The caller closes it.
+    pub(crate) fn expire(&mut self) -> bool {
+        if self.closed {
+            return false;
+        }
+        let shared = &self.plugin.shared;
+        // One that never sent a byte has none yet, and needs no more than to be counted.
+        let connection = self.connection.get_or_insert_with(|| Connection::new(Rc::clone(shared), Opening::default()));
+        connection.expire(host::now());
+        self.drain(&mut Output::default());
+        self.closed = true;
+        true
+    }
+
     pub(crate) fn holder(&self, context_id: u32) -> Option<Holder> {
         let connection = self.connection.as_ref().filter(|_| !self.closed)?;
         let (held_bytes, gathers_since) = (connection.held_bytes(), connection.gathers_since());
@@ -231,7 +258,15 @@ impl Stream {
     }
 
     /// Hands on what lies in the downstream buffer, and its end with it. See the top of this file.
+    ///
+    /// A client that ends its stream before anything was sent to the broker gets no answer, and nobody would end the
+    /// connection: a tcp_proxy that waits for the first bytes does not connect for an end alone, and keeps it for an hour.
     fn hand_on(&mut self, something: bool) -> Verdict {
+        if self.is_unblocked() && self.owes_end && !something && !self.has_sent {
+            self.close();
+            return Verdict::Pause;
+        }
+        self.has_sent |= something;
         if self.is_unblocked() && (something || self.owes_end) {
             self.owes_end = false;
             return Verdict::Continue;
@@ -310,7 +345,7 @@ impl Stream {
         let mut output = Output::default();
         if passed == len {
             self.drain(&mut output);
-            return self.hand_on(true);
+            return self.hand_on(len > 0);
         }
         let now = host::now();
         let mut bytes = host::read(CLIENT, 0, len);

@@ -24,16 +24,28 @@ class Authority:
         self.certificate, self._key = directory / f"{name}.pem", directory / f"{name}-key.pem"
         _openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
-    def issue(self, subject: str, names: tuple[str, ...] = ()) -> Certificate:
+    def issue(self, subject: str, names: tuple[str, ...] = (), days: int = 2) -> Certificate:
         """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are DNS names, where `*.` stands for any,
-        IPv4 addresses, and URIs."""
+        IPv4 addresses, and URIs. `days`: for how long; below 0 it has ended already."""
         stem = "".join(c if c.isalnum() else "-" for c in "".join((self._name, subject, *names)))
+        stem += f"-{days}" if days < 0 else ""
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
         sign = ("-CA", self.certificate, "-CAkey", self._key)
         alternatives = ("-addext", "subjectAltName=" + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
-        _openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE",
-                 "-keyout", issued.key, "-out", issued.certificate)  # fmt: skip
+        made = ("-keyout", issued.key, "-out", issued.certificate)
+        if days < 0:  # of which `req -x509` knows nothing
+            _openssl("req", *NEW_KEY[:-2], "-subj", subject, *made)
+            _openssl("x509", "-req", "-in", issued.certificate, *sign, "-CAcreateserial", "-days", days, "-out", issued.certificate)
+        else:
+            _openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE", *made)
         issued.store.write_text(issued.key.read_text() + issued.certificate.read_text() + self.certificate.read_text())
+        return issued
+
+    def self_signed(self, subject: str) -> Certificate:
+        """Signed by nobody but itself; kept where this authority keeps its files."""
+        issued = Certificate(*(self._directory / f"self-signed{end}.pem" for end in ("", "-key", "-store")))
+        _openssl("req", "-x509", *NEW_KEY, "-subj", subject, "-keyout", issued.key, "-out", issued.certificate)
+        issued.store.write_text(issued.key.read_text() + issued.certificate.read_text())
         return issued
 
 

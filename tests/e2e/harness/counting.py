@@ -22,12 +22,14 @@ class Frame:
 class CountingBroker:
     """As much of a `KafkaCluster` as an `Envoy` needs."""
 
-    def __init__(self):
+    def __init__(self, backlog: int = 512):
         self.ids = [1]
         self.frames: list[Frame] = []
         self.broken: list[bytes] = []
         """What came and was no frame."""
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.connections = 0
+        """All that ever came."""
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self.ports = {1: self._listener.getsockname()[1]}
         self.bootstrap = f"127.0.0.1:{self.ports[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -36,6 +38,8 @@ class CountingBroker:
         return [self.bootstrap]
 
     def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a close alone would leave it to the thread that accepts
         self._listener.close()
 
     def others(self) -> list[Frame]:
@@ -46,12 +50,13 @@ class CountingBroker:
         with contextlib.suppress(OSError):  # the listener's end
             while True:
                 connection, _ = self._listener.accept()
+                self.connections += 1
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             pending = b""
-            while piece := connection.recv(65536):
+            while piece := connection.recv(1 << 20):
                 pending += piece
                 while len(pending) >= 4 and len(pending) >= 4 + (size := struct.unpack(">I", pending[:4])[0]):
                     frame, pending = pending[4 : 4 + size], pending[4 + size :]

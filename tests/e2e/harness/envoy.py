@@ -14,6 +14,7 @@ from .process import Process, free_ports, wait_until
 TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure", re.I)
 TYPE = "type.googleapis.com/envoy.extensions."
 DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as in envoy/
+CONNECT = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes": 65536}  # likewise
 
 
 class Envoy:
@@ -207,7 +208,7 @@ def network_filter(name: str, proto: str, **fields) -> dict:
 
 
 def tcp_proxy(cluster: str) -> dict:
-    return network_filter("tcp_proxy", "tcp_proxy.v3.TcpProxy", stat_prefix="kafka", cluster=cluster)
+    return network_filter("tcp_proxy", "tcp_proxy.v3.TcpProxy", stat_prefix="kafka", cluster=cluster, **CONNECT)
 
 
 def static_cluster(name: str, port: int) -> dict:

@@ -13,8 +13,9 @@ EARLIEST, LATEST, MAX_TIMESTAMP = -2, -1, -3
 class Raw:
     """A connection. `call` asks and reads the answer; `send` and `receive` do the halves, for pipelining."""
 
-    def __init__(self, port: int, timeout: float = 15, host: str = "127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port: int, timeout: float = 15, host: str = "127.0.0.1", source: str = ""):
+        """`source`: the client's own address, if it matters."""
+        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._correlation = 0
 

@@ -66,8 +66,15 @@ class TlsRaw(Raw):
     """A raw client that believes in the clients' authority, and may show a certificate. It asks for `server_name`, by default
     broker 1's, at Envoy's port: no name needs to be resolved."""
 
-    def __init__(self, envoy: ShippedEnvoy, trust: Trust, certificate: Certificate | None = None, server_name: str | None = None):
-        super().__init__(envoy.base)
+    def __init__(
+        self,
+        envoy: ShippedEnvoy,
+        trust: Trust,
+        certificate: Certificate | None = None,
+        server_name: str | None = None,
+        source: str = "",
+    ):
+        super().__init__(envoy.base, source=source)
         context = ssl.create_default_context(cafile=str(trust.clients.certificate))
         if certificate:
             context.load_cert_chain(certificate.certificate, certificate.key)

@@ -233,4 +233,5 @@ pub(super) struct LimitsSection {
     pub(super) fetch_max_bytes: Given<Whole>,
     pub(super) in_flight_requests: Given<Whole>,
     pub(super) worker_bytes: Given<Whole>,
+    pub(super) authentication_ms: Given<Whole>,
 }

@@ -34,6 +34,7 @@ fn nothing_given_means_the_defaults() {
             fetch_max_bytes: 16_777_216,
             in_flight_requests: 64,
             worker_bytes: 536_870_912,
+            authentication_ms: 30_000,
         };
         assert_eq!(config.limits, limits);
         assert_eq!((config.shadow_retention_ms, config.shadow_renew_ms), (None, 3_600_000));
@@ -62,7 +63,10 @@ fn every_field_is_read() {
             "route": {"dynamic": {"bootstrap": ["kafka-0.kafka:9092"], "address": "kafka-{id}.kafka:9092"}},
             "shadow_groups": {"retention_ms": 86400000, "renew_ms": 1000},
             "fetch": {"filler": "never"},
-            "limits": {"frame_bytes": 1048576, "fetch_max_bytes": 524288, "in_flight_requests": 1, "worker_bytes": 16777216}
+            "limits": {
+                "frame_bytes": 1048576, "fetch_max_bytes": 524288, "in_flight_requests": 1, "worker_bytes": 16777216,
+                "authentication_ms": 600000
+            }
         }"#,
     );
     assert_eq!(config.stat_prefix, "orders-2_b");
@@ -86,7 +90,13 @@ fn every_field_is_read() {
     assert_eq!(config.filler, FillerMode::Never);
     assert_eq!(
         config.limits,
-        Limits { frame_bytes: 1_048_576, fetch_max_bytes: 524_288, in_flight_requests: 1, worker_bytes: 16_777_216 }
+        Limits {
+            frame_bytes: 1_048_576,
+            fetch_max_bytes: 524_288,
+            in_flight_requests: 1,
+            worker_bytes: 16_777_216,
+            authentication_ms: 600_000,
+        }
     );
     assert_eq!((config.shadow_retention_ms, config.shadow_renew_ms), (Some(86_400_000), 1_000));
 }
@@ -205,7 +215,9 @@ fn limits_out_of_range() {
         (r#"{"limits": {"worker_bytes": 16777215}}"#, "limits.worker_bytes: 16777215 is not in 16777216..=805306368"),
         (r#"{"limits": {"worker_bytes": 805306369}}"#, "limits.worker_bytes: 805306369 is not in 16777216..=805306368"),
         (r#"{"limits": {"frame_bytes": 134217728, "worker_bytes": 755000000}}"#, "limits.worker_bytes: 755000000 is more than 754974720, what a VM has left beside frames of 134217728 bytes"),
-        (r#"{"limits": {"in_flight": 1}}"#, "limits.in_flight: unknown field `in_flight`, expected one of `frame_bytes`, `fetch_max_bytes`, `in_flight_requests`, `worker_bytes`"),
+        (r#"{"limits": {"in_flight": 1}}"#, "limits.in_flight: unknown field `in_flight`, expected one of `frame_bytes`, `fetch_max_bytes`, `in_flight_requests`, `worker_bytes`, `authentication_ms`"),
+        (r#"{"limits": {"authentication_ms": 999}}"#, "limits.authentication_ms: 999 is not in 1000..=600000"),
+        (r#"{"limits": {"authentication_ms": 600001}}"#, "limits.authentication_ms: 600001 is not in 1000..=600000"),
     ]);
 }
 
@@ -414,6 +426,9 @@ fn the_schema_has_the_same_limits() {
         ("/properties/limits/properties/fetch_max_bytes/maximum", FETCH_MAX_BYTES_MAX.into()),
         ("/properties/limits/properties/in_flight_requests/maximum", IN_FLIGHT_REQUESTS_MAX as i64),
         ("/properties/limits/properties/in_flight_requests/default", IN_FLIGHT_REQUESTS_DEFAULT as i64),
+        ("/properties/limits/properties/authentication_ms/minimum", AUTHENTICATION_MS_MIN as i64),
+        ("/properties/limits/properties/authentication_ms/maximum", AUTHENTICATION_MS_MAX as i64),
+        ("/properties/limits/properties/authentication_ms/default", AUTHENTICATION_MS_DEFAULT as i64),
         ("/properties/shadow_groups/properties/retention_ms/minimum", SHADOW_RETENTION_MS_MIN),
         ("/properties/shadow_groups/properties/retention_ms/maximum", SHADOW_RETENTION_MS_MAX),
         ("/properties/shadow_groups/properties/renew_ms/minimum", RENEW_MS_MIN as i64),

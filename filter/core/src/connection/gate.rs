@@ -8,8 +8,8 @@ use kafka_protocol::messages::{ApiKey, TopicName};
 use super::{Action, Connection, Phase};
 use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, Proof, State};
-use crate::error::Fault;
-use crate::exchange::{Millis, Pending, Plan, Request, Upstream};
+use crate::error::{Fault, Late};
+use crate::exchange::{Exchange, Millis, Pending, Plan, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
 use crate::located::Asking;
@@ -27,6 +27,28 @@ impl Connection {
         self.session.authentication.identity = Some(Identity { principal: principal.clone(), proof, ends: None });
         self.actions.push_back(Action::Authenticated { principal, mechanism: proof.name() });
         Ok(())
+    }
+
+    /// The connection is somebody's: its client has proved who it is, or, where none has to, has sent a whole request. Once
+    /// true, it stays so.
+    pub fn is_proven(&self) -> bool {
+        match self.shared.config.sasl {
+            Some(_) => self.session.authentication.identity.is_some(),
+            None => self.has_asked,
+        }
+    }
+
+    /// Ends a connection that is not [proven](Self::is_proven), when `limits.authentication_ms` is over.
+    pub fn expire(&mut self, now: Millis) {
+        let ms = self.shared.config.limits.authentication_ms;
+        // Who asks just before the end does not make it the broker's fault.
+        let waits = |exchange: &Exchange| now.saturating_sub(exchange.started) >= ms / 2;
+        let why = match self.exchanges.front() {
+            Some(oldest) if waits(oldest) => Late::Stalled,
+            _ if self.shared.config.sasl.is_some() => Late::Unproven,
+            _ => Late::Silent,
+        };
+        self.attempt(|_| Err(Fault::Late { ms, why }));
     }
 
     /// The filter has a question of its own before a request of `key` may go up.

@@ -28,6 +28,7 @@ impl Connection {
             if self.client_stream > 0 {
                 let bytes = self.client.take_up_to(self.client_stream);
                 self.client_stream -= bytes.len();
+                self.has_asked |= self.client_stream == 0;
                 self.pass_up(bytes);
                 continue;
             }
@@ -97,6 +98,7 @@ impl Connection {
     }
 
     fn handle_request(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
+        self.has_asked = true;
         let mut body = frame.slice(frame::LENGTH_BYTES..);
         let unread = body.clone();
         let head = apis::RequestHead::parse(&unread).ok_or(Fault::RequestHeader)?;

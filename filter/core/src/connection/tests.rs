@@ -2,6 +2,7 @@
 //! what may pass not handed in: what comes out must not differ.
 
 mod authentication;
+mod deadline;
 mod hostile;
 mod logins;
 mod memory;
