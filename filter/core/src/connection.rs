@@ -280,7 +280,11 @@ impl Connection {
             self.exchanges.clear();
             (self.client_stream, self.broker_stream) = (0, 0);
             (self.client_room, self.broker_room) = (None, None);
-            self.note_abandoned();
+            match (&fault, fault.cause()) {
+                (Fault::Late { .. }, _) | (_, Cause::Blamed(_)) => self.note_abandoned(),
+                // The filter sends the client away in the middle of its login, which it takes up again.
+                (_, Cause::Reconnect(_)) => drop(self.session.authentication.abandon()),
+            }
             let (stat, say): (Stat, fn(String) -> Action) = match fault.cause() {
                 Cause::Blamed(blame) if self.is_stranger() => (Stat::Errors { blame }, Action::WarnOfStranger),
                 Cause::Blamed(blame) => (Stat::Errors { blame }, Action::Warn),

@@ -58,7 +58,9 @@ impl Upstream {
         if !client.proof.is_by_user() && client.principal != entry.written {
             return Err("upstream.sasl.per_principal spells the client's principal in another way than its token or certificate");
         }
-        Ok(Acting { login: &entry.login, is_own: entry.is_own })
+        // Clients without a certificate have one name, and are many.
+        let is_own = entry.is_own && client.proof != Proof::Nothing;
+        Ok(Acting { login: &entry.login, is_own })
     }
 
     fn entry(&self, principal: &str) -> Option<&PrincipalLogin> {

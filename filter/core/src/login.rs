@@ -18,7 +18,7 @@ use crate::error::Fault;
 use crate::exchange::{Context, Millis, Next, Pending, Upstream};
 use crate::limits;
 use crate::rope::Rope;
-use crate::sasl::client::{Client, Reply};
+use crate::sasl::client::{self, Client, Reply};
 use crate::sasl::Mechanism;
 use crate::shape;
 use crate::stats::{AuthOutcome, Stat};
@@ -74,10 +74,18 @@ impl Login {
     pub(crate) fn start(cx: &mut Context<'_>) -> Result<(Upstream, Self), Fault> {
         let upstream = cx.shared.config.upstream.as_ref().ok_or(Fault::Exchange)?;
         let mechanism = upstream.mechanism;
-        let refused = |why: &str| Fault::Login { mechanism: mechanism.name(), why: why.to_owned() };
-        let acting = upstream.identity_for(cx.session.authentication.identity.as_ref()).map_err(refused)?;
+        let refused = |username: Option<&client::Login>, why: String| {
+            let username = username.map(|login| login.username.clone());
+            Fault::Login { mechanism: mechanism.name(), username, why }
+        };
+        let identity = cx.session.authentication.identity.as_ref();
+        let principal = identity.map_or("", |identity| &identity.principal);
+        let nobody = |why: &str| refused(None, format!("{why}, {principal:?}"));
+        let acting = upstream.identity_for(identity).map_err(nobody)?;
         let client = Client::new(mechanism, acting.login, cx.session.nonces.next());
-        let client = client.ok_or_else(|| refused("the mechanism cannot carry its user name or password"))?;
+        let client = client.ok_or_else(|| {
+            refused(Some(acting.login), "the mechanism cannot carry its user name or password".to_owned())
+        })?;
         let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
         let name = StrBytes::from_static_str(mechanism.name());
         let request = SaslHandshakeRequest::default().with_mechanism(name);
@@ -149,13 +157,22 @@ impl Login {
         let mechanism = self.mechanism.name();
         cx.count(Stat::UpstreamAuth { mechanism, outcome: AuthOutcome::Failure }, 1);
         let why = why.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect();
-        Progress::Refused(Fault::Login { mechanism, why })
+        Progress::Refused(Fault::Login { mechanism, username: Some(self.client.username().to_owned()), why })
     }
 }
 
 fn token_request(token: Vec<u8>) -> Result<Upstream, Fault> {
     let request = SaslAuthenticateRequest::default().with_auth_bytes(token.into());
     Upstream::new(ApiKey::SaslAuthenticate as i16, AUTHENTICATE_VERSION, &request)
+}
+
+/// A client for which there is no login: the answer to the filter's own question is the place to say so.
+pub(crate) struct NoLogin(pub(crate) Option<Fault>);
+
+impl Pending for NoLogin {
+    fn response(&mut self, _: &mut Context<'_>, _: Bytes) -> Result<Next, Fault> {
+        Ok(Next::Refuse { answer: None, fault: self.0.take().unwrap_or(Fault::Exchange) })
+    }
 }
 
 /// A login that no request of the client's waits for.

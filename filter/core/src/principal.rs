@@ -134,8 +134,9 @@ impl Rule {
         if rule.contains(LINE_ENDS) {
             return Err(format!(r"{rule:?} has a line end in it; \n and \u2028, say, stand for them"));
         }
-        let form =
-            || format!("{rule:?} is neither DEFAULT nor RULE:pattern/replacement/, with L or U behind it or nothing");
+        let form = || {
+            format!("{rule:?} is neither DEFAULT nor RULE:pattern/replacement/, with L or U behind it or nothing (a / in a pattern is written \\/)")
+        };
         let (pattern, rest) = rule.strip_prefix("RULE:").and_then(until_slash).ok_or_else(form)?;
         let (replacement, end) = until_slash(rest).ok_or_else(form)?;
         let case = match end {

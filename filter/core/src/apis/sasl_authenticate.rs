@@ -172,7 +172,8 @@ fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, form: For
 }
 
 fn no_login(form: Form) -> Result<Option<Rope>, Fault> {
-    let text = "Authentication failed: the proxy could not log in at the broker for this client".to_owned();
+    let text =
+        "Authentication failed: the partition remapper could not log in at the broker for this client".to_owned();
     form.bad(ResponseError::SaslAuthenticationFailed, text)
 }
 

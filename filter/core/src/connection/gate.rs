@@ -13,7 +13,7 @@ use crate::exchange::{Exchange, Millis, Pending, Plan, Request, Upstream};
 use crate::frame;
 use crate::learn::Learner;
 use crate::located::Asking;
-use crate::login::{Login, OwnLogin};
+use crate::login::{Login, NoLogin, OwnLogin};
 use crate::principal::Peer;
 use crate::stats::{AuthOutcome, Stat};
 
@@ -77,8 +77,14 @@ impl Connection {
         self.session.authentication.admit(head.key, now)?;
         if self.is_login_due(now) {
             let shared = Rc::clone(&self.shared);
-            let (request, login) = Login::start(&mut self.context(&shared, now))?;
-            self.ask(ApiKey::SaslHandshake, request, Box::new(OwnLogin(login)), now)?;
+            match Login::start(&mut self.context(&shared, now)) {
+                Ok((request, login)) => self.ask(ApiKey::SaslHandshake, request, Box::new(OwnLogin(login)), now)?,
+                Err(fault @ Fault::Login { .. }) if self.session.login.is_none() => {
+                    let carrier = self.carrier(now)?;
+                    self.ask(ApiKey::ApiVersions, carrier, Box::new(NoLogin(Some(fault))), now)?;
+                }
+                Err(fault) => return Err(fault),
+            }
             return Ok(true);
         }
         if self.is_learning_due(head.key) {

@@ -113,7 +113,7 @@ fn where_versions_disagree_there_is_no_name() {
 
 #[test]
 fn rules_that_cannot_be() {
-    let form = "is neither DEFAULT nor RULE:pattern/replacement/, with L or U behind it or nothing";
+    let form = "is neither DEFAULT nor RULE:pattern/replacement/, with L or U behind it or nothing (a / in a pattern is written \\/)";
     for rule in ["default", "DEFAULT/L", "RULE:CN=(.*?),OU=x.*/$1", "rule:^CN=(.*?)$/$1/", r"RULE:a/b\/", "", "RULE:"] {
         check_refused(rule, &format!("{rule:?} {form}"));
     }

@@ -80,6 +80,11 @@ impl Client {
         Some(client).filter(|client| !client.login.username.contains('\0'))
     }
 
+    /// As whom it logs in.
+    pub fn username(&self) -> &str {
+        &self.login.username
+    }
+
     /// The first token. Begins the exchange anew.
     pub fn first(&mut self) -> Vec<u8> {
         match self.speaks {

@@ -90,7 +90,11 @@ fn aligned(rows: &[[String; 6]]) -> String {
 /// Everything else that decides who reaches what.
 fn summary(config: &Config) -> String {
     let mut lines = String::new();
-    let sasl = config.sasl.as_ref().map_or("none; passes through to the broker".to_owned(), sasl);
+    let sasl = match (&config.sasl, &config.upstream) {
+        (Some(section), _) => sasl(section),
+        (None, None) => "none; passes through to the broker".to_owned(),
+        (None, Some(_)) => "none; clients' SASL is refused, since the filter logs in".to_owned(),
+    };
     let principal = match (&config.sasl, &config.principal) {
         (Some(_), _) => "by sasl",
         (None, Some(principals)) => match principals.source {

@@ -55,6 +55,10 @@ fn endpoint(raw: HttpSection) -> Result<Endpoint, ConfigError> {
     }
     let seconds = JWKS_REFRESH_MS_MIN / 1_000..=JWKS_REFRESH_MS_MAX / 1_000;
     let refresh_s = within(&path("refresh_s"), raw.refresh_s, JWKS_REFRESH_MS_DEFAULT / 1_000, seconds)?;
+    if raw.max_age_s.0.as_ref().is_some_and(|age| u64::try_from(age.0).is_ok_and(|age| age < refresh_s)) {
+        let problem = format_args!("is less than refresh_s, which is {refresh_s}");
+        return Err(ConfigError::at(&path("max_age_s"), problem));
+    }
     let seconds = refresh_s..=JWKS_AGE_MS_MAX / 1_000;
     let max_age_s = within(&path("max_age_s"), raw.max_age_s, JWKS_AGE_MS_DEFAULT / 1_000, seconds)?;
     Ok(Endpoint {
