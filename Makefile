@@ -52,8 +52,8 @@ bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 	@$(PYTHON) tests/bench/bench.py
 
 .PHONY: strangers
-strangers: wasm tools ## Measure what somebody without a password can cause
-	@$(PYTHON) tests/bench/strangers.py
+strangers: wasm tools ## Measure what somebody without a password can cause (ROWS="garbage silence": only these)
+	@$(PYTHON) tests/bench/strangers.py $(ROWS)
 
 .PHONY: fmt
 fmt: ## Format the Rust code

@@ -2,7 +2,7 @@
 
 Prints the rows of the table in docs/security.md. Brokers and Envoy are real, Envoy's file is envoy/secured.yaml with one worker. Its
 limit of new connections is lifted, but for the last row: a row tells what one event costs, and the limit how many there are. CPU is
-the worker's, for all of an event: also its TLS handshake. Arguments: words of the rows to measure (`flood`: the last).
+the worker's, for all of an event: also its TLS handshake. Arguments, or ROWS of `make strangers`: words of the rows to measure.
 """
 
 import concurrent.futures
@@ -267,6 +267,7 @@ HANDSHAKE = "1000 connections; `transport_socket_connect_timeout`"
 BUFFERS = "16 MiB for all in the filter, 1 MiB each in Envoy"
 PROOF = "1000 connections; `limits.authentication_ms`"
 GUESS = "one try a connection: 200 a second"
+FLOOD = "new connections, the file's limits on"
 ROWS = [
     Row("TCP and silence", lambda g: held(g, silent, 20), f"{LIMIT}; `listener_filters_timeout`"),
     Row("a TLS handshake that stops half-way", lambda g: held(g, half_handshake, 20), HANDSHAKE),
@@ -277,7 +278,7 @@ ROWS = [
     Row("ApiVersions again and again", questions, f"one broker request each; {PROOF}"),
     Row("SaslHandshake", lambda g: again(g, offers), GUESS),
     Row("PLAIN, a wrong password", lambda g: again(g, tries("PLAIN", lambda _: wrong("alice"))), GUESS),
-    Row("the same, of a user with SCRAM credentials", lambda g: again(g, tries("PLAIN", lambda _: wrong("carol"))), GUESS),
+    Row("PLAIN, a wrong password of a user with SCRAM credentials", lambda g: again(g, tries("PLAIN", lambda _: wrong("carol"))), GUESS),
     Row("SCRAM, the first message of a new name", lambda g: again(g, tries("SCRAM-SHA-512", client_first)), GUESS),
     Row("a token of an unknown key", lambda g: again(g, tries("OAUTHBEARER", unknown_key)), GUESS),
     Row("a token with a bad signature (RS256)", lambda g: again(g, tries("OAUTHBEARER", bad_signature)), GUESS),
@@ -324,7 +325,7 @@ def flood(gate: Gate) -> list[str]:
     neighbour.stop()
     refused = gate.envoy.stat("envoy_local_rate_limit_rate_limited")
     return [
-        "new connections, the file's limits on",
+        FLOOD,
         f"{events / seconds:.0f}, of which {refused / seconds:.0f} are closed at once",
         "-",
         f"{1000 * cpu / events:.2f} ms each, {100 * cpu / seconds:.0f} %",
@@ -353,6 +354,10 @@ def say(text: str) -> None:
 
 def main() -> int:
     only = sys.argv[1:]
+    names = [row.name for row in ROWS] + [FLOOD]
+    if strange := [word for word in only if not any(word in name for name in names)]:
+        print(f"no row is called {', '.join(strange)}; there are: {'; '.join(names)}", file=sys.stderr)
+        return 2
     directory = Path(tempfile.mkdtemp(prefix="kpr-strangers-"))
     try:
         for name in ("certificates", "kafka", "issuer"):
@@ -370,7 +375,7 @@ def main() -> int:
                     say(f"{n} of {len(rows)}: {row.name}")
                     show(measure(gate, row))
                     wait_until("Envoy is quiet", lambda: gate.envoy.stat("kafka_remapper_connections_active") == 0, 40)
-            if not only or "flood" in only:
+            if not only or any(word in FLOOD for word in only):
                 say("and with the file's own limits")
                 with started(Gate(directory / "limited", cluster, trust, issuer, lifted=False)) as gate:
                     show(flood(gate))

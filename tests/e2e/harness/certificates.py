@@ -31,7 +31,8 @@ class Authority:
         stem += f"-{days}" if days < 0 else ""
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
         sign = ("-CA", self.certificate, "-CAkey", self._key)
-        alternatives = ("-addext", "subjectAltName=" + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
+        critical = "critical," if subject == "/" else ""  # else Java takes no certificate that has no subject
+        alternatives = ("-addext", "subjectAltName=" + critical + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
         made = ("-keyout", issued.key, "-out", issued.certificate)
         if days < 0:  # of which `req -x509` knows nothing
             _openssl("req", *NEW_KEY[:-2], "-subj", subject, *made)

@@ -257,7 +257,10 @@ fn oauthbearer_settings_that_cannot_be() {
         (http(r#""path": "keys""#), r#".jwks.http.path: "keys" does not start with /"#),
         (http(r#""path": "/", "refresh_s": 9"#), ".jwks.http.refresh_s: 9 is not in 10..=86400"),
         (http(r#""path": "/", "refresh_s": 86401"#), ".jwks.http.refresh_s: 86401 is not in 10..=86400"),
-        (http(r#""path": "/", "refresh_s": 60, "max_age_s": 59"#), ".jwks.http.max_age_s: is less than refresh_s, which is 60"),
+        (
+            http(r#""path": "/", "refresh_s": 60, "max_age_s": 59"#),
+            ".jwks.http.max_age_s: is less than refresh_s, which is 60",
+        ),
         (http(r#""path": "/", "max_age_s": 604801"#), ".jwks.http.max_age_s: 604801 is not in 300..=604800"),
         (http(r#""refresh_s": 60"#), ".jwks.http: missing field `path`"),
         (http(r#""path": "/""#).replace(r#""c""#, r#""""#), ".jwks.http.cluster: is empty"),

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::authentication::{authenticate, handshake};
 use super::*;
 use crate::connection::Opening;
+use crate::stats::AuthOutcome;
 use crate::testing::sasl_broker::SaslBroker;
 use crate::testing::{ignorant, peer};
 
@@ -52,6 +53,7 @@ fn learned(broker: SaslBroker) -> Bytes {
     let mut proxy = opened(None);
     exchange(&mut proxy, &login("\0alice\0secret"), &serve(&broker), Cut::Nowhere);
     assert!(proxy.closed && broker.borrow().seen.is_empty());
+    assert_eq!(proxy.authentications("PLAIN", AuthOutcome::Abandoned), 0, "the filter sent it away");
     let answers = take_frames(&mut proxy.down);
     assert_eq!(answers.len(), 1, "ApiVersions was answered");
     proxy.versions.remove(0)
@@ -144,6 +146,14 @@ fn a_client_without_sasl_learns_of_a_failed_login_from_api_versions() {
     assert!(proxy.closed && answers.len() == 1 && answer.error_code == 58);
     let failures = "kafka_remapper_upstream_auth_total.remapper..mechanism.PLAIN.outcome.failure";
     assert_eq!(proxy.counts[failures], 1);
+
+    let only = UPSTREAM.replace(r#""username": "gateway", "password": "g", "#, "");
+    let opening = Opening { peer: peer(Some("CN=bob")), ..Opening::default() };
+    let mut proxy = Proxy::opened(&shared(&only), Feeding::Passing, opening);
+    exchange(&mut proxy, &[hello(), metadata(9, 2, &["u"])].concat(), &serve(&broker), Cut::Nowhere);
+    let (_, answer): (i32, ApiVersionsResponse) = read_answer(&take_frames(&mut proxy.down)[0], 3);
+    assert!(proxy.closed && answer.error_code == 58);
+    assert!(proxy.warnings[0].contains("no identity for the client's principal, \"CN=bob\""), "{:?}", proxy.warnings);
 }
 
 #[test]
@@ -210,6 +220,7 @@ fn topics_are_asked_for_behind_the_login() {
 #[test]
 fn who_has_an_identity_of_its_own_may_administer() {
     let own_too = UPSTREAM.replace("alice-at-broker", "gateway").replace(r#""a""#, r#""g""#);
+    let nobody = UPSTREAM.replace("CN=alice", "ANONYMOUS");
     let all = UPSTREAM.replace(r#""upstream": {"#, r#""upstream": {"shared_administration": true, "#);
     let acls = request(2, 1, &DescribeAclsRequest::default());
     let answered = |seen: &Seen| match seen.key {
@@ -221,6 +232,7 @@ fn who_has_an_identity_of_its_own_may_administer() {
         (UPSTREAM, Some("CN=bob"), false),
         (UPSTREAM, None, false),
         (&own_too, Some("CN=alice"), false),
+        (&nobody, None, false),
         (&all, Some("CN=bob"), true),
     ] {
         for cut in (0..acls.len()).map(Cut::Client).chain([Cut::Everywhere]) {
