@@ -147,6 +147,7 @@ fn a_client_without_sasl_learns_of_a_failed_login_from_api_versions() {
     let failures = "kafka_remapper_upstream_auth_total.remapper..mechanism.PLAIN.outcome.failure";
     assert_eq!(proxy.counts[failures], 1);
 
+    let broker = RefCell::new(SaslBroker::with(&[]));
     let only = UPSTREAM.replace(r#""username": "gateway", "password": "g", "#, "");
     let opening = Opening { peer: peer(Some("CN=bob")), ..Opening::default() };
     let mut proxy = Proxy::opened(&shared(&only), Feeding::Passing, opening);
