@@ -87,7 +87,11 @@ impl Shape {
     /// # Errors
     /// Where Kafka would not read the body either, or where it has more than `elements_max` elements.
     pub fn check(&self, version: i16, body: &[u8], elements_max: usize) -> Result<bool, ShapeError> {
-        let mut walk = Walk::new(self, version, body, elements_max, None);
+        self.is_plain(version, body, Most { elements: elements_max, unknown_tags: usize::MAX })
+    }
+
+    fn is_plain(&self, version: i16, body: &[u8], most: Most) -> Result<bool, ShapeError> {
+        let mut walk = Walk::new(self, version, body, most, None);
         walk.message(self.fields, body.len())?;
         Ok(!walk.odd)
     }
@@ -97,8 +101,8 @@ impl Shape {
     ///
     /// # Errors
     /// As [`Self::check`].
-    fn plain(&self, version: i16, body: &[u8], elements_max: usize) -> Result<Bytes, ShapeError> {
-        let mut walk = Walk::new(self, version, body, elements_max, Some(Vec::with_capacity(body.len())));
+    fn plain(&self, version: i16, body: &[u8], most: Most) -> Result<Bytes, ShapeError> {
+        let mut walk = Walk::new(self, version, body, most, Some(Vec::with_capacity(body.len())));
         walk.message(self.fields, body.len())?;
         Ok(walk.out.map(Bytes::from).unwrap_or_default())
     }
@@ -109,7 +113,8 @@ impl Shape {
 /// # Errors
 /// As [`Shape::check`] with [`limits::ELEMENTS_MAX`].
 pub fn decode_request<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_plain(shape, body, version, limits::ELEMENTS_MAX)
+    let most = Most { elements: limits::ELEMENTS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
+    decode_plain(shape, body, version, most)
 }
 
 /// As [`decode_request`], for an answer of the own broker, whose size follows from the cluster's.
@@ -117,17 +122,26 @@ pub fn decode_request<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -
 /// # Errors
 /// As [`Shape::check`] with [`limits::ANSWER_ELEMENTS_MAX`].
 pub fn decode_answer<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_plain(shape, body, version, limits::ANSWER_ELEMENTS_MAX)
+    decode_plain(shape, body, version, Most { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
 }
 
-fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, elements_max: usize) -> Result<M, ShapeError> {
-    let is_plain = shape.check(version, body, elements_max)?;
-    let mut rest = if is_plain { body.clone() } else { shape.plain(version, body, elements_max)? };
+fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, most: Most) -> Result<M, ShapeError> {
+    let is_plain = shape.is_plain(version, body, most)?;
+    let mut rest = if is_plain { body.clone() } else { shape.plain(version, body, most)? };
     let bytes = rest.len();
     M::decode(&mut rest, version).map_err(|_| ShapeError { at: bytes - rest.len(), what: Misshape::Undecodable })
 }
 
 type Outcome<T = ()> = Result<T, Misshape>;
+
+/// What a body may have.
+#[derive(Clone, Copy)]
+struct Most {
+    /// More of them are an error.
+    elements: usize,
+    /// More of them are left out: nobody knows what they say.
+    unknown_tags: usize,
+}
 
 /// A position in a body. Recursion is as deep as the static shape is, whatever the bytes say.
 struct Walk<'a> {
@@ -135,6 +149,7 @@ struct Walk<'a> {
     version: i16,
     flexible: bool,
     elements_left: usize,
+    unknown_tags_left: usize,
     growth_left: usize,
     /// Something was not written as `kafka-protocol` reads it.
     odd: bool,
@@ -143,12 +158,13 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(shape: &Shape, version: i16, rest: &'a [u8], elements_max: usize, out: Option<Vec<u8>>) -> Self {
+    fn new(shape: &Shape, version: i16, rest: &'a [u8], most: Most, out: Option<Vec<u8>>) -> Self {
         Self {
             rest,
             version,
             flexible: version >= shape.flexible_since,
-            elements_left: elements_max,
+            elements_left: most.elements,
+            unknown_tags_left: most.unknown_tags,
             growth_left: limits::TEXT_GROWTH_MAX,
             odd: false,
             out,
@@ -211,14 +227,17 @@ impl<'a> Walk<'a> {
             let tag = self.varint()?;
             let size = to_usize(self.varint()?)?;
             // A negative tag to Java, and nobody's. `kafka-protocol` counts such tags when it writes, but leaves them out.
-            if i32::try_from(tag).is_err() {
+            let is_nobodys = i32::try_from(tag).is_err();
+            let known = fields.iter().find_map(|field| self.tagged(field, tag));
+            if is_nobodys || (known.is_none() && self.unknown_tags_left == 0) {
                 self.odd = true;
                 self.take_slice(size)?;
                 continue;
             }
             kept += 1;
             self.put_varint(tag);
-            let Some(known) = fields.iter().find_map(|field| self.tagged(field, tag)) else {
+            let Some(known) = known else {
+                self.unknown_tags_left -= 1;
                 self.put_varint(size as u32);
                 self.copy(size)?;
                 continue;

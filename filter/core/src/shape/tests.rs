@@ -202,6 +202,8 @@ impl Builder {
     }
 }
 
+const MOST: Most = Most { elements: limits::ELEMENTS_MAX, unknown_tags: usize::MAX };
+
 fn check(case: &Case, version: i16, body: &[u8]) -> Result<bool, ShapeError> {
     case.shape.check(version, body, limits::ELEMENTS_MAX)
 }
@@ -209,7 +211,7 @@ fn check(case: &Case, version: i16, body: &[u8]) -> Result<bool, ShapeError> {
 /// What is decoded of a body that is not plain, written again.
 fn plain(case: &Case, version: i16, body: &[u8]) -> Option<Bytes> {
     assert_eq!(check(case, version, body), Ok(false), "{} v{version}", case.name);
-    let plain = case.shape.plain(version, body, limits::ELEMENTS_MAX).unwrap();
+    let plain = case.shape.plain(version, body, MOST).unwrap();
     assert_eq!(check(case, version, &plain), Ok(true), "{} v{version}", case.name);
     (case.reencode)(&plain, version)
 }
@@ -364,7 +366,7 @@ fn a_known_tag_is_as_long_as_its_content() {
     assert_eq!(check(&body(8)), Ok(true));
     for size in [0, 7, 9, 127] {
         assert_eq!(check(&body(size)), Ok(false));
-        assert_eq!(responses::API_VERSIONS.plain(3, &body(size), 10).unwrap(), body(8));
+        assert_eq!(responses::API_VERSIONS.plain(3, &body(size), MOST).unwrap(), body(8));
     }
     assert_eq!(check(&body(8)[..17]), Err(Misshape::Truncated));
 }
@@ -447,4 +449,35 @@ proptest! {
             read_somehow(&case, version, &body);
         }
     }
+}
+
+/// Nobody knows what they say, and each costs.
+#[test]
+fn more_unknown_tags_than_anyone_has_are_left_out() {
+    let body = |tags: usize| {
+        let mut body = vec![2, b'n', 2, b'v'];
+        let mut put = |mut number: usize| {
+            while number >= 0x80 {
+                body.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            body.push(number as u8);
+        };
+        put(tags);
+        (0..tags).for_each(|tag| {
+            put(tag);
+            put(0);
+        });
+        Bytes::from(body)
+    };
+    let read = |tags: usize| {
+        let message: ApiVersionsRequest = decode_request(&requests::API_VERSIONS, &body(tags), 3).unwrap();
+        assert_eq!((&message.client_software_name[..], &message.client_software_version[..]), ("n", "v"));
+        message.unknown_tagged_fields.len()
+    };
+    assert_eq!(read(0), 0);
+    assert_eq!(read(limits::UNKNOWN_TAGS_MAX), limits::UNKNOWN_TAGS_MAX);
+    assert_eq!(read(130_000), limits::UNKNOWN_TAGS_MAX);
+    let answer = responses::API_VERSIONS.plain(3, &[0, 0, 1, 0, 0, 0, 0, 1, 9, 0], MOST).unwrap();
+    assert_eq!(answer.last_chunk(), Some(&[1, 9, 0]), "of a broker all are kept");
 }
