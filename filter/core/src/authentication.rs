@@ -143,7 +143,7 @@ impl Authentication {
     pub(crate) fn is_judged(&self, judge: &Authenticator, now: Millis) -> bool {
         let State::Tokens(tokens) = &self.state else { return true };
         let has_waited = |since: Millis| now.saturating_sub(since) >= limits::VERDICT_MS_MAX;
-        tokens.server.is_ready(judge) || self.waits_since.is_none_or(has_waited)
+        tokens.server.is_ready(judge, now) || self.waits_since.is_none_or(has_waited)
     }
 
     /// The connection ends. The mechanism of an authentication that was begun and came to nothing: neither a success nor a

@@ -136,11 +136,11 @@ impl Server {
     }
 
     /// After [`Step::Later`]: the same token may be handed in again.
-    pub(crate) fn is_ready(&self, judge: &Authenticator) -> bool {
+    pub(crate) fn is_ready(&self, judge: &Authenticator, now: Millis) -> bool {
         match self {
             Self::Plain(server) => server.is_ready(),
             Self::Scram(server) => server.is_ready(&judge.users),
-            Self::OauthBearer(_) => true,
+            Self::OauthBearer(_) => judge.tokens.as_ref().is_none_or(|checker| checker.has_time(now)),
         }
     }
 

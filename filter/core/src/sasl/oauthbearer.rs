@@ -12,6 +12,7 @@ mod jwt;
 mod key;
 pub(crate) mod message;
 pub(crate) mod object;
+mod share;
 mod supply;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use self::claims::{Bearer, Refusal};
 use self::jwks::{Endpoint, KeySource};
 use self::jwt::Jwt;
 use self::message::ClientResponse;
+use self::share::Share;
 pub use self::supply::Fetched;
 use self::supply::Supply;
 use super::Step;
@@ -67,6 +69,7 @@ pub enum Digest {
 pub struct Checker {
     settings: Settings,
     supply: RefCell<Supply>,
+    share: Share,
 }
 
 /// What a token turned out to be.
@@ -80,7 +83,7 @@ enum Verdict {
 impl Checker {
     pub fn new(settings: Settings) -> Self {
         let supply = RefCell::new(Supply::new(settings.keys.clone()));
-        Self { settings, supply }
+        Self { settings, supply, share: Share::default() }
     }
 
     /// Where keys are to be fetched now. The fetch is under way from then on; [`Self::fetched`] ends it, or 10 s without.
@@ -91,6 +94,11 @@ impl Checker {
     /// Takes what a fetch brought, a JWK Set or why there is none.
     pub fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
         self.supply.borrow_mut().fetched(now, outcome)
+    }
+
+    /// Whether a token may be checked now. Each takes time of the worker, whoever sends it.
+    pub(crate) fn has_time(&self, now: Millis) -> bool {
+        self.share.has_some(now)
     }
 
     fn judge(&self, token: &str, verifier: &dyn Verifier, now: Millis) -> Verdict {
@@ -106,6 +114,7 @@ impl Checker {
         if unknown && self.supply.borrow_mut().missed(now) {
             return Verdict::Unknown("the token's key is not known yet");
         }
+        self.share.spend(token.check_us(&keys));
         let claims = token.verified(&keys, verifier).map_err(Refusal::from);
         match claims.and_then(|claims| claims::judge(&claims, &self.settings, now)) {
             Ok(bearer) => Verdict::Good(bearer),
@@ -161,6 +170,10 @@ impl Server {
     /// Takes a token of the client's. `now`: Unix time in milliseconds.
     pub(crate) fn step(&mut self, checker: &Checker, verifier: &dyn Verifier, token: &[u8], now: Millis) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
+            State::AwaitToken if !checker.has_time(now) => {
+                self.state = State::AwaitToken;
+                Step::Later
+            }
             State::AwaitToken => self.first(checker, verifier, token, now),
             State::AwaitAcknowledgement | State::Over => Step::Failed,
         }
@@ -170,6 +183,7 @@ impl Server {
         if message.len() > OAUTH_MESSAGE_BYTES_MAX {
             return self.failed("the message is too long");
         }
+        checker.share.spend(share::reading_us(message.len()));
         let Some(response) = ClientResponse::parse(message) else {
             return self.failed("the message is malformed");
         };

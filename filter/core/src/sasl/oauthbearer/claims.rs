@@ -56,7 +56,8 @@ pub(crate) fn judge(claims: &Object, settings: &Settings, now: Millis) -> Result
     }
     let principal = claims.text(&settings.principal_claim).flatten().ok_or("the principal's claim is not text")?;
     // Names end up in logs, line by line.
-    if principal.trim().is_empty() || principal.chars().any(char::is_control) {
+    let ends_line = |c: char| c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c);
+    if principal.trim().is_empty() || principal.contains(ends_line) {
         return Err("the principal's claim is not a name".into());
     }
     let scopes = scopes(claims).ok_or("scope must be text or texts")?;

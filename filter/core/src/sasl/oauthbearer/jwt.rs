@@ -8,7 +8,7 @@
 //! Nothing of the claims is read before the signature was found right.
 
 use super::jwks::KeySet;
-use super::key::Algorithm;
+use super::key::{Algorithm, Key};
 use super::object::{base64url, Object};
 use super::Verifier;
 use crate::limits::OAUTH_TOKEN_BYTES_MAX;
@@ -45,6 +45,11 @@ impl<'a> Jwt<'a> {
         let algorithm = header.text("alg").flatten().and_then(Algorithm::named).ok_or("alg is not accepted")?;
         let key_id = header.text("kid").ok_or("kid must be text")?.map(str::to_owned);
         Ok(Self { algorithm, key_id, signed, claims, signature })
+    }
+
+    /// What [`Self::verified`] takes at the most, in microseconds.
+    pub(crate) fn check_us(&self, keys: &KeySet) -> i64 {
+        keys.candidates(self.key_id.as_deref(), self.algorithm).map(Key::check_us).sum()
     }
 
     /// The claims, if one of `keys` signed them.

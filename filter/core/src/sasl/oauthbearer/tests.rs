@@ -7,7 +7,7 @@ mod messages;
 mod refresh;
 mod vectors;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use base64::prelude::{Engine as _, BASE64_URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
@@ -16,8 +16,10 @@ use rsa::Pkcs1v15Sign;
 use sha2::{Digest as _, Sha256};
 
 use super::jwks::{Endpoint, KeySet, KeySource};
+use super::share::reading_us;
 use super::{Checker, Digest, Server, Settings, Verifier};
 use crate::exchange::Millis;
+use crate::limits::{CHECKS_US_MAX, CHECKS_US_PER_MS};
 use crate::sasl::Step;
 
 /// The time of all tests that do not say another one: 2026 or so.
@@ -193,6 +195,43 @@ fn invalid(why: &'static str) -> (Step, Option<&'static str>) {
 fn a_good_token_is_done_until_it_ends() {
     let checker = Checker::new(settings());
     assert_eq!(step(&checker, &Real, &message(&good()), NOW), done("alice", NOW + 360_000));
+}
+
+/// Checks of signatures cost whoever has the worker, and strangers ask for them.
+#[test]
+fn tokens_of_strangers_wait_for_their_share_of_the_time() {
+    struct Never(Cell<usize>);
+    impl Verifier for Never {
+        fn verify(&self, _: &[u8], _: Digest, _: &[u8], _: &[u8]) -> bool {
+            self.0.set(self.0.get() + 1);
+            false
+        }
+    }
+
+    let (checker, never) = (Checker::new(settings()), Never(Cell::new(0)));
+    let mut waiting: Vec<Server> = (0..5_000).map(|_| Server::new()).collect();
+    let token = message(&good());
+    let mut checked = vec![];
+    for tick in 0..50 {
+        let now = NOW + 20 * tick;
+        waiting.retain_mut(|server| match server.step(&checker, &never, &token, now) {
+            Step::Later => true,
+            step => {
+                assert_eq!(step, Step::Rejected(INVALID.into()));
+                false
+            }
+        });
+        checked.push(never.0.replace(0));
+    }
+    // ES256.
+    let cost = reading_us(token.len()) + 100;
+    assert!((checked[0] as i64 - CHECKS_US_MAX / cost).abs() <= 1, "at once: {}", checked[0]);
+    let each = 20 * CHECKS_US_PER_MS / cost;
+    assert!(checked[1..].iter().all(|count| (*count as i64 - each).abs() <= 1), "{checked:?}");
+    assert!(!waiting.is_empty());
+    // Who comes later, when there is time again, does not wait.
+    let (bearer, _) = step(&checker, &Real, &token, NOW + 60_000);
+    assert!(matches!(bearer, Step::Done { .. }));
 }
 
 #[test]
