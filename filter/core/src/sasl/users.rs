@@ -324,7 +324,7 @@ impl Store {
         };
         Credentials {
             hash,
-            salt: self.salt(name, hash, form.salt_bytes),
+            salt: form.salt.make(|length| self.salt(name, hash, length)),
             iterations: form.iterations,
             stored_key: bytes("stored key"),
             server_key: bytes("server key"),

@@ -1,4 +1,4 @@
-//! What strangers see of users without asking for a name: salt lengths and iterations. Whoever is unknown imitates one of
+//! What strangers see of users without asking for a name: the kind of their salts, and iterations. Whoever is unknown imitates one of
 //! the kinds of users there are.
 //!
 //! Which one depends on the name, a secret, and the kinds that occur, not on who the users are or how many: a change of the
@@ -16,16 +16,67 @@ use crate::sasl::scram::{Credentials, Hash};
 /// Of SCRAM credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Form {
-    pub(super) salt_bytes: usize,
+    pub(super) salt: Salt,
     pub(super) iterations: u32,
+}
+
+/// What salts look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Salt {
+    /// So many random bytes.
+    Bytes(usize),
+    /// As Kafka makes them: a number of 130 bits, as text to the base of 36.
+    Kafka,
+}
+
+impl Salt {
+    fn of(salt: &[u8]) -> Self {
+        let is_text = salt.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+        // A number of fewer digits comes once in millions of times.
+        if is_text && (KAFKA_SALT_DIGITS - 4..=KAFKA_SALT_DIGITS).contains(&salt.len()) {
+            Self::Kafka
+        } else {
+            Self::Bytes(salt.len())
+        }
+    }
+
+    /// A salt of this kind, from bytes that nobody foresees. `random` gives as many as are asked for.
+    pub(super) fn make(self, random: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Bytes(length) => random(length),
+            Self::Kafka => base_36(random(KAFKA_SALT_BYTES)),
+        }
+    }
+}
+
+/// 130 bits to the base of 36.
+const KAFKA_SALT_DIGITS: usize = 26;
+const KAFKA_SALT_BYTES: usize = 17;
+
+/// The last 130 bits of `number`, big-endian.
+fn base_36(mut number: Vec<u8>) -> Vec<u8> {
+    number.iter_mut().take(1).for_each(|first| *first &= 3);
+    let mut digits = vec![];
+    while digits.is_empty() || number.iter().any(|byte| *byte != 0) {
+        let mut rest = 0;
+        for byte in &mut number {
+            let value = rest << 8 | u32::from(*byte);
+            // Below 256, since `rest` is below 36.
+            *byte = (value / 36) as u8;
+            rest = value % 36;
+        }
+        digits.extend(char::from_digit(rest, 36).map(|digit| digit as u8));
+    }
+    digits.reverse();
+    digits
 }
 
 impl Form {
     /// Of credentials that are derived from a password.
-    pub(super) const DERIVED: Self = Self { salt_bytes: SCRAM_SALT_BYTES, iterations: SCRAM_ITERATIONS_MIN };
+    pub(super) const DERIVED: Self = Self { salt: Salt::Bytes(SCRAM_SALT_BYTES), iterations: SCRAM_ITERATIONS_MIN };
 
     fn of(credentials: &Credentials) -> Self {
-        Self { salt_bytes: credentials.salt.len(), iterations: credentials.iterations }
+        Self { salt: Salt::of(&credentials.salt), iterations: credentials.iterations }
     }
 }
 
@@ -58,8 +109,12 @@ impl Kind {
 
     fn bytes(&self) -> Vec<u8> {
         let form = |form: Option<Form>| {
-            let Form { salt_bytes, iterations } = form.unwrap_or(Form { salt_bytes: 0, iterations: 0 });
-            [(salt_bytes as u64).to_be_bytes(), u64::from(iterations).to_be_bytes()].concat()
+            let Form { salt, iterations } = form.unwrap_or(Form { salt: Salt::Bytes(0), iterations: 0 });
+            let salt = match salt {
+                Salt::Bytes(length) => length as u64,
+                Salt::Kafka => u64::MAX,
+            };
+            [salt.to_be_bytes(), u64::from(iterations).to_be_bytes()].concat()
         };
         let (hash, plain) = self.plain;
         [form(self.sha_256), form(self.sha_512), form(Some(plain)), vec![hash.bytes() as u8]].concat()
@@ -98,5 +153,33 @@ impl Forms {
     fn pick(&self, name: &str, key: &Key, may: impl Fn(&Kind) -> bool) -> Option<Kind> {
         let score = |kind: &&Kind| key.digest(&[b"imitate", name.as_bytes(), &kind.bytes()]);
         self.0.iter().filter(|kind| may(kind)).max_by_key(score).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafkas_salts_are_known_and_made() {
+        for (salt, expected) in [
+            // Of Kafka 4.3's ScramFormatter.
+            (&b"1arts6uz3uup5b3xzc2litpfcw"[..], Salt::Kafka),
+            (b"kt0wshtvcsqjzvqrxqnzjaa0k", Salt::Kafka),
+            (b"Kt0wshtvcsqjzvqrxqnzjaa0k", Salt::Bytes(25)),
+            (b"abcdefgh", Salt::Bytes(8)),
+            (&[0xc3; 16], Salt::Bytes(16)),
+        ] {
+            assert_eq!(Salt::of(salt), expected);
+        }
+        assert_eq!(base_36(vec![0; 17]), b"0");
+        assert_eq!(base_36([vec![0; 15], vec![0x05, 0x0f]].concat()), b"zz", "1295");
+        assert_eq!(base_36(vec![0xff; 17]), b"1omfro7zwmumr3umxudzyj6scf", "2^130 - 1");
+        let key = Key::new(&[5; 32], "test");
+        for n in 0..200_u32 {
+            let salt = Salt::Kafka.make(|length| key.bytes(&[&n.to_be_bytes()], length));
+            assert_eq!(Salt::of(&salt), Salt::Kafka, "{salt:?}");
+            assert!(salt.len() < 26 || salt[0] == b'1');
+        }
     }
 }
