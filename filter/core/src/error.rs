@@ -83,7 +83,7 @@ pub enum Fault {
     /// More clients wait for their passwords to be checked than can be within seconds; the client reconnects.
     Busy,
     /// The broker does not take the filter's login, or `upstream.sasl` has none for the client's principal.
-    Login { mechanism: &'static str, username: Option<String>, why: String },
+    Login { mechanism: &'static str, why: String },
     /// The broker's API versions were not known, or have changed: the client has to begin again.
     VersionsLearned,
     /// A message that we made could not be encoded.
@@ -212,12 +212,7 @@ impl fmt::Display for Fault {
                 f,
                 "a client cannot be authenticated now: too many passwords wait for their PBKDF2; it reconnects"
             ),
-            Fault::Login { mechanism, username: Some(name), why } => {
-                write!(f, "the login at the broker by {mechanism} as {name:?} failed: {why}")
-            }
-            Fault::Login { mechanism, username: None, why } => {
-                write!(f, "the login at the broker by {mechanism} failed: {why}")
-            }
+            Fault::Login { mechanism, why } => write!(f, "the login at the broker by {mechanism} failed: {why}"),
             Fault::VersionsLearned => {
                 write!(f, "the broker's API versions are known only now; the client reconnects")
             }

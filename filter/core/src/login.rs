@@ -18,7 +18,7 @@ use crate::error::Fault;
 use crate::exchange::{Context, Millis, Next, Pending, Upstream};
 use crate::limits;
 use crate::rope::Rope;
-use crate::sasl::client::{self, Client, Reply};
+use crate::sasl::client::{Client, Reply};
 use crate::sasl::Mechanism;
 use crate::shape;
 use crate::stats::{AuthOutcome, Stat};
@@ -74,17 +74,12 @@ impl Login {
     pub(crate) fn start(cx: &mut Context<'_>) -> Result<(Upstream, Self), Fault> {
         let upstream = cx.shared.config.upstream.as_ref().ok_or(Fault::Exchange)?;
         let mechanism = upstream.mechanism;
-        let refused = |username: Option<&client::Login>, why: String| {
-            let username = username.map(|login| login.username.clone());
-            Fault::Login { mechanism: mechanism.name(), username, why }
-        };
+        let refused = |why: String| Fault::Login { mechanism: mechanism.name(), why };
         let identity = cx.session.authentication.identity.as_ref();
         let principal = identity.map_or("", |identity| &identity.principal);
-        let nobody = |why: &str| refused(None, format!("{why}, {principal:?}"));
-        let acting = upstream.identity_for(identity).map_err(nobody)?;
-        let client = Client::new(mechanism, acting.login, cx.session.nonces.next());
-        let client = client.ok_or_else(|| {
-            refused(Some(acting.login), "the mechanism cannot carry its user name or password".to_owned())
+        let acting = upstream.identity_for(identity).map_err(|why| refused(format!("{why}, {principal:?}")))?;
+        let client = Client::new(mechanism, acting.login, cx.session.nonces.next()).ok_or_else(|| {
+            refused(format!("the mechanism cannot carry the name or the password of {:?}", acting.login.username))
         })?;
         let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
         let name = StrBytes::from_static_str(mechanism.name());
@@ -156,8 +151,8 @@ impl Login {
     fn refused(&self, cx: &mut Context<'_>, why: &str) -> Progress {
         let mechanism = self.mechanism.name();
         cx.count(Stat::UpstreamAuth { mechanism, outcome: AuthOutcome::Failure }, 1);
-        let why = why.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect();
-        Progress::Refused(Fault::Login { mechanism, username: Some(self.client.username().to_owned()), why })
+        let why: String = why.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect();
+        Progress::Refused(Fault::Login { mechanism, why: format!("{why} (as {:?})", self.client.username()) })
     }
 }
 

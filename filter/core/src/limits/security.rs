@@ -10,6 +10,13 @@ pub const OAUTH_TOKEN_BYTES_MAX: usize = 32 << 10;
 /// publish the present, the next and the last key.
 pub const OAUTH_KEYS_TRIED_MAX: usize = 16;
 
+/// Microseconds of a worker in each millisecond for checks of tokens, which strangers ask for: a fifth, as for passwords.
+pub const CHECKS_US_PER_MS: i64 = 200;
+
+/// Microseconds of such checks that may come at once: a hundred honest clients that connect together do not wait for each
+/// other, and nobody else feels it.
+pub const CHECKS_US_MAX: i64 = 20_000;
+
 /// Latest second that a token's times may name, the end of the year 9999: later ones would overflow as milliseconds.
 pub const OAUTH_TIME_S_MAX: u64 = 253_402_300_799;
 
@@ -124,9 +131,9 @@ pub const VERDICT_MS_MAX: u64 = 5_000;
 /// Connections that are answered in one tick after they waited for the same: each costs some 50 microseconds.
 pub const WOKEN_MAX: usize = 50;
 
-/// Kinds of users, by salt lengths and iterations, that unknown names imitate. Each costs a digest per attempt; where
+/// Kinds of users, by salts and iterations, that unknown names imitate. Each costs a digest per attempt, some 2 µs; where
 /// credentials come from one place there are one or two.
-pub const FORMS_MAX: usize = 16;
+pub const FORMS_MAX: usize = 64;
 
 /// Entries of what the workers of a process tell each other about users: credentials for two hash functions, and the
 /// password that was right last. Some 100 bytes each.
