@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 
 import pytest
+from harness import tokens as jwt
 from harness.guarded import PASSWORDS, GuardedEnvoy, scram_credentials, section
 from harness.process import wait_until
 from harness.raw import Raw
-from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, log_in, log_in_bare, offer, plain, tokens
+from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
 
 pytestmark = pytest.mark.remap
 
@@ -158,6 +159,62 @@ def test_wrong_passwords_wait_for_each_other_and_nobody_else(number, by_credenti
         return max(patience.seconds)
 
     assert least(worst) < SLICE_S + number * FRAME_S
+
+
+def test_tokens_without_a_key_id_wait_for_each_other_and_nobody_else(tmp_path_factory, tmp_path, cluster):
+    """Each takes a check by each key, of Envoy's dearest algorithm."""
+    keys = [jwt.Key(tmp_path, "ES512", f"key-{n}") for n in range(16)]
+    number = 100
+    with envoy_with(tmp_path_factory, cluster, section({"jwks": {"inline": jwt.jwk_set(*keys)}})) as envoy:
+
+        def worst() -> float:
+            raws = offered(envoy, "OAUTHBEARER", number)
+            signed = jwt.signing_input({"alg": "ES512"}, {"sub": "x", "exp": int(time.time()) + 999})
+            with Patience(envoy, "PLAIN", "alice", PASSWORDS["alice"]) as patience:
+                ends = collections.Counter()
+                for raw in raws:
+                    # 521 bits for each number: the first byte has one of them.
+                    halves = [b"\0" + os.urandom(65) for _ in range(2)]
+                    raw.send(AUTHENTICATE, 2, {"auth_bytes": bearer(jwt.join(signed, b"".join(halves)))})
+                for raw in raws:
+                    try:
+                        raw.receive_frame()
+                        ends["refused"] += 1
+                    except ConnectionError:
+                        ends["busy"] += 1
+                print(f"\n{number} tokens: {dict(ends)}")
+            assert ends["refused"] > 10
+            leave(envoy, raws)
+            return max(patience.seconds)
+
+        assert least(worst) < SLICE_S + number * FRAME_S
+
+
+def varint(number: int) -> bytes:
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def test_frames_full_of_tags_cost_their_bytes(by_password):
+    """As many as a stranger's frame has room for: the broker ignores them as well."""
+    tags = varint(32_000) + b"".join(varint(tag) + b"\0" for tag in range(32_000))
+    body = struct.pack(">hhih", 18, 3, 7, 3) + b"raw\0" + b"\x05abcd\x05abcd" + tags
+    frame, number = struct.pack(">i", len(body)) + body, 100
+
+    def worst() -> float:
+        raws = [Raw(by_password.port(1), timeout=60) for _ in range(number)]
+        with Patience(by_password, "PLAIN", "alice", PASSWORDS["alice"]) as patience:
+            for raw in raws:
+                raw.socket.sendall(frame[:-1])
+            time.sleep(1)
+            for raw in raws:
+                raw.socket.sendall(frame[-1:])
+            for raw in raws:
+                assert raw.receive_frame()
+        leave(by_password, raws)
+        return max(patience.seconds)
+
+    # 3 ms each where tags are decoded.
+    assert least(worst) < SLICE_S + number * 0.0012
 
 
 def test_a_right_password_is_checked_once_in_all_workers_and_configurations(tmp_path, cluster):
