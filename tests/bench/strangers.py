@@ -264,7 +264,7 @@ def bad_signature(gate: Gate) -> bytes:
 
 LIMIT = "3000 connections of all kinds"
 HANDSHAKE = "1000 connections; `transport_socket_connect_timeout`"
-BUFFERS = "16 MiB for all in the filter, 1 MiB each in Envoy"
+BUFFERS = "128 KiB each"
 PROOF = "1000 connections; `limits.authentication_ms`"
 GUESS = "one try a connection: 200 a second"
 FLOOD = "new connections, the file's limits on"
