@@ -198,7 +198,7 @@ def long_frame(gate: Gate) -> socket.socket:
     sock = gate.tls().socket
     sock.settimeout(1)
     with contextlib.suppress(TimeoutError, ssl.SSLError, ConnectionError):
-        sock.sendall(struct.pack(">ihhi", 128 << 10, 18, 3, 1) + bytes(125 << 10))
+        sock.sendall(struct.pack(">ihhi", 512 << 10, 18, 3, 1) + bytes(500 << 10))
     return sock
 
 
@@ -264,7 +264,7 @@ def bad_signature(gate: Gate) -> bytes:
 
 LIMIT = "3000 connections of all kinds"
 HANDSHAKE = "1000 connections; `transport_socket_connect_timeout`"
-BUFFERS = "128 KiB each"
+BUFFERS = "512 KiB each, 16 MiB of all in the filter"
 PROOF = "1000 connections; `limits.authentication_ms`"
 GUESS = "one try a connection: 200 a second"
 FLOOD = "new connections, the file's limits on"
@@ -273,7 +273,7 @@ ROWS = [
     Row("a TLS handshake that stops half-way", lambda g: held(g, half_handshake, 20), HANDSHAKE),
     Row("a TLS handshake and silence", lambda g: held(g, handshake, 40), PROOF),
     Row("ApiVersions and silence", lambda g: held(g, one_question, 40), PROOF),
-    Row("125 KiB of a frame before the login, never its end", lambda g: held(g, long_frame, 5), f"{PROOF}; {BUFFERS}"),
+    Row("500 KiB of a frame before the login, never its end", lambda g: held(g, long_frame, 5), f"{PROOF}; {BUFFERS}"),
     Row("garbage", lambda g: again(g, garbage), "the connection ends: 200 a second"),
     Row("ApiVersions again and again", questions, f"one broker request each; {PROOF}"),
     Row("SaslHandshake", lambda g: again(g, offers), GUESS),

@@ -155,12 +155,9 @@ pub const SALT_SECRET_BYTES_MIN: usize = 16;
 /// identity is in use.
 pub const SALTED_ENTRIES_MAX: usize = 1_000;
 
-/// Longest frame in bytes that is read of a client before it has proved who it is. The longest token that any mechanism takes is
-/// [`OAUTH_MESSAGE_BYTES_MAX`]; Kafka's own bound is 512 KiB (`sasl.server.max.receive.size`), of which nothing beyond this could
-/// succeed here, and each byte of which strangers make the worker keep and read.
-pub const UNAUTHENTICATED_FRAME_BYTES_MAX: usize = 128 << 10;
-
-const _: () = assert!(UNAUTHENTICATED_FRAME_BYTES_MAX > OAUTH_MESSAGE_BYTES_MAX + USER_NAME_BYTES_MAX);
+/// Longest frame in bytes before the client has authenticated: as much as a broker takes then
+/// (`sasl.server.max.receive.size`), and far more than any token needs.
+pub const UNAUTHENTICATED_FRAME_BYTES_MAX: usize = 512 << 10;
 
 /// `limits.authentication_ms` by default: a client proves who it is in a few round trips and, at an identity provider that is
 /// slow, some seconds. A connection that says nothing takes a place under Envoy's limit of connections for as long.
