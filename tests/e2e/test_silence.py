@@ -220,9 +220,10 @@ def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
                 assert not sending.done(), "Envoy reads no more than it may keep"
                 assert broker.frames == []
                 broker.serve()
-                sending.result(30)
+                sending.result(60)
             produced = lambda: [f.data for f in broker.frames if f.key == apis.PRODUCE.key]  # noqa: E731
-            wait_until("all requests", lambda: len(produced()) == len(batches), 20)
+            # The kernel asks a full broker again after 1 s, 3 s, 7 s, 15 s and 31 s.
+            wait_until("all requests", lambda: len(produced()) == len(batches), 60)
             assert all(records[100:-1] in data for data, records in zip(produced(), batches, strict=True)), "in their order"
             assert broker.broken == []
     finally:
