@@ -176,7 +176,7 @@ class PatientEnvoy(Envoy):
     def _bootstrap_config(self) -> dict:
         config = super()._bootstrap_config()
         for cluster in config["static_resources"]["clusters"]:
-            cluster["connect_timeout"] = "20s"
+            cluster["connect_timeout"] = "60s"
         return config
 
 
