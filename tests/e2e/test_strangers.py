@@ -115,6 +115,18 @@ def leave(envoy: GuardedEnvoy, raws: list[Raw]) -> None:
     wait_until("the connections' end", lambda: envoy.stat("kafka_remapper_connections_active") == 0, 15)
 
 
+def how_they_end(raws: list[Raw]) -> collections.Counter:
+    """`refused` are answered; `busy` are sent away."""
+    ends = collections.Counter()
+    for raw in raws:
+        try:
+            raw.receive_frame()
+            ends["refused"] += 1
+        except ConnectionError:
+            ends["busy"] += 1
+    return ends
+
+
 def least(worst: Callable[[], float]) -> float:
     """Of three attempts: the machine may be busy with something else."""
     return min(worst() for _ in range(3))
@@ -144,15 +156,10 @@ def test_wrong_passwords_wait_for_each_other_and_nobody_else(number, by_credenti
     def worst() -> float:
         raws = offered(by_credentials, "PLAIN", number)
         with Patience(by_credentials, "SCRAM-SHA-256", "user-1", "pass-1") as patience:
-            started, ends = time.monotonic(), collections.Counter()
+            started = time.monotonic()
             for n, raw in enumerate(raws):
                 raw.send(AUTHENTICATE, 2, {"auth_bytes": plain(f"user-{n % 60}", os.urandom(8).hex())})
-            for raw in raws:
-                try:
-                    raw.receive_frame()
-                    ends["refused"] += 1
-                except ConnectionError:
-                    ends["busy"] += 1
+            ends = how_they_end(raws)
             print(f"\n{number} wrong passwords: {dict(ends)} after {time.monotonic() - started:.1f} s")
         assert ends["refused"] >= min(number, 64)
         leave(by_credentials, raws)
@@ -171,17 +178,11 @@ def test_tokens_without_a_key_id_wait_for_each_other_and_nobody_else(tmp_path_fa
             raws = offered(envoy, "OAUTHBEARER", number)
             signed = jwt.signing_input({"alg": "ES512"}, {"sub": "x", "exp": int(time.time()) + 999})
             with Patience(envoy, "PLAIN", "alice", PASSWORDS["alice"]) as patience:
-                ends = collections.Counter()
                 for raw in raws:
                     # 521 bits for each number: the first byte has one of them.
                     halves = [b"\0" + os.urandom(65) for _ in range(2)]
                     raw.send(AUTHENTICATE, 2, {"auth_bytes": bearer(jwt.join(signed, b"".join(halves)))})
-                for raw in raws:
-                    try:
-                        raw.receive_frame()
-                        ends["refused"] += 1
-                    except ConnectionError:
-                        ends["busy"] += 1
+                ends = how_they_end(raws)
                 print(f"\n{number} tokens: {dict(ends)}")
             assert ends["refused"] > 10
             leave(envoy, raws)

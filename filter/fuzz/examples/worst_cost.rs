@@ -18,6 +18,7 @@ use remapper_core::sasl::oauthbearer::{Checker, Digest, Settings, Verifier};
 use remapper_core::sasl::users::prepare;
 use remapper_core::shape::{self, requests};
 use remapper_core::{frame, fuzzing, Shared};
+use remapper_fuzz::mutate::varint;
 use remapper_fuzz::mutate::Random;
 use remapper_fuzz::targets::mapping_rules::{self, RULES};
 use remapper_fuzz::targets::oauth_token::{KEYS, NOW};
@@ -49,16 +50,6 @@ fn row<T>(what: &str, input: &[u8], mut step: impl FnMut(&[u8]) -> T) {
 fn repeated(prefix: &[u8], unit: &[u8], bytes: usize, suffix: &[u8]) -> Vec<u8> {
     let count = bytes.saturating_sub(prefix.len() + suffix.len()) / unit.len();
     [prefix, &unit.repeat(count), suffix].concat()
-}
-
-fn varint(mut value: usize) -> Vec<u8> {
-    let mut out = vec![];
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
 }
 
 const FRAME: usize = UNAUTHENTICATED_FRAME_BYTES_MAX;

@@ -124,13 +124,14 @@ fn number(bytes: &mut Vec<u8>, at: usize, random: &mut Random) {
         0 => vec![value as u8],
         1 => (value as i16).to_be_bytes().to_vec(),
         2 => (value as i32).to_be_bytes().to_vec(),
-        _ => varint(value as u32),
+        _ => varint(value as u32 as usize),
     };
     let end = bytes.len().min(at + written.len());
     bytes.splice(at..end, written);
 }
 
-fn varint(mut value: u32) -> Vec<u8> {
+/// An unsigned number of variable length, as Kafka writes it.
+pub fn varint(mut value: usize) -> Vec<u8> {
     let mut out = vec![];
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
