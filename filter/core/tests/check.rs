@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use remapper_core::config::Config;
+use kafka_partition_remapper_core::config::Config;
 use serde_json::Value;
 
 struct Outcome {
@@ -178,7 +178,7 @@ fn what_scram_makes_is_accepted() {
 #[test]
 fn scram_derives_from_the_first_line() {
     use base64::{engine::general_purpose::STANDARD, Engine};
-    use remapper_core::sasl::scram::{Credentials, Hash};
+    use kafka_partition_remapper_core::sasl::scram::{Credentials, Hash};
     for input in ["hünter 2", "hünter 2\n", "hünter 2\r\nmore\n"] {
         let user = made(&["--mechanism", "SCRAM-SHA-256", "alice"], input);
         let section = &user["scram_sha_256"];

@@ -8,15 +8,15 @@ pub(crate) mod wasi;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use kafka_partition_remapper_core::brokers::Address;
+use kafka_partition_remapper_core::limits;
+use kafka_partition_remapper_core::principal::{Peer, Source};
+use kafka_partition_remapper_core::sasl::oauthbearer::jwks::Endpoint;
+use kafka_partition_remapper_core::sasl::oauthbearer::{Digest, Verifier};
+use kafka_partition_remapper_core::stats::Kind;
+use kafka_partition_remapper_core::Millis;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
-use remapper_core::brokers::Address;
-use remapper_core::limits;
-use remapper_core::principal::{Peer, Source};
-use remapper_core::sasl::oauthbearer::jwks::Endpoint;
-use remapper_core::sasl::oauthbearer::{Digest, Verifier};
-use remapper_core::stats::Kind;
-use remapper_core::Millis;
 
 fn checked<T>(call: &str, outcome: Result<T, Status>) -> Option<T> {
     outcome.inspect_err(|status| log::error!("{call} failed: {status:?}")).ok()

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use remapper_core::census::Census;
-use remapper_core::config::Config;
-use remapper_core::generations::{Fingerprint, Generations};
-use remapper_core::placements::Placements;
-use remapper_core::retirement::{self, Retirement};
-use remapper_core::stats::Stat;
-use remapper_core::Millis;
+use kafka_partition_remapper_core::census::Census;
+use kafka_partition_remapper_core::config::Config;
+use kafka_partition_remapper_core::generations::{Fingerprint, Generations};
+use kafka_partition_remapper_core::placements::Placements;
+use kafka_partition_remapper_core::retirement::{self, Retirement};
+use kafka_partition_remapper_core::stats::Stat;
+use kafka_partition_remapper_core::Millis;
 
 use crate::host;
 use crate::metrics::Metrics;

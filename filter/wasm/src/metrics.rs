@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use remapper_core::stats::{Kind, Stat};
+use kafka_partition_remapper_core::stats::{Kind, Stat};
 
 use crate::host;
 

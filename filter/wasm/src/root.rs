@@ -6,18 +6,18 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_partition_remapper_core::brokers::{Address, Destination};
+use kafka_partition_remapper_core::budget::Holder;
+use kafka_partition_remapper_core::config::Config;
+use kafka_partition_remapper_core::connection::Opening;
+use kafka_partition_remapper_core::deadlines::Deadlines;
+use kafka_partition_remapper_core::learn::Learn;
+use kafka_partition_remapper_core::principal::Peer;
+use kafka_partition_remapper_core::retirement::Retirement;
+use kafka_partition_remapper_core::stats::Stat;
+use kafka_partition_remapper_core::{limits, Millis, Shared};
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
-use remapper_core::brokers::{Address, Destination};
-use remapper_core::budget::Holder;
-use remapper_core::config::Config;
-use remapper_core::connection::Opening;
-use remapper_core::deadlines::Deadlines;
-use remapper_core::learn::Learn;
-use remapper_core::principal::Peer;
-use remapper_core::retirement::Retirement;
-use remapper_core::stats::Stat;
-use remapper_core::{limits, Millis, Shared};
 
 use crate::host::{self, wasi};
 use crate::instance::Instance;

@@ -12,14 +12,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use kafka_partition_remapper_core::budget::Holder;
+use kafka_partition_remapper_core::connection::{Action, Connection, Opening};
+use kafka_partition_remapper_core::limits::WINDOW_BYTES;
+use kafka_partition_remapper_core::retirement::Retirement;
+use kafka_partition_remapper_core::stats::Stat;
+use kafka_partition_remapper_core::Millis;
 use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action as Verdict, BufferType};
-use remapper_core::budget::Holder;
-use remapper_core::connection::{Action, Connection, Opening};
-use remapper_core::limits::WINDOW_BYTES;
-use remapper_core::retirement::Retirement;
-use remapper_core::stats::Stat;
-use remapper_core::Millis;
 
 use crate::host;
 use crate::root::{Plugin, Sent};

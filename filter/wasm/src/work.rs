@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use remapper_core::generations::Fingerprint;
-use remapper_core::{limits, Millis, Shared};
+use kafka_partition_remapper_core::generations::Fingerprint;
+use kafka_partition_remapper_core::{limits, Millis, Shared};
 
 use crate::host;
 

@@ -4,11 +4,11 @@
 use std::fmt::Debug;
 
 use bytes::{Bytes, BytesMut};
+use kafka_partition_remapper_core::fuzzing::{offered_versions, text_as_java};
+use kafka_partition_remapper_core::limits::{ANSWER_ELEMENTS_MAX, ELEMENTS_MAX};
+use kafka_partition_remapper_core::shape::{self, requests, responses, Shape};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
-use remapper_core::fuzzing::{offered_versions, text_as_java};
-use remapper_core::limits::{ANSWER_ELEMENTS_MAX, ELEMENTS_MAX};
-use remapper_core::shape::{self, requests, responses, Shape};
 
 use crate::bounds::bounded;
 use crate::input::Input;

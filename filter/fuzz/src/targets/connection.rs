@@ -6,8 +6,8 @@ mod script;
 
 use std::rc::Rc;
 
-use remapper_core::config::Config;
-use remapper_core::Shared;
+use kafka_partition_remapper_core::config::Config;
+use kafka_partition_remapper_core::Shared;
 
 use self::held::Held;
 use super::oauth_token::{Exactly, KEYS};

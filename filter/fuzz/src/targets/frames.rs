@@ -1,9 +1,9 @@
 //! Lengths, and the heads and headers of requests and answers: the first that is read of a client.
 
 use bytes::Bytes;
+use kafka_partition_remapper_core::frame::Input as Frames;
+use kafka_partition_remapper_core::fuzzing;
 use kafka_protocol::messages::ApiKey;
-use remapper_core::frame::Input as Frames;
-use remapper_core::fuzzing;
 
 use crate::bounds::bounded;
 use crate::input::Input;

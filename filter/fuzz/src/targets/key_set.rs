@@ -1,7 +1,7 @@
 //! A JWK Set as an identity provider, or who answers for it, publishes it.
 
-use remapper_core::limits::{JWKS_BYTES_MAX, JWKS_KEYS_MAX};
-use remapper_core::sasl::oauthbearer::jwks::KeySet;
+use kafka_partition_remapper_core::limits::{JWKS_BYTES_MAX, JWKS_KEYS_MAX};
+use kafka_partition_remapper_core::sasl::oauthbearer::jwks::KeySet;
 
 use crate::bounds::bounded;
 

@@ -1,8 +1,8 @@
 //! Mapping rules of a configuration over the subject of a stranger.
 
-use remapper_core::fuzzing::subject_as_java as as_java;
-use remapper_core::limits::PRINCIPAL_BYTES_MAX;
-use remapper_core::principal::Rules;
+use kafka_partition_remapper_core::fuzzing::subject_as_java as as_java;
+use kafka_partition_remapper_core::limits::PRINCIPAL_BYTES_MAX;
+use kafka_partition_remapper_core::principal::Rules;
 
 use crate::bounds::measured;
 use crate::input::Input;

@@ -1,8 +1,8 @@
 //! Names: SASLprep, the escapes of GS2, and text that is not UTF-8.
 
-use remapper_core::fuzzing::{saslname_escape, saslname_unescape, text_as_java};
-use remapper_core::limits::USER_NAME_BYTES_MAX;
-use remapper_core::sasl::users::prepare;
+use kafka_partition_remapper_core::fuzzing::{saslname_escape, saslname_unescape, text_as_java};
+use kafka_partition_remapper_core::limits::USER_NAME_BYTES_MAX;
+use kafka_partition_remapper_core::sasl::users::prepare;
 
 use crate::bounds::bounded;
 use crate::second;

@@ -1,6 +1,6 @@
 //! OAUTHBEARER's first message (RFC 7628, section 3.1).
 
-use remapper_core::fuzzing;
+use kafka_partition_remapper_core::fuzzing;
 
 use crate::bounds::bounded;
 use crate::second;

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use remapper_core::fuzzing::{self, Verdict};
-use remapper_core::sasl::oauthbearer::jwks::{KeySet, KeySource};
-use remapper_core::sasl::oauthbearer::{Checker, Digest, Settings, Verifier};
+use kafka_partition_remapper_core::fuzzing::{self, Verdict};
+use kafka_partition_remapper_core::sasl::oauthbearer::jwks::{KeySet, KeySource};
+use kafka_partition_remapper_core::sasl::oauthbearer::{Checker, Digest, Settings, Verifier};
 use serde_json::{Map, Value};
 
 use crate::bounds::bounded;

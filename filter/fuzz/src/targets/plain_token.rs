@@ -1,8 +1,8 @@
 //! PLAIN's only token (RFC 4616).
 
-use remapper_core::fuzzing;
-use remapper_core::limits::PLAIN_TOKEN_BYTES_MAX;
-use remapper_core::sasl::users::prepare;
+use kafka_partition_remapper_core::fuzzing;
+use kafka_partition_remapper_core::limits::PLAIN_TOKEN_BYTES_MAX;
+use kafka_partition_remapper_core::sasl::users::prepare;
 
 use crate::bounds::bounded;
 

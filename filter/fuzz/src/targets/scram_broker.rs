@@ -1,10 +1,10 @@
 //! What a broker, or who stands in for it, sends to the filter's own login: server-first and server-final.
 
-use remapper_core::fuzzing;
-use remapper_core::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
-use remapper_core::sasl::client::{Client, Login, Reply, SaltedCache};
-use remapper_core::sasl::secret::Secret;
-use remapper_core::sasl::Mechanism;
+use kafka_partition_remapper_core::fuzzing;
+use kafka_partition_remapper_core::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
+use kafka_partition_remapper_core::sasl::client::{Client, Login, Reply, SaltedCache};
+use kafka_partition_remapper_core::sasl::secret::Secret;
+use kafka_partition_remapper_core::sasl::Mechanism;
 
 use crate::bounds::bounded;
 use crate::input::Input;

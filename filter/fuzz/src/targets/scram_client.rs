@@ -1,7 +1,7 @@
 //! What a SCRAM client sends: client-first and client-final (RFC 5802, section 7).
 
-use remapper_core::fuzzing::{self, ClientFinal, ClientFirst};
-use remapper_core::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
+use kafka_partition_remapper_core::fuzzing::{self, ClientFinal, ClientFirst};
+use kafka_partition_remapper_core::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
 
 use crate::bounds::bounded;
 use crate::second;

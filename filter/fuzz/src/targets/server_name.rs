@@ -1,7 +1,7 @@
 //! The server name that a TLS client asks for, and what stands for brokers in a configuration.
 
-use remapper_core::brokers::address::HostTemplate;
-use remapper_core::brokers::{Address, Advertise};
+use kafka_partition_remapper_core::brokers::address::HostTemplate;
+use kafka_partition_remapper_core::brokers::{Address, Advertise};
 
 use crate::bounds::bounded;
 use crate::input::Input;

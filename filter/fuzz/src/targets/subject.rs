@@ -1,6 +1,6 @@
 //! A certificate's subject as Envoy tells it, turned into Java's text.
 
-use remapper_core::fuzzing::subject_as_java as as_java;
+use kafka_partition_remapper_core::fuzzing::subject_as_java as as_java;
 
 use crate::bounds::bounded;
 

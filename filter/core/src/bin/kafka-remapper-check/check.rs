@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use remapper_core::brokers::{Advertise, Route};
-use remapper_core::config::{Config, Mapping, Sasl, Upstream};
-use remapper_core::principal::Source;
-use remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
+use kafka_partition_remapper_core::brokers::{Advertise, Route};
+use kafka_partition_remapper_core::config::{Config, Mapping, Sasl, Upstream};
+use kafka_partition_remapper_core::principal::Source;
+use kafka_partition_remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 
 use crate::tool::Failure;
 

@@ -4,10 +4,12 @@ use std::io::{BufRead, IsTerminal, Read};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
-use remapper_core::limits::{PASSWORD_BYTES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_SALT_BYTES};
-use remapper_core::sasl::scram::{Credentials, Hash};
-use remapper_core::sasl::secret::Secret;
-use remapper_core::sasl::users::prepare;
+use kafka_partition_remapper_core::limits::{
+    PASSWORD_BYTES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_SALT_BYTES,
+};
+use kafka_partition_remapper_core::sasl::scram::{Credentials, Hash};
+use kafka_partition_remapper_core::sasl::secret::Secret;
+use kafka_partition_remapper_core::sasl::users::prepare;
 use serde::Serialize;
 
 use crate::tool::Failure;

@@ -3,16 +3,16 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use kafka_partition_remapper_core::connection::{Action, Connection, Opening};
+use kafka_partition_remapper_core::error::Blame;
+use kafka_partition_remapper_core::limits::{STRANGER_REQUESTS_MAX, WINDOW_BYTES};
+use kafka_partition_remapper_core::principal::Peer;
+use kafka_partition_remapper_core::sasl::client::{Client, Login, Reply, SaltedCache};
+use kafka_partition_remapper_core::sasl::secret::Secret;
+use kafka_partition_remapper_core::sasl::Mechanism;
+use kafka_partition_remapper_core::stats::Stat;
+use kafka_partition_remapper_core::{fuzzing, Shared};
 use kafka_protocol::messages::ApiKey;
-use remapper_core::connection::{Action, Connection, Opening};
-use remapper_core::error::Blame;
-use remapper_core::limits::{STRANGER_REQUESTS_MAX, WINDOW_BYTES};
-use remapper_core::principal::Peer;
-use remapper_core::sasl::client::{Client, Login, Reply, SaltedCache};
-use remapper_core::sasl::secret::Secret;
-use remapper_core::sasl::Mechanism;
-use remapper_core::stats::Stat;
-use remapper_core::{fuzzing, Shared};
 
 use super::script;
 use crate::bounds::live;
