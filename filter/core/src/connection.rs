@@ -24,13 +24,13 @@ use crate::brokers::Address;
 use crate::budget::Announced;
 use crate::error::{Cause, Fault};
 use crate::exchange::{Context, Exchange, Millis, Session};
-use crate::frame::Input;
 use crate::learn::Learn;
 use crate::limits;
 use crate::principal::Peer;
 use crate::retirement::Retirement;
-use crate::rope::Rope;
 use crate::stats::{Outcome, Stat};
+use crate::wire::frame::Input;
+use crate::wire::rope::Rope;
 use crate::Shared;
 
 /// What the shell has to do, in this order.

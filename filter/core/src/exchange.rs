@@ -32,11 +32,11 @@ use crate::error::{Blame, Fault};
 use crate::located::Asked;
 use crate::login::LoggedIn;
 use crate::renewals::Renewals;
-use crate::rope::Rope;
 use crate::rounds;
 use crate::sasl::Nonces;
-use crate::shape::Shape;
 use crate::stats::{Outcome, Stat};
+use crate::wire::rope::Rope;
+use crate::wire::shape::Shape;
 use crate::Shared;
 
 /// Milliseconds on a clock that never goes back.
@@ -98,7 +98,7 @@ impl Request {
     /// # Errors
     /// [`Fault::Request`]: the client's fault.
     pub(crate) fn decode<M: Decodable>(&self, shape: &Shape) -> Result<M, Fault> {
-        crate::shape::decode_request(shape, &self.body, self.version)
+        crate::wire::shape::decode_request(shape, &self.body, self.version)
             .map_err(|error| Fault::Request { api: self.api.name, at: error.at })
     }
 }

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use crate::apis::{self, RequestHead};
 use crate::error::Fault;
 use crate::exchange::Millis;
-use crate::header;
 use crate::principal;
-use crate::rope::Rope;
 use crate::sasl::oauthbearer::message::ClientResponse;
 use crate::sasl::oauthbearer::object::{self, Object};
 use crate::sasl::oauthbearer::{Checker, Server, Verifier};
 use crate::sasl::scram::messages;
 use crate::sasl::{plain, saslname, Step};
 use crate::text;
+use crate::wire::header;
+use crate::wire::rope::Rope;
 
 /// Key, version and correlation id of a request, given its frame without the length.
 pub fn request_head(frame: &[u8]) -> Option<(i16, i16, i32)> {

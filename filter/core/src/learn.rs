@@ -10,7 +10,7 @@ use crate::apis::metadata;
 use crate::brokers::{Address, Route};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Upstream};
-use crate::rope::Rope;
+use crate::wire::rope::Rope;
 
 /// A connection that was sent to `connected` for want of knowing better, and stands for broker `broker`.
 #[derive(Debug, Clone, PartialEq, Eq)]

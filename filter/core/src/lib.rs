@@ -9,23 +9,19 @@ extern crate wasm_test;
 
 pub(crate) mod apis;
 pub(crate) mod authentication;
-pub mod batch;
 pub mod brokers;
 pub mod budget;
 pub mod census;
 pub mod config;
 pub mod connection;
-pub(crate) mod crc;
 pub mod deadlines;
 pub mod error;
 pub(crate) mod exchange;
 pub(crate) mod facts;
-pub mod frame;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod generations;
-pub(crate) mod header;
 pub(crate) mod identities;
 pub mod learn;
 pub mod limits;
@@ -38,11 +34,9 @@ pub(crate) mod reach;
 pub mod remapper;
 pub(crate) mod renewals;
 pub mod retirement;
-pub mod rope;
 pub(crate) mod rounds;
 pub mod sasl;
 pub mod shadow;
-pub mod shape;
 pub(crate) mod skips;
 pub mod stats;
 #[cfg(test)]
@@ -50,7 +44,7 @@ mod testing;
 pub(crate) mod text;
 pub mod topics;
 pub(crate) mod warnings;
-pub(crate) mod wire;
+pub mod wire;
 
 pub use exchange::Millis;
 

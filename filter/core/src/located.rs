@@ -18,8 +18,8 @@ use crate::error::{Blame, Fault};
 use crate::exchange::{Context, Next, Pending, Plan, Upstream};
 use crate::limits;
 use crate::remapper::{Lane, PartitionRemapper, PhysicalPartition, VirtualPartition};
-use crate::rope::Rope;
 use crate::stats::Stat;
+use crate::wire::rope::Rope;
 
 /// The oldest version that can ask without leave to create a topic, and what is asked where nothing is known of the broker.
 const VERSION: i16 = 4;

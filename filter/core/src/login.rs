@@ -17,11 +17,11 @@ use crate::apis::api_versions;
 use crate::error::Fault;
 use crate::exchange::{Context, Millis, Next, Pending, Upstream};
 use crate::limits;
-use crate::rope::Rope;
 use crate::sasl::client::{Client, Reply};
 use crate::sasl::Mechanism;
-use crate::shape;
 use crate::stats::{AuthOutcome, Stat};
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 /// Kafka 1.0 and later: tokens in SaslAuthenticate.
 const HANDSHAKE_VERSION: i16 = 1;

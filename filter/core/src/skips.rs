@@ -15,11 +15,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_protocol::messages::TopicName;
 
-use crate::batch::HEADER_BYTES;
 use crate::exchange::Millis;
 use crate::facts::TopicId;
 use crate::limits;
 use crate::remapper::Lane;
+use crate::wire::batch::HEADER_BYTES;
 
 /// By what an entry of a log is known again: its offset, epoch, times, count and CRC, which its head holds in both formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

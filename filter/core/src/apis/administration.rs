@@ -17,8 +17,8 @@ use kafka_protocol::ResponseError;
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
 use crate::limits;
-use crate::rope::Rope;
-use crate::shape::requests as shapes;
+use crate::wire::rope::Rope;
+use crate::wire::shape::requests as shapes;
 
 const ERROR: ResponseError = ResponseError::ClusterAuthorizationFailed;
 

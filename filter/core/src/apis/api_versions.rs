@@ -21,9 +21,9 @@ use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::located;
-use crate::rope::Rope;
-use crate::shape;
 use crate::stats::Outcome;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 use crate::Shared;
 
 /// Features whose use needs APIs that are hidden, by the key of one that is: a client that saw them would try. (For

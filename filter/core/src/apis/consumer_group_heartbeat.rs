@@ -10,7 +10,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
-use crate::rope::Rope;
+use crate::wire::rope::Rope;
 
 const WORDS: &str = "the partition remapper does not support group.protocol=consumer; use group.protocol=classic";
 

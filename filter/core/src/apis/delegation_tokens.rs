@@ -13,7 +13,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
-use crate::rope::Rope;
+use crate::wire::rope::Rope;
 
 const ERROR: ResponseError = ResponseError::DelegationTokenRequestNotAllowed;
 

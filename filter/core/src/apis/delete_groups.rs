@@ -15,8 +15,8 @@ use crate::apis::groups::{self, Shadows};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
-use crate::rope::Rope;
-use crate::shape;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {

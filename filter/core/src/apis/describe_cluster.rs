@@ -5,8 +5,8 @@ use kafka_protocol::messages::DescribeClusterResponse;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request};
-use crate::rope::Rope;
-use crate::shape;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 /// `endpoint_type` 2 of version 1 asks for controllers (KIP-919), which a broker refuses: its answer lists nobody.
 pub(crate) fn request(_cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {

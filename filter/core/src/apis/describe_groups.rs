@@ -14,8 +14,8 @@ use crate::apis::groups::Shadows;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
-use crate::rope::Rope;
-use crate::shape;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 const EMPTY: StrBytes = StrBytes::from_static_str("Empty");
 

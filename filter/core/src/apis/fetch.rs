@@ -33,11 +33,11 @@ use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Upstream};
 use crate::facts::TopicId;
 use crate::limits;
 use crate::remapper::{Lane, PartitionRemapper};
-use crate::rope::Rope;
 use crate::rounds;
-use crate::shape;
 use crate::skips::Skip;
 use crate::stats::{Outcome, Stat};
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 use place::Place;
 use sibling::{Sibling, Word};
 

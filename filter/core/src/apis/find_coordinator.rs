@@ -10,8 +10,8 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request};
-use crate::rope::Rope;
-use crate::shape;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 /// FindCoordinator key type 1 (KIP-98).
 const TRANSACTION: i8 = 1;

@@ -27,9 +27,9 @@ use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::remapper::{Lane, VirtualPartition};
 use crate::renewals::MemberKey;
-use crate::rope::Rope;
 use crate::rounds;
-use crate::shape;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 /// Asks for several groups, and is the last one without membership (KIP-709).
 const OFFSET_FETCH_VERSION: i16 = 8;

@@ -5,8 +5,8 @@ use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
-use crate::rope::Rope;
-use crate::shape;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: InitProducerIdRequest = request.decode(&shape::requests::INIT_PRODUCER_ID)?;

@@ -8,9 +8,9 @@ use kafka_protocol::ResponseError;
 use crate::apis::groups;
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
-use crate::rope::Rope;
 use crate::text::as_java;
-use crate::wire::Reader;
+use crate::wire::rope::Rope;
+use crate::wire::types::Reader;
 
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 6;

@@ -12,10 +12,10 @@ use kafka_protocol::messages::{ApiKey, ListGroupsRequest};
 
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::rope::Rope;
 use crate::shadow;
-use crate::shape;
-use crate::wire::Reader;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
+use crate::wire::types::Reader;
 
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 3;

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::apis::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
-use crate::shape::{self, Shape};
+use crate::wire::shape::{self, Shape};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<ListOffsets>(cx, request)

@@ -16,10 +16,10 @@ use kafka_protocol::ResponseError;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, PartitionRemapper};
-use crate::rope::Rope;
 use crate::rounds::{self, Round, Rounds};
-use crate::shape::{self, Shape};
 use crate::stats::Stat;
+use crate::wire::rope::Rope;
+use crate::wire::shape::{self, Shape};
 
 /// Topics, each with something per partition.
 pub(crate) type Topics<T> = Vec<(TopicName, Vec<T>)>;

@@ -16,8 +16,8 @@ use crate::apis::groups;
 use crate::error::Fault;
 use crate::exchange::Upstream;
 use crate::remapper::Lane;
-use crate::shape;
-use crate::wire::Reader;
+use crate::wire::shape;
+use crate::wire::types::Reader;
 
 /// Knows static members (KIP-345), and is the last one before flexible versions.
 const HEARTBEAT_VERSION: i16 = 3;

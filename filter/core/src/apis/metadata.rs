@@ -23,9 +23,9 @@ use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::remapper::{PartitionRemapper, VirtualPartition};
-use crate::rope::Rope;
-use crate::shape;
 use crate::stats::Stat;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 /// The first version that can ask without leave to create a topic.
 const NO_CREATION: i16 = 4;

@@ -22,10 +22,10 @@ use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, PartitionRemapper};
 use crate::renewals::MemberKey;
-use crate::rope::Rope;
 use crate::rounds::{self, Awaited, Place};
-use crate::shape;
 use crate::stats::Stat;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 const API: &str = "OffsetCommit";
 /// The last version with a retention time.

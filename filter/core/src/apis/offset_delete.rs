@@ -18,10 +18,10 @@ use crate::apis::members::{self, Described};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::Lane;
-use crate::rope::Rope;
 use crate::rounds::{self, Awaited, Place};
-use crate::shape;
 use crate::stats::Stat;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 const API: &str = "OffsetDelete";
 

@@ -25,10 +25,10 @@ use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::located::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
-use crate::rope::Rope;
 use crate::rounds;
-use crate::shape;
 use crate::stats::Stat;
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 const API: &str = "OffsetFetch";
 /// The first version that asks for several groups (KIP-709).

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpoch
 use crate::apis::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
-use crate::shape::{self, Shape};
+use crate::wire::shape::{self, Shape};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<OffsetForLeaderEpoch>(cx, request)

@@ -16,17 +16,17 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::RequestHead;
-use crate::batch::{self, TagError};
 use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, PartitionRemapper};
-use crate::rope::Rope;
 use crate::rounds::{self, Awaited, Turns};
-use crate::shape;
 use crate::stats::Stat;
 use crate::topics::TopicRegistry;
-use crate::wire::Reader;
+use crate::wire::batch::{self, TagError};
+use crate::wire::rope::Rope;
+use crate::wire::shape;
+use crate::wire::types::Reader;
 use crate::Shared;
 
 const API: &str = "Produce";

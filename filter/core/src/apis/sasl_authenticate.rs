@@ -16,10 +16,10 @@ use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request};
 use crate::limits;
 use crate::login::{Login, Progress};
-use crate::rope::Rope;
 use crate::sasl::{Mechanism, Step};
-use crate::shape;
 use crate::stats::{AuthOutcome, Stat};
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let (has_sasl, logs_in) = (cx.shared.config.sasl.is_some(), cx.shared.config.upstream.is_some());

@@ -17,10 +17,10 @@ use kafka_protocol::ResponseError;
 use crate::authentication::{State, Tokens};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::rope::Rope;
 use crate::sasl::{Mechanism, Server};
-use crate::shape;
 use crate::stats::{AuthOutcome, Stat};
+use crate::wire::rope::Rope;
+use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: SaslHandshakeRequest = request.decode(&shape::requests::SASL_HANDSHAKE)?;

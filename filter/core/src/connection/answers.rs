@@ -10,10 +10,10 @@ use super::{Action, Connection};
 use crate::apis::{self, api_versions, RequestHead};
 use crate::error::Fault;
 use crate::exchange::{Carried, Exchange, Millis, Next, Request};
-use crate::frame;
-use crate::header;
-use crate::rope::Rope;
 use crate::stats::{Outcome, Stat};
+use crate::wire::frame;
+use crate::wire::header;
+use crate::wire::rope::Rope;
 
 /// An answer's length field and correlation id, bytes.
 const ANSWER_HEAD_BYTES: usize = frame::LENGTH_BYTES + 4;

@@ -10,12 +10,12 @@ use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, Proof, State};
 use crate::error::{Fault, Late};
 use crate::exchange::{Exchange, Millis, Pending, Plan, Request, Upstream};
-use crate::frame;
 use crate::learn::Learner;
 use crate::located::Asking;
 use crate::login::{Login, NoLogin, OwnLogin};
 use crate::principal::Peer;
 use crate::stats::{AuthOutcome, Stat};
+use crate::wire::frame;
 
 impl Connection {
     /// Names the client after its certificate, where SASL does not.

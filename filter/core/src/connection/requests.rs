@@ -9,12 +9,12 @@ use super::{Action, Connection, Phase};
 use crate::apis;
 use crate::error::Fault;
 use crate::exchange::{Carried, Exchange, Millis, Pending, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
-use crate::frame;
-use crate::header;
 use crate::limits;
 use crate::located::Asked;
-use crate::rope::Rope;
 use crate::stats::{Outcome, Stat};
+use crate::wire::frame;
+use crate::wire::header;
+use crate::wire::rope::Rope;
 
 impl Connection {
     pub(super) fn advance_client(&mut self, now: Millis) -> Result<(), Fault> {

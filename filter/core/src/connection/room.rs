@@ -4,8 +4,8 @@ use super::Connection;
 use crate::apis;
 use crate::error::Fault;
 use crate::exchange::{Exchange, Millis};
-use crate::frame;
 use crate::limits;
+use crate::wire::frame;
 
 /// Bytes that an exchange takes, more or less, beside what it keeps of its frame.
 const EXCHANGE_BYTES: usize = 256;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::records::RecordBatchDecoder;
 
-use crate::batch::{Header, HEADER_BYTES};
+use crate::wire::batch::{Header, HEADER_BYTES};
 
 const GUARDED_AT: usize = 21;
 

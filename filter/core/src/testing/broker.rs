@@ -17,7 +17,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use super::{batches, take_frames, text, topic, Seen};
-use crate::batch::{single_batch, Header};
+use crate::wire::batch::{single_batch, Header};
 use crate::Millis;
 
 /// One physical partition.

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use bytes::{Bytes, BytesMut};
 use kafka_partition_remapper_core::fuzzing::{offered_versions, text_as_java};
 use kafka_partition_remapper_core::limits::{ANSWER_ELEMENTS_MAX, ELEMENTS_MAX};
-use kafka_partition_remapper_core::shape::{self, requests, responses, Shape};
+use kafka_partition_remapper_core::wire::shape::{self, requests, responses, Shape};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
 

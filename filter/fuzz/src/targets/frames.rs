@@ -1,8 +1,8 @@
 //! Lengths, and the heads and headers of requests and answers: the first that is read of a client.
 
 use bytes::Bytes;
-use kafka_partition_remapper_core::frame::Input as Frames;
 use kafka_partition_remapper_core::fuzzing;
+use kafka_partition_remapper_core::wire::frame::Input as Frames;
 use kafka_protocol::messages::ApiKey;
 
 use crate::bounds::bounded;

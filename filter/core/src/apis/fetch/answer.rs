@@ -9,8 +9,8 @@ use kafka_protocol::ResponseError;
 use super::sibling::Sibling;
 use crate::error::Fault;
 use crate::exchange::Context;
-use crate::rope::Rope;
 use crate::rounds;
+use crate::wire::rope::Rope;
 
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 12;

@@ -8,10 +8,10 @@ use kafka_protocol::ResponseError;
 
 use super::share::{self, Shared};
 use super::sibling::{Sibling, Word};
-use crate::batch::{Batches, Entry};
 use crate::exchange::Millis;
 use crate::remapper::Lane;
 use crate::skips::{Mark, Skip, Skips};
+use crate::wire::batch::{Batches, Entry};
 
 pub(super) struct Place {
     pub(super) topic: TopicName,

@@ -8,9 +8,9 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 
 use super::place::Place;
 use super::sibling::Sibling;
-use crate::batch::{self, Batches, Entry, Whose};
 use crate::remapper::{Lane, Layout};
 use crate::skips::Mark;
+use crate::wire::batch::{self, Batches, Entry, Whose};
 
 /// Entries that a sibling is given.
 struct Run {

@@ -20,11 +20,11 @@ mod work;
 use std::rc::Rc;
 
 use super::filler::FILLER_CLIENTS;
-use crate::batch::Header;
 use crate::testing::batches::{batch_of, controls, marker, old_message, plain, read};
 use crate::testing::broker::Once;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::wire::batch::Header;
 use crate::Shared;
 
 const RANGE: i64 = 1 << 20;

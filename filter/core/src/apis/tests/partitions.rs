@@ -15,11 +15,11 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use super::{ask, ask_alone};
-use crate::batch::{lane, Header, Whose};
 use crate::remapper::Lane;
 use crate::testing::batches::{batch, batch_of, old_message, plain, read};
 use crate::testing::broker::Once;
 use crate::testing::{text, topic, Seen, MAPPED};
+use crate::wire::batch::{lane, Header, Whose};
 
 /// What is asked: siblings of both layouts and encodings, a topic that is not mapped, and partitions that do not exist.
 const ASKED: [(&str, &[i32]); 4] = [("t", &[0, 2, 1, 4, 6, -1]), ("u", &[7, 0]), ("b", &[5, 2, 4]), ("l", &[3])];

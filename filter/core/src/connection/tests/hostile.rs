@@ -7,13 +7,13 @@ use kafka_protocol::messages::*;
 use proptest::prelude::*;
 
 use super::{fetch_message, heartbeat, hello, metadata, produce};
-use crate::batch::Header;
 use crate::error::Blame;
-use crate::shape;
 use crate::testing::batches::{batch_of, marker, old_message, plain};
 use crate::testing::broker::{api_versions, node};
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{framed, request, shared, take_frames, Random, Seen, MAPPED};
+use crate::wire::batch::Header;
+use crate::wire::shape;
 
 /// Streams per test; wasm is some ten times slower.
 const CASES: u64 = if cfg!(target_arch = "wasm32") { 300 } else { 6_000 };

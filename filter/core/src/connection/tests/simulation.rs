@@ -11,11 +11,11 @@ use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use super::hello;
-use crate::batch::Header;
 use crate::testing::batches::{batch_of, plain, read};
 use crate::testing::broker::{Broker, Session};
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{ignorant, read_answer, request, take_frames, topic, Random};
+use crate::wire::batch::Header;
 use crate::{Millis, Shared};
 
 const SEEDS: u64 = if cfg!(target_arch = "wasm32") { 25 } else { 200 };

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 
 use crate::error::Fault;
-use crate::rope::Rope;
-use crate::wire::Reader;
+use crate::wire::rope::Rope;
+use crate::wire::types::Reader;
 
 /// The first request header with tagged fields (KIP-482).
 const TAGGED_REQUEST_HEADER: i16 = 2;

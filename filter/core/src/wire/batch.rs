@@ -5,9 +5,9 @@
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
 
-use crate::crc;
 use crate::limits::LANES_MAX;
 use crate::remapper::Lane;
+use crate::wire::crc;
 
 /// Bytes of a v2 batch before its records.
 pub const HEADER_BYTES: usize = 61;
