@@ -4,31 +4,22 @@
 //! answer nor let through, since a message that nobody has looked at could carry a physical partition number past the
 //! filter. The order below is the order of Kafka's protocol guide.
 
-pub(crate) mod administration;
-pub(crate) mod api_versions;
-pub(crate) mod consumer_group_heartbeat;
-pub(crate) mod delegation_tokens;
-pub(crate) mod delete_groups;
-pub(crate) mod describe_cluster;
-pub(crate) mod describe_groups;
-pub(crate) mod fetch;
-pub(crate) mod find_coordinator;
+pub(crate) mod admin;
+pub(crate) mod cluster;
 pub(crate) mod groups;
-pub(crate) mod heartbeat;
-pub(crate) mod init_producer_id;
-pub(crate) mod join_group;
-pub(crate) mod list_groups;
-pub(crate) mod list_offsets;
-pub(crate) mod lookup;
-pub(crate) mod members;
-pub(crate) mod metadata;
-pub(crate) mod offset_commit;
-pub(crate) mod offset_delete;
-pub(crate) mod offset_fetch;
-pub(crate) mod offset_for_leader_epoch;
-pub(crate) mod produce;
+pub(crate) mod records;
 pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
+pub(crate) mod transactions;
+
+use admin::{administration, delegation_tokens};
+use cluster::{api_versions, describe_cluster, find_coordinator, metadata};
+use groups::{
+    consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
+    offset_delete, offset_fetch,
+};
+use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
+use transactions::init_producer_id;
 
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request, Session};

@@ -22,7 +22,7 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use kafka_protocol::ResponseError;
 
-use crate::apis::api_versions::Versions;
+use crate::apis::cluster::api_versions::Versions;
 use crate::apis::{Api, RequestHead};
 use crate::authentication::Authentication;
 use crate::brokers;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, MetadataRequest};
 
-use crate::apis::metadata;
+use crate::apis::cluster::metadata;
 use crate::brokers::{Address, Route};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Upstream};

@@ -13,7 +13,7 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{ApiKey, MetadataRequest, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::apis::metadata;
+use crate::apis::cluster::metadata;
 use crate::error::{Blame, Fault};
 use crate::exchange::{Context, Next, Pending, Plan, Upstream};
 use crate::limits;

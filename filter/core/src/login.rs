@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::apis::api_versions;
+use crate::apis::cluster::api_versions;
 use crate::error::Fault;
 use crate::exchange::{Context, Millis, Next, Pending, Upstream};
 use crate::limits;

@@ -1,10 +1,13 @@
 //! What the tests have in common: frames in both directions, record batches, a driver around one connection that works
 //! as the shell does, and a small broker.
 
+pub(crate) mod asking;
 pub(crate) mod batches;
 pub(crate) mod broker;
 pub(crate) mod proxy;
 pub(crate) mod sasl_broker;
+
+pub(crate) use asking::{ask, ask_alone};
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,117 +1,16 @@
-//! What the group APIs have in common: shadow groups.
-//!
-//! A group has one offset slot per physical partition. Lane 0 has it in the group itself, every other lane in a shadow group
-//! of its own (see `shadow.rs`), written without membership: `members.rs` has the proof that a caller may.
+//! Consumer groups, and the shadow groups that hold the offsets of their lanes.
 
-use std::collections::HashMap;
-
-use kafka_protocol::messages::GroupId;
-use kafka_protocol::protocol::StrBytes;
-
-use crate::limits;
-use crate::remapper::Lane;
-use crate::shadow;
-
-/// The group that holds `lane`'s offsets of `group`. None when its name does not fit the protocol.
-pub(crate) fn holder(group: &GroupId, lane: Lane) -> Option<GroupId> {
-    if lane.0 == 0 {
-        return Some(group.clone());
-    }
-    let name = shadow::name(&group.0, lane);
-    (name.len() <= limits::GROUP_ID_BYTES_MAX).then(|| GroupId(StrBytes::from_string(name)))
-}
-
-/// A client that names a shadow would read or write another group's offsets.
-pub(crate) fn is_shadow(group: &GroupId) -> bool {
-    shadow::parse(&group.0).is_some()
-}
-
-/// How much of what was asked for many groups goes into one request.
-#[derive(Debug, Default)]
-pub(crate) struct Piece {
-    names: usize,
-    bytes: usize,
-}
-
-impl Piece {
-    pub(crate) fn is_full(&self) -> bool {
-        self.names >= limits::PIECE_GROUPS_MAX || self.bytes >= limits::PIECE_NAMES_BYTES_MAX
-    }
-
-    pub(crate) fn add(&mut self, group: &GroupId) {
-        self.names += 1;
-        self.bytes += group.len();
-    }
-}
-
-/// All shadows that some groups may have, named piece by piece: there are far more of them than a request has bytes.
-#[derive(Debug)]
-pub(crate) struct Shadows {
-    groups: Vec<GroupId>,
-    lanes: u32,
-    /// The group whose shadow is named next, and its lane.
-    next: (usize, u32),
-    /// The shadows of the present piece, and the group of each.
-    piece: HashMap<GroupId, usize>,
-}
-
-impl Shadows {
-    /// `lanes`: how many any topic has, at most.
-    pub(crate) fn new(groups: Vec<GroupId>, lanes: u32) -> Self {
-        Self { groups, lanes, next: (0, 1), piece: HashMap::new() }
-    }
-
-    /// The next names to ask for; none: that was all.
-    pub(crate) fn next_piece(&mut self) -> Vec<GroupId> {
-        let mut piece = Piece::default();
-        self.piece.clear();
-        while let Some(group) = self.groups.get(self.next.0).filter(|_| !piece.is_full()) {
-            let (at, lane) = self.next;
-            if lane >= self.lanes {
-                self.next = (at + 1, 1);
-                continue;
-            }
-            self.next.1 += 1;
-            if let Some(shadow) = holder(group, Lane(lane)) {
-                piece.add(&shadow);
-                self.piece.insert(shadow, at);
-            }
-        }
-        self.piece.keys().cloned().collect()
-    }
-
-    /// The group of a shadow of the present piece.
-    pub(crate) fn group(&self, shadow: &GroupId) -> Option<&GroupId> {
-        self.piece.get(shadow).and_then(|at| self.groups.get(*at))
-    }
-}
+pub(crate) mod consumer_group_heartbeat;
+pub(crate) mod delete_groups;
+pub(crate) mod describe_groups;
+pub(crate) mod heartbeat;
+pub(crate) mod join_group;
+pub(crate) mod lanes;
+pub(crate) mod list_groups;
+pub(crate) mod members;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::text;
-    use std::collections::HashSet;
-
-    #[test]
-    fn shadows_are_named_in_pieces_that_hold_each_once() {
-        let long = "x".repeat(5_000);
-        let named: Vec<GroupId> = ["a", "b", &long].map(|name| GroupId(text(name))).to_vec();
-        let mut shadows = Shadows::new(named.clone(), 2_000);
-        let mut all = HashSet::new();
-        loop {
-            let piece = shadows.next_piece();
-            let bytes: usize = piece.iter().map(|shadow| shadow.len()).sum();
-            assert!(piece.len() <= limits::PIECE_GROUPS_MAX && bytes <= limits::PIECE_NAMES_BYTES_MAX + long.len() * 2);
-            if piece.is_empty() {
-                break;
-            }
-            for shadow in piece {
-                let group = shadows.group(&shadow).unwrap().clone();
-                assert_eq!(shadow::parse(&shadow).unwrap().0, group.as_str());
-                assert!(all.insert(shadow));
-            }
-        }
-        assert_eq!(all.len(), 3 * 1_999);
-        assert!(Shadows::new(named, 1).next_piece().is_empty(), "a single lane has no shadow");
-    }
-}
+mod tests;

@@ -1,52 +1,13 @@
 //! Each API in every version that is offered: what goes up to the broker, and what the client is told of its answer.
 
-mod addresses;
-mod administration;
-mod groups;
-mod partitions;
-
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Message, Request};
+use kafka_protocol::protocol::Message;
 use kafka_protocol::ResponseError;
 
 use super::{is_listed, is_offered, Api, Decision, TABLE};
 use crate::testing::broker::api_versions;
-use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{read_answer, request, shared, take_frames, text, Seen, MAPPED};
-
-/// Sends one request through a connection of its own. Gives what went up and what came down.
-fn ask<R: Request>(
-    config: &str,
-    version: i16,
-    message: &R,
-    mut respond: impl FnMut(&Seen) -> Vec<u8>,
-) -> (Vec<Seen>, R::Response) {
-    let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
-    proxy.client(&request(version, 77, message));
-    let mut seen = vec![];
-    while !proxy.up.is_empty() {
-        let up: Vec<Seen> = take_frames(&mut proxy.up).iter().map(Seen::parse).collect();
-        let answers: Vec<u8> = up.iter().flat_map(&mut respond).collect();
-        seen.extend(up);
-        proxy.broker(&answers);
-    }
-    assert!(!proxy.closed, "v{version}: {:?}", proxy.warnings);
-    assert!(proxy.is_idle(), "v{version}: something is left behind");
-    let answers = take_frames(&mut proxy.down);
-    assert_eq!(answers.len(), 1, "v{version}");
-    let (correlation_id, answer) = read_answer(&answers[0], version);
-    assert_eq!(correlation_id, 77);
-    (seen, answer)
-}
-
-/// For requests that must be answered without the broker's knowledge: only a carrier goes up.
-fn ask_alone<R: Request>(config: &str, version: i16, message: &R) -> R::Response {
-    let (seen, answer) = ask(config, version, message, |seen| seen.answer(&ApiVersionsResponse::default()));
-    let keys: Vec<_> = seen.iter().map(|seen| (seen.key, seen.version)).collect();
-    assert_eq!(keys, [(18, 0)]);
-    answer
-}
+use crate::testing::{ask, ask_alone, shared, text, MAPPED};
 
 #[test]
 fn the_table_has_every_key_at_its_place() {

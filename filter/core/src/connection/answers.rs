@@ -7,7 +7,8 @@ use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 
 use super::{Action, Connection};
-use crate::apis::{self, api_versions, RequestHead};
+use crate::apis::cluster::api_versions;
+use crate::apis::{self, RequestHead};
 use crate::error::Fault;
 use crate::exchange::{Carried, Exchange, Millis, Next, Request};
 use crate::stats::{Outcome, Stat};

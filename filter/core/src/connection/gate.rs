@@ -6,7 +6,8 @@ use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName};
 
 use super::{Action, Connection, Phase};
-use crate::apis::{self, api_versions, sasl_authenticate, RequestHead};
+use crate::apis::cluster::api_versions;
+use crate::apis::{self, sasl_authenticate, RequestHead};
 use crate::authentication::{Identity, Proof, State};
 use crate::error::{Fault, Late};
 use crate::exchange::{Exchange, Millis, Pending, Plan, Request, Upstream};

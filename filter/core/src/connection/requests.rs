@@ -84,14 +84,16 @@ impl Connection {
         }
         let answered = match api.decision.reader(&self.session, &self.shared) {
             None => true,
-            Some(_) if head.key == ApiKey::Produce as i16 => apis::produce::passes(&head, &self.shared.topics)?,
+            Some(_) if head.key == ApiKey::Produce as i16 => {
+                apis::records::produce::passes(&head, &self.shared.topics)?
+            }
             Some(_) => return None,
         };
         self.count(Stat::Requests { api: api.name }, 1);
         self.count(Stat::UpstreamRequests { api: api.name }, 1);
         if answered {
             let unread = head.key == ApiKey::Produce as i16;
-            let pending = if unread { apis::produce::unread(&self.shared, head.version) } else { None };
+            let pending = if unread { apis::records::produce::unread(&self.shared, head.version) } else { None };
             self.open(Request::headed(api, &head), pending, now);
         }
         Some(len)
@@ -145,7 +147,7 @@ impl Connection {
         request.version = 0;
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, now);
-        let plan = apis::api_versions::unsupported(&mut cx)?;
+        let plan = apis::cluster::api_versions::unsupported(&mut cx)?;
         let outcome = cx.outcome;
         self.carry_out(plan, outcome, request, Bytes::new(), now)
     }

@@ -19,7 +19,7 @@ use kafka_protocol::messages::{ApiKey, GroupId, OffsetFetchRequest, OffsetFetchR
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups::{self, Piece};
+use crate::apis::groups::lanes::{self, Piece};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
@@ -80,7 +80,7 @@ fn asked_groups(message: &OffsetFetchRequest, version: i16) -> Vec<OffsetFetchRe
 
 fn concerns_lanes(cx: &Context<'_>, group: &OffsetFetchRequestGroup) -> bool {
     let mapped = |topics: &Vec<OffsetFetchRequestTopics>| topics.iter().any(|topic| cx.is_mapped(&topic.name));
-    groups::is_shadow(&group.group_id) || group.topics.as_ref().is_none_or(mapped)
+    lanes::is_shadow(&group.group_id) || group.topics.as_ref().is_none_or(mapped)
 }
 
 /// One group of the client's request.
@@ -123,7 +123,7 @@ impl Answers {
         let mut group = Group::new(&asked);
         let at = self.groups.len();
         match &asked.topics {
-            _ if groups::is_shadow(&asked.group_id) => group.error_code = ResponseError::InvalidGroupId.code(),
+            _ if lanes::is_shadow(&asked.group_id) => group.error_code = ResponseError::InvalidGroupId.code(),
             Some(topics) => {
                 let (places, named) = sort(cx, &mut group, topics);
                 group.named = Some(named);
@@ -157,7 +157,7 @@ impl Answers {
             };
             // A question for named topics has one lane.
             let topics = question.topics.take();
-            let Some(holder) = groups::holder(&group.id, lane) else {
+            let Some(holder) = lanes::holder(&group.id, lane) else {
                 group.error_code = ResponseError::InvalidGroupId.code();
                 continue;
             };

@@ -16,8 +16,8 @@ use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponseParti
 use kafka_protocol::messages::{ApiKey, GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
-use crate::apis::members::{Caller, Fence};
+use crate::apis::groups::lanes;
+use crate::apis::groups::members::{Caller, Fence};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::{Lane, PartitionRemapper};
@@ -39,7 +39,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let mut message: OffsetCommitRequest = request.decode(&shape::requests::OFFSET_COMMIT)?;
     let mut answers = Answers::new(&message, request.version);
-    if groups::is_shadow(&message.group_id) {
+    if lanes::is_shadow(&message.group_id) {
         for topic in &message.topics {
             for commit in &topic.partitions {
                 answers.refuse(cx, &topic.name, commit.partition_index, ResponseError::InvalidGroupId.code());
@@ -146,7 +146,7 @@ impl Answers {
         let own = lanes.remove(&Lane(0)).unwrap_or_default();
         let retention_ms = cx.shared.config.shadow_retention_ms.unwrap_or(message.retention_time_ms);
         for (lane, commits) in lanes {
-            let Some(shadow) = groups::holder(&message.group_id, lane) else {
+            let Some(shadow) = lanes::holder(&message.group_id, lane) else {
                 for (((topic, _), partition), _) in commits {
                     self.refuse(cx, &topic, partition, ResponseError::InvalidGroupId.code());
                 }

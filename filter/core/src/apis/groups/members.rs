@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
+use crate::apis::groups::lanes;
 use crate::error::Fault;
 use crate::exchange::Upstream;
 use crate::remapper::Lane;
@@ -176,7 +176,7 @@ impl Fence {
         if !self.caller.is_member() {
             return Ok(vec![describe(group)?]);
         }
-        let shadow = groups::holder(group, Lane(1));
+        let shadow = lanes::holder(group, Lane(1));
         Ok(vec![describe(shadow.as_ref().unwrap_or(group))?, self.caller.heartbeat()?])
     }
 

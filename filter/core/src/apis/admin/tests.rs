@@ -8,9 +8,11 @@ use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::protocol::StrBytes;
 
-use super::*;
 use crate::limits;
-use crate::testing::framed;
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{ask, ask_alone, framed, request, shared, take_frames, text, Seen, MAPPED};
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::Request;
 
 const REFUSED: i16 = 31;
 const NOT_ALLOWED: i16 = 64;
@@ -26,7 +28,7 @@ fn refused<R: Request + Clone + PartialEq + Debug>(message: &R, check: impl Fn(R
 where
     R::Response: Default + Clone + PartialEq + Debug,
 {
-    let api = super::super::find(R::KEY).unwrap();
+    let api = crate::apis::find(R::KEY).unwrap();
     for version in api.version_min..=api.version_max {
         for config in SHARED {
             check(ask_alone(config, version, message), version);

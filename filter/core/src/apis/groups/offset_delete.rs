@@ -13,8 +13,8 @@ use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponseParti
 use kafka_protocol::messages::{ApiKey, GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
-use crate::apis::members::{self, Described};
+use crate::apis::groups::lanes;
+use crate::apis::groups::members::{self, Described};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::remapper::Lane;
@@ -31,7 +31,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let message: OffsetDeleteRequest = request.decode(&shape::requests::OFFSET_DELETE)?;
     let mut answers = Answers::new(&message, request.version);
-    if groups::is_shadow(&message.group_id) {
+    if lanes::is_shadow(&message.group_id) {
         answers.error_code = ResponseError::InvalidGroupId.code();
         return Ok(Plan::Answer(answers.merge(cx)?));
     }
@@ -179,7 +179,7 @@ impl Answers {
         self.stage = Stage::Lanes;
         let mut requests = vec![];
         for (lane, slots) in std::mem::take(&mut self.lanes) {
-            match groups::holder(&self.group, lane) {
+            match lanes::holder(&self.group, lane) {
                 Some(holder) => {
                     requests.push(self.delete(holder, &slots)?);
                     self.awaited.push_back(slots);

@@ -19,9 +19,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::apis::groups;
-use crate::apis::members::{self, Described};
-use crate::apis::offset_commit::{self, BROKERS_RETENTION, SHADOW_VERSION};
+use crate::apis::groups::lanes;
+use crate::apis::groups::members::{self, Described};
+use crate::apis::groups::offset_commit::{self, BROKERS_RETENTION, SHADOW_VERSION};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
@@ -115,7 +115,7 @@ impl Renewal {
             |(name, partitions)| OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(partitions);
         let mut asked = vec![];
         for (lane, places) in owned {
-            let Some(shadow) = groups::holder(&self.group, lane) else { continue };
+            let Some(shadow) = lanes::holder(&self.group, lane) else { continue };
             let topics = rounds::group(places).into_iter().map(topic).collect();
             let mut group = OffsetFetchRequestGroup::default().with_group_id(shadow).with_topics(Some(topics));
             group.member_epoch = -1;

@@ -14,10 +14,10 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
-use super::{ask, ask_alone};
 use crate::remapper::Lane;
 use crate::testing::batches::{batch, batch_of, old_message, plain, read};
 use crate::testing::broker::Once;
+use crate::testing::{ask, ask_alone};
 use crate::testing::{text, topic, Seen, MAPPED};
 use crate::wire::batch::{lane, Header, Whose};
 

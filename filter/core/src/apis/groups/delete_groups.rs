@@ -11,7 +11,7 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups::{self, Shadows};
+use crate::apis::groups::lanes::{self, Shadows};
 use crate::error::Fault;
 use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
@@ -32,10 +32,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         shadows: None,
         throttle_time_ms: 0,
     };
-    let (refused, wanted): (Vec<GroupId>, Vec<GroupId>) = message
-        .groups_names
-        .into_iter()
-        .partition(|group| groups::is_shadow(group) || lanes > limits::LANES_LISTED_MAX);
+    let (refused, wanted): (Vec<GroupId>, Vec<GroupId>) =
+        message.groups_names.into_iter().partition(|group| lanes::is_shadow(group) || lanes > limits::LANES_LISTED_MAX);
     for group in refused {
         let code = ResponseError::InvalidGroupId.code();
         cx.note(code);

@@ -7,10 +7,10 @@ use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, Met
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
-use super::{ask, ask_alone};
 use crate::stats::Stat;
 use crate::testing::broker::{api_versions, node};
 use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{ask, ask_alone};
 use crate::testing::{read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
 
 /// The address table of `MAPPED` has brokers 1 and 2; a third one must not be named.

@@ -5,7 +5,7 @@ use kafka_protocol::messages::{GroupId, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::groups;
+use crate::apis::groups::lanes;
 use crate::error::Fault;
 use crate::exchange::{Context, Plan, Request};
 use crate::text::as_java;
@@ -20,7 +20,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let group = group.ok_or(Fault::Request { api: "JoinGroup", at: 0 })?;
     // What the broker will take the name for: other bytes may become a shadow's.
     let group = GroupId(StrBytes::from_string(as_java(group).into_owned()));
-    if !cx.shared.topics.maps_anything() || !groups::is_shadow(&group) {
+    if !cx.shared.topics.maps_anything() || !lanes::is_shadow(&group) {
         return Ok(Plan::Pass { answered: true });
     }
     let code = ResponseError::InvalidGroupId.code();

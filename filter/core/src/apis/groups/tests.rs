@@ -24,7 +24,6 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
-use super::{ask, ask_alone};
 use crate::error::Blame;
 use crate::limits;
 use crate::remapper::Lane;
@@ -32,6 +31,7 @@ use crate::shadow;
 use crate::testing::broker::Once;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{answer, framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::testing::{ask, ask_alone};
 
 const RANGE: i64 = 1 << 20;
 const ILLEGAL_GENERATION: i16 = 22;

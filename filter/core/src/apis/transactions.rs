@@ -1,0 +1,3 @@
+//! Producer ids, and transactions.
+
+pub(crate) mod init_producer_id;
