@@ -22,7 +22,7 @@ use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request, Session};
+use crate::exchange::handler::{Context, Plan, Request, Session};
 use crate::Shared;
 use Decision::{Administer, Authenticate, Delegate, Hide, Pass, PassUnmapped, Refuse, Rewrite};
 

@@ -16,13 +16,13 @@ use serde::Deserialize;
 
 use self::raw::{Given, LimitsSection, Object, Whole};
 use crate::brokers::{Advertise, Route};
-use crate::budget::worker_bytes_max;
 use crate::limits::*;
 use crate::principal;
+use crate::shared::budget::worker_bytes_max;
 
 pub use self::mapping::{Mapping, TopicMapping, TopicMatch};
 pub use self::security::Sasl;
-pub use crate::identities::Upstream;
+pub use crate::sasl::identities::Upstream;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]

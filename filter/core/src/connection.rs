@@ -13,6 +13,7 @@
 mod answers;
 mod gate;
 mod requests;
+pub mod retirement;
 mod room;
 
 use std::collections::VecDeque;
@@ -21,13 +22,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::brokers::Address;
-use crate::budget::Announced;
+use crate::connection::retirement::Retirement;
 use crate::error::{Cause, Fault};
-use crate::exchange::{Context, Exchange, Millis, Session};
-use crate::learn::Learn;
+use crate::exchange::handler::{Context, Exchange, Millis, Session};
 use crate::limits;
+use crate::own::brokers::Learn;
 use crate::principal::Peer;
-use crate::retirement::Retirement;
+use crate::shared::budget::Announced;
 use crate::stats::{Outcome, Stat};
 use crate::wire::frame::Input;
 use crate::wire::rope::Rope;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::apis::{self, RequestHead};
 use crate::error::Fault;
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::principal;
 use crate::sasl::oauthbearer::message::ClientResponse;
 use crate::sasl::oauthbearer::object::{self, Object};

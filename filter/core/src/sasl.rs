@@ -9,6 +9,7 @@
 //! `upstream.rs` those for brokers.
 
 pub mod client;
+pub mod identities;
 mod keyed;
 pub mod oauthbearer;
 pub(crate) mod plain;
@@ -26,7 +27,7 @@ use self::oauthbearer::{Checker, Verifier};
 use self::scram::Hash;
 use self::users::Store;
 use crate::config::Config;
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 
 /// The mechanisms that are spoken, under their registered names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use kafka_partition_remapper_core::census::Census;
 use kafka_partition_remapper_core::config::Config;
-use kafka_partition_remapper_core::generations::{Fingerprint, Generations};
-use kafka_partition_remapper_core::placements::Placements;
-use kafka_partition_remapper_core::retirement::{self, Retirement};
+use kafka_partition_remapper_core::connection::retirement::{self, Retirement};
+use kafka_partition_remapper_core::memory::census::Census;
+use kafka_partition_remapper_core::memory::generations::{Fingerprint, Generations};
+use kafka_partition_remapper_core::memory::placements::Placements;
 use kafka_partition_remapper_core::stats::Stat;
 use kafka_partition_remapper_core::Millis;
 

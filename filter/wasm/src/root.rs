@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_partition_remapper_core::brokers::{Address, Destination};
-use kafka_partition_remapper_core::budget::Holder;
 use kafka_partition_remapper_core::config::Config;
+use kafka_partition_remapper_core::connection::retirement::Retirement;
 use kafka_partition_remapper_core::connection::Opening;
-use kafka_partition_remapper_core::deadlines::Deadlines;
-use kafka_partition_remapper_core::learn::Learn;
+use kafka_partition_remapper_core::own::brokers::Learn;
 use kafka_partition_remapper_core::principal::Peer;
-use kafka_partition_remapper_core::retirement::Retirement;
+use kafka_partition_remapper_core::shared::budget::Holder;
 use kafka_partition_remapper_core::stats::Stat;
+use kafka_partition_remapper_core::worker::deadlines::Deadlines;
 use kafka_partition_remapper_core::{limits, Millis, Shared};
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;

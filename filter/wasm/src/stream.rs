@@ -12,10 +12,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use kafka_partition_remapper_core::budget::Holder;
+use kafka_partition_remapper_core::connection::retirement::Retirement;
 use kafka_partition_remapper_core::connection::{Action, Connection, Opening};
 use kafka_partition_remapper_core::limits::WINDOW_BYTES;
-use kafka_partition_remapper_core::retirement::Retirement;
+use kafka_partition_remapper_core::shared::budget::Holder;
 use kafka_partition_remapper_core::stats::Stat;
 use kafka_partition_remapper_core::Millis;
 use proxy_wasm::traits::{Context, StreamContext};

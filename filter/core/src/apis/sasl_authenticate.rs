@@ -10,12 +10,12 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::sasl_handshake::NO_SASL;
-use crate::authentication::{Identity, Proof, State, Tokens};
 use crate::connection::Action;
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request};
+use crate::exchange::authentication::{Identity, Proof, State, Tokens};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request};
 use crate::limits;
-use crate::login::{Login, Progress};
+use crate::own::login::{Login, Progress};
 use crate::sasl::{Mechanism, Step};
 use crate::stats::{AuthOutcome, Stat};
 use crate::wire::rope::Rope;

@@ -14,9 +14,9 @@ use kafka_protocol::messages::{ApiKey, SaslHandshakeRequest, SaslHandshakeRespon
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::authentication::{State, Tokens};
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::authentication::{State, Tokens};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::sasl::{Mechanism, Server};
 use crate::stats::{AuthOutcome, Stat};
 use crate::wire::rope::Rope;

@@ -10,7 +10,7 @@ use super::{Action, Connection};
 use crate::apis::cluster::api_versions;
 use crate::apis::{self, RequestHead};
 use crate::error::Fault;
-use crate::exchange::{Carried, Exchange, Millis, Next, Request};
+use crate::exchange::handler::{Carried, Exchange, Millis, Next, Request};
 use crate::stats::{Outcome, Stat};
 use crate::wire::frame;
 use crate::wire::header;

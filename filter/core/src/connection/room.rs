@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::apis;
 use crate::error::Fault;
-use crate::exchange::{Exchange, Millis};
+use crate::exchange::handler::{Exchange, Millis};
 use crate::limits;
 use crate::wire::frame;
 

@@ -22,7 +22,7 @@ use kafka_protocol::ResponseError;
 
 use crate::brokers::Address;
 use crate::error::Blame;
-use crate::learn::Learn;
+use crate::own::brokers::Learn;
 use crate::stats::Stat;
 use crate::testing::batches::batch;
 use crate::testing::broker::{api_versions, node, Broker};

@@ -29,7 +29,7 @@ use self::share::Share;
 pub use self::supply::Fetched;
 use self::supply::Supply;
 use super::Step;
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::OAUTH_MESSAGE_BYTES_MAX;
 
 /// How tokens are judged.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::brokers::Address;
 use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
-use crate::learn::Learn;
 use crate::limits::WINDOW_BYTES;
+use crate::own::brokers::Learn;
 use crate::stats::{AuthOutcome, Stat};
 use crate::{Millis, Shared};
 

@@ -15,7 +15,7 @@ use kafka_protocol::protocol::{Encodable, StrBytes};
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::limits;
 use crate::wire::rope::Rope;
 use crate::wire::shape::requests as shapes;

@@ -12,7 +12,7 @@ use kafka_protocol::protocol::Encodable;
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::wire::rope::Rope;
 
 const ERROR: ResponseError = ResponseError::DelegationTokenRequestNotAllowed;

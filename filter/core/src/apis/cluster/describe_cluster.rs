@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::DescribeClusterResponse;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request};
 use crate::wire::rope::Rope;
 use crate::wire::shape;
 

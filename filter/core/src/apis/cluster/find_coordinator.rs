@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request};
 use crate::wire::rope::Rope;
 use crate::wire::shape;
 

@@ -20,7 +20,7 @@ use kafka_protocol::ResponseError;
 use crate::brokers::{Address, Advertise, Route};
 use crate::connection::Action;
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::remapper::{PartitionRemapper, VirtualPartition};
 use crate::stats::Stat;

@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::wire::rope::Rope;
 
 const WORDS: &str = "the partition remapper does not support group.protocol=consumer; use group.protocol=classic";

@@ -13,7 +13,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Shadows};
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::wire::rope::Rope;
 use crate::wire::shape;

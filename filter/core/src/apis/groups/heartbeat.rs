@@ -23,11 +23,11 @@ use crate::apis::groups::lanes;
 use crate::apis::groups::members::{self, Described};
 use crate::apis::groups::offset_commit::{self, BROKERS_RETENTION, SHADOW_VERSION};
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::renewals::MemberKey;
+use crate::exchange::rounds;
 use crate::limits;
 use crate::remapper::{Lane, VirtualPartition};
-use crate::renewals::MemberKey;
-use crate::rounds;
 use crate::wire::rope::Rope;
 use crate::wire::shape;
 

@@ -7,7 +7,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::text::as_java;
 use crate::wire::rope::Rope;
 use crate::wire::types::Reader;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, ListGroupsRequest};
 
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::shadow;
 use crate::wire::rope::Rope;
 use crate::wire::shape;

@@ -14,7 +14,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::error::Fault;
-use crate::exchange::Upstream;
+use crate::exchange::handler::Upstream;
 use crate::remapper::Lane;
 use crate::wire::shape;
 use crate::wire::types::Reader;

@@ -21,11 +21,11 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Piece};
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::located::Misplaced;
+use crate::exchange::rounds;
 use crate::limits;
-use crate::located::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
-use crate::rounds;
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
 use crate::wire::shape;

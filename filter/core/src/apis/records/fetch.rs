@@ -27,14 +27,14 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::budget::Promise;
 use crate::error::{Blame, Fault};
-use crate::exchange::{Context, Millis, Next, Pending, Plan, Request, Upstream};
-use crate::facts::TopicId;
+use crate::exchange::handler::{Context, Millis, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::rounds;
 use crate::limits;
 use crate::remapper::{Lane, PartitionRemapper};
-use crate::rounds;
-use crate::skips::Skip;
+use crate::shared::budget::Promise;
+use crate::shared::facts::TopicId;
+use crate::shared::skips::Skip;
 use crate::stats::{Outcome, Stat};
 use crate::wire::rope::Rope;
 use crate::wire::shape;
@@ -457,7 +457,7 @@ fn topic_id(cx: &Context<'_>, topic: &TopicName) -> Option<TopicId> {
     cx.shared.facts.of(&topic.0)?.id
 }
 
-/// Keeps for the worker what this Fetch has found, or found to be as it was; see [`crate::skips`].
+/// Keeps for the worker what this Fetch has found, or found to be as it was; see [`crate::shared::skips`].
 fn remember(cx: &Context<'_>, sibling: &Sibling, physical: i32, filler: bool) {
     let Some(key) = sibling.key(physical).filter(|_| !sibling.is_final()) else { return };
     let start = match &sibling.skip {

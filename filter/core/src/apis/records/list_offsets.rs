@@ -9,7 +9,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::wire::shape::{self, Shape};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {

@@ -14,9 +14,9 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::rounds::{self, Round, Rounds};
 use crate::remapper::{Lane, PartitionRemapper};
-use crate::rounds::{self, Round, Rounds};
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
 use crate::wire::shape::{self, Shape};

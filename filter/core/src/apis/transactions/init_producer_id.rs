@@ -4,7 +4,7 @@
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::error::Fault;
-use crate::exchange::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::wire::rope::Rope;
 use crate::wire::shape;
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::raw::{LoginSection, PrincipalLoginSection, UpstreamSaslSection};
 use super::secret::{self, Environment};
 use super::{mechanism, users, Sasl};
-use crate::authentication::Proof;
 use crate::config::raw::{Entries, Given, Object};
 use crate::config::ConfigError;
-use crate::identities::{PrincipalLogin, Upstream};
+use crate::exchange::authentication::Proof;
 use crate::sasl::client::Login;
+use crate::sasl::identities::{PrincipalLogin, Upstream};
 use crate::sasl::users::prepare;
 use crate::sasl::Mechanism;
 

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::*;
+use crate::connection::retirement::Retirement;
 use crate::connection::Opening;
 use crate::limits::RETIRE_QUIET_MS;
-use crate::retirement::Retirement;
 
 /// Gathered frames, frames that pass, answers of the filter's own and a barrier of several rounds.
 fn stream() -> Vec<Vec<u8>> {

@@ -178,7 +178,7 @@ fn a_full_queue_says_the_same_to_all_and_who_goes_leaves_it() {
 
 #[test]
 fn a_connection_that_is_to_end_does_not_go_on_with_a_token() {
-    let (shared, retirement) = (ready(), Rc::<crate::retirement::Retirement>::default());
+    let (shared, retirement) = (ready(), Rc::<crate::connection::retirement::Retirement>::default());
     let opening = Opening { retirement: Rc::clone(&retirement), ..Opening::default() };
     let mut proxy = Proxy::opened(&shared, Feeding::Passing, opening);
     exchange(&mut proxy, &log_in("bob", "secret"), &respond, Cut::Nowhere);

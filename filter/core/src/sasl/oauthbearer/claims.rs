@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::object::{texts, Object};
 use super::Settings;
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::OAUTH_TIME_S_MAX;
 
 /// Whom a token names, and until when.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::key::{Algorithm, Key};
 use super::object::{base64url, texts, Object};
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, OAUTH_KEYS_TRIED_MAX};
 
 /// Members of private keys (RFC 7518, sections 6.2.2 and 6.3.2).

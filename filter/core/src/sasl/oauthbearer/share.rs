@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{CHECKS_US_MAX, CHECKS_US_PER_MS};
 
 /// Microseconds that are free, and grow with the time.

@@ -11,7 +11,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::jwks::{Endpoint, KeySet, KeySource};
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{JWKS_EARLY_MS_MIN, JWKS_FETCH_MS_MAX, JWKS_RETRY_MS_MAX, JWKS_RETRY_MS_MIN};
 
 /// Keys, and where more come from.

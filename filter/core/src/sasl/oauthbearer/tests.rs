@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::jwks::{Endpoint, KeySet, KeySource};
 use super::share::reading_us;
 use super::{Checker, Digest, Server, Settings, Verifier};
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{CHECKS_US_MAX, CHECKS_US_PER_MS};
 use crate::sasl::Step;
 

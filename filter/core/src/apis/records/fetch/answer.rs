@@ -8,8 +8,8 @@ use kafka_protocol::ResponseError;
 
 use super::sibling::Sibling;
 use crate::error::Fault;
-use crate::exchange::Context;
-use crate::rounds;
+use crate::exchange::handler::Context;
+use crate::exchange::rounds;
 use crate::wire::rope::Rope;
 
 /// The first flexible version (KIP-482).

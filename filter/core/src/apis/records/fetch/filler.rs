@@ -1,7 +1,7 @@
 //! Which clients are moved past siblings with a control batch.
 
 use crate::config::FillerMode;
-use crate::exchange::Context;
+use crate::exchange::handler::Context;
 
 /// `client_software_name`s (KIP-511) of clients that step over a control batch and take its offset as consumed, each seen
 /// doing so on real brokers (the bindings of librdkafka give names of their own). Others, and clients that give no name, get

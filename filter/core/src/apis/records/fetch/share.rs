@@ -9,7 +9,7 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use super::place::Place;
 use super::sibling::Sibling;
 use crate::remapper::{Lane, Layout};
-use crate::skips::Mark;
+use crate::shared::skips::Mark;
 use crate::wire::batch::{self, Batches, Entry, Whose};
 
 /// Entries that a sibling is given.

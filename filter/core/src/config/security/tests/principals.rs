@@ -1,8 +1,8 @@
 //! `upstream.sasl.per_principal`: which keys are taken, and which client gets which identity.
 
 use super::*;
-use crate::authentication::{Identity, Proof};
 use crate::config::Upstream;
+use crate::exchange::authentication::{Identity, Proof};
 
 const USERS: &str = r#""sasl": {"mechanisms": ["PLAIN", "SCRAM-SHA-512"], "users": [
     {"username": "alice", "password": "x"}, {"username": "J\u00f6rg", "password": "x"}

@@ -15,7 +15,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::apis::cluster::api_versions;
 use crate::error::Fault;
-use crate::exchange::{Context, Millis, Next, Pending, Upstream};
+use crate::exchange::handler::{Context, Millis, Next, Pending, Upstream};
 use crate::limits;
 use crate::sasl::client::{Client, Reply};
 use crate::sasl::Mechanism;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::authentication::{Identity, Proof};
+use crate::exchange::authentication::{Identity, Proof};
 use crate::sasl::client::Login;
 use crate::sasl::users::prepare;
 use crate::sasl::Mechanism;

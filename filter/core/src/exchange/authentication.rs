@@ -10,7 +10,7 @@
 //! nobody else.
 
 use crate::error::Fault;
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits;
 use crate::sasl::{Authenticator, Mechanism, Server};
 use kafka_protocol::messages::ApiKey;

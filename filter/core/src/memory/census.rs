@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{CENSUS_ENTRIES_MAX, CENSUS_SILENT_MS};
 
 /// Filter instances (one per worker and configuration) of one `stat_prefix` and their connections.

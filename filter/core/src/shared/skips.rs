@@ -5,7 +5,7 @@
 //! cut). So each range carries a [`Mark`] of the entry that it ends with. The broker is asked for that entry before anything that was
 //! found behind a range is told to a client: if it is still there, all that was seen before it is taken to be. This works with every
 //! version of Kafka and of Fetch, and needs neither leader epochs nor clocks. A topic id that is known to be another one
-//! ([`crate::facts`]) saves the question. What it cannot tell: another log with the very same batch at the same offset, times and
+//! ([`crate::shared::facts`]) saves the question. What it cannot tell: another log with the very same batch at the same offset, times and
 //! CRC included, and others before it.
 
 use std::cell::RefCell;
@@ -15,10 +15,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_protocol::messages::TopicName;
 
-use crate::exchange::Millis;
-use crate::facts::TopicId;
+use crate::exchange::handler::Millis;
 use crate::limits;
 use crate::remapper::Lane;
+use crate::shared::facts::TopicId;
 use crate::wire::batch::HEADER_BYTES;
 
 /// By what an entry of a log is known again: its offset, epoch, times, count and CRC, which its head holds in both formats.

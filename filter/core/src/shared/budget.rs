@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits;
 
 /// Bytes of a worker: those that are alive, those that are announced, and those that may come.

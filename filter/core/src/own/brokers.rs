@@ -9,7 +9,7 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest};
 use crate::apis::cluster::metadata;
 use crate::brokers::{Address, Route};
 use crate::error::Fault;
-use crate::exchange::{Context, Next, Pending, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Upstream};
 use crate::wire::rope::Rope;
 
 /// A connection that was sent to `connected` for want of knowing better, and stands for broker `broker`.

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits;
 
 /// The warnings of one worker.

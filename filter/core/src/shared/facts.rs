@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits;
 
 /// A topic's id (KIP-516), 16 bytes. All zeros on the wire stands for "not known".

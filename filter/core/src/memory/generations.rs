@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{RETIRE_GRACE_MS, TURNS_MAX, TURNS_MS};
 
 /// Tells configurations apart, by their text.

@@ -15,7 +15,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::cluster::metadata;
 use crate::error::{Blame, Fault};
-use crate::exchange::{Context, Next, Pending, Plan, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Upstream};
 use crate::limits;
 use crate::remapper::{Lane, PartitionRemapper, PhysicalPartition, VirtualPartition};
 use crate::stats::Stat;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits;
 
 /// A group and a member of it, by the hash of their names: names are the client's, and may be long. Two that share one share

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use crate::exchange::Millis;
+use crate::exchange::handler::Millis;
 use crate::limits::{RETIRE_QUIET_MS, RETIRE_SPREAD_MS};
 
 /// What a connection and the worker that ends it tell each other.

@@ -1,0 +1,139 @@
+//! What the connections of a worker have in common.
+
+pub mod budget;
+pub(crate) mod facts;
+pub(crate) mod reach;
+pub(crate) mod skips;
+pub(crate) mod warnings;
+
+use crate::config::Config;
+use crate::exchange::handler::Millis;
+use crate::topics::TopicRegistry;
+use crate::{limits, sasl};
+
+/// What all connections of a plugin have in common.
+pub struct Shared {
+    pub config: Config,
+    pub topics: TopicRegistry,
+    pub budget: std::rc::Rc<budget::Budget>,
+    pub(crate) facts: facts::Facts,
+    pub(crate) skips: skips::Skips,
+    pub(crate) reach: reach::Reach,
+    pub(crate) judge: sasl::Authenticator,
+    warnings: warnings::Warnings,
+    stranger_warnings: warnings::Warnings,
+}
+
+impl Shared {
+    /// `seed`: unpredictable bytes. `salts`: as well, and the same in all workers of the process for as long as it lives.
+    /// `live` tells how many bytes are alive in the worker's memory.
+    pub fn new(
+        config: Config,
+        seed: [u8; 32],
+        salts: [u8; 32],
+        verifier: Box<dyn sasl::oauthbearer::Verifier>,
+        live: Box<dyn Fn() -> usize>,
+    ) -> Self {
+        let topics = TopicRegistry::new(&config.mapping);
+        let judge = sasl::Authenticator::new(&config, seed, salts, verifier);
+        let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
+        Self {
+            config,
+            topics,
+            budget,
+            facts: facts::Facts::default(),
+            skips: skips::Skips::default(),
+            reach: reach::Reach::default(),
+            judge,
+            warnings: warnings::Warnings::new(limits::WARNINGS_MAX),
+            stranger_warnings: warnings::Warnings::new(limits::STRANGER_WARNINGS_MAX),
+        }
+    }
+
+    /// The line of the log for a warning ([`crate::connection::Action::Warn`]). None: one of its kind was written a moment ago.
+    pub fn line_for(&self, warning: &str, now: Millis) -> Option<String> {
+        self.warnings.line(warning, now)
+    }
+
+    /// As [`Self::line_for`], for [`crate::connection::Action::WarnOfStranger`]: these have a bound of their own.
+    pub fn line_for_stranger(&self, warning: &str, now: Millis) -> Option<String> {
+        self.stranger_warnings.line(warning, now)
+    }
+
+    /// Passwords wait for their PBKDF2: [`Self::work`] should be called, a share of the worker's time.
+    pub fn has_work(&self) -> bool {
+        self.judge.users.has_work()
+    }
+
+    /// Does some of it, [`limits::WORK_ITERATIONS`]. Connections that wait for the outcome are told by nobody: see
+    /// [`crate::connection::Connection::is_judged`].
+    pub fn work(&self) {
+        self.judge.users.work();
+    }
+
+    /// Workers of a process have something to tell each other: see [`Self::begin_with`].
+    pub fn uses_vault(&self) -> bool {
+        self.judge.users.uses_vault()
+    }
+
+    /// Some of it is for users whose credentials are not derived yet: SCRAM waits for them.
+    pub fn is_deriving(&self) -> bool {
+        self.credentials_left() > 0
+    }
+
+    /// Credentials that are not derived yet.
+    pub fn credentials_left(&self) -> usize {
+        self.judge.users.credentials_left()
+    }
+
+    /// To be called once, with what the workers of a process `stored` for this plugin: takes from it what other workers, or
+    /// an earlier configuration, have computed already. Gives what is to be stored instead, and whether this is the first
+    /// time that the process tries `configuration`: then nobody is served here, and the work may be done at once.
+    pub fn begin_with(
+        &self,
+        stored: &[u8],
+        configuration: crate::memory::generations::Fingerprint,
+        now: Millis,
+    ) -> (Vec<u8>, bool) {
+        let mut vault = sasl::vault::Vault::read(stored);
+        let is_first = vault.is_first_try(configuration, now);
+        if is_first {
+            self.judge.users.tidy(&mut vault);
+        }
+        self.judge.users.exchange(&mut vault);
+        (vault.write(), is_first)
+    }
+
+    /// Takes from what is `stored` what others have computed, and gives what is to be stored instead.
+    pub fn exchange_with(&self, stored: &[u8]) -> Vec<u8> {
+        let mut vault = sasl::vault::Vault::read(stored);
+        self.judge.users.exchange(&mut vault);
+        vault.write()
+    }
+
+    /// Something was computed that [`Self::exchange_with`] would tell others.
+    pub fn has_news(&self) -> bool {
+        self.judge.users.has_news()
+    }
+
+    /// A connection came in that stands for `broker`. True: the first one that this worker sees, or has heard of.
+    pub fn broker_reached(&self, broker: i32) -> bool {
+        self.reach.came(broker)
+    }
+
+    /// Where the identity provider's keys should be fetched from now, if they should.
+    pub fn keys_due(&self, now: Millis) -> Option<sasl::oauthbearer::jwks::Endpoint> {
+        self.judge.tokens.as_ref()?.fetch_due(now)
+    }
+
+    /// [`Self::keys_due`] has to be asked from time to time.
+    pub fn fetches_keys(&self) -> bool {
+        let oauthbearer = self.config.sasl.as_ref().and_then(|sasl| sasl.oauthbearer.as_ref());
+        oauthbearer.is_some_and(|settings| matches!(settings.keys, sasl::oauthbearer::jwks::KeySource::Http(_)))
+    }
+
+    /// Takes what came of it, a key set as JSON or why there is none. `None`: no keys are fetched here.
+    pub fn keys_fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Option<sasl::oauthbearer::Fetched> {
+        self.judge.tokens.as_ref().map(|tokens| tokens.fetched(now, outcome))
+    }
+}

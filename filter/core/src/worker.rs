@@ -1,0 +1,3 @@
+//! What a worker does for its connections beside moving their bytes.
+
+pub mod deadlines;
