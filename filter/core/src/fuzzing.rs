@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::apis::{self, RequestHead};
 use crate::error::Fault;
-use crate::exchange::handler::Millis;
 use crate::principal;
 use crate::sasl::oauthbearer::message::ClientResponse;
 use crate::sasl::oauthbearer::object::{self, Object};
@@ -15,6 +14,7 @@ use crate::sasl::oauthbearer::{Checker, Server, Verifier};
 use crate::sasl::scram::messages;
 use crate::sasl::{plain, saslname, Step};
 use crate::text;
+use crate::time::Millis;
 use crate::wire::header;
 use crate::wire::rope::Rope;
 

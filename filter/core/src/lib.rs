@@ -29,9 +29,10 @@ pub mod stats;
 #[cfg(test)]
 mod testing;
 pub(crate) mod text;
+pub mod time;
 pub mod topics;
 pub mod wire;
 pub mod worker;
 
-pub use exchange::handler::Millis;
 pub use shared::Shared;
+pub use time::Millis;

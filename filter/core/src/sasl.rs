@@ -27,7 +27,7 @@ use self::oauthbearer::{Checker, Verifier};
 use self::scram::Hash;
 use self::users::Store;
 use crate::config::Config;
-use crate::exchange::handler::Millis;
+use crate::time::Millis;
 
 /// The mechanisms that are spoken, under their registered names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ pub(crate) mod skips;
 pub(crate) mod warnings;
 
 use crate::config::Config;
-use crate::exchange::handler::Millis;
+use crate::time::Millis;
 use crate::topics::TopicRegistry;
 use crate::{limits, sasl};
 

@@ -10,7 +10,6 @@ use self::raw::{PrincipalSection, SaslSection, UpstreamSection};
 use self::secret::{Environment, SecretText};
 use super::raw::{Given, Object};
 use super::{within, ConfigError};
-use crate::exchange::handler::Millis;
 use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};
 use crate::principal::{Principals, Rules, Source};
 use crate::sasl::identities::Upstream;
@@ -18,6 +17,7 @@ use crate::sasl::oauthbearer::Settings;
 use crate::sasl::secret::Secret;
 use crate::sasl::users::User;
 use crate::sasl::Mechanism;
+use crate::time::Millis;
 
 /// How clients prove who they are.
 #[derive(Clone, Debug)]

@@ -10,12 +10,13 @@ use crate::apis::cluster::api_versions;
 use crate::apis::{self, sasl_authenticate, RequestHead};
 use crate::error::{Fault, Late};
 use crate::exchange::authentication::{Identity, Proof, State};
-use crate::exchange::handler::{Exchange, Millis, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Exchange, Pending, Plan, Request, Upstream};
 use crate::exchange::located::Asking;
 use crate::own::brokers::Learner;
 use crate::own::login::{Login, NoLogin, OwnLogin};
 use crate::principal::Peer;
 use crate::stats::{AuthOutcome, Stat};
+use crate::time::Millis;
 use crate::wire::frame;
 
 impl Connection {

@@ -7,8 +7,8 @@
 
 use std::cell::Cell;
 
-use crate::exchange::handler::Millis;
 use crate::limits::{RETIRE_QUIET_MS, RETIRE_SPREAD_MS};
+use crate::time::Millis;
 
 /// What a connection and the worker that ends it tell each other.
 #[derive(Debug, Default)]

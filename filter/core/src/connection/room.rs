@@ -3,8 +3,9 @@
 use super::Connection;
 use crate::apis;
 use crate::error::Fault;
-use crate::exchange::handler::{Exchange, Millis};
+use crate::exchange::handler::Exchange;
 use crate::limits;
+use crate::time::Millis;
 use crate::wire::frame;
 
 /// Bytes that an exchange takes, more or less, beside what it keeps of its frame.

@@ -10,9 +10,9 @@
 //! nobody else.
 
 use crate::error::Fault;
-use crate::exchange::handler::Millis;
 use crate::limits;
 use crate::sasl::{Authenticator, Mechanism, Server};
+use crate::time::Millis;
 use kafka_protocol::messages::ApiKey;
 
 /// How a client proved who it is.

@@ -18,6 +18,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use kafka_protocol::ResponseError;
@@ -35,12 +36,10 @@ use crate::exchange::rounds;
 use crate::own::login::LoggedIn;
 use crate::sasl::Nonces;
 use crate::stats::{Outcome, Stat};
+use crate::time::Millis;
 use crate::wire::rope::Rope;
 use crate::wire::shape::Shape;
 use crate::Shared;
-
-/// Milliseconds on a clock that never goes back.
-pub type Millis = u64;
 
 /// The client id of what the filter asks in its own name.
 pub(crate) const OWN_CLIENT_ID: &[u8] = b"kafka-partition-remapper";

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::exchange::handler::Millis;
 use crate::limits;
+use crate::time::Millis;
 
 /// A group and a member of it, by the hash of their names: names are the client's, and may be long. Two that share one share
 /// their renewals: harmless, and nobody gains by it.

@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::handler::Millis;
 use crate::limits::{CENSUS_ENTRIES_MAX, CENSUS_SILENT_MS};
+use crate::time::Millis;
 
 /// Filter instances (one per worker and configuration) of one `stat_prefix` and their connections.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

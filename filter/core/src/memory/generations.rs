@@ -11,8 +11,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::exchange::handler::Millis;
 use crate::limits::{RETIRE_GRACE_MS, TURNS_MAX, TURNS_MS};
+use crate::time::Millis;
 
 /// Tells configurations apart, by their text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,11 +15,12 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::apis::cluster::api_versions;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Millis, Next, Pending, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Upstream};
 use crate::limits;
 use crate::sasl::client::{Client, Reply};
 use crate::sasl::Mechanism;
 use crate::stats::{AuthOutcome, Stat};
+use crate::time::Millis;
 use crate::wire::rope::Rope;
 use crate::wire::shape;
 

@@ -29,8 +29,8 @@ use self::share::Share;
 pub use self::supply::Fetched;
 use self::supply::Supply;
 use super::Step;
-use crate::exchange::handler::Millis;
 use crate::limits::OAUTH_MESSAGE_BYTES_MAX;
+use crate::time::Millis;
 
 /// How tokens are judged.
 #[derive(Clone, Debug)]

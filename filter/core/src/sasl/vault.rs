@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use super::keyed::Digest;
-use crate::exchange::handler::Millis;
 use crate::limits::{TRIED_MS, VAULT_ENTRIES_MAX, VAULT_TRIED_MAX};
 use crate::memory::generations::Fingerprint;
+use crate::time::Millis;
 
 const FORMAT: u8 = 1;
 /// Bytes of a fingerprint and the time when its configuration was tried.

@@ -12,8 +12,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::exchange::handler::Millis;
 use crate::limits;
+use crate::time::Millis;
 
 /// Bytes of a worker: those that are alive, those that are announced, and those that may come.
 pub struct Budget {

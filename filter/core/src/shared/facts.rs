@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 
-use crate::exchange::handler::Millis;
 use crate::limits;
+use crate::time::Millis;
 
 /// A topic's id (KIP-516), 16 bytes. All zeros on the wire stands for "not known".
 pub(crate) type TopicId = [u8; 16];

@@ -15,10 +15,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_protocol::messages::TopicName;
 
-use crate::exchange::handler::Millis;
 use crate::limits;
 use crate::remapper::Lane;
 use crate::shared::facts::TopicId;
+use crate::time::Millis;
 use crate::wire::batch::HEADER_BYTES;
 
 /// By what an entry of a log is known again: its offset, epoch, times, count and CRC, which its head holds in both formats.

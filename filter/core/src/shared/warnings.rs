@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::exchange::handler::Millis;
 use crate::limits;
+use crate::time::Millis;
 
 /// The warnings of one worker.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::exchange::handler::Millis;
+use crate::time::Millis;
 
 /// The deadlines of a worker's connections, known by the ids of their contexts. Setting and clearing one costs the logarithm of
 /// how many there are; looking what is due costs what is due.

@@ -28,7 +28,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::{Blame, Fault};
-use crate::exchange::handler::{Context, Millis, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
 use crate::exchange::rounds;
 use crate::limits;
 use crate::remapper::{Lane, PartitionRemapper};
@@ -36,6 +36,7 @@ use crate::shared::budget::Promise;
 use crate::shared::facts::TopicId;
 use crate::shared::skips::Skip;
 use crate::stats::{Outcome, Stat};
+use crate::time::Millis;
 use crate::wire::rope::Rope;
 use crate::wire::shape;
 use place::Place;

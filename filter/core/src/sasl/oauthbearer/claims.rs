@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::object::{texts, Object};
 use super::Settings;
-use crate::exchange::handler::Millis;
 use crate::limits::OAUTH_TIME_S_MAX;
+use crate::time::Millis;
 
 /// Whom a token names, and until when.
 #[derive(Debug, PartialEq, Eq)]

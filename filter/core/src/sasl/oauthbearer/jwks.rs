@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::key::{Algorithm, Key};
 use super::object::{base64url, texts, Object};
-use crate::exchange::handler::Millis;
 use crate::limits::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, OAUTH_KEYS_TRIED_MAX};
+use crate::time::Millis;
 
 /// Members of private keys (RFC 7518, sections 6.2.2 and 6.3.2).
 const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];

@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 
-use crate::exchange::handler::Millis;
 use crate::limits::{CHECKS_US_MAX, CHECKS_US_PER_MS};
+use crate::time::Millis;
 
 /// Microseconds that are free, and grow with the time.
 #[derive(Debug)]

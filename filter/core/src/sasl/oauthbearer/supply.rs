@@ -11,8 +11,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::jwks::{Endpoint, KeySet, KeySource};
-use crate::exchange::handler::Millis;
 use crate::limits::{JWKS_EARLY_MS_MIN, JWKS_FETCH_MS_MAX, JWKS_RETRY_MS_MAX, JWKS_RETRY_MS_MIN};
+use crate::time::Millis;
 
 /// Keys, and where more come from.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use sha2::{Digest as _, Sha256};
 use super::jwks::{Endpoint, KeySet, KeySource};
 use super::share::reading_us;
 use super::{Checker, Digest, Server, Settings, Verifier};
-use crate::exchange::handler::Millis;
 use crate::limits::{CHECKS_US_MAX, CHECKS_US_PER_MS};
 use crate::sasl::Step;
+use crate::time::Millis;
 
 /// The time of all tests that do not say another one: 2026 or so.
 const NOW_S: u64 = 1_780_000_000;

@@ -8,9 +8,9 @@ use kafka_protocol::ResponseError;
 
 use super::share::{self, Shared};
 use super::sibling::{Sibling, Word};
-use crate::exchange::handler::Millis;
 use crate::remapper::Lane;
 use crate::shared::skips::{Mark, Skip, Skips};
+use crate::time::Millis;
 use crate::wire::batch::{Batches, Entry};
 
 pub(super) struct Place {

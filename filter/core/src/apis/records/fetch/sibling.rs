@@ -9,10 +9,10 @@ use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffse
 use kafka_protocol::messages::{BrokerId, ProducerId, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::exchange::handler::Millis;
 use crate::limits;
 use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, RemapError};
 use crate::shared::skips::{Key, Mark, Skip};
+use crate::time::Millis;
 use crate::wire::batch;
 
 /// What the broker said of a partition beside its records. Offsets are physical.
