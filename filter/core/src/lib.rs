@@ -13,6 +13,7 @@ pub mod config;
 pub mod connection;
 pub mod error;
 pub(crate) mod exchange;
+pub mod fingerprint;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -92,7 +92,7 @@ impl Shared {
     pub fn begin_with(
         &self,
         stored: &[u8],
-        configuration: crate::memory::generations::Fingerprint,
+        configuration: crate::fingerprint::Fingerprint,
         now: Millis,
     ) -> (Vec<u8>, bool) {
         let mut vault = sasl::vault::Vault::read(stored);

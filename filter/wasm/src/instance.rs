@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use kafka_partition_remapper_core::config::Config;
 use kafka_partition_remapper_core::connection::retirement::{self, Retirement};
+use kafka_partition_remapper_core::fingerprint::Fingerprint;
 use kafka_partition_remapper_core::memory::census::Census;
-use kafka_partition_remapper_core::memory::generations::{Fingerprint, Generations};
+use kafka_partition_remapper_core::memory::generations::Generations;
 use kafka_partition_remapper_core::memory::placements::Placements;
 use kafka_partition_remapper_core::stats::Stat;
 use kafka_partition_remapper_core::Millis;

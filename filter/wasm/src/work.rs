@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use kafka_partition_remapper_core::memory::generations::Fingerprint;
+use kafka_partition_remapper_core::fingerprint::Fingerprint;
 use kafka_partition_remapper_core::{limits, Millis, Shared};
 
 use crate::host;

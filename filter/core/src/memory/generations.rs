@@ -9,29 +9,10 @@
 //! repeatedly there are two, and for a long while nobody is outdated.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::fingerprint::Fingerprint;
 use crate::limits::{RETIRE_GRACE_MS, TURNS_MAX, TURNS_MS};
 use crate::time::Millis;
-
-/// Tells configurations apart, by their text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint(u64);
-
-impl Fingerprint {
-    pub fn of(configuration: &str) -> Self {
-        let digest = Sha256::digest(configuration);
-        Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
-    }
-
-    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(u64::from_be_bytes(bytes))
-    }
-
-    pub(crate) fn to_bytes(self) -> [u8; 8] {
-        self.0.to_be_bytes()
-    }
-}
 
 /// What the workers of a process know of one identity's configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,9 +67,9 @@ impl Generations {
 mod tests {
     use super::*;
 
-    const OLD: Fingerprint = Fingerprint(1);
-    const NEW: Fingerprint = Fingerprint(2);
-    const NEWEST: Fingerprint = Fingerprint(3);
+    const OLD: Fingerprint = Fingerprint::from_bytes([1; 8]);
+    const NEW: Fingerprint = Fingerprint::from_bytes([2; 8]);
+    const NEWEST: Fingerprint = Fingerprint::from_bytes([3; 8]);
     const GRACE: Millis = RETIRE_GRACE_MS;
 
     /// After each step through the memory that workers share.

@@ -14,8 +14,8 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Mapping, TopicMapping, TopicMatch};
+use crate::fingerprint::Fingerprint;
 use crate::limits::{CHANGES_TOLD_MAX, MAPPINGS_MAX, MAPPING_TOLD_MS, PLACEMENTS_MAX};
-use crate::memory::generations::Fingerprint;
 use crate::pattern;
 use crate::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 use crate::time::Millis;

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::keyed::Digest;
+use crate::fingerprint::Fingerprint;
 use crate::limits::{TRIED_MS, VAULT_ENTRIES_MAX, VAULT_TRIED_MAX};
-use crate::memory::generations::Fingerprint;
 use crate::time::Millis;
 
 const FORMAT: u8 = 1;

@@ -1,0 +1,23 @@
+//! Tells configurations apart.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Tells configurations apart, by their text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    pub fn of(configuration: &str) -> Self {
+        let digest = Sha256::digest(configuration);
+        Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+}
