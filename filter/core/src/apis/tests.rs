@@ -5,13 +5,13 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Message;
 use kafka_protocol::ResponseError;
 
-use super::{is_listed, is_offered, Api, Decision, TABLE};
+use super::{Api, Decision, TABLE};
 use crate::testing::broker::api_versions;
 use crate::testing::{ask, ask_alone, shared, text, MAPPED};
 
 #[test]
 fn the_table_has_every_key_at_its_place() {
-    for (index, api) in TABLE.iter().enumerate() {
+    for (index, api) in TABLE.0.iter().enumerate() {
         assert_eq!(usize::try_from(api.key), Ok(index), "{}", api.name);
         let offered = api.version_min <= api.version_max;
         assert!(!offered || ApiKey::try_from(api.key).is_ok(), "{}: headers cannot be read", api.name);
@@ -28,7 +28,7 @@ fn what_is_rewritten_is_known_to_the_codec() {
             Decision::Rewrite(_) | Decision::Authenticate(_) | Decision::Administer(_) | Decision::Delegate(_)
         )
     };
-    for api in TABLE.iter().filter(is_read) {
+    for api in TABLE.0.iter().filter(is_read) {
         let versions = match ApiKey::try_from(api.key).unwrap() {
             ApiKey::Produce => ProduceRequest::VERSIONS,
             ApiKey::Fetch => FetchRequest::VERSIONS,
@@ -83,7 +83,7 @@ fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
         (r#"{"principal": {}}"#, false, false),
     ] {
         let shared = shared(config);
-        for api in &TABLE {
+        for api in TABLE.0 {
             let expected = match api.decision {
                 Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Administer(_) | Decision::Pass => true,
                 Decision::Authenticate(_) => true,
@@ -91,9 +91,9 @@ fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
                 Decision::Delegate(_) => !ends,
                 Decision::Hide => false,
             };
-            assert_eq!(is_offered(api, &shared), expected, "{}", api.name);
+            assert_eq!(api.is_offered(&shared), expected, "{}", api.name);
             let is_filters_own = matches!(api.decision, Decision::Authenticate(_)) && config == upstream;
-            assert_eq!(is_listed(api, &shared), expected && !is_filters_own, "{}", api.name);
+            assert_eq!(api.is_listed(&shared), expected && !is_filters_own, "{}", api.name);
         }
     }
 }

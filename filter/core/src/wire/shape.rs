@@ -12,6 +12,7 @@ use kafka_protocol::protocol::Decodable;
 use crate::limits;
 use crate::text::as_java;
 
+mod messages;
 pub mod requests;
 pub mod responses;
 
@@ -52,6 +53,14 @@ pub enum Field {
 pub struct Shape {
     pub fields: &'static [Field],
     pub flexible_since: i16,
+}
+
+/// A message that peers send, with its shape: nothing else is decoded.
+pub trait Shaped: Decodable {
+    /// The API's name in the protocol guide.
+    const API: &'static str;
+    /// Requests and answers of one API have shapes of their own.
+    const SHAPE: Shape;
 }
 
 /// Where, in bytes from the start of the body, and why a body is not the message that it should be.
@@ -112,22 +121,22 @@ impl Shape {
 ///
 /// # Errors
 /// As [`Shape::check`] with [`limits::ELEMENTS_MAX`].
-pub fn decode_request<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
+pub fn decode_request<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
     let most = Most { elements: limits::ELEMENTS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
-    decode_plain(shape, body, version, most)
+    decode_plain(body, version, most)
 }
 
 /// As [`decode_request`], for an answer of the own broker, whose size follows from the cluster's.
 ///
 /// # Errors
 /// As [`Shape::check`] with [`limits::ANSWER_ELEMENTS_MAX`].
-pub fn decode_answer<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_plain(shape, body, version, Most { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
+pub fn decode_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
+    decode_plain(body, version, Most { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
 }
 
-fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, most: Most) -> Result<M, ShapeError> {
-    let is_plain = shape.is_plain(version, body, most)?;
-    let mut rest = if is_plain { body.clone() } else { shape.plain(version, body, most)? };
+fn decode_plain<M: Shaped>(body: &Bytes, version: i16, most: Most) -> Result<M, ShapeError> {
+    let is_plain = M::SHAPE.is_plain(version, body, most)?;
+    let mut rest = if is_plain { body.clone() } else { M::SHAPE.plain(version, body, most)? };
     let bytes = rest.len();
     M::decode(&mut rest, version).map_err(|_| ShapeError { at: bytes - rest.len(), what: Misshape::Undecodable })
 }

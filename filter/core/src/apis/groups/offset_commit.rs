@@ -13,19 +13,18 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{ApiKey, GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::apis::groups::members::{Caller, Fence};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::renewals::MemberKey;
 use crate::exchange::rounds::{self, Awaited, Place};
 use crate::remapper::{Lane, PartitionRemapper};
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const API: &str = "OffsetCommit";
 /// The last version with a retention time.
@@ -35,9 +34,9 @@ pub(crate) const BROKERS_RETENTION: i64 = -1;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let mut message: OffsetCommitRequest = request.decode(&shape::requests::OFFSET_COMMIT)?;
+    let mut message: OffsetCommitRequest = request.decode()?;
     let mut answers = Answers::new(&message, request.version);
     if lanes::is_shadow(&message.group_id) {
         for topic in &message.topics {
@@ -48,9 +47,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(Plan::Answer(answers.merge()?));
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     if message.retention_time_ms != BROKERS_RETENTION {
@@ -164,7 +163,7 @@ impl Answers {
         } else {
             let (slots, topics) = by_topic(own, self.version);
             self.group = slots;
-            vec![Upstream::new(ApiKey::OffsetCommit as i16, self.version, &message.with_topics(topics))?]
+            vec![Upstream::new(self.version, &message.with_topics(topics))?]
         };
         let barrier = !self.lanes.is_empty();
         Ok(Plan::Send { requests, pending: Box::new(self), barrier })
@@ -186,15 +185,15 @@ impl Answers {
         Ok(Next::Answer(self.merge()?))
     }
 
-    fn send_lanes(&mut self) -> Next {
+    fn send_lanes(mut self: Box<Self>) -> Next {
         self.stage = Stage::Lanes;
-        Next::Send(self.lanes.iter_mut().filter_map(|(_, upstream)| upstream.take()).collect())
+        let requests = self.lanes.iter_mut().filter_map(|(_, upstream)| upstream.take()).collect();
+        Next::Send(requests, self)
     }
 
     /// Takes one answer for `slots`; gives the broker's error codes.
     fn take(&mut self, cx: &mut Context<'_>, slots: Vec<Slot>, body: Bytes, version: i16) -> Result<Vec<i16>, Fault> {
-        let answer: OffsetCommitResponse = shape::decode_answer(&shape::responses::OFFSET_COMMIT, &body, version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let answer: OffsetCommitResponse = read_answer(&body, version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         let mut awaited = Awaited::new(slots);
         let mut codes = vec![];
@@ -224,7 +223,7 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match self.stage {
             Stage::Group => {
                 let slots = std::mem::take(&mut self.group);
@@ -237,12 +236,12 @@ impl Pending for Answers {
                     Verdict::Refused(error_code) => self.refuse_lanes(cx, error_code),
                     Verdict::Unknown => {
                         self.stage = Stage::Fence;
-                        Ok(Next::Send(self.fence.requests()?))
+                        Ok(Next::Send(self.fence.requests()?, self))
                     }
                 }
             }
             Stage::Fence => match self.fence.response(body)? {
-                None => Ok(Next::Wait),
+                None => Ok(Next::Wait(self)),
                 Some(Ok(())) => Ok(self.send_lanes()),
                 Some(Err(error_code)) => self.refuse_lanes(cx, error_code),
             },
@@ -252,7 +251,7 @@ impl Pending for Answers {
                 if self.lanes.is_empty() {
                     return Ok(Next::Answer(self.merge()?));
                 }
-                Ok(Next::Wait)
+                Ok(Next::Wait(self))
             }
         }
     }
@@ -319,5 +318,5 @@ pub(crate) fn shadow_commit(
         .with_generation_id_or_member_epoch(-1)
         .with_retention_time_ms(retention_ms)
         .with_topics(topics);
-    Upstream::new(ApiKey::OffsetCommit as i16, SHADOW_VERSION, &commit)
+    Upstream::new(SHADOW_VERSION, &commit)
 }

@@ -10,35 +10,34 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
-use kafka_protocol::messages::{ApiKey, GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::apis::groups::members::{self, Described};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::rounds::{self, Awaited, Place};
 use crate::remapper::Lane;
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const API: &str = "OffsetDelete";
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let message: OffsetDeleteRequest = request.decode(&shape::requests::OFFSET_DELETE)?;
+    let message: OffsetDeleteRequest = request.decode()?;
     let mut answers = Answers::new(&message, request.version);
     if lanes::is_shadow(&message.group_id) {
         answers.error_code = ResponseError::InvalidGroupId.code();
         return Ok(Plan::Answer(answers.merge(cx)?));
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     answers.sort(cx, &message);
@@ -152,7 +151,7 @@ impl Answers {
         left
     }
 
-    fn take_description(&mut self, cx: &mut Context<'_>, described: &Described) -> Result<Next, Fault> {
+    fn take_description(mut self: Box<Self>, cx: &mut Context<'_>, described: &Described) -> Result<Next, Fault> {
         self.error_code = described.error_code();
         if self.error_code != 0 {
             return Ok(Next::Answer(self.merge(cx)?));
@@ -171,11 +170,12 @@ impl Answers {
         }
         // The group itself is always asked: its errors are the answer's.
         self.stage = Stage::Group;
-        Ok(Next::Send(vec![self.delete(self.group.clone(), &self.own)?]))
+        let request = self.delete(self.group.clone(), &self.own)?;
+        Ok(Next::Send(vec![request], self))
     }
 
     /// Behind the group's own answer: every lane's request.
-    fn send_lanes(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+    fn send_lanes(mut self: Box<Self>, cx: &mut Context<'_>) -> Result<Next, Fault> {
         self.stage = Stage::Lanes;
         let mut requests = vec![];
         for (lane, slots) in std::mem::take(&mut self.lanes) {
@@ -191,7 +191,7 @@ impl Answers {
         if requests.is_empty() {
             return self.finish(cx);
         }
-        Ok(Next::Send(requests))
+        Ok(Next::Send(requests, self))
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
@@ -209,7 +209,7 @@ impl Answers {
             OffsetDeleteRequestTopic::default().with_name(name).with_partitions(partitions)
         });
         let message = OffsetDeleteRequest::default().with_group_id(holder).with_topics(topics.collect());
-        Upstream::new(ApiKey::OffsetDelete as i16, self.version, &message)
+        Upstream::new(self.version, &message)
     }
 
     /// Takes one holder's answer for `slots`. Gives its error code, and the topics that it refused as such.
@@ -219,8 +219,7 @@ impl Answers {
         slots: Vec<Slot>,
         body: Bytes,
     ) -> Result<(i16, HashMap<TopicName, i16>), Fault> {
-        let found: OffsetDeleteResponse = shape::decode_answer(&shape::responses::OFFSET_DELETE, &body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let found: OffsetDeleteResponse = read_answer(&body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
         if found.error_code != 0 {
             // A holder that was never written holds nothing to delete.
@@ -263,7 +262,7 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match self.stage {
             Stage::Describe => {
                 let described = Described::read(body)?;
@@ -286,7 +285,7 @@ impl Pending for Answers {
                 if self.awaited.is_empty() {
                     return self.finish(cx);
                 }
-                Ok(Next::Wait)
+                Ok(Next::Wait(self))
             }
         }
     }

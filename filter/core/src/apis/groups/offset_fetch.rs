@@ -15,20 +15,19 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{ApiKey, GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Piece};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::exchange::located::Misplaced;
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::rounds;
 use crate::limits;
+use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const API: &str = "OffsetFetch";
 /// The first version that asks for several groups (KIP-709).
@@ -36,15 +35,15 @@ const GROUPS: i16 = 8;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let message: OffsetFetchRequest = request.decode(&shape::requests::OFFSET_FETCH)?;
+    let message: OffsetFetchRequest = request.decode()?;
     let asked = asked_groups(&message, request.version);
     if !asked.iter().any(|group| concerns_lanes(cx, group)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let named = asked.iter().flat_map(|group| group.topics.iter().flatten()).map(|topic| &topic.name);
-    if let Some(plan) = cx.ask_first(named) {
+    if let Some(plan) = cx.ask_first(named)? {
         return Ok(plan);
     }
     let mut answers = Answers {
@@ -177,7 +176,7 @@ impl Answers {
             return Ok(None);
         }
         let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(self.require_stable);
-        Upstream::new(ApiKey::OffsetFetch as i16, self.upstream_version, &message).map(Some)
+        Upstream::new(self.upstream_version, &message).map(Some)
     }
 
     fn take(&mut self, cx: &mut Context<'_>, found: OffsetFetchResponseGroup) -> Result<(), Fault> {
@@ -218,10 +217,8 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let found: OffsetFetchResponse =
-            shape::decode_answer(&shape::responses::OFFSET_FETCH, &body, self.upstream_version)
-                .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let found: OffsetFetchResponse = read_answer(&body, self.upstream_version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
         for group in found.groups {
             self.take(cx, group)?;
@@ -231,7 +228,7 @@ impl Pending for Answers {
         }
         self.holders.clear();
         match self.next_piece()? {
-            Some(upstream) => Ok(Next::Send(vec![upstream])),
+            Some(upstream) => Ok(Next::Send(vec![upstream], self)),
             None => Ok(Next::Answer(self.merge(cx)?)),
         }
     }

@@ -23,12 +23,12 @@ use std::rc::Rc;
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::FetchResponse;
-use kafka_protocol::messages::{ApiKey, FetchRequest, TopicName};
+use kafka_protocol::messages::{FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::{Blame, Fault};
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::rounds;
 use crate::limits;
 use crate::remapper::{Lane, PartitionRemapper};
@@ -38,16 +38,15 @@ use crate::shared::skips::Skip;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 use place::Place;
 use sibling::{Sibling, Word};
 
 const API: &str = "Fetch";
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: FetchRequest = request.decode(&shape::requests::FETCH)?;
+    let message: FetchRequest = request.decode()?;
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.topic)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     if message.session_id != 0 {
         cx.note(ResponseError::FetchSessionIdNotFound.code());
@@ -56,7 +55,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             request.version,
         )?));
     }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic)) {
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic))? {
         return Ok(plan);
     }
     cx.session.turn = cx.session.turn.wrapping_add(1);
@@ -220,7 +219,7 @@ impl Rounds {
             .with_min_bytes(remaining(self.frame.min_bytes, self.kept_bytes))
             .with_max_bytes(remaining(self.frame.max_bytes, self.kept_bytes).max(1))
             .with_topics(by_topic(asked));
-        Upstream::new(ApiKey::Fetch as i16, self.version, &message)
+        Upstream::new(self.version, &message)
     }
 
     /// A round that proves skips, if the client may not be answered without.
@@ -240,7 +239,7 @@ impl Rounds {
         let frame = self.frame.clone();
         let message =
             frame.with_max_wait_ms(0).with_min_bytes(0).with_max_bytes(bytes.max(1)).with_topics(by_topic(asked));
-        Ok(Some(Upstream::new(ApiKey::Fetch as i16, self.version, &message)?))
+        Ok(Some(Upstream::new(self.version, &message)?))
     }
 
     fn remaining_ms(&self, now: Millis) -> i32 {
@@ -338,10 +337,9 @@ impl Rounds {
 }
 
 impl Pending for Rounds {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let frame_bytes = body.len();
-        let answer: FetchResponse = shape::decode_answer(&shape::responses::FETCH, &body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let answer: FetchResponse = read_answer(&body, self.version)?;
         if answer.error_code != 0 {
             cx.note(answer.error_code);
             return Ok(Next::Answer(answer::top_level_error(answer.error_code, self.version)?));
@@ -358,7 +356,7 @@ impl Pending for Rounds {
         let may_prove = self.stage != Stage::Proving(limits::SKIP_PROOF_ROUNDS_MAX);
         if may_prove && (self.stage != Stage::Reading || self.is_done(cx.now)) {
             if let Some(upstream) = self.doubt(cx.now)? {
-                return Ok(Next::Send(vec![upstream]));
+                return Ok(Next::Send(vec![upstream], self));
             }
         }
         if self.is_done(cx.now) {
@@ -367,7 +365,8 @@ impl Pending for Rounds {
                 (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
             });
         }
-        Ok(Next::Send(vec![self.ask(cx)?]))
+        let upstream = self.ask(cx)?;
+        Ok(Next::Send(vec![upstream], self))
     }
 }
 

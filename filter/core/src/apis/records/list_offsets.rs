@@ -10,7 +10,6 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::shape::{self, Shape};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<ListOffsets>(cx, request)
@@ -19,10 +18,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 struct ListOffsets;
 
 impl Lookup for ListOffsets {
-    const API: &'static str = "ListOffsets";
-    const KEY: i16 = 2;
-    const REQUEST: &'static Shape = &shape::requests::LIST_OFFSETS;
-    const RESPONSE: &'static Shape = &shape::responses::LIST_OFFSETS;
     type Request = ListOffsetsRequest;
     type Response = ListOffsetsResponse;
     /// Current leader epoch and timestamp.

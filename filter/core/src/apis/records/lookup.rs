@@ -10,28 +10,24 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::protocol::{self, Encodable};
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::rounds::{self, Round, Rounds};
 use crate::remapper::{Lane, PartitionRemapper};
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
-use crate::wire::shape::{self, Shape};
+use crate::wire::shape::Shaped;
 
 /// Topics, each with something per partition.
 pub(crate) type Topics<T> = Vec<(TopicName, Vec<T>)>;
 
 /// What is particular to one API.
 pub(crate) trait Lookup: 'static {
-    const API: &'static str;
-    const KEY: i16;
-    const REQUEST: &'static Shape;
-    const RESPONSE: &'static Shape;
-    type Request: Decodable + Encodable;
-    type Response: Decodable + Encodable;
+    type Request: Shaped + protocol::Request;
+    type Response: Shaped + Encodable;
     /// What makes two siblings' questions equal.
     type Question: Hash + Eq + Copy + 'static;
     /// The answer for one partition.
@@ -57,12 +53,12 @@ struct Asker {
 
 /// The request half.
 pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let mut frame: L::Request = request.decode(L::REQUEST)?;
+    let mut frame: L::Request = request.decode()?;
     let topics = L::questions(&mut frame);
     if !topics.iter().any(|(topic, _)| cx.is_mapped(topic)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(topics.iter().map(|(topic, _)| topic)) {
+    if let Some(plan) = cx.ask_first(topics.iter().map(|(topic, _)| topic))? {
         return Ok(plan);
     }
     let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
@@ -86,7 +82,7 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
                 answers.refuse(cx, &topic, partition, ResponseError::UnknownTopicOrPartition);
                 continue;
             };
-            cx.count(Stat::RemappedPartitions { api: L::API }, 1);
+            cx.count(Stat::RemappedPartitions { api: L::Request::API }, 1);
             let lane = Some((Rc::clone(remapper), lane));
             rounds.ask((topic.clone(), p.0), question, Asker { partition, lane });
         }
@@ -96,7 +92,7 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
         return Ok(Plan::Answer(answers.merge()?));
     }
     let upstream =
-        |round: &Round<L::Question, Asker>| Upstream::new(L::KEY, request.version, &L::ask(&frame, round.by_topic()));
+        |round: &Round<L::Question, Asker>| Upstream::new(request.version, &L::ask(&frame, round.by_topic()));
     let requests = answers.rounds.iter().map(upstream).collect::<Result<_, _>>()?;
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
@@ -152,9 +148,8 @@ impl<L: Lookup> Answers<L> {
 }
 
 impl<L: Lookup> Pending for Answers<L> {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: L::Response = shape::decode_answer(L::RESPONSE, &body, self.version)
-            .map_err(|_| Fault::Answer { api: L::API, what: "it is malformed" })?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: L::Response = read_answer(&body, self.version)?;
         let (throttle_time_ms, topics) = L::found(answer);
         self.throttle_time_ms = self.throttle_time_ms.max(throttle_time_ms);
         for (topic, partitions) in topics {
@@ -167,11 +162,11 @@ impl<L: Lookup> Pending for Answers<L> {
             }
         }
         if self.rounds.get(self.next).is_none_or(Round::is_open) {
-            return Err(Fault::Answer { api: L::API, what: "a partition is missing" });
+            return Err(Fault::Answer { api: L::Request::API, what: "a partition is missing" });
         }
         self.next += 1;
         if self.next < self.rounds.len() {
-            return Ok(Next::Wait);
+            return Ok(Next::Wait(self));
         }
         Ok(Next::Answer(self.merge()?))
     }

@@ -8,7 +8,6 @@ use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpoch
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::shape::{self, Shape};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<OffsetForLeaderEpoch>(cx, request)
@@ -17,10 +16,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 struct OffsetForLeaderEpoch;
 
 impl Lookup for OffsetForLeaderEpoch {
-    const API: &'static str = "OffsetForLeaderEpoch";
-    const KEY: i16 = 23;
-    const REQUEST: &'static Shape = &shape::requests::OFFSET_FOR_LEADER_EPOCH;
-    const RESPONSE: &'static Shape = &shape::responses::OFFSET_FOR_LEADER_EPOCH;
     type Request = OffsetForLeaderEpochRequest;
     type Response = OffsetForLeaderEpochResponse;
     /// The current and the asked leader epoch.

@@ -11,21 +11,19 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{NodeEndpoint, PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, TopicName};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::RequestHead;
 use crate::brokers::Advertise;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::rounds::{self, Awaited, Turns};
 use crate::remapper::{Lane, PartitionRemapper};
 use crate::stats::Stat;
-use crate::topics::TopicRegistry;
 use crate::wire::batch::{self, TagError};
+use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 use crate::wire::types::Reader;
 use crate::Shared;
 
@@ -37,11 +35,10 @@ const ERROR_MESSAGES: i16 = 8;
 /// The first version whose answers name brokers by address (KIP-951).
 const NODE_ENDPOINTS: i16 = 10;
 
-/// Whether the request that starts with `head` names one topic only, and that unmapped: then it may stream. Tells, if so,
-/// whether it will be answered.
-pub(crate) fn passes(head: &RequestHead<'_>, topics: &TopicRegistry) -> Option<bool> {
+/// Requests for one topic only, and that unmapped, may stream.
+pub(crate) fn early(head: RequestHead, rest: &[u8], shared: &Shared) -> Option<Passing> {
     let flexible = head.version >= FLEXIBLE;
-    let mut reader = Reader::new(head.rest);
+    let mut reader = Reader::new(rest);
     reader.nullable_string(false)?;
     if flexible && reader.uvarint()? != 0 {
         return None;
@@ -53,19 +50,16 @@ pub(crate) fn passes(head: &RequestHead<'_>, topics: &TopicRegistry) -> Option<b
         return None;
     }
     let topic = std::str::from_utf8(reader.nullable_string(flexible)??).ok()?;
-    topics.remapper(topic).is_none().then_some(acks != 0)
+    shared.topics.remapper(topic).is_none().then(|| passing(shared, head.version, acks))
 }
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: ProduceRequest = request.decode(&shape::requests::PRODUCE)?;
+    let message: ProduceRequest = request.decode()?;
     let answered = message.acks != 0;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(match unread(cx.shared, request.version).filter(|_| answered) {
-            Some(pending) => Plan::PassUp(pending),
-            None => Plan::Pass { answered },
-        });
+        return Ok(Plan::Pass(passing(cx.shared, request.version, message.acks)));
     }
-    if let Some(plan) = cx.ask_first(message.topic_data.iter().map(|topic| &topic.name)) {
+    if let Some(plan) = cx.ask_first(message.topic_data.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     let mut turns = Turns::new();
@@ -105,10 +99,14 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
 
-/// What becomes of the answer to a request that goes by as it is. None: it goes by too.
-pub(crate) fn unread(shared: &Shared, version: i16) -> Option<Box<dyn Pending>> {
+/// What becomes of the answer to a request that goes by as it is.
+fn passing(shared: &Shared, version: i16, acks: i16) -> Passing {
     let names_brokers = version >= NODE_ENDPOINTS && shared.config.advertise != Advertise::Unchanged;
-    names_brokers.then(|| -> Box<dyn Pending> { Box::new(Unread { version }) })
+    match acks {
+        0 => Passing::Unanswered,
+        _ if names_brokers => Passing::Read(Box::new(Unread { version })),
+        _ => Passing::Untouched,
+    }
 }
 
 /// The answer to a request that went by: only its brokers are changed.
@@ -117,8 +115,8 @@ struct Unread {
 }
 
 impl Pending for Unread {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer = decode(body.clone(), self.version)?;
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer = read_answer::<ProduceResponse>(&body, self.version)?;
         answer.responses.iter().flat_map(|topic| &topic.partition_responses).for_each(|part| cx.note(part.error_code));
         let mut out = Rope::new();
         if answer.node_endpoints.is_empty() {
@@ -129,11 +127,6 @@ impl Pending for Unread {
         out.put_message(&answer, self.version)?;
         Ok(Next::Answer(out))
     }
-}
-
-fn decode(body: Bytes, version: i16) -> Result<ProduceResponse, Fault> {
-    shape::decode_answer(&shape::responses::PRODUCE, &body, version)
-        .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })
 }
 
 /// Why a partition's records are not sent to the broker.
@@ -222,7 +215,7 @@ fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream 
         body.put_no_tags(flexible);
     }
     body.put_no_tags(flexible);
-    Upstream { key: ApiKey::Produce as i16, version, body }
+    Upstream::written::<ProduceRequest>(version, body)
 }
 
 fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
@@ -315,8 +308,8 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer = decode(body, self.version)?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer = read_answer::<ProduceResponse>(&body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         let parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
         let mut awaited = Awaited::new(parts.into_iter().map(|part| ((part.topic.clone(), part.physical), part)));
@@ -330,7 +323,7 @@ impl Pending for Answers {
         self.gather_endpoints(cx, answer.node_endpoints);
         self.next += 1;
         if self.next < self.rounds.len() {
-            return Ok(Next::Wait);
+            return Ok(Next::Wait(self));
         }
         Ok(Next::Answer(self.merge()?))
     }

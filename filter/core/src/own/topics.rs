@@ -10,13 +10,14 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::{ApiKey, MetadataRequest, TopicName};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::apis::cluster::metadata;
 use crate::error::{Blame, Fault};
-use crate::exchange::handler::{Context, Next, Pending, Plan, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Question, Upstream};
+use crate::exchange::session::Told;
 use crate::limits;
+use crate::own::brokers;
 use crate::remapper::{Lane, PartitionRemapper, PhysicalPartition, VirtualPartition};
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
@@ -44,22 +45,6 @@ impl Misplaced {
     }
 }
 
-/// What the broker said of one topic in answer to a question of the filter's own.
-#[derive(Debug, Clone, Copy)]
-enum Told {
-    Partitions(usize),
-    /// There is none, or none that the caller may see: the broker refuses what is asked of it.
-    Absent,
-    Unclear,
-}
-
-/// What one request of a client still needed when it first came, and what the broker then said.
-#[derive(Debug, Default)]
-pub(crate) struct Asked {
-    told: HashMap<TopicName, Told>,
-    questions: usize,
-}
-
 /// What is known of a mapped topic.
 enum Fit {
     Fits,
@@ -71,7 +56,10 @@ enum Fit {
 impl Context<'_> {
     /// To be called once for each request that names partitions, before [`Self::locate`]. Some: the plan of a request that has to
     /// wait until it is known whether `topics` fit their mappings. Counts and logs those that do not.
-    pub(crate) fn ask_first<'t>(&mut self, topics: impl IntoIterator<Item = &'t TopicName>) -> Option<Plan> {
+    pub(crate) fn ask_first<'t>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'t TopicName>,
+    ) -> Result<Option<Plan>, Fault> {
         let mut seen = HashSet::new();
         let (mut lacking, mut misfits) = (vec![], vec![]);
         for topic in topics {
@@ -84,12 +72,13 @@ impl Context<'_> {
         }
         if !lacking.is_empty() && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX {
             self.session.asked.questions += 1;
-            return Some(Plan::After(lacking));
+            let question = Asking::question(lacking, self.session.has_topic_ids)?;
+            return Ok(Some(Plan::After(question)));
         }
         for (topic, partitions, remapper) in misfits {
             self.refuse_misfit(&topic.0, partitions, &remapper);
         }
-        None
+        Ok(None)
     }
 
     /// Where a virtual partition of `topic` lives.
@@ -147,7 +136,7 @@ impl Context<'_> {
 }
 
 /// Waits for what the broker says of topics.
-pub(crate) struct Asking {
+struct Asking {
     version: i16,
     topics: Vec<TopicName>,
 }
@@ -157,26 +146,26 @@ impl Asking {
     ///
     /// # Errors
     /// [`Fault::Encode`]
-    pub(crate) fn start(topics: Vec<TopicName>, has_ids: bool) -> Result<(Upstream, Box<dyn Pending>), Fault> {
+    fn question(topics: Vec<TopicName>, has_ids: bool) -> Result<Question, Fault> {
         let version = if has_ids { TOPIC_IDS } else { VERSION };
         let named = topics.iter().map(|topic| MetadataRequestTopic::default().with_name(Some(topic.clone())));
         let message =
             MetadataRequest::default().with_topics(Some(named.collect())).with_allow_auto_topic_creation(false);
-        let upstream = Upstream::new(ApiKey::Metadata as i16, version, &message)?;
-        Ok((upstream, Box::new(Self { version, topics })))
+        let request = Upstream::new(version, &message)?;
+        Ok(Question { request, pending: Box::new(Self { version, topics }) })
     }
 }
 
 impl Pending for Asking {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer = metadata::decode(body, self.version)?;
-        metadata::learn(cx, &answer);
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: MetadataResponse = read_answer(&body, self.version)?;
+        brokers::note_addresses(cx, &answer);
         let mut found = HashMap::new();
         for topic in &answer.topics {
             cx.shared.facts.note(topic, cx.now);
             found.extend(topic.name.as_ref().map(|name| (name, Told::of(topic))));
         }
-        for topic in self.topics.drain(..) {
+        for topic in self.topics {
             let told = found.get(&topic).copied().unwrap_or(Told::Unclear);
             cx.session.asked.told.insert(topic, told);
         }
