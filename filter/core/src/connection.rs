@@ -29,6 +29,7 @@ use crate::apis;
 use crate::connection::retirement::Retirement;
 use crate::error::{Cause, Fault};
 pub use crate::exchange::action::Action;
+use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
 use crate::exchange::session::Session;
 use crate::limits;
@@ -255,10 +256,11 @@ impl Connection {
         }
     }
 
-    fn context<'a>(&'a mut self, shared: &'a Shared, now: Millis) -> Context<'a> {
+    fn context<'a>(&'a mut self, shared: &'a Shared, api: &'static Api, now: Millis) -> Context<'a> {
         Context {
             shared,
-            table: apis::TABLE,
+            apis: apis::TABLE.apis,
+            api,
             session: &mut self.session,
             now,
             actions: &mut self.actions,

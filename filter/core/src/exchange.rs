@@ -4,6 +4,8 @@ pub(crate) mod action;
 pub(crate) mod api;
 pub(crate) mod authentication;
 pub(crate) mod handler;
+pub(crate) mod located;
 pub(crate) mod renewals;
 pub(crate) mod rounds;
 pub(crate) mod session;
+pub(crate) mod table;

@@ -25,7 +25,7 @@ pub fn request_head(frame: &[u8]) -> Option<(i16, i16, i32)> {
 
 /// The lowest and the highest version of an API that are offered; both 0 where none is.
 pub fn offered_versions(key: i16) -> (i16, i16) {
-    TABLE.find(key).map_or((0, 0), |api| (api.version_min, api.version_max))
+    TABLE.find(key).map_or((0, 0), |line| (line.api.version_min, line.api.version_max))
 }
 
 /// Takes the header off and gives the client id.

@@ -95,7 +95,7 @@ impl Connection {
         header.ok_or(Fault::Answer { api, what: "its header is malformed" })?;
         let pending = exchange.pending.take().ok_or(Fault::Exchange)?;
         let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, now);
+        let mut cx = self.context(&shared, exchange.request.api, now);
         let next = pending.response(&mut cx, body)?;
         let outcome = cx.outcome;
         self.go_on(exchange, next, outcome, now)
@@ -146,8 +146,10 @@ impl Connection {
         let Some(len) = self.client.input.frame_len()? else { return Ok(()) };
         let frame = self.client.input.take(len).map(|frame| frame.slice(frame::LENGTH_BYTES..)).unwrap_or_default();
         let Some((head, _)) = RequestHead::parse(&frame) else { return Ok(()) };
-        let api = TABLE.offered(head.key, head.version, &self.shared);
-        let Some(api) = api.filter(|api| api.admission == Admission::Negotiation) else { return Ok(()) };
+        let line = TABLE.offered(head.key, head.version, &self.shared);
+        let Some(api) = line.map(|line| &line.api).filter(|api| api.admission == Admission::Negotiation) else {
+            return Ok(());
+        };
         let body = api_versions::refusal(head.version)?;
         let out = header::answer_frame((api.key, head.version), head.correlation_id, body)?;
         self.count(Stat::BytesSent, out.len());

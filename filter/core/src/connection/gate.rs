@@ -8,7 +8,7 @@ use super::requests::Arrival;
 use super::{Action, Connection, Phase};
 use crate::apis::{sasl_authenticate, TABLE};
 use crate::error::{Fault, Late};
-use crate::exchange::api::Admission;
+use crate::exchange::api::{Admission, Api};
 use crate::exchange::authentication::{Identity, Proof, State};
 use crate::exchange::handler::{Exchange, Passing, Pending, Plan, Question, Reply, Request, Upstream};
 use crate::own::brokers::Learner;
@@ -76,7 +76,8 @@ impl Connection {
         self.session.authentication.admit(arrival.admission, arrival.head.key, now)?;
         if self.is_login_due(now) {
             let shared = Rc::clone(&self.shared);
-            return login::question(&mut self.context(&shared, now)).map(Some);
+            let api = TABLE.of_admission(Admission::Handshake).ok_or(Fault::Exchange)?;
+            return login::question(&mut self.context(&shared, api, now)).map(Some);
         }
         if !self.is_learning_due(arrival.admission) {
             return Ok(None);
@@ -86,7 +87,7 @@ impl Connection {
 
     /// Opens an exchange of the filter's own; what the client sent waits for it.
     pub(super) fn ask(&mut self, question: Question, now: Millis) -> Result<(), Fault> {
-        let api = TABLE.find(question.request.key).ok_or(Fault::Exchange)?;
+        let api = TABLE.apis.find(question.request.key).ok_or(Fault::Exchange)?;
         let exchange = Exchange::asking(Request::headless(api, Reply::Own), question.pending, now);
         self.send(vec![question.request], Exchange { barrier: true, ..exchange })
     }
@@ -130,7 +131,7 @@ impl Connection {
             return Ok(());
         }
         let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, now);
+        let mut cx = self.context(&shared, api, now);
         let plan = sasl_authenticate::bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
         let outcome = cx.outcome;
         if matches!(plan, Plan::Wait) {
@@ -147,9 +148,9 @@ impl Connection {
         self.waits_for_verdict = true;
     }
 
-    pub(super) fn carrier(&mut self, now: Millis) -> Result<Upstream, Fault> {
+    pub(super) fn carrier(&mut self, api: &'static Api, now: Millis) -> Result<Upstream, Fault> {
         let shared = Rc::clone(&self.shared);
-        versions::carrier(&self.context(&shared, now))
+        versions::carrier(&self.context(&shared, api, now))
     }
 
     /// Sends the carrier of an answer after a delay. What the client sends behind its request has to wait.
@@ -173,7 +174,7 @@ impl Connection {
         delay_ms: Millis,
         now: Millis,
     ) -> Result<(), Fault> {
-        let carrier = self.carrier(now)?;
+        let carrier = self.carrier(exchange.request.api, now)?;
         exchange.awaited.push_back((carrier.key, carrier.version));
         let bytes = self.upstream_frame(carrier, &exchange.request)?;
         // Who guesses passwords must not be answered sooner by making many wait.

@@ -8,9 +8,10 @@ use super::{Action, Connection, Phase};
 use crate::apis::cluster::api_versions;
 use crate::apis::TABLE;
 use crate::error::Fault;
-use crate::exchange::api::{Admission, Api};
+use crate::exchange::api::Admission;
 use crate::exchange::handler::{Carried, Exchange, Passing, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
 use crate::exchange::session::Asked;
+use crate::exchange::table::Line;
 use crate::limits;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
@@ -23,7 +24,7 @@ use crate::wire::rope::Rope;
 pub(super) struct Arrival {
     pub(super) head: RequestHead,
     /// None: the API or its version is not offered.
-    api: Option<&'static Api>,
+    line: Option<&'static Line>,
     pub(super) admission: Admission,
 }
 
@@ -73,8 +74,8 @@ impl Connection {
         let window = self.client.input.peek(window).unwrap_or_default();
         let arrival = self.arrival(&window);
         if let Some((arrival, rest)) = arrival {
-            if let Some((api, passing)) = self.passing(arrival, rest, now) {
-                self.open_passing(Request::headed(api, arrival.head), passing, now);
+            if let Some((line, passing)) = self.passing(arrival, rest, now) {
+                self.open_passing(Request::headed(&line.api, arrival.head), passing, now);
                 self.client.stream(len);
                 return Ok(true);
             }
@@ -101,9 +102,9 @@ impl Connection {
     /// Whose request starts in `window`, and what of it is there behind its head. None while its head is not complete.
     fn arrival<'w>(&self, window: &'w [u8]) -> Option<(Arrival, &'w [u8])> {
         let (head, rest) = RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
-        let admission = TABLE.find(head.key).map_or(Admission::Proven, |api| api.admission);
-        let api = TABLE.offered(head.key, head.version, &self.shared);
-        Some((Arrival { head, api, admission }, rest))
+        let admission = TABLE.find(head.key).map_or(Admission::Proven, |line| line.api.admission);
+        let line = TABLE.offered(head.key, head.version, &self.shared);
+        Some((Arrival { head, line, admission }, rest))
     }
 
     /// If the frame that starts in `window`, outside this connection, goes on untouched whatever the rest of it holds:
@@ -112,24 +113,24 @@ impl Connection {
         let Some(prefix) = window.get(..frame::LENGTH_BYTES) else { return false };
         let Ok(len) = frame::checked_len(prefix, self.shared.config.limits.frame_bytes) else { return false };
         let Some((arrival, rest)) = self.arrival(window.get(..len).unwrap_or(window)) else { return false };
-        let Some((api, passing)) = self.passing(arrival, rest, now) else { return false };
-        self.open_passing(Request::headed(api, arrival.head), passing, now);
+        let Some((line, passing)) = self.passing(arrival, rest, now) else { return false };
+        self.open_passing(Request::headed(&line.api, arrival.head), passing, now);
         self.client.stream(len);
         true
     }
 
     /// Whether a request goes on untouched whatever comes behind `rest`, its first bytes.
-    fn passing(&self, arrival: Arrival, rest: &[u8], now: Millis) -> Option<(&'static Api, Passing)> {
-        let api = arrival.api?;
+    fn passing(&self, arrival: Arrival, rest: &[u8], now: Millis) -> Option<(&'static Line, Passing)> {
+        let line = arrival.line?;
         if !self.session.authentication.is_open(now) || self.has_question_before(arrival.admission, now) {
             return None;
         }
-        let passing = match (api.reader(&self.session, &self.shared), api.early) {
+        let passing = match (line.reader(&self.session, &self.shared), line.early) {
             (None, _) => Passing::Untouched,
             (Some(_), Some(early)) => early(arrival.head, rest, &self.shared)?,
             (Some(_), None) => return None,
         };
-        Some((api, passing))
+        Some((line, passing))
     }
 
     /// A request goes on untouched: its answer is due.
@@ -147,15 +148,16 @@ impl Connection {
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
             return Err(Fault::Pipelined { bytes: frame.len() });
         }
-        let Some(api) = arrival.api else { return self.handle_unoffered(arrival, now) };
+        let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
+        let api = &line.api;
         let mut request = Request::headed(api, head);
         request.body = frame.slice(frame::LENGTH_BYTES..);
         let client_id = header::take_request_header(api.key, head.version, &mut request.body)?;
         request.client_id = client_id.map(|id| self.session.client_id(id));
         let shared = Rc::clone(&self.shared);
-        let (plan, outcome) = match api.reader(&self.session, &shared) {
+        let (plan, outcome) = match line.reader(&self.session, &shared) {
             Some(half) => {
-                let mut cx = self.context(&shared, now);
+                let mut cx = self.context(&shared, api, now);
                 (half(&mut cx, &request)?, cx.outcome)
             }
             None => (Plan::Pass(Passing::Untouched), Outcome::Ok),
@@ -184,11 +186,11 @@ impl Connection {
         if arrival.admission != Admission::Negotiation {
             return Err(refused);
         }
-        let api = TABLE.offered(head.key, 0, &self.shared).ok_or(refused)?;
+        let api = &TABLE.offered(head.key, 0, &self.shared).ok_or(refused)?.api;
         self.count(Stat::Requests { api: api.name }, 1);
         let request = Request::headed(api, RequestHead { version: 0, ..head });
         let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, now);
+        let mut cx = self.context(&shared, api, now);
         let plan = api_versions::unsupported(&mut cx)?;
         let outcome = cx.outcome;
         self.carry_out(plan, outcome, request, Bytes::new(), now)
@@ -225,7 +227,7 @@ impl Connection {
                 then.map_or(Ok(()), Err)
             }
             Plan::Answer(body) => {
-                let carrier = self.carrier(now)?;
+                let carrier = self.carrier(request.api, now)?;
                 self.send(vec![carrier], Exchange::asking(request, Box::new(Carried { body, outcome }), now))
             }
             Plan::AnswerLater { answer, delay_ms } => {

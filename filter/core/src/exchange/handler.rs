@@ -24,7 +24,7 @@ use kafka_protocol::protocol::{self, Encodable, StrBytes};
 use crate::brokers;
 use crate::error::{Blame, Fault};
 use crate::exchange::action::Action;
-use crate::exchange::api::{Api, Table};
+use crate::exchange::api::{Api, Apis};
 use crate::exchange::session::Session;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
@@ -265,7 +265,9 @@ impl Pending for Refusing {
 pub(crate) struct Context<'a> {
     pub(crate) shared: &'a Shared,
     /// Every API that there is: for answers that say what is offered.
-    pub(crate) table: Table,
+    pub(crate) apis: Apis,
+    /// Whose request or answer is handled.
+    pub(crate) api: &'static Api,
     pub(crate) session: &'a mut Session,
     pub(crate) now: Millis,
     pub(crate) actions: &'a mut VecDeque<Action>,

@@ -9,8 +9,8 @@ use kafka_protocol::ResponseError;
 
 use crate::config::Config;
 use crate::exchange::authentication::Authentication;
+use crate::exchange::located::Place;
 use crate::exchange::renewals::Renewals;
-use crate::exchange::rounds;
 use crate::sasl::Nonces;
 use crate::time::Millis;
 use crate::Shared;
@@ -58,7 +58,7 @@ pub(crate) struct Session {
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
     /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
-    pub(crate) fetched_last: Option<rounds::Place>,
+    pub(crate) fetched_last: Option<Place>,
     /// When the members on this connection have their offsets renewed.
     pub(crate) renewals: Renewals,
     pub(crate) authentication: Authentication,

@@ -15,10 +15,11 @@ use kafka_protocol::ResponseError;
 
 use crate::error::{Blame, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Question, Upstream};
+use crate::exchange::located::{Located, Topic};
 use crate::exchange::session::Told;
 use crate::limits;
 use crate::own::brokers;
-use crate::remapper::{Lane, PartitionRemapper, PhysicalPartition, VirtualPartition};
+use crate::remapper::PartitionRemapper;
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
 
@@ -81,21 +82,25 @@ impl Context<'_> {
         Ok(None)
     }
 
-    /// Where a virtual partition of `topic` lives.
+    /// A topic that a request names, to [locate](Self::locate) its partitions.
+    pub(crate) fn topic(&self, name: &TopicName) -> Topic {
+        let mapping = self.shared.topics.remapper(&name.0);
+        let fits = mapping.as_ref().is_none_or(|mapping| matches!(self.fit(name, mapping), Fit::Fits));
+        Topic::new(name.clone(), mapping, fits)
+    }
+
+    /// Where a partition lives that a client names: the one place where a client's partition becomes a broker's. Counts it.
     ///
     /// # Errors
-    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask Metadata, which says more.
-    pub(crate) fn locate(
-        &self,
-        topic: &TopicName,
-        remapper: &PartitionRemapper,
-        partition: i32,
-    ) -> Result<(PhysicalPartition, Lane), Misplaced> {
-        let place = remapper.virtual_to_physical(VirtualPartition(partition)).map_err(|_| Misplaced::Outside)?;
-        match self.fit(topic, remapper) {
-            Fit::Fits => Ok(place),
-            Fit::Misfit { .. } | Fit::Unclear | Fit::Unknown => Err(Misplaced::Misfit),
+    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask Metadata, which
+    /// says more.
+    pub(crate) fn locate(&mut self, topic: &Topic, partition: i32) -> Result<Located, Misplaced> {
+        let located = topic.place(partition).ok_or(Misplaced::Outside)?;
+        if !topic.fits {
+            return Err(Misplaced::Misfit);
         }
+        self.count(Stat::RemappedPartitions { api: self.api.name }, usize::from(located.is_mapped()));
+        Ok(located)
     }
 
     /// Whether `topic` is known not to fit its mapping; nothing is asked.

@@ -12,7 +12,7 @@ use kafka_protocol::protocol::{Request as _, StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::api::{Api, Decision, Table};
+use crate::exchange::api::{Api, Apis, Offer};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::session::Versions;
 use crate::limits;
@@ -102,8 +102,8 @@ impl Answer {
         cx.session.has_topic_ids = metadata.is_some_and(|offer| has_topic_ids(offer.min_version, offer.max_version));
         // Only who would wait for it in silence is offered what is refused.
         let hides_refused = !cx.session.is_librdkafka();
-        answer.api_keys.retain_mut(|offer| match cx.table.find(offer.api_key) {
-            Some(Api { decision: Decision::Refuse(_), .. }) if hides_refused => false,
+        answer.api_keys.retain_mut(|offer| match cx.apis.find(offer.api_key) {
+            Some(Api { offer: Offer::Refusal, .. }) if hides_refused => false,
             Some(api) if api.is_listed(cx.shared) => {
                 let ours = VersionRange { min: api.version_min, max: api.version_max };
                 let common = ours.intersect(&VersionRange { min: offer.min_version, max: offer.max_version });
@@ -113,10 +113,10 @@ impl Answer {
             _ => false,
         });
         if cx.shared.config.sasl.is_some() {
-            offer_own(cx.table, &mut answer);
+            offer_own(cx.apis, &mut answer);
         }
-        answer.finalized_features.retain(|feature| cx.table.has_feature(&feature.name, cx.shared));
-        answer.supported_features.retain(|feature| cx.table.has_feature(&feature.name, cx.shared));
+        answer.finalized_features.retain(|feature| cx.apis.has_feature(&feature.name, cx.shared));
+        answer.supported_features.retain(|feature| cx.apis.has_feature(&feature.name, cx.shared));
         if let Some(error) = self.error {
             answer.error_code = error.code();
         }
@@ -130,8 +130,8 @@ impl Answer {
 }
 
 /// What the filter answers by itself is offered whether the broker knows it or not.
-fn offer_own(table: Table, answer: &mut ApiVersionsResponse) {
-    for api in table.0.iter().filter(|api| matches!(api.decision, Decision::Authenticate(_))) {
+fn offer_own(apis: Apis, answer: &mut ApiVersionsResponse) {
+    for api in apis.0.iter().filter(|api| api.offer == Offer::Authentication) {
         answer.api_keys.retain(|offer| offer.api_key != api.key);
         let offer = ApiVersion::default().with_api_key(api.key);
         answer.api_keys.push(offer.with_min_version(api.version_min).with_max_version(api.version_max));

@@ -27,7 +27,7 @@ use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Pla
 use crate::exchange::renewals::MemberKey;
 use crate::exchange::rounds;
 use crate::limits;
-use crate::remapper::{Lane, VirtualPartition};
+use crate::remapper::Lane;
 use crate::wire::rope::Rope;
 
 /// Asks for several groups, and is the last one without membership (KIP-709).
@@ -92,9 +92,9 @@ impl Renewal {
         }
         let mut owned: Vec<(Lane, TopicName, i32)> = vec![];
         for (topic, partition) in described.assigned(&self.member).unwrap_or_default() {
-            let remapper = cx.shared.topics.remapper(&topic.0);
-            let located = remapper.and_then(|mapped| mapped.virtual_to_physical(VirtualPartition(partition)).ok());
-            owned.extend(located.filter(|(_, lane)| lane.0 > 0).map(|(p, lane)| (lane, topic, p.0)));
+            // Also where the topic is not known to fit its mapping just now: what is not renewed is lost.
+            let located = cx.topic(&topic).place(partition).filter(|located| located.lane > Lane(0));
+            owned.extend(located.map(|located| (located.lane, topic, located.place.partition.0)));
         }
         owned.sort_unstable();
         owned.dedup();

@@ -22,11 +22,11 @@ use kafka_protocol::ResponseError;
 use crate::apis::groups::lanes::{self, Piece};
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::Place;
 use crate::exchange::rounds;
 use crate::limits;
 use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
-use crate::stats::Stat;
 use crate::wire::rope::Rope;
 
 const API: &str = "OffsetFetch";
@@ -235,7 +235,7 @@ impl Pending for Answers {
 }
 
 type Places = BTreeMap<Lane, Vec<OffsetFetchRequestTopics>>;
-type Named = HashMap<(Lane, TopicName, i32), Vec<i32>>;
+type Named = HashMap<(Lane, Place), Vec<i32>>;
 
 /// The places to ask for, by lane, and who asked; partitions that do not exist are answered at once.
 fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTopics]) -> (Places, Named) {
@@ -244,26 +244,22 @@ fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTop
     // The group itself is always asked: its errors are the group's.
     places.insert(Lane(0), vec![]);
     for topic in topics {
-        let remapper = cx.shared.topics.remapper(&topic.name.0);
+        let at = cx.topic(&topic.name);
         for partition in &topic.partition_indexes {
-            let (mut physical, mut lane) = (*partition, Lane(0));
-            if let Some(remapper) = &remapper {
-                let mapped = match cx.locate(&topic.name, remapper, *partition) {
-                    Ok(mapped) => mapped,
-                    Err(misplaced) => {
-                        let misfit = ResponseError::UnknownTopicOrPartition.code();
-                        let code = if misplaced == Misplaced::Misfit { misfit } else { 0 };
-                        cx.note(code);
-                        group.answered.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
-                        continue;
-                    }
-                };
-                cx.count(Stat::RemappedPartitions { api: API }, 1);
-                (physical, lane) = (mapped.0 .0, mapped.1);
-            }
-            let askers = named.entry((lane, topic.name.clone(), physical)).or_default();
+            let located = match cx.locate(&at, *partition) {
+                Ok(located) => located,
+                Err(misplaced) => {
+                    let misfit = ResponseError::UnknownTopicOrPartition.code();
+                    let code = if misplaced == Misplaced::Misfit { misfit } else { 0 };
+                    cx.note(code);
+                    group.answered.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
+                    continue;
+                }
+            };
+            let physical = located.place.partition.0;
+            let askers = named.entry((located.lane, located.place)).or_default();
             if askers.is_empty() {
-                places.entry(lane).or_default().push((topic.name.clone(), physical));
+                places.entry(located.lane).or_default().push((topic.name.clone(), physical));
             }
             askers.push(*partition);
         }
@@ -300,7 +296,10 @@ impl Group {
         let remapper = cx.shared.topics.remapper(&topic.0);
         let physical = found.partition_index;
         let askers = match (&mut self.named, &remapper) {
-            (Some(named), _) => named.remove(&(lane, topic.clone(), physical)).unwrap_or_default(),
+            (Some(named), _) => {
+                let place = Place { topic: topic.clone(), partition: PhysicalPartition(physical) };
+                named.remove(&(lane, place)).unwrap_or_default()
+            }
             // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no longer.
             (None, Some(remapper)) if cx.is_misfit(topic, remapper) => vec![],
             (None, Some(remapper)) => {

@@ -10,6 +10,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
+use crate::remapper::PhysicalPartition;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<ListOffsets>(cx, request)
@@ -31,8 +32,8 @@ impl Lookup for ListOffsets {
         topics.map(|topic| (topic.name, topic.partitions.into_iter().map(question).collect())).collect()
     }
 
-    fn ask(frame: &Self::Request, topics: Topics<(i32, Self::Question)>) -> Self::Request {
-        let partition = |(partition, (leader_epoch, timestamp))| {
+    fn ask(frame: &Self::Request, topics: Topics<(PhysicalPartition, Self::Question)>) -> Self::Request {
+        let partition = |(PhysicalPartition(partition), (leader_epoch, timestamp))| {
             ListOffsetsPartition::default()
                 .with_partition_index(partition)
                 .with_current_leader_epoch(leader_epoch)

@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
@@ -15,9 +14,9 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds::{self, Round, Rounds};
-use crate::remapper::{Lane, PartitionRemapper};
-use crate::stats::Stat;
+use crate::remapper::PhysicalPartition;
 use crate::wire::rope::Rope;
 use crate::wire::shape::Shaped;
 
@@ -36,19 +35,13 @@ pub(crate) trait Lookup: 'static {
     /// Takes the questions out of a request; what is left of it goes for all.
     fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)>;
     /// Puts questions into (what is left of) the request.
-    fn ask(frame: &Self::Request, topics: Topics<(i32, Self::Question)>) -> Self::Request;
+    fn ask(frame: &Self::Request, topics: Topics<(PhysicalPartition, Self::Question)>) -> Self::Request;
     /// Throttle time in milliseconds, and what was found.
     fn found(answer: Self::Response) -> (i32, Topics<Self::Found>);
     fn answer(throttle_time_ms: i32, topics: Topics<Self::Found>) -> Self::Response;
     fn partition(found: &mut Self::Found) -> &mut i32;
     fn error_code(found: &mut Self::Found) -> &mut i16;
     fn offset(found: &mut Self::Found) -> &mut i64;
-}
-
-/// Who asked, and how the offset is told to them.
-struct Asker {
-    partition: i32,
-    lane: Option<(Rc<PartitionRemapper>, Lane)>,
 }
 
 /// The request half.
@@ -61,30 +54,23 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
     if let Some(plan) = cx.ask_first(topics.iter().map(|(topic, _)| topic))? {
         return Ok(plan);
     }
-    let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
+    let mut rounds: Rounds<L::Question, Located> = Rounds::new();
     let mut answers =
         Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
     let repeated = repeated(&topics);
     for (topic, partition) in &repeated {
         answers.refuse(cx, topic, *partition, ResponseError::InvalidRequest);
     }
-    for (topic, questions) in topics {
-        let remapper = cx.shared.topics.remapper(&topic.0);
+    for (name, questions) in topics {
+        let topic = cx.topic(&name);
         for (partition, question) in questions {
-            if !repeated.is_empty() && repeated.contains(&(topic.clone(), partition)) {
+            if !repeated.is_empty() && repeated.contains(&(name.clone(), partition)) {
                 continue;
             }
-            let Some(remapper) = &remapper else {
-                rounds.ask((topic.clone(), partition), question, Asker { partition, lane: None });
-                continue;
-            };
-            let Ok((p, lane)) = cx.locate(&topic, remapper, partition) else {
-                answers.refuse(cx, &topic, partition, ResponseError::UnknownTopicOrPartition);
-                continue;
-            };
-            cx.count(Stat::RemappedPartitions { api: L::Request::API }, 1);
-            let lane = Some((Rc::clone(remapper), lane));
-            rounds.ask((topic.clone(), p.0), question, Asker { partition, lane });
+            match cx.locate(&topic, partition) {
+                Ok(located) => rounds.ask(located.place.clone(), question, located),
+                Err(_) => answers.refuse(cx, &name, partition, ResponseError::UnknownTopicOrPartition),
+            }
         }
     }
     answers.rounds = rounds.into_rounds();
@@ -92,7 +78,7 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
         return Ok(Plan::Answer(answers.merge()?));
     }
     let upstream =
-        |round: &Round<L::Question, Asker>| Upstream::new(request.version, &L::ask(&frame, round.by_topic()));
+        |round: &Round<L::Question, Located>| Upstream::new(request.version, &L::ask(&frame, round.by_topic()));
     let requests = answers.rounds.iter().map(upstream).collect::<Result<_, _>>()?;
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
@@ -106,7 +92,7 @@ fn repeated<Q>(topics: &Topics<(i32, Q)>) -> HashSet<(TopicName, i32)> {
 
 struct Answers<L: Lookup> {
     version: i16,
-    rounds: Vec<Round<L::Question, Asker>>,
+    rounds: Vec<Round<L::Question, Located>>,
     /// The round whose answer comes next.
     next: usize,
     throttle_time_ms: i32,
@@ -123,16 +109,15 @@ impl<L: Lookup> Answers<L> {
         self.told.push((topic.clone(), refused));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, topic: &TopicName, asker: Asker, mut found: L::Found) {
-        *L::partition(&mut found) = asker.partition;
-        if let Some((remapper, lane)) = asker.lane {
-            let offset = L::offset(&mut found);
-            match remapper.physical_to_virtual_offset(lane, *offset) {
-                Ok(told) => *offset = told,
-                Err(error) => {
-                    cx.warn(format!("topic {}: {error}", topic.0));
-                    return self.refuse(cx, topic, asker.partition, ResponseError::UnknownServerError);
-                }
+    fn tell(&mut self, cx: &mut Context<'_>, asker: &Located, mut found: L::Found) {
+        let (topic, partition) = (&asker.place.topic, asker.partition.0);
+        *L::partition(&mut found) = partition;
+        let offset = L::offset(&mut found);
+        match asker.offset_for_client(*offset) {
+            Ok(told) => *offset = told,
+            Err(error) => {
+                cx.warn(format!("topic {}: {error}", topic.0));
+                return self.refuse(cx, topic, partition, ResponseError::UnknownServerError);
             }
         }
         cx.note(*L::error_code(&mut found));
@@ -154,10 +139,11 @@ impl<L: Lookup> Pending for Answers<L> {
         self.throttle_time_ms = self.throttle_time_ms.max(throttle_time_ms);
         for (topic, partitions) in topics {
             for mut found in partitions {
-                let place = (topic.clone(), *L::partition(&mut found));
+                let partition = PhysicalPartition(*L::partition(&mut found));
+                let place = Place { topic: topic.clone(), partition };
                 let askers = self.rounds.get_mut(self.next).map(|round| round.take_askers(&place));
                 for asker in askers.unwrap_or_default() {
-                    self.tell(cx, &topic, asker, found.clone());
+                    self.tell(cx, &asker, found.clone());
                 }
             }
         }

@@ -7,8 +7,6 @@
 //! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other addresses for
 //! clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{NodeEndpoint, PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
@@ -18,8 +16,9 @@ use kafka_protocol::ResponseError;
 use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{Located, Place, Topic};
 use crate::exchange::rounds::{self, Awaited, Turns};
-use crate::remapper::{Lane, PartitionRemapper};
+use crate::remapper::{Lane, PhysicalPartition};
 use crate::stats::Stat;
 use crate::wire::batch::{self, TagError};
 use crate::wire::header::RequestHead;
@@ -66,15 +65,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut rounds: Vec<Vec<Part>> = vec![];
     let mut answers = Answers::new(request.version);
     for topic in &message.topic_data {
-        let name = detached(&topic.name);
-        let remapper = cx.shared.topics.remapper(&topic.name.0);
+        let topic_at = cx.topic(&detached(&topic.name));
         for data in &topic.partition_data {
-            let records = data.records.clone();
-            match Part::new(cx, &name, data.index, records, remapper.as_ref()) {
+            match Part::new(cx, &topic_at, data.index, data.records.clone()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
-                    cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.asked.lane.is_some()));
-                    let round = turns.next((name.clone(), part.asked.physical));
+                    let round = turns.next(part.located.place.clone());
                     if rounds.len() == round {
                         rounds.push(vec![]);
                     }
@@ -82,7 +78,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
                         round.push(part);
                     }
                 }
-                Err(refusal) => answers.refuse(cx, &name, data.index, refusal),
+                Err(refusal) => answers.refuse(cx, &topic_at.name, data.index, refusal),
             }
         }
     }
@@ -95,7 +91,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if requests.is_empty() {
         return Ok(Plan::Answer(answers.merge()?));
     }
-    answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.asked).collect()).collect();
+    answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.located).collect()).collect();
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
 
@@ -140,42 +136,22 @@ fn detached(name: &TopicName) -> TopicName {
     TopicName(StrBytes::from_string(name.to_string()))
 }
 
-/// Whose answer is due.
-struct Asked {
-    topic: TopicName,
-    /// As the client names it.
-    partition: i32,
-    physical: i32,
-    lane: Option<(Rc<PartitionRemapper>, Lane)>,
-}
-
 /// One partition of one round.
 struct Part {
-    asked: Asked,
+    located: Located,
     /// Replaces the header of `records`.
     header: Option<[u8; batch::HEADER_BYTES]>,
     records: Option<Bytes>,
 }
 
 impl Part {
-    fn new(
-        cx: &Context<'_>,
-        topic: &TopicName,
-        partition: i32,
-        records: Option<Bytes>,
-        remapper: Option<&Rc<PartitionRemapper>>,
-    ) -> Result<Self, Refusal> {
-        let topic = topic.clone();
-        let Some(remapper) = remapper else {
-            let asked = Asked { topic, partition, physical: partition, lane: None };
-            return Ok(Self { asked, header: None, records });
-        };
-        let (p, lane) = cx
-            .locate(&topic, remapper, partition)
+    fn new(cx: &mut Context<'_>, topic: &Topic, partition: i32, records: Option<Bytes>) -> Result<Self, Refusal> {
+        let located = cx
+            .locate(topic, partition)
             .map_err(|misplaced| Refusal { error: ResponseError::UnknownTopicOrPartition, words: misplaced.words() })?;
-        let header = tag(records.as_deref().unwrap_or_default(), lane)?;
-        let asked = Asked { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)) };
-        Ok(Self { asked, header, records })
+        let is_tagged = located.is_mapped();
+        let header = if is_tagged { tag(records.as_deref().unwrap_or_default(), located.lane)? } else { None };
+        Ok(Self { located, header, records })
     }
 }
 
@@ -202,13 +178,13 @@ fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream 
     body.put_nullable_string(flexible, message.transactional_id.as_ref().map(|id| id.0.as_str()));
     body.put_i16(message.acks);
     body.put_i32(message.timeout_ms);
-    let topics = rounds::group(parts.iter().map(|part| (part.asked.topic.clone(), part)));
+    let topics = rounds::group(parts.iter().map(|part| (part.located.place.topic.clone(), part)));
     body.put_array_len(flexible, topics.len());
     for (topic, parts) in topics {
         body.put_nullable_string(flexible, Some(topic.0.as_str()));
         body.put_array_len(flexible, parts.len());
         for part in parts {
-            body.put_i32(part.asked.physical);
+            body.put_i32(part.located.place.partition.0);
             put_records(&mut body, flexible, part);
             body.put_no_tags(flexible);
         }
@@ -232,7 +208,7 @@ fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
 
 struct Answers {
     version: i16,
-    rounds: Vec<Vec<Asked>>,
+    rounds: Vec<Vec<Located>>,
     /// The round whose answer comes next.
     next: usize,
     throttle_time_ms: i32,
@@ -256,32 +232,33 @@ impl Answers {
         self.answered.push((topic.clone(), answer));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, part: &Asked, mut answer: PartitionProduceResponse) {
-        answer.index = part.partition;
-        if let Some((remapper, lane)) = &part.lane {
+    fn tell(&mut self, cx: &mut Context<'_>, located: &Located, mut answer: PartitionProduceResponse) {
+        let (topic, partition) = (&located.place.topic, located.partition.0);
+        answer.index = partition;
+        if located.is_mapped() {
             // Brokers' words name the partition as they know it.
             let texts = answer.record_errors.iter_mut().map(|error| &mut error.batch_index_error_message);
             for text in texts.chain([&mut answer.error_message]).flatten() {
                 let (theirs, ours) =
-                    (format!("{}-{}", part.topic.0, part.physical), format!("{}-{}", part.topic.0, part.partition));
+                    (format!("{}-{}", topic.0, located.place.partition), format!("{}-{partition}", topic.0));
                 *text = StrBytes::from_string(text.replace(&theirs, &ours));
             }
-            let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
+            let offset = |offset| located.offset_for_client(offset);
             match (offset(answer.base_offset), offset(answer.log_start_offset)) {
                 (Ok(base_offset), Ok(log_start_offset)) => {
                     answer.base_offset = base_offset;
                     answer.log_start_offset = log_start_offset;
                 }
                 (Err(error), _) | (_, Err(error)) => {
-                    cx.warn(format!("topic {}: {error}", part.topic.0));
+                    cx.warn(format!("topic {}: {error}", topic.0));
                     let words = "stored, but its offset lies beyond offset_range";
                     let refusal = Refusal { error: ResponseError::UnknownServerError, words };
-                    return self.refuse(cx, &part.topic, part.partition, refusal);
+                    return self.refuse(cx, topic, partition, refusal);
                 }
             }
         }
         cx.note(answer.error_code);
-        self.answered.push((part.topic.clone(), answer));
+        self.answered.push((topic.clone(), answer));
     }
 
     fn merge(&mut self) -> Result<Rope, Fault> {
@@ -312,11 +289,12 @@ impl Pending for Answers {
         let answer = read_answer::<ProduceResponse>(&body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         let parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
-        let mut awaited = Awaited::new(parts.into_iter().map(|part| ((part.topic.clone(), part.physical), part)));
+        let mut awaited = Awaited::new(parts.into_iter().map(|located| (located.place.clone(), located)));
         for topic in answer.responses {
             for answer in topic.partition_responses {
-                let part = awaited.take(API, &topic.name, answer.index)?;
-                self.tell(cx, &part, answer);
+                let place = Place { topic: topic.name.clone(), partition: PhysicalPartition(answer.index) };
+                let located = awaited.take(API, place)?;
+                self.tell(cx, &located, answer);
             }
         }
         awaited.finish(API)?;

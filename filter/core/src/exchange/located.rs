@@ -1,0 +1,90 @@
+//! Partitions that clients name, and where they are on the cluster.
+
+use std::rc::Rc;
+
+use kafka_protocol::messages::TopicName;
+
+use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition, RemapError, VirtualPartition};
+
+/// A topic's physical partition, as the broker names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) topic: TopicName,
+    pub(crate) partition: PhysicalPartition,
+}
+
+/// A topic that a request names, and its mapping if it has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: TopicName,
+    mapping: Option<Rc<PartitionRemapper>>,
+    /// The topic has as many partitions on the cluster as its mapping says.
+    pub(crate) fits: bool,
+}
+
+impl Topic {
+    /// `fits`: whether the topic is known to have as many partitions on the cluster as `mapping` says.
+    pub(crate) fn new(name: TopicName, mapping: Option<Rc<PartitionRemapper>>, fits: bool) -> Self {
+        Self { name, mapping, fits }
+    }
+
+    /// Where a virtual partition lives, whether or not the topic fits its mapping. None: there is none of this number.
+    pub(crate) fn place(&self, partition: i32) -> Option<Located> {
+        let partition = VirtualPartition(partition);
+        let (physical, lane) = match &self.mapping {
+            Some(mapping) => mapping.virtual_to_physical(partition).ok()?,
+            None => (PhysicalPartition(partition.0), Lane(0)),
+        };
+        let place = Place { topic: self.name.clone(), partition: physical };
+        Some(Located { partition, place, lane, mapping: self.mapping.clone() })
+    }
+}
+
+/// A partition that a client names, found on the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    /// As the client names it; of a topic that is not mapped as the broker does, too.
+    pub(crate) partition: VirtualPartition,
+    pub(crate) place: Place,
+    /// 0 where the topic is not mapped.
+    pub(crate) lane: Lane,
+    mapping: Option<Rc<PartitionRemapper>>,
+}
+
+impl Located {
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
+    }
+
+    /// Offsets are the broker's own: records go on as they are.
+    pub(crate) fn keeps_offsets(&self) -> bool {
+        self.mapping.as_ref().is_none_or(|mapping| mapping.offset_encoding() == OffsetEncoding::Identity)
+    }
+
+    /// How virtual partitions lie on physical ones. None: the topic is not mapped.
+    pub(crate) fn mapping(&self) -> Option<&PartitionRemapper> {
+        self.mapping.as_deref()
+    }
+
+    /// An offset of the client's, as the broker has it. Negative ones have a meaning of their own, and stay.
+    ///
+    /// # Errors
+    /// [`RemapError`]: the mapping has no such offset.
+    pub(crate) fn offset_for_broker(&self, offset: i64) -> Result<i64, RemapError> {
+        match &self.mapping {
+            Some(mapping) => mapping.virtual_to_physical_offset(self.lane, offset),
+            None => Ok(offset),
+        }
+    }
+
+    /// An offset of the broker's, as the client has it. Negative ones have a meaning of their own, and stay.
+    ///
+    /// # Errors
+    /// [`RemapError`]: the offset lies beyond `offset_range`.
+    pub(crate) fn offset_for_client(&self, offset: i64) -> Result<i64, RemapError> {
+        match &self.mapping {
+            Some(mapping) => mapping.physical_to_virtual_offset(self.lane, offset),
+            None => Ok(offset),
+        }
+    }
+}
