@@ -4,16 +4,10 @@
 //! A rule is `DEFAULT`, which takes the distinguished name as it is, or `RULE:pattern/replacement/[LU]`. The first rule
 //! whose pattern matches the whole name decides.
 
-mod java;
-mod peer;
-pub(crate) mod subject;
-
-use std::fmt;
-
 use regex::{Captures, Match, Regex};
 
-use self::java::{Part, Translated, LINE_ENDS};
-pub use self::peer::{Peer, Principals, Source};
+use super::java::{self, Part, Translated, LINE_ENDS};
+use super::nameless::Nameless;
 use crate::limits::{PRINCIPAL_BYTES_MAX, PRINCIPAL_RULES_MAX, PRINCIPAL_RULE_BYTES_MAX};
 use crate::pattern;
 
@@ -83,42 +77,6 @@ impl Rules {
             }
         }
         Err(Nameless::NoRule)
-    }
-}
-
-/// Why a certificate gives no principal. Its text is meant for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nameless {
-    NoRule,
-    Empty,
-    TooLong,
-    /// The principal would have line ends or other control characters, and stands in logs.
-    Control,
-    /// What Java does with the name cannot be repeated here.
-    Unlike,
-    /// The certificate has no name of the kind that `principal.source` asks for.
-    NoSource,
-    /// Envoy did not tell the name, or not as UTF-8.
-    Untold,
-}
-
-impl fmt::Display for Nameless {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoRule => "no rule of principal.mapping_rules fits it; add DEFAULT to take any",
-            Self::Empty => {
-                "its principal would be empty; name it by a rule (RULE:^$/nameless/), or by principal.source after the \
-                 SAN that such certificates have"
-            }
-            Self::TooLong => "its name or its principal is too long",
-            Self::Control => "its principal would have control characters",
-            Self::Unlike => {
-                "what Kafka's rules make of its name cannot be repeated here: of a line end, of a character beyond U+FFFF, or of \
-                 a letter whose other case versions of Java disagree about"
-            }
-            Self::NoSource => "it has no name of the kind that principal.source asks for",
-            Self::Untold => "Envoy does not tell its name, or not as UTF-8",
-        })
     }
 }
 
