@@ -117,6 +117,13 @@ const _: () = assert!(WORKER_BYTES_MAX + 2 * FRAME_BYTES_DEFAULT + VM_SPARE_BYTE
 const _: () = assert!(3 * WHOLE_FRAME_BYTES_MAX + VM_SPARE_BYTES <= VM_BYTES);
 const _: () = assert!(FRAME_BYTES_DEFAULT <= WORKER_BYTES_DEFAULT);
 
+/// Most `limits.worker_bytes` where frames are of up to `frame_bytes`: what a VM has beside one frame that is put together
+/// from its chunks, when both are in memory for a moment.
+pub(crate) fn worker_bytes_max(frame_bytes: usize) -> usize {
+    let whole = frame_bytes.min(WHOLE_FRAME_BYTES_MAX);
+    (VM_BYTES - VM_SPARE_BYTES).saturating_sub(2 * whole)
+}
+
 /// A client's frame of so many bytes is taken whatever memory is left: two thousand connections hold 32 MiB of such.
 pub const SMALL_FRAME_BYTES: usize = 16 << 10;
 

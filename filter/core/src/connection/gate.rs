@@ -9,12 +9,13 @@ use super::{Action, Connection, Phase};
 use crate::apis::cluster::api_versions;
 use crate::apis::{self, sasl_authenticate, RequestHead};
 use crate::error::{Fault, Late};
-use crate::exchange::authentication::{Identity, Proof, State};
+use crate::exchange::authentication::State;
 use crate::exchange::handler::{Exchange, Pending, Plan, Request, Upstream};
 use crate::exchange::located::Asking;
 use crate::own::brokers::Learner;
 use crate::own::login::{Login, NoLogin, OwnLogin};
 use crate::principal::Peer;
+use crate::sasl::identity::{Identity, Proof};
 use crate::stats::{AuthOutcome, Stat};
 use crate::time::Millis;
 use crate::wire::frame;
@@ -122,7 +123,7 @@ impl Connection {
 
     /// The verdict is there, or has been waited for long enough.
     pub fn is_judged(&self, now: Millis) -> bool {
-        self.session.authentication.is_judged(&self.shared.judge, now)
+        self.session.authentication.is_judged(&self.shared.authenticator, now)
     }
 
     /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.

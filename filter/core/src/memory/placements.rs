@@ -13,12 +13,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, Mapping, TopicMapping, TopicMatch};
+use crate::config::ConfigError;
 use crate::fingerprint::Fingerprint;
 use crate::limits::{CHANGES_TOLD_MAX, MAPPINGS_MAX, MAPPING_TOLD_MS, PLACEMENTS_MAX};
 use crate::pattern;
 use crate::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 use crate::time::Millis;
+use crate::topics::mapping::{Mapping, TopicMapping, TopicMatch};
 use crate::topics::TopicRegistry;
 
 /// Mappings that this process has accepted, by entry.

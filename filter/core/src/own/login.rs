@@ -128,7 +128,7 @@ impl Login {
             let why = format!("error {}: {said}", answer.error_code);
             return Ok(self.refused(cx, &why));
         }
-        match self.client.step(&cx.shared.judge.salted, &answer.auth_bytes) {
+        match self.client.step(&cx.shared.authenticator.salted, &answer.auth_bytes) {
             Ok(Reply::Send(token)) => token_request(token).map(Progress::Send),
             Ok(Reply::Done) => self.logged_in(cx, answer.session_lifetime_ms),
             Err(refused) => Ok(self.refused(cx, refused.0)),

@@ -12,10 +12,11 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::keyed::{Key, Memory};
+use super::mechanism::Mechanism;
 use super::saslname::escape;
-use super::scram::{auth_message, header_base64, to_base64, Hash, Keys, ServerFinal, ServerFirst};
+use super::scram::credentials::{Hash, Keys};
+use super::scram::messages::{auth_message, header_base64, to_base64, ServerFinal, ServerFirst};
 use super::secret::Secret;
-use super::Mechanism;
 use crate::limits::{SALTED_ENTRIES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN};
 
 /// An identity on the broker.

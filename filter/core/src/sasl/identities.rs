@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::exchange::authentication::{Identity, Proof};
-use crate::sasl::client::Login;
-use crate::sasl::users::prepare;
-use crate::sasl::Mechanism;
+use super::client::Login;
+use super::identity::{Identity, Proof};
+use super::mechanism::Mechanism;
+use super::users::user::prepare;
 
 /// Who the filter is to brokers.
 #[derive(Clone, Debug)]

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use super::users::{prepare, Answer, Job, Store};
-use super::Step;
+use super::step::Step;
+use super::users::queue::Job;
+use super::users::user::prepare;
+use super::users::{Answer, Store};
 use crate::limits::PLAIN_TOKEN_BYTES_MAX;
 
 /// One exchange with one client.

@@ -10,7 +10,8 @@
 
 mod derived;
 mod forms;
-mod queue;
+pub(super) mod queue;
+pub(super) mod user;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,51 +21,14 @@ use subtle::ConstantTimeEq;
 
 use self::derived::{Derived, Task};
 use self::forms::{Form, Forms, Kind};
-pub(super) use self::queue::Job;
-use self::queue::Queue;
+use self::queue::{Job, Queue};
+pub use self::user::{prepare, User};
 use super::keyed::{Digest, Key};
-use super::scram::{Credentials, Hash};
+use super::mechanism::Mechanism;
+use super::scram::credentials::{Credentials, Hash};
 use super::secret::Secret;
 use super::vault::Vault;
-use super::Mechanism;
-use crate::limits::{SCRAM_SALT_BYTES, USER_NAME_BYTES_MAX};
-
-/// One user as configured. It has a password, or SCRAM credentials, or several of them.
-#[derive(Clone, Debug)]
-pub struct User {
-    /// Prepared by SASLprep (RFC 4013).
-    pub name: String,
-    pub password: Option<Secret>,
-    pub scram_sha_256: Option<Credentials>,
-    pub scram_sha_512: Option<Credentials>,
-}
-
-impl User {
-    fn credentials(&self, hash: Hash) -> Option<&Credentials> {
-        match hash {
-            Hash::Sha256 => self.scram_sha_256.as_ref(),
-            Hash::Sha512 => self.scram_sha_512.as_ref(),
-        }
-    }
-
-    /// Whether the credentials for `hash` have to be made from the password. Given ones go before it.
-    fn derives(&self, hash: Hash) -> bool {
-        self.password.is_some() && self.credentials(hash).is_none()
-    }
-
-    /// What a PLAIN password is checked against when there is no other password.
-    fn plain_credentials(&self) -> Option<&Credentials> {
-        let credentials = self.scram_sha_256.as_ref().or(self.scram_sha_512.as_ref());
-        credentials.filter(|_| self.password.is_none())
-    }
-}
-
-/// `name` prepared by SASLprep (RFC 4013). None: it has what a name must not have, or is empty or too long.
-pub fn prepare(name: &str) -> Option<String> {
-    let is_bounded = |name: &str| (1..=USER_NAME_BYTES_MAX).contains(&name.len());
-    let name = Some(name).filter(|name| is_bounded(name))?;
-    stringprep::saslprep(name).ok().filter(|name| is_bounded(name)).map(|name| name.into_owned())
-}
+use crate::limits::SCRAM_SALT_BYTES;
 
 /// All users of a listener, as one worker sees them.
 pub struct Store {

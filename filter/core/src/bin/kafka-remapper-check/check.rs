@@ -3,9 +3,12 @@
 use std::fmt::Write;
 
 use kafka_partition_remapper_core::brokers::{Advertise, Route};
-use kafka_partition_remapper_core::config::{Config, Mapping, Sasl, Upstream};
+use kafka_partition_remapper_core::config::Config;
 use kafka_partition_remapper_core::principal::Source;
 use kafka_partition_remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
+use kafka_partition_remapper_core::sasl::identities::Upstream;
+use kafka_partition_remapper_core::sasl::Sasl;
+use kafka_partition_remapper_core::topics::mapping::Mapping;
 
 use crate::tool::Failure;
 

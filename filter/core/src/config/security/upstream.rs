@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::mechanisms::mechanism;
 use super::raw::{LoginSection, PrincipalLoginSection, UpstreamSaslSection};
 use super::secret::{self, Environment};
-use super::{mechanism, users, Sasl};
-use crate::config::raw::{Entries, Given, Object};
-use crate::config::ConfigError;
-use crate::exchange::authentication::Proof;
+use super::users;
+use crate::config::error::ConfigError;
+use crate::config::forms::{Entries, Given, Object};
 use crate::sasl::client::Login;
 use crate::sasl::identities::{PrincipalLogin, Upstream};
+use crate::sasl::identity::Proof;
 use crate::sasl::users::prepare;
-use crate::sasl::Mechanism;
+use crate::sasl::{Mechanism, Sasl};
 
 /// How clients prove who they are: what principals there can be follows from it.
 #[derive(Clone, Copy)]

@@ -1,21 +1,11 @@
-//! SCRAM (RFC 5802, RFC 7677): what both sides compute.
+//! The keys of SCRAM, and what a server stores of a password (RFC 5802, sections 3 and 5).
 
-pub(super) mod derivation;
-pub(crate) mod messages;
-mod server;
-
-pub use self::server::Server;
-
-pub(super) use self::messages::{header_base64, ServerFinal, ServerFirst};
-
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine;
 use hmac::Hmac;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::keyed;
+use crate::sasl::keyed;
 
 /// The hash functions of SCRAM-SHA-256 and SCRAM-SHA-512.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,9 +39,9 @@ impl Hash {
     }
 
     /// `Hi(password, salt, iterations)` of RFC 5802, section 2.2: PBKDF2, the costly step.
-    pub(super) fn salted_password(self, password: &str, salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
+    pub(in crate::sasl) fn salted_password(self, password: &str, salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
         #[cfg(test)]
-        tests::DERIVATIONS.with(|count| count.set(count.get() + 1));
+        super::tests::DERIVATIONS.with(|count| count.set(count.get() + 1));
         let mut salted = Zeroizing::new(vec![0; self.bytes()]);
         match self {
             Self::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut salted),
@@ -82,7 +72,7 @@ impl Credentials {
     }
 
     /// Whether `proof` was made with the password, for these messages. In constant time.
-    fn accept(&self, auth_message: &str, proof: &[u8]) -> bool {
+    pub(super) fn accept(&self, auth_message: &str, proof: &[u8]) -> bool {
         let client_signature = self.hash.hmac(&self.stored_key, auth_message.as_bytes());
         // A proof of another length gives a key of another length, or none that fits.
         let right_length = proof.len() == client_signature.len();
@@ -91,7 +81,7 @@ impl Credentials {
     }
 
     /// Shows the client that the server has the credentials.
-    fn server_signature(&self, auth_message: &str) -> Vec<u8> {
+    pub(super) fn server_signature(&self, auth_message: &str) -> Vec<u8> {
         self.hash.hmac(&self.server_key, auth_message.as_bytes())
     }
 }
@@ -103,15 +93,15 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// The keys that come from a salted password (RFC 5802, section 3).
-pub(super) struct Keys {
+pub(in crate::sasl) struct Keys {
     hash: Hash,
     client_key: Zeroizing<Vec<u8>>,
-    stored_key: Vec<u8>,
-    server_key: Vec<u8>,
+    pub(super) stored_key: Vec<u8>,
+    pub(super) server_key: Vec<u8>,
 }
 
 impl Keys {
-    pub(super) fn new(hash: Hash, salted_password: &[u8]) -> Self {
+    pub(in crate::sasl) fn new(hash: Hash, salted_password: &[u8]) -> Self {
         let client_key = Zeroizing::new(hash.hmac(salted_password, b"Client Key"));
         let stored_key = hash.digest(&client_key);
         let server_key = hash.hmac(salted_password, b"Server Key");
@@ -119,12 +109,12 @@ impl Keys {
     }
 
     /// Shows the server that the client has the password.
-    pub(super) fn proof(&self, auth_message: &str) -> Vec<u8> {
+    pub(in crate::sasl) fn proof(&self, auth_message: &str) -> Vec<u8> {
         xor(&self.client_key, &self.hash.hmac(&self.stored_key, auth_message.as_bytes()))
     }
 
     /// What the server has to answer to the proof.
-    pub(super) fn server_signature(&self, auth_message: &str) -> Vec<u8> {
+    pub(in crate::sasl) fn server_signature(&self, auth_message: &str) -> Vec<u8> {
         self.hash.hmac(&self.server_key, auth_message.as_bytes())
     }
 }
@@ -132,20 +122,3 @@ impl Keys {
 fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
     left.iter().zip(right).map(|(left, right)| left ^ right).collect()
 }
-
-/// What both sides sign (RFC 5802, section 3).
-pub(super) fn auth_message(client_first_bare: &str, server_first: &str, client_final_without_proof: &str) -> String {
-    format!("{client_first_bare},{server_first},{client_final_without_proof}")
-}
-
-pub(super) fn to_base64(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-/// Strictly: padded, and without bits left over, so that no two texts stand for the same bytes.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
-}
-
-#[cfg(test)]
-pub(super) mod tests;

@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::User;
+use super::user::User;
 use crate::limits::{SCRAM_ITERATIONS_MIN, WORK_ITERATIONS};
 use crate::sasl::keyed::Digest;
+use crate::sasl::scram::credentials::{Credentials, Hash};
 use crate::sasl::scram::derivation::Derivation;
-use crate::sasl::scram::{Credentials, Hash};
 use crate::sasl::secret::Secret;
 
 /// One user's credentials for one hash function, not derived yet.

@@ -12,8 +12,8 @@ use subtle::ConstantTimeEq;
 
 use crate::limits::{QUEUED_ITERATIONS_MAX, WORK_ITERATIONS};
 use crate::sasl::keyed::Digest;
+use crate::sasl::scram::credentials::Credentials;
 use crate::sasl::scram::derivation::Derivation;
-use crate::sasl::scram::Credentials;
 
 /// What is being found out about one name and password. All connections that ask the same wait for one of these; when the
 /// last of them is gone, so is its place in the queue.

@@ -4,6 +4,7 @@ mod strangers;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::limits::USER_NAME_BYTES_MAX;
 use crate::limits::{FORMS_MAX, SCRAM_ITERATIONS_MIN, WORK_ITERATIONS};
 use crate::sasl::scram::tests::derivations;
 

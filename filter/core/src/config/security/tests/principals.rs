@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Upstream;
-use crate::exchange::authentication::{Identity, Proof};
+use crate::sasl::identity::{Identity, Proof};
 
 const USERS: &str = r#""sasl": {"mechanisms": ["PLAIN", "SCRAM-SHA-512"], "users": [
     {"username": "alice", "password": "x"}, {"username": "J\u00f6rg", "password": "x"}
