@@ -10,10 +10,10 @@ mod security;
 
 mod error;
 mod filler;
-mod forms;
+mod json;
 mod raw;
 
-use self::forms::{within, Given, Object, Whole};
+use self::json::{within, Given, Object, Whole};
 use self::raw::LimitsSection;
 use crate::brokers::{Advertise, Route};
 use crate::limits::*;

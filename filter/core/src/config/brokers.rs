@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::ConfigError;
-use super::forms::{within, Entries, Given, Object, Whole};
+use super::json::{within, Entries, Given, Object, Whole};
 use super::raw::{AdvertiseSection, DynamicSection, PortsSection, RouteSection, SniSection};
 use crate::brokers::address::{parse_host, Address, AddressError};
 use crate::brokers::{Advertise, Bootstrap, DynamicRoute, Route};

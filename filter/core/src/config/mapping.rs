@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::error::ConfigError;
-use super::forms::{within, Given, Object, Whole};
+use super::json::{within, Given, Object, Whole};
 use super::raw::{MappingSection, TopicEntry};
 use crate::limits::{OFFSET_RANGE_DEFAULT, OFFSET_RANGE_MIN, TOPIC_NAME_BYTES_MAX};
 use crate::pattern;

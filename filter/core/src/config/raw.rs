@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::filler::FillerMode;
-use super::forms::{Entries, Given, Object, Whole};
+use super::json::{Entries, Given, Object, Whole};
 use super::security::raw::{PrincipalSection, SaslSection, UpstreamSection};
 use crate::remapper::{Layout, OffsetEncoding};
 

@@ -11,7 +11,7 @@ use self::mechanisms::mechanism;
 use self::raw::{PrincipalSection, SaslSection, UpstreamSection};
 use self::secret::{Environment, SecretText};
 use super::error::ConfigError;
-use super::forms::{within, Given, Object};
+use super::json::{within, Given, Object};
 use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};
 use crate::principal::{Principals, Rules, Source};
 use crate::sasl::identities::Upstream;

@@ -79,8 +79,8 @@ impl Login {
         let identity = cx.session.authentication.identity.as_ref();
         let principal = identity.map_or("", |identity| &identity.principal);
         let acting = upstream.identity_for(identity).map_err(|why| refused(format!("{why}, {principal:?}")))?;
-        let client = Client::new(mechanism, acting.login, cx.session.nonces.next()).ok_or_else(|| {
-            refused(format!("the mechanism cannot carry the name or the password of {:?}", acting.login.username))
+        let client = Client::new(mechanism, acting.account, cx.session.nonces.next()).ok_or_else(|| {
+            refused(format!("the mechanism cannot carry the name or the password of {:?}", acting.account.username))
         })?;
         let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
         let name = StrBytes::from_static_str(mechanism.name());

@@ -15,7 +15,7 @@ pub enum Nameless {
     /// The certificate has no name of the kind that `principal.source` asks for.
     NoSource,
     /// Envoy did not tell the name, or not as UTF-8.
-    Untold,
+    NotGiven,
 }
 
 impl fmt::Display for Nameless {
@@ -33,7 +33,7 @@ impl fmt::Display for Nameless {
                  a letter whose other case versions of Java disagree about"
             }
             Self::NoSource => "it has no name of the kind that principal.source asks for",
-            Self::Untold => "Envoy does not tell its name, or not as UTF-8",
+            Self::NotGiven => "Envoy does not tell its name, or not as UTF-8",
         })
     }
 }

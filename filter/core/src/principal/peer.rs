@@ -58,7 +58,7 @@ impl Principals {
     pub fn of(&self, peer: &Peer) -> Result<String, Nameless> {
         let name = match peer {
             Peer::Anonymous => return Ok(ANONYMOUS.to_owned()),
-            Peer::Unknown => return Err(Nameless::Untold),
+            Peer::Unknown => return Err(Nameless::NotGiven),
             Peer::Certified(name) => name,
         };
         match self.source {

@@ -158,7 +158,7 @@ fn sasl(sasl: &Sasl) -> String {
 }
 
 fn upstream(upstream: &Upstream) -> String {
-    let own = upstream.login.as_ref().map(|login| format!("as {:?}", login.username));
+    let own = upstream.account.as_ref().map(|account| format!("as {:?}", account.username));
     let others = match upstream.per_principal.len() {
         0 => None,
         count => Some(format!("with own logins for {}", counted(count, "principal"))),

@@ -8,7 +8,7 @@ use base64::Engine;
 use super::raw::{ScramSection, UserEntry};
 use super::secret::{self, Environment, SecretText};
 use crate::config::error::ConfigError;
-use crate::config::forms::{within, Given, Object};
+use crate::config::json::{within, Given, Object};
 use crate::limits::*;
 use crate::sasl::scram::{Credentials, Hash};
 use crate::sasl::users::{prepare, User};

@@ -60,12 +60,12 @@ fn work_off(store: &Store) -> usize {
 /// The verdict, however long it takes.
 fn check(store: &Store, name: &str, password: &str) -> bool {
     match store.check_plain(name, password) {
-        Answer::Known(verdict) => verdict,
-        Answer::Later(job) => {
+        PasswordCheck::Known(verdict) => verdict,
+        PasswordCheck::Later(job) => {
             work_off(store);
             job.verdict().unwrap()
         }
-        Answer::Full => panic!("the queue is full"),
+        PasswordCheck::Full => panic!("the queue is full"),
     }
 }
 
@@ -114,7 +114,7 @@ fn plain_with_passwords_costs_no_pbkdf2() {
             ("carol", "", false),
             ("carol", "carol!", false),
         ] {
-            assert!(matches!(store.check_plain(name, password), Answer::Known(verdict) if verdict == expected));
+            assert!(matches!(store.check_plain(name, password), PasswordCheck::Known(verdict) if verdict == expected));
         }
         assert!(!store.has_work(), "credentials are derived where SCRAM is spoken");
     });
