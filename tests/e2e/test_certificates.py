@@ -147,5 +147,5 @@ def test_envoy_can_be_told_to_check_no_certificate(edit, named, tmp_path, secure
 
 def test_the_table_of_rules_is_what_kafkas_class_says():
     """With Kafka's own SslPrincipalMapper; the filter's core is tested by that table."""
-    rules, table = REPO / "tests/tools/principal-rules/Rules.java", REPO / "filter/core/src/principal/tests/kafka.json"
+    rules, table = REPO / "tests/tools/principal-rules/Rules.java", REPO / "filter/core/src/principal/rules/tests/kafka.json"
     subprocess.run(["java", "-cp", f"{KAFKA_JARS}/*", rules, "check", table], check=True)

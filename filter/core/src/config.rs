@@ -6,23 +6,24 @@
 
 mod brokers;
 mod mapping;
-mod raw;
 mod security;
 
-use std::fmt;
-use std::ops::RangeInclusive;
+mod error;
+mod filler;
+mod json;
+mod raw;
 
-use serde::Deserialize;
-
-use self::raw::{Given, LimitsSection, Object, Whole};
+use self::json::{within, Given, Object, Whole};
+use self::raw::LimitsSection;
 use crate::brokers::{Advertise, Route};
 use crate::limits::*;
 use crate::principal;
-use crate::shared::budget::worker_bytes_max;
+use crate::sasl::identities::Upstream;
+use crate::sasl::Sasl;
+use crate::topics::mapping::Mapping;
 
-pub use self::mapping::{Mapping, TopicMapping, TopicMatch};
-pub use self::security::Sasl;
-pub use crate::sasl::identities::Upstream;
+pub use self::error::ConfigError;
+pub use self::filler::FillerMode;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
@@ -47,18 +48,6 @@ pub struct Config {
     pub upstream: Option<Upstream>,
     /// Clients may administer users, ACLs, quotas and brokers in the name that brokers see for all of them.
     pub shared_administration: bool,
-}
-
-/// Whether a fetch that dropped trailing siblings' records ends with a control batch that moves the
-/// consumer past them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FillerMode {
-    /// For clients that are known to take it well.
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
 
 /// What a connection, and all of a worker together, may hold.
@@ -86,7 +75,7 @@ impl Config {
     pub fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         if text.len() > CONFIG_BYTES_MAX {
             let len = text.len();
-            return Err(ConfigError(format!("{len} bytes are more than {CONFIG_BYTES_MAX}")));
+            return Err(ConfigError::new(format!("{len} bytes are more than {CONFIG_BYTES_MAX}")));
         }
         let raw = if text.trim().is_empty() { raw::Root::default() } else { read(text)? };
         let advertise = brokers::advertise(raw.advertise)?;
@@ -114,26 +103,8 @@ impl Config {
     }
 }
 
-/// What is wrong with a configuration: the path of the field, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(String);
-
-impl ConfigError {
-    pub(crate) fn at(path: &str, problem: impl fmt::Display) -> Self {
-        Self(format!("{path}: {problem}"))
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 fn read(text: &str) -> Result<raw::Root, ConfigError> {
-    let no_json = |error: &serde_json::Error| ConfigError(format!("not valid JSON: {error}"));
+    let no_json = |error: &serde_json::Error| ConfigError::new(format!("not valid JSON: {error}"));
     let mut json = serde_json::Deserializer::from_str(text);
     let root: Object<raw::Root> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (path, error) = (error.path().to_string(), error.into_inner());
@@ -145,7 +116,7 @@ fn read(text: &str) -> Result<raw::Root, ConfigError> {
         let position = format!(" at line {} column {}", error.line(), error.column());
         let problem = without_value(&path, text.strip_suffix(&position).unwrap_or(&text));
         match path.as_str() {
-            "." => ConfigError(problem),
+            "." => ConfigError::new(problem),
             path => ConfigError::at(path, problem),
         }
     })?;
@@ -230,20 +201,6 @@ fn shadow_renew_ms(given: Given<Whole>, retention_ms: Option<i64>) -> Result<u64
         return Err(ConfigError::at(path, problem));
     }
     Ok(renew_ms)
-}
-
-/// The number that is given, if it lies in the range; the default if none is.
-fn within<T>(path: &str, given: Given<Whole>, default: T, range: RangeInclusive<T>) -> Result<T, ConfigError>
-where
-    T: TryFrom<i64> + PartialOrd + fmt::Display,
-{
-    let Some(Whole(value)) = given.0 else {
-        return Ok(default);
-    };
-    T::try_from(value)
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| ConfigError::at(path, format_args!("{value} is not in {}..={}", range.start(), range.end())))
 }
 
 #[cfg(test)]

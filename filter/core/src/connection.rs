@@ -35,9 +35,9 @@ use crate::exchange::session::Session;
 use crate::limits;
 use crate::own::brokers::Learn;
 use crate::principal::Peer;
+use crate::shared::Shared;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
-use crate::Shared;
 
 /// What is known of a connection when its first bytes come.
 #[derive(Debug, Default)]

@@ -53,6 +53,10 @@ pub const ANSWER_ELEMENTS_MAX: usize = 2_000_000;
 /// for one at the least. No client is known to send more than a few such strings.
 pub const TEXT_GROWTH_MAX: usize = 1 << 20;
 
+/// Longest string of a message in bytes: Kafka takes no longer one in any version, flexible ones included (`MessageGenerator`'s
+/// code checks the length).
+pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
 /// Topics of the cluster that a worker remembers from Metadata. Clients can make the broker name no more topics than there
 /// are, and forgetting costs a question.
 pub const TOPIC_FACTS_MAX: usize = 10_000;
@@ -116,6 +120,13 @@ pub const WORKER_BYTES_MAX: usize = 768 << 20;
 const _: () = assert!(WORKER_BYTES_MAX + 2 * FRAME_BYTES_DEFAULT + VM_SPARE_BYTES <= VM_BYTES);
 const _: () = assert!(3 * WHOLE_FRAME_BYTES_MAX + VM_SPARE_BYTES <= VM_BYTES);
 const _: () = assert!(FRAME_BYTES_DEFAULT <= WORKER_BYTES_DEFAULT);
+
+/// Most `limits.worker_bytes` where frames are of up to `frame_bytes`: what a VM has beside one frame that is put together
+/// from its chunks, when both are in memory for a moment.
+pub(crate) fn worker_bytes_max(frame_bytes: usize) -> usize {
+    let whole = frame_bytes.min(WHOLE_FRAME_BYTES_MAX);
+    (VM_BYTES - VM_SPARE_BYTES).saturating_sub(2 * whole)
+}
 
 /// A client's frame of so many bytes is taken whatever memory is left: two thousand connections hold 32 MiB of such.
 pub const SMALL_FRAME_BYTES: usize = 16 << 10;
@@ -313,10 +324,10 @@ pub const MAPPINGS_MAX: usize = 16;
 
 /// Milliseconds in which what a new mapping changes is told once: the main thread takes a configuration first, and all workers
 /// do within moments.
-pub const MAPPING_TOLD_MS: u64 = 10_000;
+pub const MAPPING_LOGGED_MS: u64 = 10_000;
 
 /// Changes of a mapping that are told one by one in the log; the others are a number.
-pub const CHANGES_TOLD_MAX: usize = 10;
+pub const CHANGES_LOGGED_MAX: usize = 10;
 
 /// How often a change of a value in shared data is tried. Workers that change it at the same time each cost one try.
 pub const SHARED_TRIES_MAX: usize = 100;

@@ -19,7 +19,7 @@ pub struct Shared {
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,
     pub(crate) reach: reach::Reach,
-    pub(crate) judge: sasl::Authenticator,
+    pub(crate) authenticator: sasl::Authenticator,
     warnings: warnings::Warnings,
     stranger_warnings: warnings::Warnings,
 }
@@ -35,7 +35,7 @@ impl Shared {
         live: Box<dyn Fn() -> usize>,
     ) -> Self {
         let topics = TopicRegistry::new(&config.mapping);
-        let judge = sasl::Authenticator::new(&config, seed, salts, verifier);
+        let authenticator = sasl::Authenticator::new(config.sasl.as_ref(), seed, salts, verifier);
         let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
         Self {
             config,
@@ -44,7 +44,7 @@ impl Shared {
             facts: facts::Facts::default(),
             skips: skips::Skips::default(),
             reach: reach::Reach::default(),
-            judge,
+            authenticator,
             warnings: warnings::Warnings::new(limits::WARNINGS_MAX),
             stranger_warnings: warnings::Warnings::new(limits::STRANGER_WARNINGS_MAX),
         }
@@ -62,18 +62,18 @@ impl Shared {
 
     /// Passwords wait for their PBKDF2: [`Self::work`] should be called, a share of the worker's time.
     pub fn has_work(&self) -> bool {
-        self.judge.users.has_work()
+        self.authenticator.users.has_work()
     }
 
     /// Does some of it, [`limits::WORK_ITERATIONS`]. Connections that wait for the outcome are told by nobody: see
     /// [`crate::connection::Connection::is_judged`].
     pub fn work(&self) {
-        self.judge.users.work();
+        self.authenticator.users.work();
     }
 
     /// Workers of a process have something to tell each other: see [`Self::begin_with`].
     pub fn uses_vault(&self) -> bool {
-        self.judge.users.uses_vault()
+        self.authenticator.users.uses_vault()
     }
 
     /// Some of it is for users whose credentials are not derived yet: SCRAM waits for them.
@@ -83,7 +83,7 @@ impl Shared {
 
     /// Credentials that are not derived yet.
     pub fn credentials_left(&self) -> usize {
-        self.judge.users.credentials_left()
+        self.authenticator.users.credentials_left()
     }
 
     /// To be called once, with what the workers of a process `stored` for this plugin: takes from it what other workers, or
@@ -98,22 +98,22 @@ impl Shared {
         let mut vault = sasl::vault::Vault::read(stored);
         let is_first = vault.is_first_try(configuration, now);
         if is_first {
-            self.judge.users.tidy(&mut vault);
+            self.authenticator.users.tidy(&mut vault);
         }
-        self.judge.users.exchange(&mut vault);
+        self.authenticator.users.exchange(&mut vault);
         (vault.write(), is_first)
     }
 
     /// Takes from what is `stored` what others have computed, and gives what is to be stored instead.
     pub fn exchange_with(&self, stored: &[u8]) -> Vec<u8> {
         let mut vault = sasl::vault::Vault::read(stored);
-        self.judge.users.exchange(&mut vault);
+        self.authenticator.users.exchange(&mut vault);
         vault.write()
     }
 
     /// Something was computed that [`Self::exchange_with`] would tell others.
     pub fn has_news(&self) -> bool {
-        self.judge.users.has_news()
+        self.authenticator.users.has_news()
     }
 
     /// A connection came in that stands for `broker`. True: the first one that this worker sees, or has heard of.
@@ -123,7 +123,7 @@ impl Shared {
 
     /// Where the identity provider's keys should be fetched from now, if they should.
     pub fn keys_due(&self, now: Millis) -> Option<sasl::oauthbearer::jwks::Endpoint> {
-        self.judge.tokens.as_ref()?.fetch_due(now)
+        self.authenticator.tokens.as_ref()?.fetch_due(now)
     }
 
     /// [`Self::keys_due`] has to be asked from time to time.
@@ -134,6 +134,6 @@ impl Shared {
 
     /// Takes what came of it, a key set as JSON or why there is none. `None`: no keys are fetched here.
     pub fn keys_fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Option<sasl::oauthbearer::Fetched> {
-        self.judge.tokens.as_ref().map(|tokens| tokens.fetched(now, outcome))
+        self.authenticator.tokens.as_ref().map(|tokens| tokens.fetched(now, outcome))
     }
 }

@@ -17,9 +17,10 @@ use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, Met
 use kafka_protocol::messages::{ApiKey, RequestHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
-use crate::config::{Config, TopicMatch};
+use crate::config::Config;
 use crate::principal::Peer;
-use crate::sasl::oauthbearer::{Digest, Verifier};
+use crate::sasl::oauthbearer::{SignatureHash, Verifier};
+use crate::topics::mapping::TopicMatch;
 use crate::Shared;
 
 /// Topic `t`: 6 virtual partitions on 2 physical ones; `l`: the same with lanes in offsets; `b`: in the block layout.
@@ -67,7 +68,7 @@ pub(crate) fn ignorant_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> 
 pub(crate) struct NoKeys;
 
 impl Verifier for NoKeys {
-    fn verify(&self, _key: &[u8], _digest: Digest, _signature: &[u8], _text: &[u8]) -> bool {
+    fn verify(&self, _key: &[u8], _hash: SignatureHash, _signature: &[u8], _text: &[u8]) -> bool {
         false
     }
 }

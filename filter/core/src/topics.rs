@@ -1,13 +1,15 @@
 //! Which mapping a topic has: the entry with its exact name, else the first regex that matches the whole
 //! name, else the default.
 
+pub mod mapping;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use regex::Regex;
 
-use crate::config::{Mapping, TopicMatch};
+use self::mapping::{Mapping, TopicMatch};
 use crate::limits::{TOPIC_CACHE_ENTRIES_MAX, TOPIC_NAME_BYTES_MAX};
 use crate::remapper::PartitionRemapper;
 

@@ -13,7 +13,7 @@ use kafka_partition_remapper_core::fuzzing::subject_as_java as as_java;
 use kafka_partition_remapper_core::limits::*;
 use kafka_partition_remapper_core::principal::Rules;
 use kafka_partition_remapper_core::sasl::oauthbearer::jwks::{KeySet, KeySource};
-use kafka_partition_remapper_core::sasl::oauthbearer::{Checker, Digest, Settings, Verifier};
+use kafka_partition_remapper_core::sasl::oauthbearer::{Checker, Settings, SignatureHash, Verifier};
 use kafka_partition_remapper_core::sasl::users::prepare;
 use kafka_partition_remapper_core::wire::frame;
 use kafka_partition_remapper_core::wire::shape;
@@ -27,7 +27,7 @@ use remapper_fuzz::targets::oauth_token::{KEYS, NOW};
 struct Yes;
 
 impl Verifier for Yes {
-    fn verify(&self, _: &[u8], _: Digest, _: &[u8], _: &[u8]) -> bool {
+    fn verify(&self, _: &[u8], _: SignatureHash, _: &[u8], _: &[u8]) -> bool {
         true
     }
 }

@@ -12,7 +12,7 @@ use kafka_partition_remapper_core::brokers::Address;
 use kafka_partition_remapper_core::limits;
 use kafka_partition_remapper_core::principal::{Peer, Source};
 use kafka_partition_remapper_core::sasl::oauthbearer::jwks::Endpoint;
-use kafka_partition_remapper_core::sasl::oauthbearer::{Digest, Verifier};
+use kafka_partition_remapper_core::sasl::oauthbearer::{SignatureHash, Verifier};
 use kafka_partition_remapper_core::stats::Kind;
 use kafka_partition_remapper_core::Millis;
 use proxy_wasm::hostcalls;
@@ -123,11 +123,11 @@ pub(crate) struct EnvoyVerifier;
 impl Verifier for EnvoyVerifier {
     /// `VerifySignatureArguments`: hash_function = 1, public_key = 2, signature = 3, text = 4; the result's field 1 says
     /// whether it is good, and is left out where it is not.
-    fn verify(&self, key: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
-        let hash: &[u8] = match digest {
-            Digest::Sha256 => b"sha256",
-            Digest::Sha384 => b"sha384",
-            Digest::Sha512 => b"sha512",
+    fn verify(&self, key: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool {
+        let hash: &[u8] = match hash {
+            SignatureHash::Sha256 => b"sha256",
+            SignatureHash::Sha384 => b"sha384",
+            SignatureHash::Sha512 => b"sha512",
         };
         let mut arguments = vec![];
         for (number, bytes) in [(1, hash), (2, key), (3, signature), (4, text)] {

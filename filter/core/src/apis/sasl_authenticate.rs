@@ -10,12 +10,13 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::sasl_handshake::NO_SASL;
-use crate::connection::Action;
 use crate::error::Fault;
-use crate::exchange::authentication::{Identity, Proof, State, Tokens};
+use crate::exchange::action::Action;
+use crate::exchange::authentication::{State, Tokens};
 use crate::exchange::handler::{Context, Next, Passing, Pending, Plan, Request};
 use crate::limits;
 use crate::own::login::{Login, Progress};
+use crate::sasl::identity::{Identity, Proof};
 use crate::sasl::{Mechanism, Step};
 use crate::stats::{AuthOutcome, Stat};
 use crate::wire::rope::Rope;
@@ -87,8 +88,11 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, form: Form) -> Result<Plan, F
     let mechanism = *mechanism;
     let since = authentication.waits_since;
     *rounds += usize::from(since.is_none());
-    let step =
-        if *rounds > limits::SASL_ROUNDS_MAX { Step::Failed } else { server.step(&cx.shared.judge, token, cx.now) };
+    let step = if *rounds > limits::SASL_ROUNDS_MAX {
+        Step::Failed
+    } else {
+        server.step(&cx.shared.authenticator, token, cx.now)
+    };
     match step {
         Step::Challenge(bytes) => Ok(Plan::Answer(form.good(bytes, 0)?)),
         Step::Rejected(bytes) => {

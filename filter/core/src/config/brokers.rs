@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::raw::{
-    AdvertiseSection, DynamicSection, Entries, Given, Object, PortsSection, RouteSection, SniSection, Whole,
-};
-use super::{within, ConfigError};
+use super::error::ConfigError;
+use super::json::{within, Entries, Given, Object, Whole};
+use super::raw::{AdvertiseSection, DynamicSection, PortsSection, RouteSection, SniSection};
 use crate::brokers::address::{parse_host, Address, AddressError};
 use crate::brokers::{Advertise, Bootstrap, DynamicRoute, Route};
 

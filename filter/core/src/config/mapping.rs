@@ -1,50 +1,16 @@
 //! The `mapping` section: which topics are mapped, and how.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use regex::Regex;
 
-use super::raw::{Given, MappingSection, Object, TopicEntry, Whole};
-use super::{within, ConfigError};
+use super::error::ConfigError;
+use super::json::{within, Given, Object, Whole};
+use super::raw::{MappingSection, TopicEntry};
 use crate::limits::{OFFSET_RANGE_DEFAULT, OFFSET_RANGE_MIN, TOPIC_NAME_BYTES_MAX};
 use crate::pattern;
 use crate::remapper::{Layout, OffsetEncoding, PartitionRemapper};
-
-/// Which topics are mapped, and how.
-#[derive(Clone, Debug, Default)]
-pub struct Mapping {
-    /// For topics that no entry of `topics` matches; `None` lets them pass through.
-    pub default: Option<PartitionRemapper>,
-    /// In the order of the configuration.
-    pub topics: Vec<TopicMapping>,
-}
-
-/// One entry of `mapping.topics`.
-#[derive(Clone, Debug)]
-pub struct TopicMapping {
-    pub matches: TopicMatch,
-    /// `None` passes through.
-    pub remapper: Option<PartitionRemapper>,
-}
-
-/// Which topics an entry is for.
-#[derive(Clone, Debug)]
-pub enum TopicMatch {
-    Name(String),
-    /// Anchored: it matches whole names only.
-    Regex(Regex),
-}
-
-/// As it is written in the configuration; a pattern has the word `regex` before it.
-impl fmt::Display for TopicMatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Regex(regex) => write!(f, "regex {}", pattern::written(regex)),
-        }
-    }
-}
+use crate::topics::mapping::{Mapping, TopicMapping, TopicMatch};
 
 /// The values that make a mapping, some perhaps still missing.
 #[derive(Clone, Copy)]
@@ -141,7 +107,7 @@ fn remapper(path: &str, numbers: Numbers, missing: &str) -> Result<PartitionRema
         numbers.offset_encoding,
     )
     // The error's text begins with the field.
-    .map_err(|error| ConfigError(format!("{path}.{error}")))
+    .map_err(|error| ConfigError::new(format!("{path}.{error}")))
 }
 
 fn offset_range(path: &str, given: Given<Whole>, default: i64) -> Result<i64, ConfigError> {

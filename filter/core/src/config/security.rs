@@ -1,38 +1,23 @@
 //! The `sasl`, `principal` and `upstream` sections: who clients are, and who the filter is to brokers.
 
+mod mechanisms;
 mod oauthbearer;
 pub(super) mod raw;
 mod secret;
 mod upstream;
 mod users;
 
+use self::mechanisms::mechanism;
 use self::raw::{PrincipalSection, SaslSection, UpstreamSection};
 use self::secret::{Environment, SecretText};
-use super::raw::{Given, Object};
-use super::{within, ConfigError};
+use super::error::ConfigError;
+use super::json::{within, Given, Object};
 use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};
 use crate::principal::{Principals, Rules, Source};
 use crate::sasl::identities::Upstream;
-use crate::sasl::oauthbearer::Settings;
 use crate::sasl::secret::Secret;
 use crate::sasl::users::User;
-use crate::sasl::Mechanism;
-use crate::time::Millis;
-
-/// How clients prove who they are.
-#[derive(Clone, Debug)]
-pub struct Sasl {
-    /// In the order of the configuration; at least one, none twice.
-    pub mechanisms: Vec<Mechanism>,
-    /// None twice. Empty if only OAUTHBEARER is spoken.
-    pub users: Vec<User>,
-    /// There if OAUTHBEARER is spoken.
-    pub oauthbearer: Option<Settings>,
-    /// What salts are made from. `None`: each process draws its own.
-    pub salt_secret: Option<Secret>,
-    /// How long a client may go on before it authenticates again (KIP-368). `None`: as long as its credentials last.
-    pub max_session_ms: Option<Millis>,
-}
+use crate::sasl::{Mechanism, Sasl};
 
 /// What the three sections say.
 pub(super) struct Security {
@@ -102,14 +87,6 @@ fn mechanisms(names: &[String]) -> Result<Vec<Mechanism>, ConfigError> {
     Ok(mechanisms)
 }
 
-fn mechanism(path: &str, name: &str, known: &[Mechanism]) -> Result<Mechanism, ConfigError> {
-    let named = Mechanism::named(name).filter(|mechanism| known.contains(mechanism));
-    named.ok_or_else(|| {
-        let known: Vec<&str> = known.iter().map(|mechanism| mechanism.name()).collect();
-        ConfigError::at(path, format_args!("{name:?} is none of {}", known.join(", ")))
-    })
-}
-
 fn principal(raw: PrincipalSection) -> Result<Principals, ConfigError> {
     let named = |name: &String| Source::ALL.into_iter().find(|source| source.name() == name);
     let source = match raw.source.0.as_ref().map(|name| (named(name), name)) {
@@ -123,7 +100,9 @@ fn principal(raw: PrincipalSection) -> Result<Principals, ConfigError> {
     let rules = match raw.mapping_rules.0 {
         None => Rules::default(),
         // The error's text begins with the index.
-        Some(rules) => Rules::parse(&rules).map_err(|error| ConfigError(format!("principal.mapping_rules{error}")))?,
+        Some(rules) => {
+            Rules::parse(&rules).map_err(|error| ConfigError::new(format!("principal.mapping_rules{error}")))?
+        }
     };
     Ok(Principals { source, rules })
 }

@@ -9,11 +9,12 @@ use super::{Action, Connection, Phase};
 use crate::apis::{sasl_authenticate, TABLE};
 use crate::error::{Fault, Late};
 use crate::exchange::api::{Admission, Api};
-use crate::exchange::authentication::{Identity, Proof, State};
+use crate::exchange::authentication::State;
 use crate::exchange::handler::{Exchange, Passing, Pending, Plan, Question, Reply, Request, Upstream};
 use crate::own::brokers::Learner;
 use crate::own::{login, versions};
 use crate::principal::Peer;
+use crate::sasl::identity::{Identity, Proof};
 use crate::stats::{AuthOutcome, Stat};
 use crate::time::Millis;
 use crate::wire::frame;
@@ -99,7 +100,7 @@ impl Connection {
 
     /// The verdict is there, or has been waited for long enough.
     pub fn is_judged(&self, now: Millis) -> bool {
-        self.session.authentication.is_judged(&self.shared.judge, now)
+        self.session.authentication.is_judged(&self.shared.authenticator, now)
     }
 
     /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.

@@ -1,6 +1,6 @@
 //! What is known of an API whoever reads its requests: the data of one line of the table in `apis.rs`.
 
-use crate::Shared;
+use crate::shared::Shared;
 
 /// What an API is for the beginning of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

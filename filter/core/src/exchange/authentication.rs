@@ -12,48 +12,9 @@
 use crate::error::Fault;
 use crate::exchange::api::Admission;
 use crate::limits;
+use crate::sasl::identity::Identity;
 use crate::sasl::{Authenticator, Mechanism, Server};
 use crate::time::Millis;
-
-/// How a client proved who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    Sasl(Mechanism),
-    Certificate,
-    Nothing,
-}
-
-impl Proof {
-    /// As Envoy's access log and RBAC see it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Sasl(mechanism) => mechanism.name(),
-            Self::Certificate => "TLS",
-            Self::Nothing => "NONE",
-        }
-    }
-
-    /// By a name and password of `sasl.users`.
-    pub(crate) fn is_by_user(self) -> bool {
-        self.mechanism().is_some_and(|mechanism| mechanism != Mechanism::OauthBearer)
-    }
-
-    pub(crate) fn mechanism(self) -> Option<Mechanism> {
-        match self {
-            Self::Sasl(mechanism) => Some(mechanism),
-            Self::Certificate | Self::Nothing => None,
-        }
-    }
-}
-
-/// Who a client has proved to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) principal: String,
-    pub(crate) proof: Proof,
-    /// When it has to prove it again.
-    pub(crate) ends: Option<Millis>,
-}
 
 /// An authentication that is under way.
 pub(crate) struct Tokens {
@@ -141,10 +102,10 @@ impl Authentication {
     }
 
     /// Whether a token that waits for a verdict is worth another look.
-    pub(crate) fn is_judged(&self, judge: &Authenticator, now: Millis) -> bool {
+    pub(crate) fn is_judged(&self, authenticator: &Authenticator, now: Millis) -> bool {
         let State::Tokens(tokens) = &self.state else { return true };
         let has_waited = |since: Millis| now.saturating_sub(since) >= limits::VERDICT_MS_MAX;
-        tokens.server.is_ready(judge, now) || self.waits_since.is_none_or(has_waited)
+        tokens.server.is_ready(authenticator, now) || self.waits_since.is_none_or(has_waited)
     }
 
     /// The connection ends. The mechanism of an authentication that was begun and came to nothing: neither a success nor a

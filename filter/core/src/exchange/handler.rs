@@ -26,12 +26,12 @@ use crate::error::{Blame, Fault};
 use crate::exchange::action::Action;
 use crate::exchange::api::{Api, Apis};
 use crate::exchange::session::Session;
+use crate::shared::Shared;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
 use crate::wire::shape::{self, Shaped};
-use crate::Shared;
 
 /// The client id of what the filter asks in its own name.
 pub(crate) const OWN_CLIENT_ID: &[u8] = b"kafka-partition-remapper";

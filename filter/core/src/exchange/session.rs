@@ -12,8 +12,8 @@ use crate::exchange::authentication::Authentication;
 use crate::exchange::located::Place;
 use crate::exchange::renewals::Renewals;
 use crate::sasl::Nonces;
+use crate::shared::Shared;
 use crate::time::Millis;
-use crate::Shared;
 
 /// The filter is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

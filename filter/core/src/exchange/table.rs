@@ -4,8 +4,8 @@ use crate::error::Fault;
 use crate::exchange::api::{Admission, Api, Apis, Offer};
 use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::exchange::session::Session;
+use crate::shared::Shared;
 use crate::wire::header::RequestHead;
-use crate::Shared;
 
 /// A request half: `request` of one file below `apis/`.
 pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;

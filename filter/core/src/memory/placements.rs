@@ -13,12 +13,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, Mapping, TopicMapping, TopicMatch};
+use crate::config::ConfigError;
 use crate::fingerprint::Fingerprint;
-use crate::limits::{CHANGES_TOLD_MAX, MAPPINGS_MAX, MAPPING_TOLD_MS, PLACEMENTS_MAX};
+use crate::limits::{CHANGES_LOGGED_MAX, MAPPINGS_MAX, MAPPING_LOGGED_MS, PLACEMENTS_MAX};
 use crate::pattern;
 use crate::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 use crate::time::Millis;
+use crate::topics::mapping::{Mapping, TopicMapping, TopicMatch};
 use crate::topics::TopicRegistry;
 
 /// Mappings that this process has accepted, by entry.
@@ -129,7 +130,7 @@ impl Placements {
         self.check(&new)?;
         let fingerprint = Fingerprint::of(&serde_json::to_string(&new).unwrap_or_default());
         let accepted = match self.mappings.iter().find(|(known, _)| *known == fingerprint) {
-            Some((_, told)) if now.saturating_sub(*told) < MAPPING_TOLD_MS => Accepted::default(),
+            Some((_, told)) if now.saturating_sub(*told) < MAPPING_LOGGED_MS => Accepted::default(),
             _ => Accepted { warnings: self.warnings(mapping, &new), notes: notes(&new) },
         };
         self.mappings.retain(|(known, _)| *known != fingerprint);
@@ -185,8 +186,8 @@ impl Placements {
             let was = before.remapper(name).map(|remapper| Numbers::of(&remapper));
             warnings.extend(was.and_then(|was| change(&added.entry, was, added.numbers)));
         }
-        let more = warnings.len().saturating_sub(CHANGES_TOLD_MAX);
-        warnings.truncate(CHANGES_TOLD_MAX);
+        let more = warnings.len().saturating_sub(CHANGES_LOGGED_MAX);
+        warnings.truncate(CHANGES_LOGGED_MAX);
         if more > 0 {
             warnings.push(format!("mapping: {more} more changes of this kind"));
         }
@@ -295,7 +296,7 @@ fn change(entry: &Entry, was: Numbers, is: Option<Numbers>) -> Option<String> {
 
 fn notes(new: &[Known]) -> Vec<String> {
     let fixed = new.iter().filter(|known| known.numbers.is_some_and(Numbers::is_fixed));
-    let shown: Vec<String> = fixed.clone().take(CHANGES_TOLD_MAX).map(|known| known.entry.shown()).collect();
+    let shown: Vec<String> = fixed.clone().take(CHANGES_LOGGED_MAX).map(|known| known.entry.shown()).collect();
     let more = fixed.count() - shown.len();
     if shown.is_empty() {
         return vec![];

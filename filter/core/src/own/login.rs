@@ -70,8 +70,8 @@ impl Login {
         let identity = cx.session.authentication.identity.as_ref();
         let principal = identity.map_or("", |identity| &identity.principal);
         let acting = upstream.identity_for(identity).map_err(|why| refused(format!("{why}, {principal:?}")))?;
-        let client = Client::new(mechanism, acting.login, cx.session.nonces.next()).ok_or_else(|| {
-            refused(format!("the mechanism cannot carry the name or the password of {:?}", acting.login.username))
+        let client = Client::new(mechanism, acting.account, cx.session.nonces.next()).ok_or_else(|| {
+            refused(format!("the mechanism cannot carry the name or the password of {:?}", acting.account.username))
         })?;
         let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
         let name = StrBytes::from_static_str(mechanism.name());
@@ -115,7 +115,7 @@ impl Login {
             let why = format!("error {}: {said}", answer.error_code);
             return Ok(self.refused(cx, &why));
         }
-        match self.client.step(&cx.shared.judge.salted, &answer.auth_bytes) {
+        match self.client.step(&cx.shared.authenticator.salted, &answer.auth_bytes) {
             Ok(Reply::Send(token)) => token_request(token).map(Progress::Send),
             Ok(Reply::Done) => self.logged_in(cx, answer.session_lifetime_ms),
             Err(refused) => Ok(self.refused(cx, refused.0)),

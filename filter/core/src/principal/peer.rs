@@ -1,7 +1,8 @@
 //! Which name of a client's certificate counts, and what the TLS handshake told of it.
 
+use super::nameless::Nameless;
+use super::rules::Rules;
 use super::subject::as_java;
-use super::{Nameless, Rules};
 
 /// Who a client is that proved nothing (Kafka: `User:ANONYMOUS`).
 const ANONYMOUS: &str = "ANONYMOUS";
@@ -57,7 +58,7 @@ impl Principals {
     pub fn of(&self, peer: &Peer) -> Result<String, Nameless> {
         let name = match peer {
             Peer::Anonymous => return Ok(ANONYMOUS.to_owned()),
-            Peer::Unknown => return Err(Nameless::Untold),
+            Peer::Unknown => return Err(Nameless::NotGiven),
             Peer::Certified(name) => name,
         };
         match self.source {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Lane;
+use super::partitions::Lane;
 use crate::limits::{LANES_MAX, OFFSET_RANGE_MIN};
 
 /// Why a mapping cannot be. Its text starts with the name of the field that is wrong.

@@ -12,15 +12,16 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::keyed::{Key, Memory};
+use super::mechanism::Mechanism;
 use super::saslname::escape;
-use super::scram::{auth_message, header_base64, to_base64, Hash, Keys, ServerFinal, ServerFirst};
+use super::scram::credentials::{Hash, Keys};
+use super::scram::messages::{auth_message, header_base64, to_base64, ServerFinal, ServerFirst};
 use super::secret::Secret;
-use super::Mechanism;
 use crate::limits::{SALTED_ENTRIES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN};
 
 /// An identity on the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Login {
+pub struct BrokerAccount {
     pub username: String,
     pub password: Secret,
 }
@@ -43,7 +44,7 @@ pub struct Refused(pub &'static str);
 
 /// One exchange with one broker.
 pub struct Client {
-    login: Login,
+    account: BrokerAccount,
     nonce: String,
     speaks: Speaks,
     state: State,
@@ -69,20 +70,20 @@ impl Client {
     ///
     /// None: OAUTHBEARER, which takes no password, or a NUL where the mechanism cannot carry one: in the name, and for PLAIN
     /// in the password.
-    pub fn new(mechanism: Mechanism, login: &Login, nonce: String) -> Option<Self> {
+    pub fn new(mechanism: Mechanism, account: &BrokerAccount, nonce: String) -> Option<Self> {
         let speaks = match mechanism {
-            Mechanism::Plain if !login.password.expose().contains('\0') => Speaks::Plain,
+            Mechanism::Plain if !account.password.expose().contains('\0') => Speaks::Plain,
             Mechanism::ScramSha256 => Speaks::Scram(Hash::Sha256),
             Mechanism::ScramSha512 => Speaks::Scram(Hash::Sha512),
             Mechanism::Plain | Mechanism::OauthBearer => return None,
         };
-        let client = Self { login: login.clone(), nonce, speaks, state: State::Ready };
-        Some(client).filter(|client| !client.login.username.contains('\0'))
+        let client = Self { account: account.clone(), nonce, speaks, state: State::Ready };
+        Some(client).filter(|client| !client.account.username.contains('\0'))
     }
 
     /// As whom it logs in.
     pub fn username(&self) -> &str {
-        &self.login.username
+        &self.account.username
     }
 
     /// The first token. Begins the exchange anew.
@@ -90,10 +91,10 @@ impl Client {
         match self.speaks {
             Speaks::Plain => {
                 self.state = State::Plain;
-                format!("\0{}\0{}", self.login.username, self.login.password.expose()).into_bytes()
+                format!("\0{}\0{}", self.account.username, self.account.password.expose()).into_bytes()
             }
             Speaks::Scram(hash) => {
-                let client_first_bare = format!("n={},r={}", escape(&self.login.username), self.nonce);
+                let client_first_bare = format!("n={},r={}", escape(&self.account.username), self.nonce);
                 let first = format!("{GS2_HEADER}{client_first_bare}").into_bytes();
                 self.state = State::First { hash, client_first_bare };
                 first
@@ -126,7 +127,7 @@ impl Client {
         let iterations =
             message.iterations.filter(|count| (SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(count));
         let iterations = iterations.ok_or(Refused("the iterations are not a number from 4096 to 16384"))?;
-        let keys = Keys::new(hash, &cache.salted_password(hash, &self.login, &salt, iterations));
+        let keys = Keys::new(hash, &cache.salted_password(hash, &self.account, &salt, iterations));
         let without_proof = format!("c={},r={}", header_base64(GS2_HEADER), message.nonce);
         let signed = auth_message(bare, message.text, &without_proof);
         self.state = State::Final { server_signature: keys.server_signature(&signed) };
@@ -160,8 +161,14 @@ impl SaltedCache {
         Self { key: Key::new(&seed, "salted passwords"), salted: RefCell::new(Memory::new(SALTED_ENTRIES_MAX)) }
     }
 
-    fn salted_password(&self, hash: Hash, login: &Login, salt: &[u8], iterations: u32) -> Rc<Zeroizing<Vec<u8>>> {
-        let (name, password) = (login.username.as_bytes(), login.password.expose());
+    fn salted_password(
+        &self,
+        hash: Hash,
+        account: &BrokerAccount,
+        salt: &[u8],
+        iterations: u32,
+    ) -> Rc<Zeroizing<Vec<u8>>> {
+        let (name, password) = (account.username.as_bytes(), account.password.expose());
         let digest =
             self.key.digest(&[&[hash.bytes() as u8], name, password.as_bytes(), salt, &iterations.to_be_bytes()]);
         if let Some(salted) = self.salted.borrow().get(&digest) {

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::exchange::authentication::{Identity, Proof};
-use crate::sasl::client::Login;
-use crate::sasl::users::prepare;
-use crate::sasl::Mechanism;
+use super::client::BrokerAccount;
+use super::identity::{Identity, Proof};
+use super::mechanism::Mechanism;
+use super::users::user::prepare;
 
 /// Who the filter is to brokers.
 #[derive(Clone, Debug)]
@@ -17,17 +17,17 @@ pub struct Upstream {
     /// PLAIN or one of SCRAM.
     pub mechanism: Mechanism,
     /// For every client that `per_principal` has nothing for. There if `per_principal` is empty.
-    pub login: Option<Login>,
+    pub account: Option<BrokerAccount>,
     /// By the principal's name, prepared by SASLprep where that is possible.
-    pub per_principal: BTreeMap<String, PrincipalLogin>,
-    /// Refuses principals that `per_principal` has nothing for, although there is a `login`.
+    pub per_principal: BTreeMap<String, PrincipalAccount>,
+    /// Refuses principals that `per_principal` has nothing for, although there is an `account`.
     pub per_principal_only: bool,
 }
 
 /// The identity of one principal.
 #[derive(Clone, Debug)]
-pub struct PrincipalLogin {
-    pub login: Login,
+pub struct PrincipalAccount {
+    pub account: BrokerAccount,
     /// The principal as the configuration spells it.
     pub written: String,
     /// How its principal has to have proved itself. None: in any way.
@@ -39,7 +39,7 @@ pub struct PrincipalLogin {
 /// As whom the filter logs in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Acting<'a> {
-    pub(crate) login: &'a Login,
+    pub(crate) account: &'a BrokerAccount,
     /// What brokers do for it they do for this client alone.
     pub(crate) is_own: bool,
 }
@@ -48,8 +48,8 @@ impl Upstream {
     /// # Errors
     /// Why there is none for the client.
     pub(crate) fn identity_for(&self, client: Option<&Identity>) -> Result<Acting<'_>, &'static str> {
-        let shared = self.login.as_ref().filter(|_| !self.per_principal_only);
-        let shared = shared.map(|login| Acting { login, is_own: false });
+        let shared = self.account.as_ref().filter(|_| !self.per_principal_only);
+        let shared = shared.map(|account| Acting { account, is_own: false });
         let entry = client.and_then(|client| Some((client, self.entry(&client.principal)?)));
         let entry = entry.filter(|(client, entry)| entry.serves(client.proof));
         let Some((client, entry)) = entry else {
@@ -60,10 +60,10 @@ impl Upstream {
         }
         // Clients without a certificate have one name, and are many.
         let is_own = entry.is_own && client.proof != Proof::Nothing;
-        Ok(Acting { login: &entry.login, is_own })
+        Ok(Acting { account: &entry.account, is_own })
     }
 
-    fn entry(&self, principal: &str) -> Option<&PrincipalLogin> {
+    fn entry(&self, principal: &str) -> Option<&PrincipalAccount> {
         match prepare(principal) {
             Some(prepared) => self.per_principal.get(&prepared),
             None => self.per_principal.get(principal),
@@ -71,7 +71,7 @@ impl Upstream {
     }
 }
 
-impl PrincipalLogin {
+impl PrincipalAccount {
     fn serves(&self, proof: Proof) -> bool {
         self.proofs.as_ref().is_none_or(|proofs| proofs.contains(&proof))
     }

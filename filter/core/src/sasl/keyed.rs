@@ -8,7 +8,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-pub(super) type Digest = [u8; 32];
+pub(super) type KeyedDigest = [u8; 32];
 
 /// HMAC (RFC 2104). `key`: at most 64 bytes, a block of SHA-256.
 pub(super) fn hmac<M: KeyInit + Mac>(key: &[u8], parts: &[&[u8]]) -> Output<M> {
@@ -21,16 +21,16 @@ pub(super) fn hmac<M: KeyInit + Mac>(key: &[u8], parts: &[&[u8]]) -> Output<M> {
 }
 
 /// A secret key for one purpose.
-pub(super) struct Key(Zeroizing<Digest>);
+pub(super) struct Key(Zeroizing<KeyedDigest>);
 
 impl Key {
     /// `purpose` keeps the digests of keys from one seed apart.
-    pub(super) fn new(seed: &Digest, purpose: &str) -> Self {
+    pub(super) fn new(seed: &KeyedDigest, purpose: &str) -> Self {
         Self(Zeroizing::new(hmac::<Hmac<Sha256>>(seed, &[purpose.as_bytes()]).into()))
     }
 
     /// HMAC-SHA-256 of `parts`. The length goes before each part, so that no two lists are the same bytes.
-    pub(super) fn digest(&self, parts: &[&[u8]]) -> Digest {
+    pub(super) fn digest(&self, parts: &[&[u8]]) -> KeyedDigest {
         let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
         let whole: Vec<&[u8]> =
             lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), part]).collect();
@@ -48,7 +48,7 @@ impl Key {
 
 /// At most `entries_max` values by digest.
 pub(super) struct Memory<V> {
-    values: BTreeMap<Digest, V>,
+    values: BTreeMap<KeyedDigest, V>,
     entries_max: usize,
 }
 
@@ -57,12 +57,12 @@ impl<V: Clone> Memory<V> {
         Self { values: BTreeMap::new(), entries_max }
     }
 
-    pub(super) fn get(&self, digest: &Digest) -> Option<V> {
+    pub(super) fn get(&self, digest: &KeyedDigest) -> Option<V> {
         self.values.get(digest).cloned()
     }
 
     /// Forgets everything when it is full: simple, and what is still in use is soon back, at the price of one PBKDF2.
-    pub(super) fn insert(&mut self, digest: Digest, value: V) {
+    pub(super) fn insert(&mut self, digest: KeyedDigest, value: V) {
         if self.values.len() >= self.entries_max {
             self.values.clear();
         }

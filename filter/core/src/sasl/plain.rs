@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use super::users::{prepare, Answer, Job, Store};
-use super::Step;
+use super::step::Step;
+use super::users::queue::Job;
+use super::users::user::prepare;
+use super::users::{PasswordCheck, Store};
 use crate::limits::PLAIN_TOKEN_BYTES_MAX;
 
 /// One exchange with one client.
@@ -21,17 +23,17 @@ impl Server {
     pub(crate) fn step(&mut self, store: &Store, token: &[u8]) -> Step {
         let Some((principal, password)) = parse(token) else { return Step::Failed };
         let answer = match self.waits_for.take() {
-            Some(job) => job.verdict().map_or(Answer::Later(job), Answer::Known),
+            Some(job) => job.verdict().map_or(PasswordCheck::Later(job), PasswordCheck::Known),
             None => store.check_plain(&principal, password),
         };
         match answer {
-            Answer::Known(true) => Step::Done { principal, expires: None, last: vec![] },
-            Answer::Known(false) => Step::Failed,
-            Answer::Later(job) => {
+            PasswordCheck::Known(true) => Step::Done { principal, expires: None, last: vec![] },
+            PasswordCheck::Known(false) => Step::Failed,
+            PasswordCheck::Later(job) => {
                 self.waits_for = Some(job);
                 Step::Later
             }
-            Answer::Full => Step::Busy,
+            PasswordCheck::Full => Step::Busy,
         }
     }
 

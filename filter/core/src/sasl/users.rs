@@ -10,7 +10,8 @@
 
 mod derived;
 mod forms;
-mod queue;
+pub(super) mod queue;
+pub(super) mod user;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,56 +21,19 @@ use subtle::ConstantTimeEq;
 
 use self::derived::{Derived, Task};
 use self::forms::{Form, Forms, Kind};
-pub(super) use self::queue::Job;
-use self::queue::Queue;
-use super::keyed::{Digest, Key};
-use super::scram::{Credentials, Hash};
+use self::queue::{Job, Queue};
+pub use self::user::{prepare, User};
+use super::keyed::{Key, KeyedDigest};
+use super::mechanism::Mechanism;
+use super::scram::credentials::{Credentials, Hash};
 use super::secret::Secret;
 use super::vault::Vault;
-use super::Mechanism;
-use crate::limits::{SCRAM_SALT_BYTES, USER_NAME_BYTES_MAX};
-
-/// One user as configured. It has a password, or SCRAM credentials, or several of them.
-#[derive(Clone, Debug)]
-pub struct User {
-    /// Prepared by SASLprep (RFC 4013).
-    pub name: String,
-    pub password: Option<Secret>,
-    pub scram_sha_256: Option<Credentials>,
-    pub scram_sha_512: Option<Credentials>,
-}
-
-impl User {
-    fn credentials(&self, hash: Hash) -> Option<&Credentials> {
-        match hash {
-            Hash::Sha256 => self.scram_sha_256.as_ref(),
-            Hash::Sha512 => self.scram_sha_512.as_ref(),
-        }
-    }
-
-    /// Whether the credentials for `hash` have to be made from the password. Given ones go before it.
-    fn derives(&self, hash: Hash) -> bool {
-        self.password.is_some() && self.credentials(hash).is_none()
-    }
-
-    /// What a PLAIN password is checked against when there is no other password.
-    fn plain_credentials(&self) -> Option<&Credentials> {
-        let credentials = self.scram_sha_256.as_ref().or(self.scram_sha_512.as_ref());
-        credentials.filter(|_| self.password.is_none())
-    }
-}
-
-/// `name` prepared by SASLprep (RFC 4013). None: it has what a name must not have, or is empty or too long.
-pub fn prepare(name: &str) -> Option<String> {
-    let is_bounded = |name: &str| (1..=USER_NAME_BYTES_MAX).contains(&name.len());
-    let name = Some(name).filter(|name| is_bounded(name))?;
-    stringprep::saslprep(name).ok().filter(|name| is_bounded(name)).map(|name| name.into_owned())
-}
+use crate::limits::SCRAM_SALT_BYTES;
 
 /// All users of a listener, as one worker sees them.
 pub struct Store {
     /// By keyed digest of the name: how long a search takes says nothing about names.
-    by_digest: BTreeMap<Digest, Rc<User>>,
+    by_digest: BTreeMap<KeyedDigest, Rc<User>>,
     forms: Forms,
     /// Some user has SCRAM credentials only, so PLAIN costs a PBKDF2.
     is_plain_costly: bool,
@@ -86,7 +50,7 @@ pub struct Store {
     /// Whose turn is next: that of the queue, or of what is to be derived.
     is_queues_turn: Cell<bool>,
     /// Passwords that were right, by account: one each, so that strangers cannot fill it.
-    right: RefCell<BTreeMap<Digest, Digest>>,
+    right: RefCell<BTreeMap<KeyedDigest, KeyedDigest>>,
     /// Something was found out that other workers do not know.
     has_news: Cell<bool>,
 }
@@ -99,7 +63,7 @@ pub(super) struct Found {
 }
 
 /// What is known of a name and password.
-pub(super) enum Answer {
+pub(super) enum PasswordCheck {
     Known(bool),
     /// It will be known in a moment.
     Later(Rc<Job>),
@@ -154,11 +118,11 @@ impl Store {
     /// Whether `password` is that of `name` (prepared). A user's password decides, and if there is none its credentials.
     ///
     /// Who knows the right password may be answered at once: only they can see it. Everything else waits alike.
-    pub(super) fn check_plain(&self, name: &str, password: &str) -> Answer {
+    pub(super) fn check_plain(&self, name: &str, password: &str) -> PasswordCheck {
         let user = self.find(name);
         let is_password = self.is_password(user, name, password);
         if !self.is_plain_costly {
-            return Answer::Known(is_password);
+            return PasswordCheck::Known(is_password);
         }
         let own = user.and_then(User::plain_credentials);
         let made_up = self.made_up_for_plain(user, name);
@@ -167,13 +131,13 @@ impl Store {
         let proof = self.vault.digest(&[b"right", &account, password.as_bytes()]);
         let before = self.right.borrow().get(&account).copied().unwrap_or_default();
         if is_password | bool::from(before.ct_eq(&proof)) {
-            return Answer::Known(true);
+            return PasswordCheck::Known(true);
         }
         let digest = self.local.digest(&[b"attempt", name.as_bytes(), password.as_bytes()]);
         let job = self.queue.join(&digest, asked.iterations, || {
             Job::new(digest, password, asked.clone(), own.is_some(), (account, proof))
         });
-        job.map_or(Answer::Full, Answer::Later)
+        job.map_or(PasswordCheck::Full, PasswordCheck::Later)
     }
 
     /// What SCRAM with `hash` works on for `name` (prepared), known or not. None: not everything that is to be derived for
@@ -266,12 +230,12 @@ impl Store {
             let hashes = self.derives.iter().filter(|hash| user.derives(**hash));
             hashes.map(|hash| self.derived_id(Some(user.as_ref()), &user.name, *hash))
         });
-        let wanted: std::collections::BTreeSet<Digest> = derived.chain(self.accounts()).collect();
+        let wanted: std::collections::BTreeSet<KeyedDigest> = derived.chain(self.accounts()).collect();
         vault.retain(|id| wanted.contains(id));
     }
 
     /// Users whose password PLAIN checks against credentials.
-    fn accounts(&self) -> Vec<Digest> {
+    fn accounts(&self) -> Vec<KeyedDigest> {
         let users = self.by_digest.values().filter(|_| self.is_plain_costly);
         users.filter_map(|user| Some(self.account(&user.name, user.plain_credentials()?))).collect()
     }
@@ -281,7 +245,7 @@ impl Store {
     }
 
     /// Where derived credentials stand in a vault. Of an unknown name: nowhere.
-    fn derived_id(&self, user: Option<&User>, name: &str, hash: Hash) -> Digest {
+    fn derived_id(&self, user: Option<&User>, name: &str, hash: Hash) -> KeyedDigest {
         let password = user.filter(|user| user.derives(hash)).and_then(|user| user.password.as_ref());
         let known = [u8::from(password.is_some())];
         let password = password.map_or("", Secret::expose).as_bytes();
@@ -289,7 +253,7 @@ impl Store {
     }
 
     /// Where the right password for `credentials` stands in a vault.
-    fn account(&self, name: &str, credentials: &Credentials) -> Digest {
+    fn account(&self, name: &str, credentials: &Credentials) -> KeyedDigest {
         let Credentials { hash, salt, iterations, stored_key, .. } = credentials;
         let hash = [hash.bytes() as u8];
         self.vault.digest(&[b"account", name.as_bytes(), &hash, salt, &iterations.to_be_bytes(), stored_key])

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::keyed::Digest;
+use super::keyed::KeyedDigest;
 use crate::fingerprint::Fingerprint;
 use crate::limits::{TRIED_MS, VAULT_ENTRIES_MAX, VAULT_TRIED_MAX};
 use crate::time::Millis;
@@ -20,7 +20,7 @@ const TRIED_BYTES: usize = 16;
 pub(crate) struct Vault {
     /// Configurations that were tried last, oldest first; at most [`VAULT_TRIED_MAX`].
     tried: Vec<(Fingerprint, Millis)>,
-    entries: BTreeMap<Digest, Vec<u8>>,
+    entries: BTreeMap<KeyedDigest, Vec<u8>>,
 }
 
 impl Vault {
@@ -84,19 +84,19 @@ impl Vault {
         true
     }
 
-    pub(crate) fn get(&self, id: &Digest) -> Option<&[u8]> {
+    pub(crate) fn get(&self, id: &KeyedDigest) -> Option<&[u8]> {
         self.entries.get(id).map(Vec::as_slice)
     }
 
     /// `value`: at most 255 bytes.
-    pub(crate) fn insert(&mut self, id: Digest, value: &[u8]) {
+    pub(crate) fn insert(&mut self, id: KeyedDigest, value: &[u8]) {
         let is_new = !self.entries.contains_key(&id);
         if value.len() <= usize::from(u8::MAX) && !(is_new && self.entries.len() >= VAULT_ENTRIES_MAX) {
             self.entries.insert(id, value.to_vec());
         }
     }
 
-    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&Digest) -> bool) {
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&KeyedDigest) -> bool) {
         self.entries.retain(|id, _| is_wanted(id));
     }
 }

@@ -36,7 +36,7 @@ pub struct Budget {
 impl Budget {
     /// `limit`: `limits.worker_bytes`; `frame_bytes`: `limits.frame_bytes`; `live` tells how many bytes are alive.
     pub fn new(limit: usize, frame_bytes: usize, live: Box<dyn Fn() -> usize>) -> Rc<Self> {
-        let answers_limit = worker_bytes_max(frame_bytes).max(limit);
+        let answers_limit = limits::worker_bytes_max(frame_bytes).max(limit);
         Rc::new(Self {
             limit,
             answers_limit,
@@ -114,13 +114,6 @@ impl Budget {
         let stretch = self.promised.borrow_mut().add(2 * share, now);
         (share, Promise { budget: Rc::clone(self), stretch, bytes: 2 * share })
     }
-}
-
-/// What a worker's connections may hold where frames are of up to `frame_bytes`: what a VM has beside one frame that is put
-/// together from its chunks, when both are there for a moment.
-pub(crate) fn worker_bytes_max(frame_bytes: usize) -> usize {
-    let whole = frame_bytes.min(limits::WHOLE_FRAME_BYTES_MAX);
-    (limits::VM_BYTES - limits::VM_SPARE_BYTES).saturating_sub(2 * whole)
 }
 
 /// A connection of the worker, as far as its memory goes.

@@ -96,11 +96,11 @@ impl Shape {
     /// # Errors
     /// Where Kafka would not read the body either, or where it has more than `elements_max` elements.
     pub fn check(&self, version: i16, body: &[u8], elements_max: usize) -> Result<bool, ShapeError> {
-        self.is_plain(version, body, Most { elements: elements_max, unknown_tags: usize::MAX })
+        self.is_plain(version, body, Bounds { elements: elements_max, unknown_tags: usize::MAX })
     }
 
-    fn is_plain(&self, version: i16, body: &[u8], most: Most) -> Result<bool, ShapeError> {
-        let mut walk = Walk::new(self, version, body, most, None);
+    fn is_plain(&self, version: i16, body: &[u8], bounds: Bounds) -> Result<bool, ShapeError> {
+        let mut walk = Walk::new(self, version, body, bounds, None);
         walk.message(self.fields, body.len())?;
         Ok(!walk.odd)
     }
@@ -110,8 +110,8 @@ impl Shape {
     ///
     /// # Errors
     /// As [`Self::check`].
-    fn plain(&self, version: i16, body: &[u8], most: Most) -> Result<Bytes, ShapeError> {
-        let mut walk = Walk::new(self, version, body, most, Some(Vec::with_capacity(body.len())));
+    fn plain(&self, version: i16, body: &[u8], bounds: Bounds) -> Result<Bytes, ShapeError> {
+        let mut walk = Walk::new(self, version, body, bounds, Some(Vec::with_capacity(body.len())));
         walk.message(self.fields, body.len())?;
         Ok(walk.out.map(Bytes::from).unwrap_or_default())
     }
@@ -122,8 +122,8 @@ impl Shape {
 /// # Errors
 /// As [`Shape::check`] with [`limits::ELEMENTS_MAX`].
 pub fn decode_request<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    let most = Most { elements: limits::ELEMENTS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
-    decode_plain(body, version, most)
+    let bounds = Bounds { elements: limits::ELEMENTS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
+    decode_plain(body, version, bounds)
 }
 
 /// As [`decode_request`], for an answer of the own broker, whose size follows from the cluster's.
@@ -131,12 +131,12 @@ pub fn decode_request<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeE
 /// # Errors
 /// As [`Shape::check`] with [`limits::ANSWER_ELEMENTS_MAX`].
 pub fn decode_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_plain(body, version, Most { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
+    decode_plain(body, version, Bounds { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
 }
 
-fn decode_plain<M: Shaped>(body: &Bytes, version: i16, most: Most) -> Result<M, ShapeError> {
-    let is_plain = M::SHAPE.is_plain(version, body, most)?;
-    let mut rest = if is_plain { body.clone() } else { M::SHAPE.plain(version, body, most)? };
+fn decode_plain<M: Shaped>(body: &Bytes, version: i16, bounds: Bounds) -> Result<M, ShapeError> {
+    let is_plain = M::SHAPE.is_plain(version, body, bounds)?;
+    let mut rest = if is_plain { body.clone() } else { M::SHAPE.plain(version, body, bounds)? };
     let bytes = rest.len();
     M::decode(&mut rest, version).map_err(|_| ShapeError { at: bytes - rest.len(), what: Misshape::Undecodable })
 }
@@ -145,7 +145,7 @@ type Outcome<T = ()> = Result<T, Misshape>;
 
 /// What a body may have.
 #[derive(Clone, Copy)]
-struct Most {
+struct Bounds {
     /// More of them are an error.
     elements: usize,
     /// More of them are left out: nobody knows what they say.
@@ -167,13 +167,13 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(shape: &Shape, version: i16, rest: &'a [u8], most: Most, out: Option<Vec<u8>>) -> Self {
+    fn new(shape: &Shape, version: i16, rest: &'a [u8], bounds: Bounds, out: Option<Vec<u8>>) -> Self {
         Self {
             rest,
             version,
             flexible: version >= shape.flexible_since,
-            elements_left: most.elements,
-            unknown_tags_left: most.unknown_tags,
+            elements_left: bounds.elements,
+            unknown_tags_left: bounds.unknown_tags,
             growth_left: limits::TEXT_GROWTH_MAX,
             odd: false,
             out,
@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
     fn string(&mut self, nullable: bool) -> Outcome {
         let wire = if self.flexible { self.compact()? } else { self.take().map(i16::from_be_bytes)?.into() };
         let Ok(bytes) = usize::try_from(wire) else { return self.null(wire, nullable, STRING_LENGTH_BYTES) };
-        if bytes > STRING_BYTES_MAX {
+        if bytes > limits::STRING_BYTES_MAX {
             return Err(Misshape::StringTooLong);
         }
         let text = as_java(self.take_slice(bytes)?);
@@ -297,7 +297,7 @@ impl<'a> Walk<'a> {
             self.odd = true;
             self.growth_left =
                 self.growth_left.checked_sub(text.len().saturating_sub(bytes)).ok_or(Misshape::Growth)?;
-            if text.len() > STRING_BYTES_MAX {
+            if text.len() > limits::STRING_BYTES_MAX {
                 return Err(Misshape::StringTooLong);
             }
         }
@@ -396,9 +396,6 @@ impl<'a> Walk<'a> {
 /// Bytes of the length of a string, and of bytes or an array, where they are not compact.
 const STRING_LENGTH_BYTES: usize = 2;
 const ARRAY_LENGTH_BYTES: usize = 4;
-
-/// Longest string in bytes, in flexible versions too (`MessageGenerator`'s code checks it).
-const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
 fn to_usize(wire: u32) -> Outcome<usize> {
     usize::try_from(wire).map_err(|_| Misshape::Truncated)

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use kafka_partition_remapper_core::fuzzing::{self, Verdict};
 use kafka_partition_remapper_core::sasl::oauthbearer::jwks::{KeySet, KeySource};
-use kafka_partition_remapper_core::sasl::oauthbearer::{Checker, Digest, Settings, Verifier};
+use kafka_partition_remapper_core::sasl::oauthbearer::{Checker, Settings, SignatureHash, Verifier};
 use serde_json::{Map, Value};
 
 use crate::bounds::bounded;
@@ -25,12 +25,12 @@ pub const TOKEN: &str = include_str!("../../seeds/oauth_token/good");
 pub struct Exactly;
 
 impl Verifier for Exactly {
-    fn verify(&self, _: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
+    fn verify(&self, _: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool {
         thread_local!(static SIGNATURE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) });
         let signed = TOKEN.rsplit_once('.').map(|(signed, _)| signed.as_bytes());
         let raw = TOKEN.rsplit_once('.').and_then(|(_, raw)| second::base64(raw, true)).unwrap();
         let right = SIGNATURE.with_borrow_mut(|der| der.get_or_insert_with(|| ecdsa_der(&raw)) == signature);
-        digest == Digest::Sha256 && signed == Some(text) && right
+        hash == SignatureHash::Sha256 && signed == Some(text) && right
     }
 }
 
@@ -45,7 +45,7 @@ fn ecdsa_der(raw: &[u8]) -> Vec<u8> {
 struct Says(bool);
 
 impl Verifier for Says {
-    fn verify(&self, _: &[u8], _: Digest, _: &[u8], _: &[u8]) -> bool {
+    fn verify(&self, _: &[u8], _: SignatureHash, _: &[u8], _: &[u8]) -> bool {
         self.0
     }
 }

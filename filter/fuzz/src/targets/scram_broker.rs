@@ -2,7 +2,7 @@
 
 use kafka_partition_remapper_core::fuzzing;
 use kafka_partition_remapper_core::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
-use kafka_partition_remapper_core::sasl::client::{Client, Login, Reply, SaltedCache};
+use kafka_partition_remapper_core::sasl::client::{BrokerAccount, Client, Reply, SaltedCache};
 use kafka_partition_remapper_core::sasl::secret::Secret;
 use kafka_partition_remapper_core::sasl::Mechanism;
 
@@ -49,7 +49,7 @@ fn server_final(text: &str) -> Option<Option<Vec<u8>>> {
 
 /// Who does not know the password is never believed, and neither is told it.
 fn play(mechanism: Mechanism, first: &[u8], last: &[u8]) {
-    let login = Login { username: "gate,way".to_owned(), password: Secret::new("not to be seen".to_owned()) };
+    let login = BrokerAccount { username: "gate,way".to_owned(), password: Secret::new("not to be seen".to_owned()) };
     let Some(mut client) = Client::new(mechanism, &login, NONCE.to_owned()) else { return };
     let cache = SaltedCache::new([7; 32]);
     client.first();

@@ -19,12 +19,12 @@ use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Pla
 use crate::exchange::located::{Located, Place, Topic};
 use crate::exchange::rounds::{self, Awaited, Turns};
 use crate::remapper::{Lane, PhysicalPartition};
+use crate::shared::Shared;
 use crate::stats::Stat;
 use crate::wire::batch::{self, TagError};
 use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
 use crate::wire::types::Reader;
-use crate::Shared;
 
 const API: &str = "Produce";
 /// The first flexible version (KIP-482).

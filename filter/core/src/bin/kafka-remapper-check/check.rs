@@ -3,9 +3,12 @@
 use std::fmt::Write;
 
 use kafka_partition_remapper_core::brokers::{Advertise, Route};
-use kafka_partition_remapper_core::config::{Config, Mapping, Sasl, Upstream};
+use kafka_partition_remapper_core::config::Config;
 use kafka_partition_remapper_core::principal::Source;
 use kafka_partition_remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
+use kafka_partition_remapper_core::sasl::identities::Upstream;
+use kafka_partition_remapper_core::sasl::Sasl;
+use kafka_partition_remapper_core::topics::mapping::Mapping;
 
 use crate::tool::Failure;
 
@@ -155,7 +158,7 @@ fn sasl(sasl: &Sasl) -> String {
 }
 
 fn upstream(upstream: &Upstream) -> String {
-    let own = upstream.login.as_ref().map(|login| format!("as {:?}", login.username));
+    let own = upstream.account.as_ref().map(|account| format!("as {:?}", account.username));
     let others = match upstream.per_principal.len() {
         0 => None,
         count => Some(format!("with own logins for {}", counted(count, "principal"))),

@@ -2,8 +2,8 @@
 
 use super::raw::{HttpSection, JwksSection, OauthBearerSection};
 use super::secret::{self, Environment};
-use crate::config::raw::{Given, Object};
-use crate::config::{within, ConfigError};
+use crate::config::error::ConfigError;
+use crate::config::json::{within, Given, Object};
 use crate::limits::*;
 use crate::sasl::oauthbearer::jwks::{Endpoint, KeySet, KeySource};
 use crate::sasl::oauthbearer::Settings;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::secret::SecretText;
-use crate::config::raw::{Entries, Given, Object, Whole};
+use crate::config::json::{Entries, Given, Object, Whole};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

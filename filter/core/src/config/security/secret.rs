@@ -6,7 +6,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 use crate::limits::{PASSWORD_BYTES_MAX, SECRET_BYTES_MAX};
 use crate::sasl::secret::Secret;
 

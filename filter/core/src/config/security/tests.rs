@@ -111,10 +111,10 @@ fn every_field_is_read() {
     assert_eq!((oauthbearer.required_scopes, oauthbearer.clock_skew_s), (vec!["a".to_owned(), "b".to_owned()], 0));
     assert_eq!(config.principal.unwrap().rules.principal("CN=Duke,O=x").unwrap(), "duke");
     let upstream = config.upstream.unwrap();
-    let login = upstream.login.unwrap();
-    assert_eq!((upstream.mechanism, login.username.as_str()), (Mechanism::ScramSha512, "gateway"));
-    assert_eq!(login.password.expose(), "secret");
-    let own = &upstream.per_principal["alice"].login;
+    let account = upstream.account.unwrap();
+    assert_eq!((upstream.mechanism, account.username.as_str()), (Mechanism::ScramSha512, "gateway"));
+    assert_eq!(account.password.expose(), "secret");
+    let own = &upstream.per_principal["alice"].account;
     // What comes out of the environment is taken as it is.
     assert_eq!((own.username.as_str(), own.password.expose()), ("a", "${ALICE}!"));
 }

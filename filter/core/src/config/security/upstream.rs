@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::mechanisms::mechanism;
 use super::raw::{LoginSection, PrincipalLoginSection, UpstreamSaslSection};
 use super::secret::{self, Environment};
-use super::{mechanism, users, Sasl};
-use crate::config::raw::{Entries, Given, Object};
-use crate::config::ConfigError;
-use crate::exchange::authentication::Proof;
-use crate::sasl::client::Login;
-use crate::sasl::identities::{PrincipalLogin, Upstream};
+use super::users;
+use crate::config::error::ConfigError;
+use crate::config::json::{Entries, Given, Object};
+use crate::sasl::client::BrokerAccount;
+use crate::sasl::identities::{PrincipalAccount, Upstream};
+use crate::sasl::identity::Proof;
 use crate::sasl::users::prepare;
-use crate::sasl::Mechanism;
+use crate::sasl::{Mechanism, Sasl};
 
 /// How clients prove who they are: what principals there can be follows from it.
 #[derive(Clone, Copy)]
@@ -44,13 +45,13 @@ pub(super) fn upstream(
     let path = "upstream.sasl";
     let known = [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512];
     let mechanism = mechanism("upstream.sasl.mechanism", &raw.mechanism, &known)?;
-    let login = match (raw.username.0, raw.password.0) {
-        (Some(username), Some(password)) => Some(login(path, LoginSection { username, password }, environment)?),
+    let account = match (raw.username.0, raw.password.0) {
+        (Some(username), Some(password)) => Some(account(path, LoginSection { username, password }, environment)?),
         (Some(_), None) => return Err(ConfigError::at("upstream.sasl.password", "is missing; username needs it")),
         (None, Some(_)) => return Err(ConfigError::at("upstream.sasl.username", "is missing; password needs it")),
         (None, None) => None,
     };
-    if login.is_none() && raw.per_principal.0.is_empty() {
+    if account.is_none() && raw.per_principal.0.is_empty() {
         return Err(ConfigError::at(path, "username and password are needed, or per_principal, or both"));
     }
     if raw.per_principal_only && raw.per_principal.0.is_empty() {
@@ -59,20 +60,20 @@ pub(super) fn upstream(
     let mut per_principal = per_principal(raw.per_principal, clients, environment)?;
     // An identity that others have as well is nobody's own.
     let mut holders: HashMap<String, usize> = HashMap::new();
-    for login in login.iter().chain(per_principal.values().map(|entry| &entry.login)) {
-        *holders.entry(login.username.clone()).or_default() += 1;
+    for account in account.iter().chain(per_principal.values().map(|entry| &entry.account)) {
+        *holders.entry(account.username.clone()).or_default() += 1;
     }
     for entry in per_principal.values_mut() {
-        entry.is_own = holders.get(&entry.login.username) == Some(&1);
+        entry.is_own = holders.get(&entry.account.username) == Some(&1);
     }
-    Ok(Upstream { mechanism, login, per_principal, per_principal_only: raw.per_principal_only })
+    Ok(Upstream { mechanism, account, per_principal, per_principal_only: raw.per_principal_only })
 }
 
 fn per_principal(
     Entries(raw): Entries<Object<PrincipalLoginSection>>,
     clients: Clients<'_>,
     environment: Environment<'_>,
-) -> Result<BTreeMap<String, PrincipalLogin>, ConfigError> {
+) -> Result<BTreeMap<String, PrincipalAccount>, ConfigError> {
     let known = clients.proofs();
     if known.is_empty() && !raw.is_empty() {
         return Err(ConfigError::at(
@@ -81,7 +82,7 @@ fn per_principal(
         ));
     }
     let users = clients.users();
-    let mut entries: BTreeMap<String, PrincipalLogin> = BTreeMap::new();
+    let mut entries: BTreeMap<String, PrincipalAccount> = BTreeMap::new();
     for (written, Object(raw)) in raw {
         let path = format!("upstream.sasl.per_principal.{written}");
         let proofs = proofs(&format!("{path}.mechanisms"), raw.mechanisms, &known)?;
@@ -96,8 +97,8 @@ fn per_principal(
             return Err(ConfigError::at(&path, "no client can have this name: sasl.users does not list it"));
         }
         let section = LoginSection { username: raw.username, password: raw.password };
-        let login = login(&path, section, environment)?;
-        entries.insert(name, PrincipalLogin { login, written, proofs, is_own: false });
+        let account = account(&path, section, environment)?;
+        entries.insert(name, PrincipalAccount { account, written, proofs, is_own: false });
     }
     Ok(entries)
 }
@@ -125,7 +126,7 @@ fn proofs(path: &str, given: Given<Vec<String>>, known: &[Proof]) -> Result<Opti
     Ok(Some(proofs))
 }
 
-fn login(path: &str, raw: LoginSection, environment: Environment<'_>) -> Result<Login, ConfigError> {
+fn account(path: &str, raw: LoginSection, environment: Environment<'_>) -> Result<BrokerAccount, ConfigError> {
     let password = secret::password(&format!("{path}.password"), &raw.password, environment)?;
-    Ok(Login { username: users::name(&format!("{path}.username"), &raw.username)?, password })
+    Ok(BrokerAccount { username: users::name(&format!("{path}.username"), &raw.username)?, password })
 }

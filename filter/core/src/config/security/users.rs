@@ -7,8 +7,8 @@ use base64::Engine;
 
 use super::raw::{ScramSection, UserEntry};
 use super::secret::{self, Environment, SecretText};
-use crate::config::raw::{Given, Object};
-use crate::config::{within, ConfigError};
+use crate::config::error::ConfigError;
+use crate::config::json::{within, Given, Object};
 use crate::limits::*;
 use crate::sasl::scram::{Credentials, Hash};
 use crate::sasl::users::{prepare, User};

@@ -24,7 +24,7 @@ const LANE_SHORT: &str = r#", "offset_encoding": "lane", "offset_range": 1048576
 const SHORT: &str = r#", "offset_range": 1048576"#;
 
 /// Time enough between two steps that each is told anew.
-const LATER: Millis = MAPPING_TOLD_MS;
+const LATER: Millis = MAPPING_LOGGED_MS;
 
 /// Takes the mappings one after the other, through the memory that workers share; what is said of the last one.
 fn step(mappings: &[&str]) -> Result<Accepted, String> {
@@ -208,8 +208,8 @@ fn what_is_said_and_what_is_remembered_is_bounded() {
         format!(r#"{{"physical_partitions": 2, "topics": [{}]}}"#, entries.join(","))
     };
     let warnings = step(&[&many(0, 8), &many(0, 4)]).unwrap().warnings;
-    assert_eq!(warnings.len(), CHANGES_TOLD_MAX + 1);
-    assert_eq!(warnings.last().unwrap(), &format!("mapping: {} more changes of this kind", 9_000 - CHANGES_TOLD_MAX));
+    assert_eq!(warnings.len(), CHANGES_LOGGED_MAX + 1);
+    assert_eq!(warnings.last().unwrap(), &format!("mapping: {} more changes of this kind", 9_000 - CHANGES_LOGGED_MAX));
     let mut placements = Placements::default();
     for round in 0..8 {
         placements.accept(&mapping(&many(round * 9_000, 8)), 0).unwrap();

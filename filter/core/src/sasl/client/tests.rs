@@ -8,8 +8,8 @@ use crate::sasl::scram::Server;
 use crate::sasl::users::{prepare, Store, User};
 use crate::sasl::Step;
 
-fn login(username: &str, password: &str) -> Login {
-    Login { username: username.to_owned(), password: Secret::new(password.to_owned()) }
+fn account(username: &str, password: &str) -> BrokerAccount {
+    BrokerAccount { username: username.to_owned(), password: Secret::new(password.to_owned()) }
 }
 
 fn mechanism(hash: Hash) -> Mechanism {
@@ -19,8 +19,8 @@ fn mechanism(hash: Hash) -> Mechanism {
     }
 }
 
-fn client(hash: Hash, login: &Login) -> Client {
-    Client::new(mechanism(hash), login, CLIENT_NONCE.to_owned()).unwrap()
+fn client(hash: Hash, account: &BrokerAccount) -> Client {
+    Client::new(mechanism(hash), account, CLIENT_NONCE.to_owned()).unwrap()
 }
 
 fn cache() -> SaltedCache {
@@ -40,7 +40,7 @@ fn store(username: &str, password: &str) -> Store {
 #[test]
 fn the_client_speaks_as_the_vectors_do() {
     for vector in &VECTORS {
-        let (cache, mut client) = (cache(), client(vector.hash, &login("user", "pencil")));
+        let (cache, mut client) = (cache(), client(vector.hash, &account("user", "pencil")));
         assert_eq!(client.first(), Vector::CLIENT_FIRST.as_bytes());
         let reply = client.step(&cache, Vector::SERVER_FIRST.as_bytes());
         assert_eq!(reply, Ok(Reply::Send(vector.client_final().into_bytes())));
@@ -51,7 +51,7 @@ fn the_client_speaks_as_the_vectors_do() {
 
 #[test]
 fn plain_is_one_token() {
-    let mut client = Client::new(Mechanism::Plain, &login("alice", "secret"), String::new()).unwrap();
+    let mut client = Client::new(Mechanism::Plain, &account("alice", "secret"), String::new()).unwrap();
     assert_eq!(client.step(&cache(), b""), Err(Refused("no answer was due")));
     let token = client.first();
     assert_eq!(token, b"\0alice\0secret");
@@ -64,16 +64,17 @@ fn plain_is_one_token() {
 
 #[test]
 fn what_a_mechanism_cannot_carry_makes_no_client() {
-    let possible = |mechanism, login: &Login| Client::new(mechanism, login, CLIENT_NONCE.to_owned()).is_some();
-    assert!(!possible(Mechanism::OauthBearer, &login("alice", "secret")));
-    assert!(!possible(Mechanism::Plain, &login("alice", "sec\0ret")));
-    assert!(possible(Mechanism::ScramSha256, &login("alice", "sec\0ret")));
-    assert!(Mechanism::ALL.into_iter().all(|mechanism| !possible(mechanism, &login("ali\0ce", "secret"))));
+    let possible =
+        |mechanism, account: &BrokerAccount| Client::new(mechanism, account, CLIENT_NONCE.to_owned()).is_some();
+    assert!(!possible(Mechanism::OauthBearer, &account("alice", "secret")));
+    assert!(!possible(Mechanism::Plain, &account("alice", "sec\0ret")));
+    assert!(possible(Mechanism::ScramSha256, &account("alice", "sec\0ret")));
+    assert!(Mechanism::ALL.into_iter().all(|mechanism| !possible(mechanism, &account("ali\0ce", "secret"))));
 }
 
 /// What the client makes of `server_first`.
 fn answer(server_first: &str) -> Result<Reply, Refused> {
-    let mut client = client(Hash::Sha256, &login("user", "pencil"));
+    let mut client = client(Hash::Sha256, &account("user", "pencil"));
     client.first();
     client.step(&cache(), server_first.as_bytes())
 }
@@ -122,7 +123,7 @@ fn server_final_is_refused() {
         ("", "not a message"),
         ("m=a,v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "not a message"),
     ] {
-        let (cache, mut client) = (cache(), client(Hash::Sha256, &login("user", "pencil")));
+        let (cache, mut client) = (cache(), client(Hash::Sha256, &account("user", "pencil")));
         client.first();
         client.step(&cache, Vector::SERVER_FIRST.as_bytes()).unwrap();
         let Err(Refused(text)) = client.step(&cache, token.as_bytes()) else { panic!("{token} is taken") };
@@ -135,7 +136,7 @@ fn server_final_is_refused() {
 fn a_salted_password_is_computed_once() {
     let cache = cache();
     let run = |hash: Hash, name: &str, password: &str, server_first: &str| {
-        let mut client = client(hash, &login(name, password));
+        let mut client = client(hash, &account(name, password));
         client.first();
         derivations(|| client.step(&cache, server_first.as_bytes()).unwrap()).0
     };
@@ -154,7 +155,8 @@ fn a_salted_password_is_computed_once() {
 #[test]
 fn a_full_cache_forgets_and_never_grows() {
     let cache = SaltedCache { salted: RefCell::new(Memory::new(2)), ..cache() };
-    let run = |name: &str| derivations(|| cache.salted_password(Hash::Sha256, &login(name, "pencil"), b"salt", 4096)).0;
+    let run =
+        |name: &str| derivations(|| cache.salted_password(Hash::Sha256, &account(name, "pencil"), b"salt", 4096)).0;
     assert_eq!(["a", "b", "a", "c", "a", "a"].map(run), [1, 1, 0, 1, 1, 0]);
 }
 
@@ -162,8 +164,14 @@ fn a_full_cache_forgets_and_never_grows() {
 type Tamper<'a> = &'a dyn Fn(usize, Vec<u8>) -> Vec<u8>;
 
 /// An exchange with our server: whether the server is content, and whether the client is.
-fn converse(store: &Store, cache: &SaltedCache, hash: Hash, login: &Login, tamper: Tamper) -> (Option<String>, bool) {
-    let (mut client, mut server) = (client(hash, login), Server::new(hash, SERVER_NONCE.to_owned()));
+fn converse(
+    store: &Store,
+    cache: &SaltedCache,
+    hash: Hash,
+    account: &BrokerAccount,
+    tamper: Tamper,
+) -> (Option<String>, bool) {
+    let (mut client, mut server) = (client(hash, account), Server::new(hash, SERVER_NONCE.to_owned()));
     let first = tamper(0, client.first());
     let Step::Challenge(challenge) = server.step(store, &first) else { return (None, false) };
     let Ok(Reply::Send(proof)) = client.step(cache, &tamper(1, challenge)) else { return (None, false) };
@@ -182,10 +190,10 @@ fn untouched(_: usize, token: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn no_byte_of_any_message_can_be_changed() {
-    let (login, cache) = (login("a,b=c", "pencil"), cache());
+    let (account, cache) = (account("a,b=c", "pencil"), cache());
     for hash in [Hash::Sha256, Hash::Sha512] {
         let store = store("a,b=c", "pencil");
-        assert_eq!(converse(&store, &cache, hash, &login, &untouched), (Some("a,b=c".to_owned()), true));
+        assert_eq!(converse(&store, &cache, hash, &account, &untouched), (Some("a,b=c".to_owned()), true));
         for message in 0..4 {
             for at in 0..250 {
                 for bit in [0x01, 0x02, 0x20, 0x80] {
@@ -202,7 +210,7 @@ fn no_byte_of_any_message_can_be_changed() {
                     if is_salt && bit != 0x01 {
                         continue;
                     }
-                    let (principal, is_content) = converse(&store, &cache, hash, &login, &flip);
+                    let (principal, is_content) = converse(&store, &cache, hash, &account, &flip);
                     assert!(!is_content || !is_there.get(), "message {message}, byte {at}, bit {bit}");
                     assert!(principal.is_none() || message == 3 || !is_there.get(), "message {message}, byte {at}");
                 }
@@ -222,11 +230,11 @@ proptest! {
         prop_assume!(password != other);
         let Some(prepared) = prepare(&name) else { return Ok(()) };
         let (store, cache) = (store(&prepared, &password), cache());
-        let right = converse(&store, &cache, hash, &login(&name, &password), &untouched);
+        let right = converse(&store, &cache, hash, &account(&name, &password), &untouched);
         prop_assert_eq!(right, (Some(prepared.clone()), true));
-        let wrong = converse(&store, &cache, hash, &login(&name, &other), &untouched);
+        let wrong = converse(&store, &cache, hash, &account(&name, &other), &untouched);
         prop_assert_eq!(wrong, (None, false));
-        let unknown = converse(&store, &cache, hash, &login(&format!("{prepared}a"), &password), &untouched);
+        let unknown = converse(&store, &cache, hash, &account(&format!("{prepared}a"), &password), &untouched);
         prop_assert_eq!(unknown, (None, false));
     }
 
@@ -237,7 +245,7 @@ proptest! {
         "[ve]=[A-Za-z0-9=+/]{0,44}".prop_map(String::into_bytes),
         Just(Vector::SERVER_FIRST.into()),
     ], 1..4)) {
-        let (cache, mut client) = (cache(), client(Hash::Sha256, &login("user", "pencil")));
+        let (cache, mut client) = (cache(), client(Hash::Sha256, &account("user", "pencil")));
         client.first();
         for token in tokens {
             prop_assert_ne!(client.step(&cache, &token), Ok(Reply::Done));

@@ -1,9 +1,9 @@
-//! What a token with the right signature says, judged by the [`Settings`] (RFC 7519, section 4.1; RFC 9068, section 4).
+//! What a token with the right signature says, held against the [`Settings`] (RFC 7519, section 4.1; RFC 9068, section 4).
 
 use serde_json::Value;
 
 use super::object::{texts, Object};
-use super::Settings;
+use super::settings::Settings;
 use crate::limits::OAUTH_TIME_S_MAX;
 use crate::time::Millis;
 
@@ -31,7 +31,7 @@ impl From<&'static str> for Refusal {
 
 /// # Errors
 /// The first claim that is wrong.
-pub(crate) fn judge(claims: &Object, settings: &Settings, now: Millis) -> Result<Bearer, Refusal> {
+pub(crate) fn check(claims: &Object, settings: &Settings, now: Millis) -> Result<Bearer, Refusal> {
     let skew = settings.clock_skew_s.saturating_mul(1000);
     let expires = time(claims, "exp")?.ok_or("exp is missing")?.saturating_add(skew);
     if now >= expires {

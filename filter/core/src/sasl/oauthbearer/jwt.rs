@@ -10,7 +10,7 @@
 use super::jwks::KeySet;
 use super::key::{Algorithm, Key};
 use super::object::{base64url, Object};
-use super::Verifier;
+use super::verifier::Verifier;
 use crate::limits::OAUTH_TOKEN_BYTES_MAX;
 
 /// A token whose signature was not looked at yet.
@@ -63,7 +63,7 @@ impl<'a> Jwt<'a> {
         }
         let right = candidates.any(|key| {
             key.signature(&self.signature).is_some_and(|signature| {
-                verifier.verify(&key.der, self.algorithm.digest, &signature, self.signed.as_bytes())
+                verifier.verify(&key.der, self.algorithm.hash, &signature, self.signed.as_bytes())
             })
         });
         if !right {

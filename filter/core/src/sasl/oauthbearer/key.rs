@@ -8,7 +8,7 @@ use der::{Decode, Encode};
 use pkcs1::RsaPublicKey;
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 
-use super::Digest;
+use super::verifier::SignatureHash;
 use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN, RSA_EXPONENT_BITS_MAX};
 
 /// `rsaEncryption` (RFC 3279, section 2.3.1).
@@ -55,17 +55,17 @@ const CURVES: [Curve; 3] = [
 pub(crate) struct Algorithm {
     pub(crate) name: &'static str,
     pub(crate) key_type: KeyType,
-    pub(crate) digest: Digest,
+    pub(crate) hash: SignatureHash,
 }
 
 /// All that are spoken. `none` and those with a shared secret (`HS256`, …) are not among them.
 static ALGORITHMS: [Algorithm; 6] = [
-    Algorithm { name: "RS256", key_type: KeyType::Rsa, digest: Digest::Sha256 },
-    Algorithm { name: "RS384", key_type: KeyType::Rsa, digest: Digest::Sha384 },
-    Algorithm { name: "RS512", key_type: KeyType::Rsa, digest: Digest::Sha512 },
-    Algorithm { name: "ES256", key_type: KeyType::P256, digest: Digest::Sha256 },
-    Algorithm { name: "ES384", key_type: KeyType::P384, digest: Digest::Sha384 },
-    Algorithm { name: "ES512", key_type: KeyType::P521, digest: Digest::Sha512 },
+    Algorithm { name: "RS256", key_type: KeyType::Rsa, hash: SignatureHash::Sha256 },
+    Algorithm { name: "RS384", key_type: KeyType::Rsa, hash: SignatureHash::Sha384 },
+    Algorithm { name: "RS512", key_type: KeyType::Rsa, hash: SignatureHash::Sha512 },
+    Algorithm { name: "ES256", key_type: KeyType::P256, hash: SignatureHash::Sha256 },
+    Algorithm { name: "ES384", key_type: KeyType::P384, hash: SignatureHash::Sha384 },
+    Algorithm { name: "ES512", key_type: KeyType::P521, hash: SignatureHash::Sha512 },
 ];
 
 impl Algorithm {
@@ -170,7 +170,7 @@ impl Key {
         self.key_type == algorithm.key_type && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    /// A token's signature in the form that a [`super::Verifier`] takes. None: it cannot be one of this key's.
+    /// A token's signature in the form that a [`Verifier`](super::verifier::Verifier) takes. None: it cannot be one of this key's.
     pub(crate) fn signature<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if raw.len() != self.signature_bytes {
             return None;

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::jwks::{Endpoint, KeySet, KeySource};
 use super::share::reading_us;
-use super::{Checker, Digest, Server, Settings, Verifier};
+use super::{Checker, Server, Settings, SignatureHash, Verifier};
 use crate::limits::{CHECKS_US_MAX, CHECKS_US_PER_MS};
 use crate::sasl::Step;
 use crate::time::Millis;
@@ -124,21 +124,21 @@ fn message(token: &str) -> Vec<u8> {
 struct Real;
 
 impl Verifier for Real {
-    fn verify(&self, key: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
+    fn verify(&self, key: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool {
         if let Ok(key) = rsa::RsaPublicKey::from_public_key_der(key) {
-            assert_eq!(digest, Digest::Sha256);
+            assert_eq!(hash, SignatureHash::Sha256);
             return key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(text), signature).is_ok();
         }
-        match digest {
-            Digest::Sha256 => {
+        match hash {
+            SignatureHash::Sha256 => {
                 let key = p256::ecdsa::VerifyingKey::from_public_key_der(key).expect("a key on P-256");
                 p256::ecdsa::Signature::from_der(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
             }
-            Digest::Sha384 => {
+            SignatureHash::Sha384 => {
                 let key = p384::ecdsa::VerifyingKey::from_public_key_der(key).expect("a key on P-384");
                 p384::ecdsa::Signature::from_der(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
             }
-            Digest::Sha512 => {
+            SignatureHash::Sha512 => {
                 let key = p521::PublicKey::from_public_key_der(key).expect("a key on P-521");
                 let key = p521::ecdsa::VerifyingKey::from_affine(*key.as_affine()).expect("a point");
                 p521::ecdsa::Signature::from_der(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
@@ -151,7 +151,7 @@ impl Verifier for Real {
 #[derive(Debug, PartialEq, Eq, Clone)]
 struct Call {
     key: Vec<u8>,
-    digest: Digest,
+    hash: SignatureHash,
     signature: Vec<u8>,
     text: Vec<u8>,
 }
@@ -169,9 +169,9 @@ impl Fake {
 }
 
 impl Verifier for Fake {
-    fn verify(&self, key: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
+    fn verify(&self, key: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool {
         let [key, signature, text] = [key, signature, text].map(<[u8]>::to_vec);
-        self.calls.borrow_mut().push(Call { key, digest, signature, text });
+        self.calls.borrow_mut().push(Call { key, hash, signature, text });
         self.answer
     }
 }
@@ -202,7 +202,7 @@ fn a_good_token_is_done_until_it_ends() {
 fn tokens_of_strangers_wait_for_their_share_of_the_time() {
     struct Never(Cell<usize>);
     impl Verifier for Never {
-        fn verify(&self, _: &[u8], _: Digest, _: &[u8], _: &[u8]) -> bool {
+        fn verify(&self, _: &[u8], _: SignatureHash, _: &[u8], _: &[u8]) -> bool {
             self.0.set(self.0.get() + 1);
             false
         }

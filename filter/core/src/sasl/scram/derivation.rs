@@ -5,7 +5,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{Credentials, Hash, Keys};
+use super::credentials::{Credentials, Hash, Keys};
 
 /// Credentials in the making, the same as those of [`Credentials::derive`].
 pub(in crate::sasl) struct Derivation {

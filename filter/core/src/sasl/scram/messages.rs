@@ -1,6 +1,8 @@
 //! The messages of SCRAM as text (RFC 5802, section 7). Parsing is strict: what the grammar does not have is refused.
 
-use super::{from_base64, to_base64};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+
 use crate::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
 use crate::sasl::saslname::unescape;
 
@@ -29,6 +31,25 @@ fn extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<(&'a str, 
         (letters && name != "m" && !value.is_empty() && !value.contains('\0')).then_some((name, value))
     };
     parts.map(named).collect()
+}
+
+/// As SCRAM has it (RFC 4648, section 4: padded).
+pub(in crate::sasl) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Strictly: padded, and without bits left over, so that no two texts stand for the same bytes.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// What both sides sign (RFC 5802, section 3).
+pub(in crate::sasl) fn auth_message(
+    client_first_bare: &str,
+    server_first: &str,
+    client_final_without_proof: &str,
+) -> String {
+    format!("{client_first_bare},{server_first},{client_final_without_proof}")
 }
 
 /// The value of `c=` for a GS2 header, without channel binding.

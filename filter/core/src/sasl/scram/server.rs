@@ -9,10 +9,11 @@
 
 use std::rc::Rc;
 
-use super::messages::{header_base64, is_nonce, ClientFinal, ClientFirst, ServerFinal, ServerFirst};
-use super::{auth_message, Credentials, Hash};
-use crate::sasl::users::{prepare, Store};
-use crate::sasl::Step;
+use super::credentials::{Credentials, Hash};
+use super::messages::{auth_message, header_base64, is_nonce, ClientFinal, ClientFirst, ServerFinal, ServerFirst};
+use crate::sasl::step::Step;
+use crate::sasl::users::user::prepare;
+use crate::sasl::users::Store;
 
 /// One exchange with one client.
 pub struct Server {

@@ -3,7 +3,8 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use super::messages::ClientFirst;
+use super::credentials::Keys;
+use super::messages::{auth_message, from_base64, to_base64, ClientFirst, ServerFirst};
 use super::*;
 use crate::sasl::saslname::escape;
 use crate::sasl::users::{Store, User};

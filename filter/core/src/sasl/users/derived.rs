@@ -4,17 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::User;
+use super::user::User;
 use crate::limits::{SCRAM_ITERATIONS_MIN, WORK_ITERATIONS};
-use crate::sasl::keyed::Digest;
+use crate::sasl::keyed::KeyedDigest;
+use crate::sasl::scram::credentials::{Credentials, Hash};
 use crate::sasl::scram::derivation::Derivation;
-use crate::sasl::scram::{Credentials, Hash};
 use crate::sasl::secret::Secret;
 
 /// One user's credentials for one hash function, not derived yet.
 pub(super) struct Task {
     /// Where they stand in a [`Vault`](crate::sasl::vault::Vault).
-    pub(super) id: Digest,
+    pub(super) id: KeyedDigest,
     pub(super) user: Rc<User>,
     pub(super) hash: Hash,
     pub(super) salt: Vec<u8>,
@@ -28,7 +28,7 @@ impl Task {
 }
 
 pub(super) struct Derived {
-    ready: RefCell<BTreeMap<Digest, Rc<Credentials>>>,
+    ready: RefCell<BTreeMap<KeyedDigest, Rc<Credentials>>>,
     missing: RefCell<Vec<Task>>,
     current: RefCell<Option<(Task, Derivation)>>,
     /// Tasks that are missing or begun, of SHA-256 and of SHA-512.
@@ -76,17 +76,17 @@ impl Derived {
         self.left.get().iter().sum()
     }
 
-    pub(super) fn get(&self, id: &Digest) -> Option<Rc<Credentials>> {
+    pub(super) fn get(&self, id: &KeyedDigest) -> Option<Rc<Credentials>> {
         self.ready.borrow().get(id).cloned()
     }
 
     /// All that there are, by their ids.
-    pub(super) fn each(&self, mut with: impl FnMut(&Digest, &Credentials)) {
+    pub(super) fn each(&self, mut with: impl FnMut(&KeyedDigest, &Credentials)) {
         self.ready.borrow().iter().for_each(|(id, credentials)| with(id, credentials));
     }
 
     /// Takes what others have derived: `find` gives the stored key, with the server key behind it.
-    pub(super) fn adopt(&self, find: impl Fn(&Digest) -> Option<Vec<u8>>) {
+    pub(super) fn adopt(&self, find: impl Fn(&KeyedDigest) -> Option<Vec<u8>>) {
         let adopt = |task: &Task| {
             let keys = find(&task.id).filter(|keys| keys.len() == 2 * task.hash.bytes());
             let Some(mut stored_key) = keys else { return false };

@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::User;
+use super::user::User;
 use crate::limits::{FORMS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_SALT_BYTES};
 use crate::sasl::keyed::Key;
-use crate::sasl::scram::{Credentials, Hash};
+use crate::sasl::scram::credentials::{Credentials, Hash};
 
 /// Of SCRAM credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,31 +11,31 @@ use std::rc::{Rc, Weak};
 use subtle::ConstantTimeEq;
 
 use crate::limits::{QUEUED_ITERATIONS_MAX, WORK_ITERATIONS};
-use crate::sasl::keyed::Digest;
+use crate::sasl::keyed::KeyedDigest;
+use crate::sasl::scram::credentials::Credentials;
 use crate::sasl::scram::derivation::Derivation;
-use crate::sasl::scram::Credentials;
 
 /// What is being found out about one name and password. All connections that ask the same wait for one of these; when the
 /// last of them is gone, so is its place in the queue.
 pub(crate) struct Job {
     /// Of name and password.
-    digest: Digest,
+    digest: KeyedDigest,
     credentials: Credentials,
     /// False: the credentials are made up.
     is_known: bool,
     /// Under which a good verdict is remembered: the account, and the password.
-    pub(super) remembered: (Digest, Digest),
+    pub(super) remembered: (KeyedDigest, KeyedDigest),
     derivation: RefCell<Derivation>,
     verdict: Cell<Option<bool>>,
 }
 
 impl Job {
     pub(super) fn new(
-        digest: Digest,
+        digest: KeyedDigest,
         password: &str,
         credentials: Credentials,
         is_known: bool,
-        remembered: (Digest, Digest),
+        remembered: (KeyedDigest, KeyedDigest),
     ) -> Self {
         let derivation = Derivation::new(credentials.hash, password, &credentials.salt, credentials.iterations);
         let derivation = RefCell::new(derivation);
@@ -66,7 +66,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// A place for `digest`: one that there is already, or a new one for what `make` gives. None: the queue is full.
-    pub(super) fn join(&self, digest: &Digest, iterations: u32, make: impl FnOnce() -> Job) -> Option<Rc<Job>> {
+    pub(super) fn join(&self, digest: &KeyedDigest, iterations: u32, make: impl FnOnce() -> Job) -> Option<Rc<Job>> {
         let mut jobs = self.jobs.borrow_mut();
         jobs.retain(|job| job.strong_count() > 0);
         let live = || jobs.iter().filter_map(Weak::upgrade);

@@ -4,6 +4,7 @@ mod strangers;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::limits::USER_NAME_BYTES_MAX;
 use crate::limits::{FORMS_MAX, SCRAM_ITERATIONS_MIN, WORK_ITERATIONS};
 use crate::sasl::scram::tests::derivations;
 
@@ -59,12 +60,12 @@ fn work_off(store: &Store) -> usize {
 /// The verdict, however long it takes.
 fn check(store: &Store, name: &str, password: &str) -> bool {
     match store.check_plain(name, password) {
-        Answer::Known(verdict) => verdict,
-        Answer::Later(job) => {
+        PasswordCheck::Known(verdict) => verdict,
+        PasswordCheck::Later(job) => {
             work_off(store);
             job.verdict().unwrap()
         }
-        Answer::Full => panic!("the queue is full"),
+        PasswordCheck::Full => panic!("the queue is full"),
     }
 }
 
@@ -113,7 +114,7 @@ fn plain_with_passwords_costs_no_pbkdf2() {
             ("carol", "", false),
             ("carol", "carol!", false),
         ] {
-            assert!(matches!(store.check_plain(name, password), Answer::Known(verdict) if verdict == expected));
+            assert!(matches!(store.check_plain(name, password), PasswordCheck::Known(verdict) if verdict == expected));
         }
         assert!(!store.has_work(), "credentials are derived where SCRAM is spoken");
     });

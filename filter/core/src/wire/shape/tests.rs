@@ -202,7 +202,7 @@ impl Builder {
     }
 }
 
-const MOST: Most = Most { elements: limits::ELEMENTS_MAX, unknown_tags: usize::MAX };
+const BOUNDS: Bounds = Bounds { elements: limits::ELEMENTS_MAX, unknown_tags: usize::MAX };
 
 fn check(case: &Case, version: i16, body: &[u8]) -> Result<bool, ShapeError> {
     case.shape.check(version, body, limits::ELEMENTS_MAX)
@@ -211,7 +211,7 @@ fn check(case: &Case, version: i16, body: &[u8]) -> Result<bool, ShapeError> {
 /// What is decoded of a body that is not plain, written again.
 fn plain(case: &Case, version: i16, body: &[u8]) -> Option<Bytes> {
     assert_eq!(check(case, version, body), Ok(false), "{} v{version}", case.name);
-    let plain = case.shape.plain(version, body, MOST).unwrap();
+    let plain = case.shape.plain(version, body, BOUNDS).unwrap();
     assert_eq!(check(case, version, &plain), Ok(true), "{} v{version}", case.name);
     (case.reencode)(&plain, version)
 }
@@ -366,7 +366,7 @@ fn a_known_tag_is_as_long_as_its_content() {
     assert_eq!(check(&body(8)), Ok(true));
     for size in [0, 7, 9, 127] {
         assert_eq!(check(&body(size)), Ok(false));
-        assert_eq!(responses::API_VERSIONS.plain(3, &body(size), MOST).unwrap(), body(8));
+        assert_eq!(responses::API_VERSIONS.plain(3, &body(size), BOUNDS).unwrap(), body(8));
     }
     assert_eq!(check(&body(8)[..17]), Err(Misshape::Truncated));
 }
@@ -474,6 +474,6 @@ fn more_unknown_tags_than_anyone_has_are_left_out() {
     assert_eq!(read(0), 0);
     assert_eq!(read(limits::UNKNOWN_TAGS_MAX), limits::UNKNOWN_TAGS_MAX);
     assert_eq!(read(130_000), limits::UNKNOWN_TAGS_MAX);
-    let answer = responses::API_VERSIONS.plain(3, &[0, 0, 1, 0, 0, 0, 0, 1, 9, 0], MOST).unwrap();
+    let answer = responses::API_VERSIONS.plain(3, &[0, 0, 1, 0, 0, 0, 0, 1, 9, 0], BOUNDS).unwrap();
     assert_eq!(answer.last_chunk(), Some(&[1, 9, 0]), "of a broker all are kept");
 }

@@ -7,7 +7,7 @@ use kafka_partition_remapper_core::connection::{Action, Connection, Opening};
 use kafka_partition_remapper_core::error::Blame;
 use kafka_partition_remapper_core::limits::{STRANGER_REQUESTS_MAX, WINDOW_BYTES};
 use kafka_partition_remapper_core::principal::Peer;
-use kafka_partition_remapper_core::sasl::client::{Client, Login, Reply, SaltedCache};
+use kafka_partition_remapper_core::sasl::client::{BrokerAccount, Client, Reply, SaltedCache};
 use kafka_partition_remapper_core::sasl::secret::Secret;
 use kafka_partition_remapper_core::sasl::Mechanism;
 use kafka_partition_remapper_core::stats::Stat;
@@ -185,7 +185,7 @@ impl Held {
         let mechanism = [Mechanism::ScramSha256, Mechanism::ScramSha512][usize::from(mechanism) % 2];
         let right = password & 3 != 0;
         let password = if right { SECRETS[0].1 } else { "a guess" };
-        let login = Login { username: SECRETS[0].0.to_owned(), password: Secret::new(password.to_owned()) };
+        let login = BrokerAccount { username: SECRETS[0].0.to_owned(), password: Secret::new(password.to_owned()) };
         let mut client = Client::new(mechanism, &login, "honest".to_owned()).expect("SCRAM");
         self.client(&script::handshake(1, mechanism.name()));
         self.broker_answers(4, None);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Upstream;
-use crate::exchange::authentication::{Identity, Proof};
+use crate::sasl::identity::{Identity, Proof};
 
 const USERS: &str = r#""sasl": {"mechanisms": ["PLAIN", "SCRAM-SHA-512"], "users": [
     {"username": "alice", "password": "x"}, {"username": "J\u00f6rg", "password": "x"}
@@ -39,7 +39,7 @@ fn per_principal(entries: &[String]) -> String {
 fn acting(upstream: &Upstream, principal: &str, proof: Proof) -> Result<(String, bool), &'static str> {
     let client = Identity { principal: principal.to_owned(), proof, ends: None };
     let acting = upstream.identity_for(Some(&client))?;
-    Ok((acting.login.username.clone(), acting.is_own))
+    Ok((acting.account.username.clone(), acting.is_own))
 }
 
 fn own(name: &str) -> Result<(String, bool), &'static str> {

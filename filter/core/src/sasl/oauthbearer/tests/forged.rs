@@ -241,8 +241,8 @@ impl Exactly {
 }
 
 impl Verifier for Exactly {
-    fn verify(&self, _: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
-        digest == Digest::Sha256 && signature == self.signature && text == self.text
+    fn verify(&self, _: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool {
+        hash == SignatureHash::Sha256 && signature == self.signature && text == self.text
     }
 }
 

@@ -65,7 +65,7 @@ fn what_the_verifier_is_given() {
     let calls = fake.calls.borrow();
     let (input, signature) = ES256.rsplit_once('.').unwrap();
     let (r, s) = (&decode(signature)[..32], &decode(signature)[32..]);
-    assert_eq!((calls.len(), calls[0].digest, calls[0].text.as_slice()), (1, Digest::Sha256, input.as_bytes()));
+    assert_eq!((calls.len(), calls[0].hash, calls[0].text.as_slice()), (1, SignatureHash::Sha256, input.as_bytes()));
     // r starts below 0x80, s above: it gets a zero in front.
     assert_eq!(calls[0].signature, [&[0x30, 69, 2, 32], r, &[2, 33, 0], s].concat());
     assert_eq!(KeySet::of_pem(super::keys::P256_PEM).unwrap().candidates_der(), [calls[0].key.clone()]);
@@ -86,7 +86,9 @@ fn es384() {
 
 #[test]
 fn each_algorithm_has_its_digest_and_its_signature_as_it_stands() {
-    for (alg, digest) in [("RS256", Digest::Sha256), ("RS384", Digest::Sha384), ("RS512", Digest::Sha512)] {
+    for (alg, hash) in
+        [("RS256", SignatureHash::Sha256), ("RS384", SignatureHash::Sha384), ("RS512", SignatureHash::Sha512)]
+    {
         let fake = Fake::saying(true);
         let header = format!(r#"{{"alg":"{alg}","kid":"rsa"}}"#);
         let input = format!("{}.{}", encode(header), encode(claims("{}")));
@@ -94,7 +96,7 @@ fn each_algorithm_has_its_digest_and_its_signature_as_it_stands() {
         let checker = Checker::new(settings());
         assert_eq!(step(&checker, &fake, &message(&token), NOW), done("alice", NOW + 360_000), "{alg}");
         let calls = fake.calls.borrow();
-        assert_eq!((calls[0].digest, calls[0].signature.as_slice()), (digest, [0x80; 256].as_slice()));
+        assert_eq!((calls[0].hash, calls[0].signature.as_slice()), (hash, [0x80; 256].as_slice()));
         assert_eq!(calls[0].text, input.as_bytes());
     }
 }

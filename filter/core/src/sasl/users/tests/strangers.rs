@@ -14,9 +14,9 @@ fn users() -> [User; 3] {
 
 fn queued(store: &Store, name: &str, password: &str) -> Option<Rc<Job>> {
     match store.check_plain(name, password) {
-        Answer::Later(job) => Some(job),
-        Answer::Full => None,
-        Answer::Known(verdict) => panic!("{name}, {password}: {verdict} at once"),
+        PasswordCheck::Later(job) => Some(job),
+        PasswordCheck::Full => None,
+        PasswordCheck::Known(verdict) => panic!("{name}, {password}: {verdict} at once"),
     }
 }
 
@@ -74,7 +74,7 @@ fn good_verdicts_outlive_floods_of_bad_ones() {
     }
     assert!(store.queue.len() <= QUEUED_ITERATIONS_MAX as usize / 4096 && store.right.borrow().len() == 2);
     for name in ["bob", "dear"] {
-        assert!(matches!(store.check_plain(name, &format!("{name}!")), Answer::Known(true)), "{name}");
+        assert!(matches!(store.check_plain(name, &format!("{name}!")), PasswordCheck::Known(true)), "{name}");
     }
 }
 
@@ -109,7 +109,7 @@ fn what_one_worker_has_done_no_other_does_again() {
     let (count, ()) = derivations(|| {
         let other = process.begin(&users, 2);
         assert!(!other.has_work());
-        assert!(matches!(other.check_plain("bob", "bob!"), Answer::Known(true)));
+        assert!(matches!(other.check_plain("bob", "bob!"), PasswordCheck::Known(true)));
         for hash in HASHES {
             let [mine, theirs] = [&one, &other].map(|store| scram(store, "alice", hash).credentials);
             assert!(mine == theirs);

@@ -1,0 +1,15 @@
+//! `fetch.filler`.
+
+use serde::Deserialize;
+
+/// Whether a fetch that dropped trailing siblings' records ends with a control batch that moves the
+/// consumer past them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FillerMode {
+    /// For clients that are known to take it well.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}

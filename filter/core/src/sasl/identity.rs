@@ -1,0 +1,44 @@
+//! Who a client has proved to be, and how.
+
+use super::mechanism::Mechanism;
+use crate::time::Millis;
+
+/// How a client proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    Sasl(Mechanism),
+    Certificate,
+    Nothing,
+}
+
+impl Proof {
+    /// As Envoy's access log and RBAC see it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sasl(mechanism) => mechanism.name(),
+            Self::Certificate => "TLS",
+            Self::Nothing => "NONE",
+        }
+    }
+
+    /// By a name and password of `sasl.users`.
+    pub(crate) fn is_by_user(self) -> bool {
+        self.mechanism().is_some_and(|mechanism| mechanism != Mechanism::OauthBearer)
+    }
+
+    pub(crate) fn mechanism(self) -> Option<Mechanism> {
+        match self {
+            Self::Sasl(mechanism) => Some(mechanism),
+            Self::Certificate | Self::Nothing => None,
+        }
+    }
+}
+
+/// Who a client has proved to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) principal: String,
+    pub(crate) proof: Proof,
+    /// When it has to prove it again.
+    pub(crate) ends: Option<Millis>,
+}

@@ -1,0 +1,22 @@
+//! How clients prove who they are, as the configuration has it.
+
+use super::mechanism::Mechanism;
+use super::oauthbearer::settings::Settings;
+use super::secret::Secret;
+use super::users::user::User;
+use crate::time::Millis;
+
+/// How clients prove who they are.
+#[derive(Clone, Debug)]
+pub struct Sasl {
+    /// In the order of the configuration; at least one, none twice.
+    pub mechanisms: Vec<Mechanism>,
+    /// None twice. Empty if only OAUTHBEARER is spoken.
+    pub users: Vec<User>,
+    /// There if OAUTHBEARER is spoken.
+    pub oauthbearer: Option<Settings>,
+    /// What salts are made from. `None`: each process draws its own.
+    pub salt_secret: Option<Secret>,
+    /// How long a client may go on before it authenticates again (KIP-368). `None`: as long as its credentials last.
+    pub max_session_ms: Option<Millis>,
+}
