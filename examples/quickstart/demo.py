@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from screen import Screen, View
-from servers import KAFKA_JARS, REPO, Broker, Envoy
-from traffic import Ledger, Reader, Writer
+from .screen import Screen, View
+from .servers import KAFKA_JARS, REPO, Broker, Envoy
+from .traffic import Ledger, Reader, Writer
 
 TOPIC, VIRTUAL, PHYSICAL = "orders", 20, 4
 """As in envoy.yaml."""

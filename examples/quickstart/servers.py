@@ -2,20 +2,17 @@
 
 import re
 import socket
-import sys
 import urllib.request
 from pathlib import Path
 
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import NewTopic, OffsetSpec
+from tests.harness.kafka import KafkaCluster
+from tests.harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM
+from tests.harness.process import Process, free_ports, wait_until
+
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
-sys.path.insert(0, str(REPO / "tests/e2e"))
-
-from confluent_kafka import KafkaException, TopicPartition  # noqa: E402
-from confluent_kafka.admin import NewTopic, OffsetSpec  # noqa: E402
-from harness.kafka import KafkaCluster  # noqa: E402
-from harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM  # noqa: E402
-from harness.process import Process, free_ports, wait_until  # noqa: E402
-
 BOOTSTRAP_PORT, BROKER_PORT, ADMIN_PORT, KAFKA_PORT = 19092, 19093, 19901, 9092
 """The ports in envoy.yaml."""
 

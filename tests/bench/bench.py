@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
+from .servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
 
-from harness.process import free_ports, wait_until  # isort: skip (found by way of servers)
-from harness import groups  # isort: skip
-from harness.raw import Raw, encode, request_header  # isort: skip
+from tests.harness.process import free_ports, wait_until
+from tests.harness import groups
+from tests.harness.raw import Raw, encode, request_header
 
 VIRTUAL, PHYSICAL = 20, 4
 RECORD_BYTES = 1024

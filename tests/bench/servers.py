@@ -3,19 +3,16 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from tests.harness.envoy import address, network_filter, static_cluster, tcp_proxy
+from tests.harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM
+from tests.harness.process import Process, wait_until
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
-sys.path.insert(0, str(REPO / "tests/e2e"))
-
-from confluent_kafka import TopicPartition  # noqa: E402
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # noqa: E402
-from harness.envoy import address, network_filter, static_cluster, tcp_proxy  # noqa: E402
-from harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM  # noqa: E402
-from harness.process import Process, wait_until  # noqa: E402
-
 CLASSES = REPO / "target/bench-classes"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 BROKER = {

@@ -22,15 +22,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tests/e2e"))
-
-from harness import apis, tokens  # noqa: E402
-from harness.guarded import scram_credentials  # noqa: E402
-from harness.process import wait_until  # noqa: E402
-from harness.raw_sasl import authenticate, bearer, log_in, offer, plain  # noqa: E402
-from harness.secured import USERS, TlsRaw, secured_cluster  # noqa: E402
-from harness.shipped import ShippedEnvoy, Trust  # noqa: E402
+from tests.harness import apis, tokens
+from tests.harness.guarded import scram_credentials
+from tests.harness.process import wait_until
+from tests.harness.raw_sasl import authenticate, bearer, log_in, offer, plain
+from tests.harness.secured import USERS, TlsRaw, secured_cluster
+from tests.harness.shipped import ShippedEnvoy, Trust
 
 HELD = 200
 """Connections that a row holds at the same time."""

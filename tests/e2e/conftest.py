@@ -1,13 +1,13 @@
 """One broker and one Envoy for all tests; topics are what a test has for itself."""
 
 import pytest
-from harness import clients, tokens, topics
-from harness.envoy import Envoy
-from harness.guarded import GuardedEnvoy, section
-from harness.kafka import KafkaCluster
-from harness.raw import Raw
-from harness.secured import secured_cluster
-from harness.shipped import Trust
+from tests.harness import clients, tokens, topics
+from tests.harness.envoy import Envoy
+from tests.harness.guarded import GuardedEnvoy, section
+from tests.harness.kafka import KafkaCluster
+from tests.harness.raw import Raw
+from tests.harness.secured import secured_cluster
+from tests.harness.shipped import Trust
 
 
 def pytest_addoption(parser):

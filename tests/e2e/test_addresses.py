@@ -5,7 +5,7 @@ import re
 import zipfile
 
 import pytest
-from harness.paths import KAFKA_JARS, README
+from tests.harness.paths import KAFKA_JARS, README
 
 READ = {"Produce": 10, "Metadata": 0, "FindCoordinator": 0, "DescribeCluster": 0}
 """The APIs whose answers hold addresses, with the first offered version that does. That the filter reads these answers, whatever

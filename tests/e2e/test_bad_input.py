@@ -4,9 +4,9 @@ import random
 import struct
 
 import pytest
-from harness import apis, batch
-from harness.process import wait_until
-from harness.raw import Raw, encode, fetch_body, produce_body, request_header
+from tests.harness import apis, batch
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, encode, fetch_body, produce_body, request_header
 
 pytestmark = pytest.mark.remap
 MEMORY_SLACK_MIB = 50

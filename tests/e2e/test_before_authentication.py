@@ -10,12 +10,12 @@ import struct
 import time
 
 import pytest
-from harness import apis
-from harness.counting import CountingBroker
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import Raw, encode, request_header
-from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, log_in, plain
+from tests.harness import apis
+from tests.harness.counting import CountingBroker
+from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, encode, request_header
+from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, log_in, plain
 
 pytestmark = pytest.mark.remap
 KEYS = range(101)

@@ -5,10 +5,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from harness.certificates import Authority
-from harness.paths import KAFKA_JARS, REPO
-from harness.secured import TlsRaw
-from harness.shipped import ShippedEnvoy, network_filter_of
+from tests.harness.certificates import Authority
+from tests.harness.paths import KAFKA_JARS, REPO
+from tests.harness.secured import TlsRaw
+from tests.harness.shipped import ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
 ENDED = (ssl.SSLError, ConnectionError)

@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from harness import apis, batch, topics
-from harness.clients import Consumer, Record, produce
-from harness.process import wait_until
-from harness.raw import EARLIEST, LATEST, Raw, encode, fetch_body, produce_body, request_header
+from tests.harness import apis, batch, topics
+from tests.harness.clients import Consumer, Record, produce
+from tests.harness.process import wait_until
+from tests.harness.raw import EARLIEST, LATEST, Raw, encode, fetch_body, produce_body, request_header
 
 ALL_MAPPINGS = [topics.MODULO, topics.BLOCK, topics.LANE, topics.BLOCK_LANE]
 IDS = [f.name for f in ALL_MAPPINGS]

@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from harness import apis, batch, topics
-from harness.clients import Consumer, Record
-from harness.raw import LATEST, Raw, fetch_body, partitions_of, produce_body
+from tests.harness import apis, batch, topics
+from tests.harness.clients import Consumer, Record
+from tests.harness.raw import LATEST, Raw, fetch_body, partitions_of, produce_body
 
 UNKNOWN_SERVER_ERROR, UNKNOWN_TOPIC_OR_PARTITION = -1, 3
 BEYOND = 20

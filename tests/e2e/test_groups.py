@@ -5,15 +5,15 @@ import subprocess
 import time
 
 import pytest
-from harness import groups, topics
-from harness.clients import Record
-from harness.envoy import Envoy
-from harness.kafka import JAVA, KafkaCluster
-from harness.load import Load
-from harness.members import Group, written
-from harness.paths import BUILD, KAFKA_JARS
-from harness.process import wait_until
-from harness.raw import LATEST, Raw
+from tests.harness import groups, topics
+from tests.harness.clients import Record
+from tests.harness.envoy import Envoy
+from tests.harness.kafka import JAVA, KafkaCluster
+from tests.harness.load import Load
+from tests.harness.members import Group, written
+from tests.harness.paths import BUILD, KAFKA_JARS
+from tests.harness.process import wait_until
+from tests.harness.raw import LATEST, Raw
 
 PER_SECOND = 400
 

@@ -4,13 +4,13 @@ import threading
 import time
 
 import pytest
-from harness import groups, topics
-from harness.envoy import Envoy
-from harness.groups import NOTHING, Member, Membership, Offset, commit, fetch
-from harness.kafka import KafkaCluster
-from harness.members import Group
-from harness.process import wait_until
-from harness.raw import Raw
+from tests.harness import groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.groups import NOTHING, Member, Membership, Offset, commit, fetch
+from tests.harness.kafka import KafkaCluster
+from tests.harness.members import Group
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
 
 RETENTION_S = 60
 """offsets.retention.minutes cannot be shorter."""

@@ -3,11 +3,11 @@
 import subprocess
 
 import pytest
-from harness import topics
-from harness.groups import Offset, commit, shadow_name, wait_for_coordinator
-from harness.kafka import JAVA, KafkaCluster
-from harness.paths import KAFKA_JARS
-from harness.raw import LATEST, Raw
+from tests.harness import topics
+from tests.harness.groups import Offset, commit, shadow_name, wait_for_coordinator
+from tests.harness.kafka import JAVA, KafkaCluster
+from tests.harness.paths import KAFKA_JARS
+from tests.harness.raw import LATEST, Raw
 
 
 @pytest.mark.parametrize("partitions", [1, 7, 50])

@@ -6,12 +6,12 @@ import time
 from collections import Counter
 
 import pytest
-from harness import groups, topics
-from harness.envoy import Envoy
-from harness.groups import Membership, Offset, commit, fetch
-from harness.kafka import KafkaCluster
-from harness.process import wait_until
-from harness.raw import Raw
+from tests.harness import groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.groups import Membership, Offset, commit, fetch
+from tests.harness.kafka import KafkaCluster
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
 
 MIB = int(os.environ.get("KPR_LOADING_MIB", "40"))
 """How much the coordinator has to load; a start of the broker takes a second for some 50."""

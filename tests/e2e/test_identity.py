@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
-from harness import topics
-from harness.envoy import Envoy
-from harness.kafka import JAVA
-from harness.paths import KAFKA_JARS
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in
-from harness.secured import USERS, TlsRaw
-from harness.shipped import DOMAIN, ShippedEnvoy
+from tests.harness import topics
+from tests.harness.envoy import Envoy
+from tests.harness.kafka import JAVA
+from tests.harness.paths import KAFKA_JARS
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in
+from tests.harness.secured import USERS, TlsRaw
+from tests.harness.shipped import DOMAIN, ShippedEnvoy
 from kafka import KafkaProducer
 from kafka.errors import IncompatibleBrokerVersion
 

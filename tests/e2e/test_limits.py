@@ -4,10 +4,10 @@ import struct
 import time
 
 import pytest
-from harness import apis, batch, clients, groups, topics
-from harness.envoy import Envoy
-from harness.process import wait_until
-from harness.raw import LATEST, Raw, encode, fetch_body, partitions_of, produce_body, request_header
+from tests.harness import apis, batch, clients, groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.process import wait_until
+from tests.harness.raw import LATEST, Raw, encode, fetch_body, partitions_of, produce_body, request_header
 
 pytestmark = pytest.mark.remap
 KIB, MIB = 1 << 10, 1 << 20

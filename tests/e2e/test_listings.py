@@ -1,10 +1,10 @@
 """All topics listed, and topics subscribed to by a pattern, by every library: Metadata requests without topics."""
 
 import pytest
-from harness import apis, clients, groups, topics
-from harness.clients import Record
-from harness.members import PatternMember
-from harness.process import wait_until
+from tests.harness import apis, clients, groups, topics
+from tests.harness.clients import Record
+from tests.harness.members import PatternMember
+from tests.harness.process import wait_until
 
 BINARY_METADATA_AS_READ = "\ufffd\0\ufffd\ufffd"
 """What brokers make of the metadata that the program of sarama commits."""

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from harness import apis, batch, topics
-from harness.clients import LIBRARIES, Consumer, Record, produce
-from harness.envoy import Envoy, address
-from harness.groups import wait_for_coordinator
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.live import LiveEnvoy
-from harness.load import Load, read_to_the_end
-from harness.members import Group, written
-from harness.paths import WASM
-from harness.process import free_ports, wait_until
-from harness.raw import Raw, fetch_body, partitions_of, produce_body
-from harness.raw_sasl import log_in
+from tests.harness import apis, batch, topics
+from tests.harness.clients import LIBRARIES, Consumer, Record, produce
+from tests.harness.envoy import Envoy, address
+from tests.harness.groups import wait_for_coordinator
+from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.live import LiveEnvoy
+from tests.harness.load import Load, read_to_the_end
+from tests.harness.members import Group, written
+from tests.harness.paths import WASM
+from tests.harness.process import free_ports, wait_until
+from tests.harness.raw import Raw, fetch_body, partitions_of, produce_body
+from tests.harness.raw_sasl import log_in
 
 pytestmark = pytest.mark.remap
 GRACE_S, SPREAD_S = 3, 10

@@ -6,9 +6,9 @@ A consumer that gets nothing back asks for the same offset again: what is tested
 from dataclasses import dataclass, field
 
 import pytest
-from harness import topics
-from harness.clients import LIBRARIES, Consumer, Record
-from harness.raw import LATEST, Raw
+from tests.harness import topics
+from tests.harness.clients import LIBRARIES, Consumer, Record
+from tests.harness.raw import LATEST, Raw
 
 OWN, SIBLING, OTHER_SIBLING = 1, 0, 3
 LONG, SHORT, TAIL = 3000, 20, 200

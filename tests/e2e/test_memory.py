@@ -9,11 +9,11 @@ import threading
 import time
 
 import pytest
-from harness import apis, batch, topics
-from harness.envoy import Envoy
-from harness.guarded import GuardedEnvoy, section
-from harness.kafka import KafkaCluster
-from harness.raw import EARLIEST, Raw, decode, encode, fetch_body, partitions_of, produce_body, request_header
+from tests.harness import apis, batch, topics
+from tests.harness.envoy import Envoy
+from tests.harness.guarded import GuardedEnvoy, section
+from tests.harness.kafka import KafkaCluster
+from tests.harness.raw import EARLIEST, Raw, decode, encode, fetch_body, partitions_of, produce_body, request_header
 
 pytestmark = pytest.mark.remap
 MIB = 1 << 20

@@ -3,9 +3,9 @@
 import ssl
 
 import pytest
-from harness.raw_sasl import Refused, log_in
-from harness.secured import USERS, TlsRaw
-from harness.shipped import ShippedEnvoy, network_filter_of
+from tests.harness.raw_sasl import Refused, log_in
+from tests.harness.secured import USERS, TlsRaw
+from tests.harness.shipped import ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
 BOOTSTRAP = "bootstrap.kafka.example.com"

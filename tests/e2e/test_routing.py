@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from harness import apis, batch, clients, topics
-from harness.certificates import Authority
-from harness.envoy import Envoy
-from harness.kafka import KafkaCluster
-from harness.raw import LATEST, Raw, produce_body
+from tests.harness import apis, batch, clients, topics
+from tests.harness.certificates import Authority
+from tests.harness.envoy import Envoy
+from tests.harness.kafka import KafkaCluster
+from tests.harness.raw import LATEST, Raw, produce_body
 
 pytestmark = pytest.mark.remap
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"

@@ -4,12 +4,12 @@ import time
 
 import pytest
 from confluent_kafka import KafkaError, Producer
-from harness import clients, topics
-from harness.envoy import Envoy
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in, log_in_bare
-from harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
-from harness.security import PASSWORD_MECHANISMS, Security
+from tests.harness import clients, topics
+from tests.harness.envoy import Envoy
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in, log_in_bare
+from tests.harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
+from tests.harness.security import PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
 

@@ -5,12 +5,12 @@ import contextlib
 import time
 
 import pytest
-from harness import apis
-from harness.clients import LIBRARIES, Consumer, produce
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in, log_in_bare, offer
-from harness.security import PASSWORD_MECHANISMS, Security
+from tests.harness import apis
+from tests.harness.clients import LIBRARIES, Consumer, produce
+from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in, log_in_bare, offer
+from tests.harness.security import PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
 SESSION_S = 3

@@ -12,16 +12,16 @@ import threading
 import time
 
 import pytest
-from harness import apis, batch, topics
-from harness.certificates import Authority
-from harness.clients import LIBRARIES, Consumer, produce
-from harness.counting import CountingBroker
-from harness.envoy import Envoy
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import Raw, produce_body
-from harness.raw_sasl import HANDSHAKE, log_in, offer
-from harness.security import Security
+from tests.harness import apis, batch, topics
+from tests.harness.certificates import Authority
+from tests.harness.clients import LIBRARIES, Consumer, produce
+from tests.harness.counting import CountingBroker
+from tests.harness.envoy import Envoy
+from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, produce_body
+from tests.harness.raw_sasl import HANDSHAKE, log_in, offer
+from tests.harness.security import Security
 
 pytestmark = pytest.mark.remap
 DEADLINE_MS = 2000

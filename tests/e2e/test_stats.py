@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from harness import batch, groups, topics
-from harness.envoy import Envoy
-from harness.process import wait_until
-from harness.raw import Raw
+from tests.harness import batch, groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
 
 pytestmark = pytest.mark.remap
 REMAPPER = topics.STAT_PREFIX

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from harness import tokens as jwt
-from harness.guarded import PASSWORDS, GuardedEnvoy, scram_credentials, section
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
+from tests.harness import tokens as jwt
+from tests.harness.guarded import PASSWORDS, GuardedEnvoy, scram_credentials, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
 
 pytestmark = pytest.mark.remap
 

@@ -6,12 +6,12 @@ import itertools
 import struct
 
 import pytest
-from harness import apis, batch, groups, topics
-from harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
-from harness.envoy import Envoy
-from harness.groups import NOTHING, Offset
-from harness.kafka import KafkaCluster
-from harness.raw import Raw, encode, produce_body
+from tests.harness import apis, batch, groups, topics
+from tests.harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
+from tests.harness.envoy import Envoy
+from tests.harness.groups import NOTHING, Offset
+from tests.harness.kafka import KafkaCluster
+from tests.harness.raw import Raw, encode, produce_body
 
 BAD_BYTES = [b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80"]
 """Latin-1, what is never UTF-8, and an encoded surrogate."""

@@ -8,12 +8,12 @@ import time
 from collections import Counter
 
 import pytest
-from harness import apis, batch, topics
-from harness.envoy import Envoy
-from harness.kafka import KafkaCluster
-from harness.load import Load, read_to_the_end
-from harness.process import wait_until
-from harness.raw import Raw, partitions_of, produce_body
+from tests.harness import apis, batch, topics
+from tests.harness.envoy import Envoy
+from tests.harness.kafka import KafkaCluster
+from tests.harness.load import Load, read_to_the_end
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, partitions_of, produce_body
 
 FAMILY = topics.WIDE
 

@@ -6,12 +6,12 @@ import ssl
 import urllib.request
 
 import pytest
-from harness import apis, batch, clients
-from harness.process import wait_until
-from harness.raw import fetch_body, partitions_of, produce_body
-from harness.secured import TlsRaw
-from harness.security import Security
-from harness.shipped import ShippedEnvoy, network_filter_of
+from tests.harness import apis, batch, clients
+from tests.harness.process import wait_until
+from tests.harness.raw import fetch_body, partitions_of, produce_body
+from tests.harness.secured import TlsRaw
+from tests.harness.security import Security
+from tests.harness.shipped import ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
 FILE = "mutual-tls.yaml"

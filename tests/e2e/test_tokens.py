@@ -4,11 +4,11 @@ import json
 import time
 
 import pytest
-from harness.guarded import GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import Refused, authenticate, bearer, log_in, offer
-from harness.tokens import ALGORITHMS, AUDIENCE, ISSUER, SCOPE, JwksServer, Key, signed_with_public_key, tampered, unsigned
+from tests.harness.guarded import GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, authenticate, bearer, log_in, offer
+from tests.harness.tokens import ALGORITHMS, AUDIENCE, ISSUER, SCOPE, JwksServer, Key, signed_with_public_key, tampered, unsigned
 
 pytestmark = pytest.mark.remap
 SASL_AUTHENTICATION_FAILED = 58

@@ -5,14 +5,14 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from harness import batch, clients, topics
-from harness.apis import METADATA, PRODUCE
-from harness.envoy import Envoy
-from harness.groups import Offset, commit
-from harness.kafka import JAVA, KafkaCluster
-from harness.paths import KAFKA_JARS
-from harness.process import wait_until
-from harness.raw import LATEST, Raw, partitions_of, produce_body
+from tests.harness import batch, clients, topics
+from tests.harness.apis import METADATA, PRODUCE
+from tests.harness.envoy import Envoy
+from tests.harness.groups import Offset, commit
+from tests.harness.kafka import JAVA, KafkaCluster
+from tests.harness.paths import KAFKA_JARS
+from tests.harness.process import wait_until
+from tests.harness.raw import LATEST, Raw, partitions_of, produce_body
 
 pytestmark = pytest.mark.remap
 UNKNOWN_TOPIC, INVALID_TOPIC = 3, 17

@@ -5,13 +5,13 @@ import time
 
 import pytest
 from confluent_kafka import KafkaError, Producer
-from harness import apis, clients, topics
-from harness.envoy import Envoy
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in
-from harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
-from harness.security import PASSWORD_MECHANISMS, Security
+from tests.harness import apis, clients, topics
+from tests.harness.envoy import Envoy
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in
+from tests.harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
+from tests.harness.security import PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
 WRONG = "a-wrong-password"

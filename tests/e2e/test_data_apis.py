@@ -3,8 +3,8 @@
 import struct
 
 import pytest
-from harness import apis, batch, topics
-from harness.raw import EARLIEST, LATEST, MAX_TIMESTAMP, Raw, fetch_body, partitions_of, produce_body, request_header
+from tests.harness import apis, batch, topics
+from tests.harness.raw import EARLIEST, LATEST, MAX_TIMESTAMP, Raw, fetch_body, partitions_of, produce_body, request_header
 
 UNKNOWN_TOPIC_OR_PARTITION, OUT_OF_ORDER_SEQUENCE, UNSUPPORTED_VERSION = 3, 45, 35
 SIBLINGS = [1, 5, 9, 13, 17]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import envoy
 
-REPO = Path(__file__).resolve().parents[3]
+REPO = Path(__file__).resolve().parents[2]
 TOOLS = Path(os.environ.get("KPR_TOOLS", REPO / "target/tools"))
 WASM = Path(os.environ.get("KPR_WASM", REPO / "target/kafka_partition_remapper.wasm"))
 KAFKA_JARS = TOOLS / "kafka"

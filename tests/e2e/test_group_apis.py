@@ -8,10 +8,10 @@ import time
 import pytest
 from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
-from harness import apis, groups, topics
-from harness.groups import NOTHING, Member, Membership, Offset, commit, fetch, fetch_groups, shadow_name
-from harness.process import wait_until
-from harness.raw import Raw, fetch_body
+from tests.harness import apis, groups, topics
+from tests.harness.groups import NOTHING, Member, Membership, Offset, commit, fetch, fetch_groups, shadow_name
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, fetch_body
 
 BEYOND = 20
 SOME = [1, 5, 9, 13, 17, 0, 2, 6, 19]
