@@ -7,6 +7,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import NewTopic, OffsetSpec
+
 from tests.harness.kafka import KafkaCluster
 from tests.harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM
 from tests.harness.process import Process, free_ports, wait_until

@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from .servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
-
-from tests.harness.process import free_ports, wait_until
 from tests.harness import groups
+from tests.harness.process import free_ports, wait_until
 from tests.harness.raw import Raw, encode, request_header
+
+from .servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
 
 VIRTUAL, PHYSICAL = 20, 4
 RECORD_BYTES = 1024

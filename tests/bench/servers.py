@@ -7,6 +7,7 @@ from pathlib import Path
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
 from tests.harness.envoy import address, network_filter, static_cluster, tcp_proxy
 from tests.harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM
 from tests.harness.process import Process, wait_until

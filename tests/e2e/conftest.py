@@ -1,6 +1,7 @@
 """One broker and one Envoy for all tests; topics are what a test has for itself."""
 
 import pytest
+
 from tests.harness import clients, tokens, topics
 from tests.harness.envoy import Envoy
 from tests.harness.guarded import GuardedEnvoy, section

@@ -5,6 +5,7 @@ import re
 import zipfile
 
 import pytest
+
 from tests.harness.paths import KAFKA_JARS, README
 
 READ = {"Produce": 10, "Metadata": 0, "FindCoordinator": 0, "DescribeCluster": 0}

@@ -4,6 +4,7 @@ import random
 import struct
 
 import pytest
+
 from tests.harness import apis, batch
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw, encode, fetch_body, produce_body, request_header

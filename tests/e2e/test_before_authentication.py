@@ -10,6 +10,7 @@ import struct
 import time
 
 import pytest
+
 from tests.harness import apis
 from tests.harness.counting import CountingBroker
 from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section

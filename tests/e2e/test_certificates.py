@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from tests.harness.certificates import Authority
 from tests.harness.paths import KAFKA_JARS, REPO
 from tests.harness.secured import TlsRaw

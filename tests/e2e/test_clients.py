@@ -1,6 +1,7 @@
 """Every client library, with every codec it has, writes to and reads from each virtual partition alone."""
 
 import pytest
+
 from tests.harness import raw as raw_client
 from tests.harness.clients import LIBRARIES, Consumer, Record, produce
 from tests.harness.raw import Raw

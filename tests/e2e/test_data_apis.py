@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.raw import EARLIEST, LATEST, MAX_TIMESTAMP, Raw, fetch_body, partitions_of, produce_body, request_header
 

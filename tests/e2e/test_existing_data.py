@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.clients import Consumer, Record, produce
 from tests.harness.process import wait_until

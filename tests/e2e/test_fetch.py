@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.clients import Consumer, Record
 from tests.harness.raw import LATEST, Raw, fetch_body, partitions_of, produce_body

@@ -8,6 +8,7 @@ import time
 import pytest
 from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
+
 from tests.harness import apis, groups, topics
 from tests.harness.groups import NOTHING, Member, Membership, Offset, commit, fetch, fetch_groups, shadow_name
 from tests.harness.process import wait_until

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+
 from tests.harness import groups, topics
 from tests.harness.clients import Record
 from tests.harness.envoy import Envoy

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+
 from tests.harness import groups, topics
 from tests.harness.envoy import Envoy
 from tests.harness.groups import NOTHING, Member, Membership, Offset, commit, fetch

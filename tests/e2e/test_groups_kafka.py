@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from tests.harness import topics
 from tests.harness.groups import Offset, commit, shadow_name, wait_for_coordinator
 from tests.harness.kafka import JAVA, KafkaCluster

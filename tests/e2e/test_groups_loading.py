@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import pytest
+
 from tests.harness import groups, topics
 from tests.harness.envoy import Envoy
 from tests.harness.groups import Membership, Offset, commit, fetch

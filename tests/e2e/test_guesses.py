@@ -11,6 +11,7 @@ import time
 
 import pytest
 import yaml
+
 from tests.harness.paths import REPO
 from tests.harness.process import wait_until
 from tests.harness.raw_sasl import Refused, log_in

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+from kafka import KafkaProducer
+from kafka.errors import IncompatibleBrokerVersion
+
 from tests.harness import topics
 from tests.harness.envoy import Envoy
 from tests.harness.kafka import JAVA
@@ -18,8 +21,6 @@ from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in
 from tests.harness.secured import USERS, TlsRaw
 from tests.harness.shipped import DOMAIN, ShippedEnvoy
-from kafka import KafkaProducer
-from kafka.errors import IncompatibleBrokerVersion
 
 pytestmark = pytest.mark.remap
 TOKENS = "org.apache.kafka.tools.DelegationTokenCommand"

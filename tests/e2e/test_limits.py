@@ -4,6 +4,7 @@ import struct
 import time
 
 import pytest
+
 from tests.harness import apis, batch, clients, groups, topics
 from tests.harness.envoy import Envoy
 from tests.harness.process import wait_until

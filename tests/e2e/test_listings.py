@@ -1,6 +1,7 @@
 """All topics listed, and topics subscribed to by a pattern, by every library: Metadata requests without topics."""
 
 import pytest
+
 from tests.harness import apis, clients, groups, topics
 from tests.harness.clients import Record
 from tests.harness.members import PatternMember

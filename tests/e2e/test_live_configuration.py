@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.clients import LIBRARIES, Consumer, Record, produce
 from tests.harness.envoy import Envoy, address

@@ -6,6 +6,7 @@ A consumer that gets nothing back asks for the same offset again: what is tested
 from dataclasses import dataclass, field
 
 import pytest
+
 from tests.harness import topics
 from tests.harness.clients import LIBRARIES, Consumer, Record
 from tests.harness.raw import LATEST, Raw

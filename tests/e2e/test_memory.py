@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.envoy import Envoy
 from tests.harness.guarded import GuardedEnvoy, section

@@ -3,6 +3,7 @@
 import ssl
 
 import pytest
+
 from tests.harness.raw_sasl import Refused, log_in
 from tests.harness.secured import USERS, TlsRaw
 from tests.harness.shipped import ShippedEnvoy, network_filter_of

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
+
 from tests.harness import apis, batch, clients, topics
 from tests.harness.certificates import Authority
 from tests.harness.envoy import Envoy

@@ -8,6 +8,7 @@ import time
 import unicodedata
 
 import pytest
+
 from tests.harness import topics
 from tests.harness.certificates import Authority
 from tests.harness.clients import LIBRARIES, Consumer, produce, refused

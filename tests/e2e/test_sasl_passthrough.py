@@ -4,6 +4,7 @@ import time
 
 import pytest
 from confluent_kafka import KafkaError, Producer
+
 from tests.harness import clients, topics
 from tests.harness.envoy import Envoy
 from tests.harness.raw import Raw

@@ -5,6 +5,7 @@ import contextlib
 import time
 
 import pytest
+
 from tests.harness import apis
 from tests.harness.clients import LIBRARIES, Consumer, produce
 from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section

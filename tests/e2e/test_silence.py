@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.certificates import Authority
 from tests.harness.clients import LIBRARIES, Consumer, produce

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from tests.harness import batch, groups, topics
 from tests.harness.envoy import Envoy
 from tests.harness.process import wait_until

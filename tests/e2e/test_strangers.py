@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from tests.harness import tokens as jwt
 from tests.harness.guarded import PASSWORDS, GuardedEnvoy, scram_credentials, section
 from tests.harness.process import wait_until

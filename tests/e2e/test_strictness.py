@@ -6,6 +6,7 @@ import itertools
 import struct
 
 import pytest
+
 from tests.harness import apis, batch, groups, topics
 from tests.harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
 from tests.harness.envoy import Envoy

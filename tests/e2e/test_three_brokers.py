@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import pytest
+
 from tests.harness import apis, batch, topics
 from tests.harness.envoy import Envoy
 from tests.harness.kafka import KafkaCluster

@@ -6,6 +6,7 @@ import ssl
 import urllib.request
 
 import pytest
+
 from tests.harness import apis, batch, clients
 from tests.harness.process import wait_until
 from tests.harness.raw import fetch_body, partitions_of, produce_body

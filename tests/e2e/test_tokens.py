@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+
 from tests.harness.guarded import GuardedEnvoy, section
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw

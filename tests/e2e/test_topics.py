@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+
 from tests.harness import batch, clients, topics
 from tests.harness.apis import METADATA, PRODUCE
 from tests.harness.envoy import Envoy

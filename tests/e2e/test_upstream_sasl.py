@@ -5,6 +5,7 @@ import time
 
 import pytest
 from confluent_kafka import KafkaError, Producer
+
 from tests.harness import apis, clients, topics
 from tests.harness.envoy import Envoy
 from tests.harness.process import wait_until
