@@ -8,7 +8,6 @@ the worker's, for all of an event: also its TLS handshake. Arguments, or ROWS of
 import concurrent.futures
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -24,9 +23,9 @@ from pathlib import Path
 
 from tests.harness import apis, tokens
 from tests.harness.guarded import scram_credentials
-from tests.harness.process import wait_until
+from tests.harness.process import cpu_s, wait_until
 from tests.harness.raw_sasl import authenticate, bearer, log_in, offer, plain
-from tests.harness.secured import USERS, TlsRaw, secured_cluster
+from tests.harness.secured import ENVIRONMENT, USERS, TlsRaw, secured_cluster
 from tests.harness.shipped import ShippedEnvoy, Trust
 
 HELD = 200
@@ -35,7 +34,6 @@ SECONDS = 4
 """For which a row goes on that does something again and again."""
 THREADS = 8
 ENDED = (ssl.SSLError, ConnectionError, TimeoutError)
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -68,8 +66,7 @@ class Gate:
             if lifted:
                 chain["filters"] = [f for f in chain["filters"] if "local_ratelimit" not in f["name"]]
 
-        environment = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
-        self.envoy = OneWorker(directory, cluster, "secured.yaml", trust, "SASLTLS", more, lift, environment)
+        self.envoy = OneWorker(directory, cluster, "secured.yaml", trust, "SASLTLS", more, lift, ENVIRONMENT)
         self.context = ssl.create_default_context(cafile=str(trust.clients.certificate))
         for _ in range(3):  # until the brokers' API versions are known
             with contextlib.suppress(*ENDED), self.tls() as raw:
@@ -83,9 +80,7 @@ class Gate:
     def cpu_s(self) -> float:
         """Of the worker's thread."""
         tasks = Path(f"/proc/{self.envoy.process.child.pid}/task")
-        worker = next(t for t in tasks.iterdir() if (t / "comm").read_text().startswith("wrk:worker_0"))
-        user, system = (worker / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / CLOCK_TICKS
+        return cpu_s(next(t for t in tasks.iterdir() if (t / "comm").read_text().startswith("wrk:worker_0")))
 
     def memory_kib(self) -> tuple[float, float]:
         """Resident memory, of which what was freed before is a part; and what Envoy has allocated, of which the VM's is none."""
@@ -333,14 +328,6 @@ def flood(gate: Gate) -> list[str]:
     ]
 
 
-@contextlib.contextmanager
-def started(gate: Gate):
-    try:
-        yield gate
-    finally:
-        gate.envoy.stop()
-
-
 def show(cells: list[str]) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
@@ -357,27 +344,25 @@ def main() -> int:
         return 2
     directory = Path(tempfile.mkdtemp(prefix="kpr-strangers-"))
     try:
-        for name in ("certificates", "kafka", "issuer"):
-            (directory / name).mkdir()
+        (directory / "issuer").mkdir()
         trust = Trust.make(directory / "certificates", 2)
         issuer = tokens.Issuer(directory / "issuer")
         say("brokers start")
-        cluster = secured_cluster(directory / "kafka", trust)
-        try:
+        with secured_cluster(directory / "kafka", trust) as cluster:
             show(HEAD)
             show(["---"] * len(HEAD))
             rows = [row for row in ROWS if not only or any(word in row.name for word in only)]
-            with started(Gate(directory / "lifted", cluster, trust, issuer, lifted=True)) as gate:
+            gate = Gate(directory / "lifted", cluster, trust, issuer, lifted=True)
+            with gate.envoy:
                 for n, row in enumerate(rows, 1):
                     say(f"{n} of {len(rows)}: {row.name}")
                     show(measure(gate, row))
                     wait_until("Envoy is quiet", lambda: gate.envoy.stat("kafka_remapper_connections_active") == 0, 40)
             if not only or any(word in FLOOD for word in only):
                 say("and with the file's own limits")
-                with started(Gate(directory / "limited", cluster, trust, issuer, lifted=False)) as gate:
+                gate = Gate(directory / "limited", cluster, trust, issuer, lifted=False)
+                with gate.envoy:
                     show(flood(gate))
-        finally:
-            cluster.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return 0

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.harness import clients, tokens, topics
-from tests.harness.envoy import Envoy
+from tests.harness.certificates import Certificate
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
 from tests.harness.guarded import GuardedEnvoy, section
-from tests.harness.kafka import KafkaCluster
 from tests.harness.raw import Raw
 from tests.harness.secured import secured_cluster
-from tests.harness.shipped import Trust
+from tests.harness.shipped import SERVICE, Trust
 
 
 def pytest_addoption(parser):
@@ -38,12 +38,8 @@ def programs():
     return clients.LIBRARIES
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"))
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+cluster = cluster_fixture("session")
+shared_envoy = envoy_fixture("cluster", "session")
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +51,14 @@ def trust(tmp_path_factory) -> Trust:
 @pytest.fixture(scope="session")
 def secured(tmp_path_factory, trust):
     """Two brokers that want to know who comes; started only for tests that ask for them."""
-    cluster = secured_cluster(tmp_path_factory.mktemp("secured-kafka"), trust)
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+    with secured_cluster(tmp_path_factory.mktemp("secured-kafka"), trust) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def service(trust) -> Certificate:
+    """A client's certificate, which envoy/mutual-tls.yaml lets in."""
+    return trust.clients.issue(SERVICE)
 
 
 @pytest.fixture
@@ -68,19 +68,11 @@ def secured_topic(secured) -> topics.Topic:
     return topic
 
 
-@pytest.fixture(scope="session")
-def shared_envoy(tmp_path_factory, cluster, passthrough):
-    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, topics.MAPPING, "passthrough" if passthrough else "dynamic")
-    yield envoy
-    envoy.stop()
-
-
 @pytest.fixture
 def envoy(shared_envoy):
     """The shared Envoy, which must have come through the test alive and without a trap."""
     yield shared_envoy
-    assert shared_envoy.process.alive(), shared_envoy.process.log_tail()
-    shared_envoy.assert_no_traps()
+    shared_envoy.assert_well()
 
 
 @pytest.fixture
@@ -134,14 +126,12 @@ def issuer(tmp_path_factory) -> tokens.Issuer:
 @pytest.fixture(scope="session")
 def shared_guarded(tmp_path_factory, cluster, issuer):
     oauthbearer = {"jwks": {"inline": issuer.jwk_set()}}
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("guarded"), cluster, section(oauthbearer))
-    yield envoy
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("guarded"), cluster, section(oauthbearer)) as envoy:
+        yield envoy
 
 
 @pytest.fixture
 def guarded(shared_guarded):
     """An Envoy that asks clients who they are, by all mechanisms; alive and without a trap after the test."""
     yield shared_guarded
-    assert shared_guarded.process.alive(), shared_guarded.process.log_tail()
-    shared_guarded.assert_no_traps()
+    shared_guarded.assert_well()

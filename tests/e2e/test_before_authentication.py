@@ -15,7 +15,7 @@ from tests.harness import apis
 from tests.harness.counting import CountingBroker
 from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
 from tests.harness.process import wait_until
-from tests.harness.raw import Raw, encode, request_header
+from tests.harness.raw import Raw, encode, framed, request_header
 from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, log_in, plain
 
 pytestmark = pytest.mark.remap
@@ -30,16 +30,14 @@ OURS = b"kafka-partition-remapper"
 
 @pytest.fixture(scope="module")
 def broker():
-    broker = CountingBroker()
-    yield broker
-    broker.stop()
+    with CountingBroker() as broker:
+        yield broker
 
 
 @pytest.fixture(scope="module", params=["routed", "dynamic"])
 def gate(request, broker, tmp_path_factory):
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("gate"), broker, section(), mode=request.param)
-    yield envoy
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("gate"), broker, section(), mode=request.param) as envoy:
+        yield envoy
 
 
 @pytest.fixture(autouse=True)
@@ -53,16 +51,12 @@ def nothing_gets_through(broker):
     assert not [frame for frame in broker.frames if CLIENT.encode() in frame.data]
 
 
-def frame(data: bytes) -> bytes:
-    return struct.pack(">i", len(data)) + data
-
-
 def request(key: int, version: int, body: bytes = b"\0" * 40) -> bytes:
-    return frame(struct.pack(">hhih", key, version, 7, len(CLIENT)) + CLIENT.encode() + body)
+    return framed(struct.pack(">hhih", key, version, 7, len(CLIENT)) + CLIENT.encode() + body)
 
 
 def message(api: apis.Api, version: int, body: dict) -> bytes:
-    return frame(request_header(api, version, 1) + encode(api, version, body))
+    return framed(request_header(api, version, 1) + encode(api, version, body))
 
 
 API_VERSIONS = message(apis.API_VERSIONS, 0, {})
@@ -78,7 +72,7 @@ BEHIND = {
     "a failing SaslAuthenticate": OFFER + WRONG,
     "both": API_VERSIONS + OFFER + WRONG,
     "half of SCRAM": OFFER_SCRAM + HALF,
-    "a bare token": OFFER_BARE + frame(plain("alice", "wrong")),
+    "a bare token": OFFER_BARE + framed(plain("alice", "wrong")),
     "an unknown mechanism": message(HANDSHAKE, 1, {"mechanism": "GSSAPI"}),
 }
 
@@ -107,9 +101,9 @@ def test_junk(gate):
     dice = random.Random(18)
     junk = [b"\xff" * 100, b"\x80\0\0\0" + b"x" * 50, b"\x7f\xff\xff\xff" + b"x" * 50, struct.pack(">i", 600_000) + b"x" * 100]
     junk += [b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("1603010200010001fc0303") + bytes(64), b"\0\0\0\0" * 4]
-    junk += [frame(dice.randbytes(n)) for n in range(60)]
+    junk += [framed(dice.randbytes(n)) for n in range(60)]
     # ApiVersions that is none: a foreign header, trailing bytes in its body, and versions that there are not yet.
-    junk += [frame(struct.pack(">hhih", 18, 3, 1, 3) + b"raw\0" + dice.randbytes(30)) + request(3, 1)]
+    junk += [framed(struct.pack(">hhih", 18, 3, 1, 3) + b"raw\0" + dice.randbytes(30)) + request(3, 1)]
     for what in junk:
         with Raw(gate.base) as raw:
             raw.socket.sendall(what)

@@ -9,7 +9,7 @@ import pytest
 from tests.harness.certificates import Authority
 from tests.harness.paths import KAFKA_JARS, REPO
 from tests.harness.secured import TlsRaw
-from tests.harness.shipped import ShippedEnvoy, network_filter_of
+from tests.harness.shipped import ShippedEnvoy, allow_everybody
 
 pytestmark = pytest.mark.remap
 ENDED = (ssl.SSLError, ConnectionError)
@@ -25,15 +25,11 @@ def started(directory, secured, trust, principal: dict, edit: Callable[[dict], N
         config["principal"] = principal
 
     def edit_all(resources: dict) -> None:
-        chain = resources["listeners"][0]["filter_chains"][0]
-        network_filter_of(chain["filters"], "envoy.filters.network.rbac")["rules"]["policies"] = {
-            "all": {"permissions": [{"any": True}], "principals": [{"any": True}]}
-        }
-        edit(chain["transport_socket"]["typed_config"])
+        allow_everybody(resources)
+        edit(resources["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"])
 
-    envoy = ShippedEnvoy(directory, secured, "mutual-tls.yaml", trust, "TLS", change, edit_all)
-    yield envoy
-    envoy.stop()
+    with ShippedEnvoy(directory, secured, "mutual-tls.yaml", trust, "TLS", change, edit_all) as envoy:
+        yield envoy
 
 
 def optional(tls: dict) -> None:

@@ -21,9 +21,7 @@ def test_each_virtual_partition_has_its_own_records(name, programs, envoy, raw, 
     if not passthrough:
         assert_stored_once(direct, topic, written)
     with Consumer(library, envoy.bootstrap, topic.name, 0, tmp_path / "stderr") as consumer:
-        for v in range(topic.virtual):
-            if v > 0:
-                consumer.assign(topic.name, v)
+        for v in consumer.each(topic.name, topic.virtual):
             consumer.expect(written[v])
             goes_on(consumer, raw, topic, v, written)
 
@@ -38,9 +36,7 @@ def test_a_client_reads_what_the_others_wrote(reader, programs, envoy, new_topic
         for v, records in acks.items():
             written[v] += records
     with Consumer(programs[reader], envoy.bootstrap, topic.name, 0, tmp_path / "stderr") as consumer:
-        for v in range(topic.virtual):
-            if v > 0:
-                consumer.assign(topic.name, v)
+        for v in consumer.each(topic.name, topic.virtual):
             consumer.expect(written[v])
 
 

@@ -35,9 +35,7 @@ def test_layouts_and_offset_encodings(family, programs, envoy, raw, direct, new_
         )
         assert [(o, value.decode()) for o, value in direct.read_all(topic.name, p)] == wanted
     with Consumer(library, envoy.bootstrap, topic.name, 0, tmp_path / "stderr") as consumer:
-        for v in range(topic.virtual):
-            if v > 0:
-                consumer.assign(topic.name, v)
+        for v in consumer.each(topic.name, topic.virtual):
             consumer.expect(written[v])
             end = direct.list_offset(topic.name, topic.physical_of(v), LATEST)
             assert raw.list_offset(topic.name, v, EARLIEST) == topic.client_offset(v, 0)

@@ -9,7 +9,8 @@ import pytest
 from tests.harness import groups, topics
 from tests.harness.clients import Record
 from tests.harness.envoy import Envoy
-from tests.harness.kafka import JAVA, KafkaCluster
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
+from tests.harness.kafka import JAVA, run_tool
 from tests.harness.load import Load
 from tests.harness.members import Group, written
 from tests.harness.paths import BUILD, KAFKA_JARS
@@ -144,8 +145,7 @@ def test_a_group_from_before_the_mapping_goes_on(programs, cluster, envoy, raw, 
 
 def tool(envoy: Envoy, *arguments: str) -> str:
     """kafka-consumer-groups.sh through Envoy."""
-    command = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"]
-    done = subprocess.run([*command, "--bootstrap-server", envoy.bootstrap, *arguments], capture_output=True, text=True, timeout=60)
+    done = run_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", envoy.bootstrap, *arguments)
     assert done.returncode == 0 and "Error" not in done.stdout, done.stdout + done.stderr
     return done.stdout
 
@@ -237,18 +237,12 @@ def last_counts(raw: Raw, topic: topics.Topic) -> dict[str, int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def three(tmp_path_factory, passthrough):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("three-kafka"), brokers=3)
-    envoy = Envoy(tmp_path_factory.mktemp("three-envoy"), cluster, topics.MAPPING, "passthrough" if passthrough else "dynamic")
-    yield cluster, envoy
-    envoy.stop()
-    cluster.assert_alive()
-    cluster.stop()
+three = cluster_fixture(brokers=3)
+gateway = envoy_fixture(before="three")
 
 
-def test_the_coordinator_dies_under_load(three, programs, tmp_path, passthrough):
-    cluster, envoy = three
+def test_the_coordinator_dies_under_load(three, gateway, programs, tmp_path, passthrough):
+    cluster, envoy = three, gateway
     topic, name = topics.Topic(topics.WIDE, topics.unique("wide")), topics.unique("coordinated")
     cluster.create_topic(topic.name, topic.virtual if passthrough else topic.family.physical, 3, {"min.insync.replicas": "2"})
     with Raw(envoy.base) as raw:

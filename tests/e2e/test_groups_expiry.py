@@ -22,19 +22,15 @@ RENEW_MS = 2000
 @pytest.fixture
 def forgetful(tmp_path):
     """A broker that forgets offsets after a minute."""
-    (directory := tmp_path / "kafka").mkdir()
     overrides = {"offsets.retention.minutes": 1, "offsets.retention.check.interval.ms": 500}
-    cluster = KafkaCluster(directory, overrides=overrides)
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+    with KafkaCluster(tmp_path / "kafka", overrides=overrides) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def renewing(forgetful, tmp_path):
-    envoy = Envoy(tmp_path / "envoy", forgetful, {**topics.MAPPING, "shadow_groups": {"renew_ms": RENEW_MS}})
-    yield envoy
-    envoy.stop()
+    with Envoy(tmp_path / "envoy", forgetful, {**topics.MAPPING, "shadow_groups": {"renew_ms": RENEW_MS}}) as envoy:
+        yield envoy
 
 
 class Beating:

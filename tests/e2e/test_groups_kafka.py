@@ -1,22 +1,17 @@
 """What the filter relies on in Kafka itself, and what Kafka's clients say of what the filter hides."""
 
-import subprocess
-
 import pytest
 
 from tests.harness import topics
 from tests.harness.groups import Offset, commit, shadow_name, wait_for_coordinator
-from tests.harness.kafka import JAVA, KafkaCluster
-from tests.harness.paths import KAFKA_JARS
+from tests.harness.kafka import KafkaCluster, run_tool
 from tests.harness.raw import LATEST, Raw
 
 
 @pytest.mark.parametrize("partitions", [1, 7, 50])
 def test_shadows_share_their_groups_partition_of_the_offsets_topic(partitions, tmp_path):
     """And with it the coordinator, however many partitions the offsets topic has."""
-    (directory := tmp_path / "kafka").mkdir()
-    cluster = KafkaCluster(directory, overrides={"offsets.topic.num.partitions": partitions})
-    try:
+    with KafkaCluster(tmp_path / "kafka", overrides={"offsets.topic.num.partitions": partitions}) as cluster:
         cluster.create_topic("t", 1, 1)
         for group in ("payments", "x", "Grüße 🦀", "a" * 249):
             with Raw(cluster.ports[1]) as direct:
@@ -27,8 +22,6 @@ def test_shadows_share_their_groups_partition_of_the_offsets_topic(partitions, t
                     assert set(commit(direct, name, {("t", 0): Offset(lane)}).values()) == {0}
                 grown = [p for p, end in ends(direct, partitions).items() if end != before[p]]
                 assert len(grown) == 1, f"{group}: its lanes lie in partitions {grown}"
-    finally:
-        cluster.stop()
 
 
 def ends(direct: Raw, partitions: int) -> dict[int, int]:
@@ -39,7 +32,6 @@ def ends(direct: Raw, partitions: int) -> dict[int, int]:
 @pytest.mark.remap
 def test_the_consumer_protocol_is_refused_in_kafkas_own_words(envoy, new_topic):
     topic = new_topic(topics.MODULO)
-    command = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", envoy.bootstrap]
     arguments = ["--topic", topic.name, "--consumer-property", "group.protocol=consumer", "--timeout-ms", "20000"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
+    done = run_tool("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", envoy.bootstrap, *arguments)
     assert "does not support the new CONSUMER group protocol" in done.stdout + done.stderr

@@ -49,11 +49,12 @@ class Zombie:
 
 @pytest.mark.remap
 def test_zombies_write_nothing_while_the_coordinator_loads(tmp_path):
-    (directory := tmp_path / "kafka").mkdir()
-    cluster = KafkaCluster(directory, overrides={"offsets.topic.num.partitions": 1, "log.cleaner.enable": "false"})
-    envoy = Envoy(tmp_path / "envoy", cluster, topics.MAPPING)
     topic = topics.Topic(topics.MODULO, "modulo.loading")
-    try:
+    overrides = {"offsets.topic.num.partitions": 1, "log.cleaner.enable": "false"}
+    with (
+        KafkaCluster(tmp_path / "kafka", overrides=overrides) as cluster,
+        Envoy(tmp_path / "envoy", cluster, topics.MAPPING) as envoy,
+    ):
         cluster.create_topic(topic.name, topic.family.physical)
         cluster.create_topic("filling", PARTITIONS)
         wanted = {(topic.name, v): Offset(v) for v in (4, 9, 17)}
@@ -80,9 +81,6 @@ def test_zombies_write_nothing_while_the_coordinator_loads(tmp_path):
         assert seen[0] == 0
         assert seen[groups.UNKNOWN_MEMBER_ID] > 0
         assert seen[groups.COORDINATOR_LOAD_IN_PROGRESS] > ATTEMPTS_MIN, "the coordinator was ready too soon to prove anything"
-        envoy.stop()
-    finally:
-        cluster.stop()
 
 
 def fill(port: int) -> None:

@@ -15,7 +15,7 @@ import yaml
 from tests.harness.paths import REPO
 from tests.harness.process import wait_until
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import USERS, TlsRaw
+from tests.harness.secured import ENVIRONMENT, USERS, TlsRaw
 from tests.harness.shipped import ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
@@ -45,15 +45,11 @@ def with_chains(resources: dict) -> None:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory, secured, trust):
-    environment = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
     directory = tmp_path_factory.mktemp("guesses")
-    envoy = ShippedEnvoy(directory, secured, "secured.yaml", trust, "SASLTLS", edit=with_chains, environment=environment)
-    try:
+    with ShippedEnvoy(directory, secured, "secured.yaml", trust, "SASLTLS", edit=with_chains, environment=ENVIRONMENT) as envoy:
         for _ in range(5):  # until the brokers' addresses and API versions are known
             attempt(envoy, trust, HONEST, USERS["alice"])
         yield envoy
-    finally:
-        envoy.stop()
 
 
 def attempt(gateway, trust, address: str, password: str) -> str:
@@ -131,7 +127,6 @@ def test_whoever_sends_no_client_hello_is_closed_after_5_seconds(gateway):
 
 def test_all_connections_together_are_bounded(tmp_path, secured, trust):
     """Also those that no filter sees. The admin port is not meant."""
-    environment = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
 
     class Small(ShippedEnvoy):
         def _bootstrap_config(self) -> dict:
@@ -140,15 +135,12 @@ def test_all_connections_together_are_bounded(tmp_path, secured, trust):
             monitor["typed_config"]["max_active_downstream_connections"] = 10
             return config
 
-    envoy = Small(tmp_path / "envoy", secured, "secured.yaml", trust, "SASLTLS", environment=environment)
-    try:
+    with Small(tmp_path / "envoy", secured, "secured.yaml", trust, "SASLTLS", environment=ENVIRONMENT) as envoy:
         with contextlib.ExitStack() as stack:
             for _ in range(15):
                 stack.enter_context(socket.create_connection(("127.0.0.1", envoy.base)))
             wait_until("those too many", lambda: envoy.stat("envoy_listener_downstream_global_cx_overflow") == 5, 3)
         wait_until("room again", lambda: envoy.stat("envoy_listener_downstream_pre_cx_active") == 0, 8)
-    finally:
-        envoy.stop()
 
 
 def test_the_file_has_the_numbers_of_the_documentation(gateway):

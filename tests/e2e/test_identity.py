@@ -3,7 +3,7 @@ being somebody to a broker."""
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,12 @@ from kafka.errors import IncompatibleBrokerVersion
 
 from tests.harness import topics
 from tests.harness.envoy import Envoy
-from tests.harness.kafka import JAVA
-from tests.harness.paths import KAFKA_JARS
+from tests.harness.kafka import run_tool
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import USERS, TlsRaw
-from tests.harness.shipped import DOMAIN, ShippedEnvoy
+from tests.harness.secured import USERS, learn_brokers
+from tests.harness.shipped import BOOTSTRAP, ShippedEnvoy
 
 pytestmark = pytest.mark.remap
 TOKENS = "org.apache.kafka.tools.DelegationTokenCommand"
@@ -39,13 +38,14 @@ class Door:
     bootstrap: str
     settings: dict[str, str]
     directory: Path
-    java: list[str] = field(default_factory=list)
+    java: tuple[str, ...] = ()
+    """Options of the tools' JVM."""
 
     def tool(self, name: str, *arguments: str) -> subprocess.CompletedProcess:
         config = self.directory / "client.properties"
         config.write_text("".join(f"{key}={value}\n" for key, value in {**self.settings, "retries": "1"}.items()))
-        command = [*JAVA, *self.java, "-cp", f"{KAFKA_JARS}/*", name, "--bootstrap-server", self.bootstrap]
-        return subprocess.run([*command, "--command-config", config, *arguments], capture_output=True, text=True, timeout=90)
+        server = ("--bootstrap-server", self.bootstrap, "--command-config", config)
+        return run_tool(name, *server, *arguments, options=self.java, seconds=90)
 
 
 def said(done: subprocess.CompletedProcess) -> str:
@@ -62,26 +62,13 @@ def by_password(user: str, password: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def service(trust):
-    return trust.clients.issue("/O=Example/OU=services/CN=Orders-Web")
-
-
-@pytest.fixture(scope="module")
 def doors(tmp_path_factory, secured, trust, service):
     """doors(name) opens one at the first call."""
     opened: dict[str, Door] = {}
 
     def mutual(directory: Path, change: Callable[[dict], None] = lambda config: None) -> Door:
         envoy = ShippedEnvoy(directory, secured, "mutual-tls.yaml", trust, "TLS", change)
-        for broker in secured.ids:  # the first connection of all may be closed for what it teaches
-            with TlsRaw(envoy, trust, service, envoy.server_name(broker)) as raw:
-                try:
-                    raw.metadata([])
-                except ConnectionError:
-                    pass
-        hosts = directory / "hosts"
-        names = [envoy.server_name(i) for i in secured.ids]
-        hosts.write_text(f"127.0.0.1 bootstrap.{DOMAIN} {' '.join(names)}\n")
+        learn_brokers(envoy, trust, service)
         settings = {
             "security.protocol": "SSL",
             "ssl.truststore.type": "PEM",
@@ -89,7 +76,7 @@ def doors(tmp_path_factory, secured, trust, service):
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(service.store),
         }
-        return Door(envoy, f"bootstrap.{DOMAIN}:{envoy.base}", settings, directory, [f"-Djdk.net.hosts.file={hosts}"])
+        return Door(envoy, f"{BOOTSTRAP}:{envoy.base}", settings, directory, (envoy.java_hosts(directory),))
 
     def filters(directory: Path, config: dict, settings: dict, user: tuple[str, str] | None = None) -> Door:
         envoy = Envoy(directory, secured, {**topics.MAPPING, **config}, listener="SASL")

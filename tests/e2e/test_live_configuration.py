@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.harness import apis, batch, topics
-from tests.harness.clients import LIBRARIES, Consumer, Record, produce
+from tests.harness.clients import Consumer, produce
 from tests.harness.envoy import Envoy, address
 from tests.harness.groups import wait_for_coordinator
 from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
@@ -265,8 +265,8 @@ class TwoListeners(Envoy):
 
 def test_listeners_of_equal_names_find_out_that_both_are_in_force(tmp_path, cluster, topic):
     """Each was loaded after the other, as far as a filter can tell; few connections end until it is clear."""
-    envoy = TwoListeners(tmp_path / "two", cluster, {"stat_prefix": topics.STAT_PREFIX, "mapping": mapping(20)})
-    try:
+    config = {"stat_prefix": topics.STAT_PREFIX, "mapping": mapping(20)}
+    with TwoListeners(tmp_path / "two", cluster, config) as envoy:
         with ExitStack() as stack:
             ports = (envoy.base, envoy.second)
             opened = [[stack.enter_context(Raw(port)) for _ in range(30)] for port in ports]
@@ -282,8 +282,6 @@ def test_listeners_of_equal_names_find_out_that_both_are_in_force(tmp_path, clus
                         ended[which] += 1
                         stack.enter_context(Raw(port))
             assert sum(ended) < 12, f"{ended} of 30 and 30 connections ended"
-    finally:
-        envoy.stop()
 
 
 class Fragile(GuardedEnvoy):

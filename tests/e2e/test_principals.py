@@ -5,20 +5,18 @@ import ssl
 import pytest
 
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import USERS, TlsRaw
-from tests.harness.shipped import ShippedEnvoy, network_filter_of
+from tests.harness.secured import ENVIRONMENT, USERS, TlsRaw
+from tests.harness.shipped import BOOTSTRAP, SERVICE, ShippedEnvoy, allow_everybody
 
 pytestmark = pytest.mark.remap
-BOOTSTRAP = "bootstrap.kafka.example.com"
 ENDED = (ssl.SSLError, ConnectionError)
 
 
 @pytest.fixture(scope="module")
 def by_certificate(tmp_path_factory, secured, trust):
     """envoy/mutual-tls.yaml: services by rule, one operator by the whole subject."""
-    envoy = ShippedEnvoy(tmp_path_factory.mktemp("mutual"), secured, "mutual-tls.yaml", trust, "TLS")
-    yield envoy
-    envoy.stop()
+    with ShippedEnvoy(tmp_path_factory.mktemp("mutual"), secured, "mutual-tls.yaml", trust, "TLS") as envoy:
+        yield envoy
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +31,13 @@ def by_rules(tmp_path_factory, secured, trust):
             "RULE:^CN=prefix/never/",
         ]
 
-    envoy = ShippedEnvoy(tmp_path_factory.mktemp("rules"), secured, "mutual-tls.yaml", trust, "TLS", rules, anybody)
-    yield envoy
-    envoy.stop()
-
-
-def anybody(resources: dict) -> None:
-    filters = resources["listeners"][0]["filter_chains"][0]["filters"]
-    network_filter_of(filters, "envoy.filters.network.rbac")["rules"]["policies"] = {
-        "all": {"permissions": [{"any": True}], "principals": [{"any": True}]}
-    }
+    with ShippedEnvoy(tmp_path_factory.mktemp("rules"), secured, "mutual-tls.yaml", trust, "TLS", rules, allow_everybody) as envoy:
+        yield envoy
 
 
 @pytest.mark.parametrize(
     ("subject", "principal"),
-    [("/O=Example/OU=services/CN=Orders-Web", "orders-web"), ("/O=Example/CN=admin", "CN=admin,O=Example")],
+    [(SERVICE, "orders-web"), ("/O=Example/CN=admin", "CN=admin,O=Example")],
     ids=["rule", "default"],
 )
 def test_who_is_allowed_by_certificate(subject, principal, by_certificate, trust):
@@ -103,15 +93,11 @@ def by_sasl(tmp_path_factory, secured, trust):
     def carol_too(config: dict) -> None:
         config["sasl"]["users"].append({"username": "carol", "password": "carol-secret"})
 
-    environment = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
-    envoy = ShippedEnvoy(
-        tmp_path_factory.mktemp("secured"), secured, "secured.yaml", trust, "SASLTLS", carol_too, environment=environment
-    )
-    try:
+    with ShippedEnvoy(
+        tmp_path_factory.mktemp("secured"), secured, "secured.yaml", trust, "SASLTLS", carol_too, environment=ENVIRONMENT
+    ) as envoy:
         settle(envoy, trust)
         yield envoy
-    finally:
-        envoy.stop()
 
 
 def settle(envoy: ShippedEnvoy, trust) -> None:

@@ -65,9 +65,8 @@ def test_a_client_logs_in_and_works(name, mechanism, programs, guarded, issuer, 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory, cluster):
     authority = Authority(tmp_path_factory.mktemp("authority"))
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("tls"), cluster, section(), tls=authority)
-    yield envoy, authority
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("tls"), cluster, section(), tls=authority) as envoy:
+        yield envoy, authority
 
 
 @pytest.mark.parametrize("name", LIBRARIES)

@@ -17,12 +17,9 @@ pytestmark = pytest.mark.remap
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory, secured):
-    envoy = Envoy(tmp_path_factory.mktemp("passthrough"), secured, topics.MAPPING, listener="SASL")
-    try:
+    with Envoy(tmp_path_factory.mktemp("passthrough"), secured, topics.MAPPING, listener="SASL") as envoy:
         learn(envoy)
         yield envoy
-    finally:
-        envoy.stop()
 
 
 def learn(envoy: Envoy) -> None:
@@ -86,8 +83,7 @@ def test_librdkafka_as_an_old_client(gateway, secured_topic):
 
 def test_a_session_is_renewed_through_the_filter(tmp_path, secured, secured_topic):
     """The broker closes connections whose session is over at their next request (KIP-368)."""
-    envoy = Envoy(tmp_path / "envoy", secured, topics.MAPPING, listener="SHORT")
-    try:
+    with Envoy(tmp_path / "envoy", secured, topics.MAPPING, listener="SHORT") as envoy:
         with Raw(envoy.base) as renewing, Raw(envoy.base) as idle:
             for raw in (renewing, idle):
                 assert 0 < log_in(raw, "SCRAM-SHA-256", "alice", USERS["alice"])["session_lifetime_ms"] <= REAUTHENTICATION_MS
@@ -98,14 +94,11 @@ def test_a_session_is_renewed_through_the_filter(tmp_path, secured, secured_topi
             assert renewing.metadata([secured_topic.name])["topics"]
             with pytest.raises(ConnectionError):
                 idle.metadata([secured_topic.name])
-    finally:
-        envoy.stop()
 
 
 def test_a_client_that_comes_to_a_broker_nobody_knows(tmp_path, secured):
     """Only broker 1 is configured: until a client's Metadata tells, broker 2's port leads to it, and no further than that."""
-    envoy = OnlyTheFirst(tmp_path / "envoy", secured, topics.MAPPING, listener="SASL")
-    try:
+    with OnlyTheFirst(tmp_path / "envoy", secured, topics.MAPPING, listener="SASL") as envoy:
         with Raw(envoy.port(2)) as misled:
             try:
                 log_in(misled, "PLAIN", "alice", USERS["alice"])
@@ -116,5 +109,3 @@ def test_a_client_that_comes_to_a_broker_nobody_knows(tmp_path, secured):
         with Raw(envoy.port(2)) as raw:
             log_in(raw, "PLAIN", "alice", USERS["alice"])
             assert {b["node_id"] for b in raw.metadata([])["brokers"]} == set(secured.ids)
-    finally:
-        envoy.stop()

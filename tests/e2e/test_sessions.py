@@ -23,9 +23,8 @@ SASL_AUTHENTICATION_FAILED, UNSUPPORTED_SASL_MECHANISM = 58, 33
 @pytest.fixture(scope="module")
 def envoy(tmp_path_factory, cluster, issuer):
     oauthbearer = {"jwks": {"inline": issuer.jwk_set()}}
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("sessions"), cluster, section(oauthbearer, max_session_s=SESSION_S))
-    yield envoy
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("sessions"), cluster, section(oauthbearer, max_session_s=SESSION_S)) as envoy:
+        yield envoy
 
 
 @pytest.fixture

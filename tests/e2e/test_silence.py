@@ -52,17 +52,8 @@ class HurriedEnvoy(GuardedEnvoy):
 
 @pytest.fixture
 def broker():
-    broker = CountingBroker()
-    yield broker
-    broker.stop()
-
-
-@contextlib.contextmanager
-def running(envoy: Envoy):
-    try:
-        yield envoy
-    finally:
-        envoy.stop()
+    with CountingBroker() as broker:
+        yield broker
 
 
 def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broker):
@@ -73,8 +64,7 @@ def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broke
     context.load_cert_chain(own.certificate, own.key)
     with contextlib.ExitStack() as stack:
         for tls in (None, clients):
-            envoy = HurriedEnvoy(tmp_path / f"envoy-{bool(tls)}", broker, section(), tls=tls)
-            with running(envoy):
+            with HurriedEnvoy(tmp_path / f"envoy-{bool(tls)}", broker, section(), tls=tls) as envoy:
                 opened = []
                 for i in range(MANY):
                     raw = stack.enter_context(Raw(envoy.base))
@@ -99,7 +89,7 @@ def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broke
 
 def test_who_begins_and_does_not_end_is_closed(tmp_path, broker):
     """Each holds a broker connection until then: its ApiVersions was answered."""
-    with running(HurriedEnvoy(tmp_path, broker, section())) as envoy, contextlib.ExitStack() as stack:
+    with HurriedEnvoy(tmp_path, broker, section()) as envoy, contextlib.ExitStack() as stack:
         begun = []
         for i in range(MANY):
             raw = stack.enter_context(Raw(envoy.base))
@@ -129,7 +119,7 @@ def test_who_begins_and_does_not_end_is_closed(tmp_path, broker):
 
 @MODES
 def test_without_sasl_the_first_request_is_enough(mode, tmp_path, broker):
-    with running(HurriedEnvoy(tmp_path, broker, section(), mode, sasl=False)) as envoy:
+    with HurriedEnvoy(tmp_path, broker, section(), mode, sasl=False) as envoy:
         with Raw(envoy.base) as served, Raw(envoy.base) as silent:
             served.call(apis.API_VERSIONS, 0, {})
             assert silent.is_closed_by_peer(DEADLINE_MS / 1000 + 2)
@@ -142,7 +132,7 @@ def test_without_sasl_the_first_request_is_enough(mode, tmp_path, broker):
 
 def test_a_broker_that_does_not_answer_is_blamed_itself(tmp_path, broker, monkeypatch):
     monkeypatch.setattr(broker, "_answer", lambda frame: b"")
-    with running(HurriedEnvoy(tmp_path, broker, section())) as envoy, Raw(envoy.base) as raw:
+    with HurriedEnvoy(tmp_path, broker, section()) as envoy, Raw(envoy.base) as raw:
         raw.send(apis.API_VERSIONS, 0, {})
         assert raw.is_closed_by_peer(DEADLINE_MS / 1000 + 2)
         assert (envoy.unproven(), envoy.stat("kafka_remapper_errors_total", blame="broker")) == (0, 1)
@@ -152,7 +142,7 @@ def test_a_broker_that_does_not_answer_is_blamed_itself(tmp_path, broker, monkey
 @MODES
 def test_who_leaves_without_a_request_leaves_nothing(mode, tmp_path, broker):
     """As health checks of load balancers do, and scanners. An Envoy that waits for first bytes would keep them for an hour."""
-    with running(GuardedEnvoy(tmp_path, broker, section(), mode)) as envoy:
+    with GuardedEnvoy(tmp_path, broker, section(), mode) as envoy:
         for data in (b"", b"\0\0", struct.pack(">ihh", 100, 18, 0)):
             with socket.create_connection(("127.0.0.1", envoy.base)) as gone:
                 gone.sendall(data)
@@ -205,11 +195,10 @@ class FullBroker(CountingBroker):
 
 def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
     """Far more than Envoy takes in advance, while the connection to the broker is not there yet: all of it arrives, in order."""
-    broker = FullBroker()
     sizes = [3_000_000, 100, 3_000_000, *([200] * 100)]
     batches = [batch.build([bytes([n % 251]) * min(size, 1000)] * max(size // 1000, 1)) for n, size in enumerate(sizes)]
-    try:
-        with running(PatientEnvoy(tmp_path, broker, topics.MAPPING, "routed")) as envoy, Raw(envoy.base, timeout=30) as raw:
+    with FullBroker() as broker:
+        with PatientEnvoy(tmp_path, broker, topics.MAPPING, "routed") as envoy, Raw(envoy.base, timeout=30) as raw:
 
             def send() -> None:
                 for records in batches:
@@ -227,14 +216,12 @@ def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
             wait_until("all requests", lambda: len(produced()) == len(batches), 60)
             assert all(records[100:-1] in data for data, records in zip(produced(), batches, strict=True)), "in their order"
             assert broker.broken == []
-    finally:
-        broker.stop()
 
 
 @MODES
 def test_a_broker_that_is_down_closes_the_client_and_no_more(mode, tmp_path, broker):
     """The client is not left waiting; the next one is served when the broker is back."""
-    with running(Envoy(tmp_path, broker, topics.MAPPING, mode)) as envoy:
+    with Envoy(tmp_path, broker, topics.MAPPING, mode) as envoy:
         with Raw(envoy.base) as raw:
             raw.call(apis.API_VERSIONS, 0, {})
         broker.stop()
@@ -250,7 +237,7 @@ def test_clients_that_rest_are_left_alone(sasl, programs, tmp_path, cluster, new
     """All libraries: consumers that have nothing to read for several deadlines, and whatever else they keep open, read on after that."""
     security = Security("SCRAM-SHA-256", "bob", PASSWORDS["bob"]) if sasl else Security()
     names = {name: new_topic().name for name in LIBRARIES}
-    with running(HurriedEnvoy(tmp_path, cluster, section(), sasl=sasl)) as envoy, contextlib.ExitStack() as stack:
+    with HurriedEnvoy(tmp_path, cluster, section(), sasl=sasl) as envoy, contextlib.ExitStack() as stack:
 
         def start(name: str) -> Consumer:
             return Consumer(programs[name], envoy.bootstrap, names[name], 0, tmp_path / f"{name}.log", security=security)

@@ -109,8 +109,7 @@ class LearningEnvoy(Envoy):
 
 
 def test_a_connection_that_learns_where_it_belongs_blames_nobody(tmp_path, cluster):
-    envoy = LearningEnvoy(tmp_path / "learning", cluster, topics.MAPPING)
-    try:
+    with LearningEnvoy(tmp_path / "learning", cluster, topics.MAPPING) as envoy:
         with Raw(envoy.port(1)) as first, pytest.raises(ConnectionError):
             first.metadata([])
         with Raw(envoy.port(1)) as second:
@@ -118,8 +117,6 @@ def test_a_connection_that_learns_where_it_belongs_blames_nobody(tmp_path, clust
         assert envoy.stat("kafka_remapper_reconnects_total", remapper=REMAPPER, reason="misrouted") == 1
         assert envoy.stat("kafka_remapper_errors_total") == 0
         assert "[info]" in next(line for line in envoy.log.read_text().splitlines() if "was meant for broker 1" in line)
-    finally:
-        envoy.stop()
 
 
 class AroundEnvoy(Envoy):
@@ -131,11 +128,8 @@ class AroundEnvoy(Envoy):
 
 
 def test_advertising_the_brokers_own_addresses_is_told(tmp_path, cluster):
-    envoy = AroundEnvoy(tmp_path / "around", cluster, topics.MAPPING)
-    try:
+    with AroundEnvoy(tmp_path / "around", cluster, topics.MAPPING) as envoy:
         with Raw(envoy.base) as raw:
             raw.metadata([])
         assert envoy.stat("kafka_remapper_advertised_around_total") == 1
         assert f"gives broker 1 its own address 127.0.0.1:{cluster.ports[1]}" in envoy.log.read_text()
-    finally:
-        envoy.stop()

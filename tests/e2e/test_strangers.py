@@ -3,7 +3,6 @@
 import base64
 import collections
 import concurrent.futures
-import contextlib
 import os
 import statistics
 import struct
@@ -36,19 +35,10 @@ class OneWorker(GuardedEnvoy):
     workers = 1
 
 
-@contextlib.contextmanager
-def envoy_with(tmp_path_factory, cluster, sasl: dict, **more):
-    envoy = OneWorker(tmp_path_factory.mktemp("strangers"), cluster, sasl, **more)
-    try:
-        yield envoy
-    finally:
-        envoy.stop()
-
-
 @pytest.fixture(scope="module")
 def by_password(tmp_path_factory, cluster):
     """Users with passwords, and others with credentials."""
-    with envoy_with(tmp_path_factory, cluster, section()) as envoy:
+    with OneWorker(tmp_path_factory.mktemp("strangers"), cluster, section()) as envoy:
         yield envoy
 
 
@@ -61,7 +51,7 @@ def dear_users() -> list[dict]:
 def by_credentials(tmp_path_factory, cluster):
     """Users whose PLAIN password costs the dearest PBKDF2, and one with a password."""
     sasl = {"mechanisms": ["PLAIN", "SCRAM-SHA-256"], "users": dear_users()}
-    with envoy_with(tmp_path_factory, cluster, sasl) as envoy:
+    with OneWorker(tmp_path_factory.mktemp("strangers"), cluster, sasl) as envoy:
         yield envoy
 
 
@@ -173,7 +163,7 @@ def test_tokens_without_a_key_id_wait_for_each_other_and_nobody_else(tmp_path_fa
     """Each takes a check by each key, of Envoy's dearest algorithm."""
     keys = [jwt.Key(tmp_path, "ES512", f"key-{n}") for n in range(16)]
     number = 100
-    with envoy_with(tmp_path_factory, cluster, section({"jwks": {"inline": jwt.jwk_set(*keys)}})) as envoy:
+    with OneWorker(tmp_path_factory.mktemp("strangers"), cluster, section({"jwks": {"inline": jwt.jwk_set(*keys)}})) as envoy:
 
         def worst() -> float:
             raws = offered(envoy, "OAUTHBEARER", number)
@@ -332,8 +322,7 @@ def test_the_time_of_a_refusal_does_not_tell_who_is_known(by_credentials):
 def test_a_thousand_users_with_passwords(tmp_path, cluster):
     users = [{"username": f"user-{n}", "password": f"pass-{n}"} for n in range(1000)]
     started = time.monotonic()
-    envoy = OneWorker(tmp_path / "thousand", cluster, {"mechanisms": ["SCRAM-SHA-512"], "users": users})
-    try:
+    with OneWorker(tmp_path / "thousand", cluster, {"mechanisms": ["SCRAM-SHA-512"], "users": users}) as envoy:
         print(f"\nready after {time.monotonic() - started:.1f} s")
         started = time.monotonic()
         for n in (0, 500, 999):
@@ -343,8 +332,6 @@ def test_a_thousand_users_with_passwords(tmp_path, cluster):
         with Patience(envoy, "SCRAM-SHA-512", "user-1", "pass-1") as patience:
             time.sleep(1)
         assert statistics.quantiles(patience.seconds, n=100)[97] < SLICE_S
-    finally:
-        envoy.stop()
 
 
 @pytest.mark.parametrize("user", ["user-7", "alice"])

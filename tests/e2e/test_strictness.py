@@ -9,9 +9,8 @@ import pytest
 
 from tests.harness import apis, batch, groups, topics
 from tests.harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
-from tests.harness.envoy import Envoy
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
 from tests.harness.groups import NOTHING, Offset
-from tests.harness.kafka import KafkaCluster
 from tests.harness.raw import Raw, encode, produce_body
 
 BAD_BYTES = [b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80"]
@@ -23,20 +22,9 @@ pytestmark = pytest.mark.remap
 _groups = (f"odd-{i}" for i in itertools.count())
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """Of its own: lists of groups are compared, and other tests leave groups and shadows behind."""
-    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"))
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def shared_envoy(tmp_path_factory, cluster):
-    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, topics.MAPPING)
-    yield envoy
-    envoy.stop()
+# Of this file's own: lists of groups are compared, and other tests leave groups and shadows behind.
+cluster = cluster_fixture()
+shared_envoy = envoy_fixture()
 
 
 @pytest.fixture(scope="module")

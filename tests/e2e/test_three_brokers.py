@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness import apis, batch, topics
 from tests.harness.envoy import Envoy
-from tests.harness.kafka import KafkaCluster
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
 from tests.harness.load import Load, read_to_the_end
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw, partitions_of, produce_body
@@ -19,19 +19,8 @@ from tests.harness.raw import Raw, partitions_of, produce_body
 FAMILY = topics.WIDE
 
 
-@pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("three-kafka"), brokers=3)
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory, three, passthrough):
-    envoy = Envoy(tmp_path_factory.mktemp("three-envoy"), three, topics.MAPPING, "passthrough" if passthrough else "dynamic")
-    yield envoy
-    envoy.stop()
+three = cluster_fixture(brokers=3)
+gateway = envoy_fixture(before="three")
 
 
 @pytest.fixture
@@ -97,8 +86,7 @@ class DeafEnvoy(Envoy):
 
 @pytest.mark.remap
 def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, three, topic):
-    envoy = DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING)
-    try:
+    with DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING) as envoy:
         with Raw(envoy.base) as bootstrap, Raw(envoy.port(1)):
             for _ in range(16):  # in all a little more than the minute after which it is odd
                 bootstrap.metadata([topic.name])
@@ -109,8 +97,6 @@ def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, thre
             bootstrap.metadata([topic.name])
         lines = [line for line in envoy.log.read_text().splitlines() if "no connection came in for it" in line]
         assert [f"broker {i} is at 127.0.0.1:{envoy.port(i)}" in line for i, line in zip((2, 3), sorted(lines), strict=True)] == [True, True]
-    finally:
-        envoy.stop()
 
 
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])

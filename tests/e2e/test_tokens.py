@@ -144,15 +144,12 @@ def test_who_is_told_what_is_wrong_may_not_try_again(guarded, issuer):
 def test_one_public_key(tmp_path, cluster, issuer):
     """Instead of a JWK Set. It has no name, so neither has to have the token; `HS256` by it stays forged."""
     key = issuer.keys["RS256"]
-    envoy = GuardedEnvoy(tmp_path / "pem", cluster, section({"public_key": key.public_pem()}))
-    try:
+    with GuardedEnvoy(tmp_path / "pem", cluster, section({"public_key": key.public_pem()})) as envoy:
         assert accepts(envoy, key.token({"kid": None}))
         assert accepts(envoy, key.token())
         assert not accepts(envoy, impostor(issuer, "RS256").token())
         assert not accepts(envoy, signed_with_public_key(key, key.public_pem().encode()))
         assert not accepts(envoy, unsigned(key))
-    finally:
-        envoy.stop()
 
 
 def test_keys_over_http(tmp_path, cluster):
@@ -161,8 +158,7 @@ def test_keys_over_http(tmp_path, cluster):
     old, new, unknown = [Key(tmp_path, "RS256", kid) for kid in ("old", "new", "unknown")]
     with JwksServer(old) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 600}
-        envoy = GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
-        try:
+        with GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
             wait_until("the keys", lambda: each_worker_accepts(envoy, old.token()), 15, every=0.3)
             for _ in range(6):
                 assert accepts(envoy, old.token())
@@ -173,8 +169,6 @@ def test_keys_over_http(tmp_path, cluster):
             wait_until("the new key", lambda: each_worker_accepts(envoy, new.token()), 25, every=0.5)
             assert not any(accepts(envoy, old.token()) for _ in range(8))
             assert server.requests <= 9
-        finally:
-            envoy.stop()
 
 
 def test_withdrawn_keys(tmp_path, cluster):
@@ -183,25 +177,22 @@ def test_withdrawn_keys(tmp_path, cluster):
     key = Key(tmp_path, "RS256", "key")
     with JwksServer(key) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 10, "max_age_s": 20}
-        envoy = GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
+        with GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
 
-        def none_accepts() -> bool:
-            return not any(accepts(envoy, key.token()) for _ in range(8))
+            def none_accepts() -> bool:
+                return not any(accepts(envoy, key.token()) for _ in range(8))
 
-        def withdrawn(document: bytes) -> None:
-            server.publish(key)
-            wait_until("the key", lambda: each_worker_accepts(envoy, key.token()), 25, every=0.5)
-            server.serve(document)
-            wait_until("that the key is withdrawn", none_accepts, 25, every=0.5)
+            def withdrawn(document: bytes) -> None:
+                server.publish(key)
+                wait_until("the key", lambda: each_worker_accepts(envoy, key.token()), 25, every=0.5)
+                server.serve(document)
+                wait_until("that the key is withdrawn", none_accepts, 25, every=0.5)
 
-        try:
             withdrawn(b'{"keys": []}')
             assert "0 keys are in use, and every token is refused" in envoy.log.read_text()
             withdrawn(json.dumps({"keys": [{**key.jwk(), "alg": "PS256"}]}).encode())
             withdrawn(b"<html>")
             assert "no keys are in use, and no token can be checked" in envoy.log.read_text()
-        finally:
-            envoy.stop()
 
 
 def test_no_keys_yet(tmp_path, cluster, issuer):
@@ -209,14 +200,11 @@ def test_no_keys_yet(tmp_path, cluster, issuer):
     with JwksServer(*issuer.keys.values()) as server:
         server.failing = True
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json"}
-        envoy = GuardedEnvoy(tmp_path / "late", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
-        try:
+        with GuardedEnvoy(tmp_path / "late", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
             assert not accepts(envoy, issuer.token())
             assert not accepts(envoy, unsigned(issuer.keys["RS256"]))
             server.failing = False
             wait_until("the keys", lambda: accepts(envoy, issuer.token()), 15, every=0.3)
-        finally:
-            envoy.stop()
 
 
 def each_worker_accepts(envoy: GuardedEnvoy, token: str) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from crc32c import crc32c
 
+from .wire import uvarint, uvarint_at
+
 HEADER = struct.Struct(">qiibIhiqqqhii")
 CRC_FROM = 21
 TRANSACTIONAL, CONTROL, LOG_APPEND_TIME = 0x10, 0x20, 0x08
@@ -101,20 +103,11 @@ def _record(index: int, key: bytes, value: bytes) -> bytes:
 
 
 def varint(n: int) -> bytes:
-    n = (n << 1) ^ (n >> 63)
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes([*out, n])
+    """A signed varint: zigzag, so that small negative numbers are short too."""
+    return uvarint((n << 1) ^ (n >> 63))
 
 
 def varint_at(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return (value >> 1) ^ -(value & 1), at
+    """The signed varint at `at`, and where it ends."""
+    value, at = uvarint_at(data, at)
+    return (value >> 1) ^ -(value & 1), at

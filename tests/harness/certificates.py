@@ -22,7 +22,7 @@ class Authority:
         self._directory = directory
         self._name = name
         self.certificate, self._key = directory / f"{name}.pem", directory / f"{name}-key.pem"
-        _openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
+        openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, subject: str, names: tuple[str, ...] = (), days: int = 2) -> Certificate:
         """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are DNS names, where `*.` stands for any,
@@ -35,17 +35,17 @@ class Authority:
         alternatives = ("-addext", "subjectAltName=" + critical + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
         made = ("-keyout", issued.key, "-out", issued.certificate)
         if days < 0:  # of which `req -x509` knows nothing
-            _openssl("req", *NEW_KEY[:-2], "-subj", subject, *made)
-            _openssl("x509", "-req", "-in", issued.certificate, *sign, "-CAcreateserial", "-days", days, "-out", issued.certificate)
+            openssl("req", *NEW_KEY[:-2], "-subj", subject, *made)
+            openssl("x509", "-req", "-in", issued.certificate, *sign, "-CAcreateserial", "-days", days, "-out", issued.certificate)
         else:
-            _openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE", *made)
+            openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE", *made)
         issued.store.write_text(issued.key.read_text() + issued.certificate.read_text() + self.certificate.read_text())
         return issued
 
     def self_signed(self, subject: str) -> Certificate:
         """Signed by nobody but itself; kept where this authority keeps its files."""
         issued = Certificate(*(self._directory / f"self-signed{end}.pem" for end in ("", "-key", "-store")))
-        _openssl("req", "-x509", *NEW_KEY, "-subj", subject, "-keyout", issued.key, "-out", issued.certificate)
+        openssl("req", "-x509", *NEW_KEY, "-subj", subject, "-keyout", issued.key, "-out", issued.certificate)
         issued.store.write_text(issued.key.read_text() + issued.certificate.read_text())
         return issued
 
@@ -53,8 +53,11 @@ class Authority:
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
 
 
-def _openssl(*argv: object) -> None:
-    subprocess.run(["openssl", *map(str, argv)], check=True, capture_output=True)
+def openssl(*arguments: object, data: bytes = b"") -> bytes:
+    """What the `openssl` program writes to its standard output; `data` is its input."""
+    done = subprocess.run(["openssl", *map(str, arguments)], input=data, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
 
 
 def _kind(name: str) -> str:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -193,6 +194,13 @@ class Consumer:
         self._child.stdin.write(f"{topic} {partition}\n")
         self._child.stdin.flush()
         self._begin(partition)
+
+    def each(self, topic: str, partitions: int) -> Iterator[int]:
+        """Assigns one partition after the other, from 0 on, with which the program must have been started; yields each."""
+        for partition in range(partitions):
+            if partition > 0:
+                self.assign(topic, partition)
+            yield partition
 
     def expect(self, wanted: list[Record], seconds: float = 30) -> None:
         """Waits until as many records as `wanted` have come since the assignment, which must be just those in that order."""

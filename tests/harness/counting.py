@@ -34,6 +34,12 @@ class CountingBroker:
         self.bootstrap = f"127.0.0.1:{self.ports[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def addresses(self, listener: str) -> list[str]:
         return [self.bootstrap]
 

@@ -1,4 +1,6 @@
-"""Envoy with the filter in front of a KafkaCluster, on ports that survive a restart."""
+"""The way to start Envoy, for tests, demo and benchmark: `EnvoyProcess` runs any configuration, `Envoy` has the filter
+in front of a KafkaCluster, on ports that survive a restart. And pieces of Envoy's configuration.
+"""
 
 import json
 import re
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from .certificates import Certificate
 from .kafka import KafkaCluster
 from .paths import ENVOY_BINARY, ENVOY_STATS_BOOTSTRAP, WASM
 from .process import Process, free_ports, wait_until
@@ -17,55 +20,44 @@ DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as in envo
 CONNECT = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes": 65536}  # likewise
 
 
-class Envoy:
-    """One Envoy process.
+class EnvoyProcess:
+    """One Envoy process, which runs until `stop`, or as long as a `with` statement.
 
-    mode `dynamic`: one listener on the ports base (bootstrap), base+1, …, base+brokers; the filter steers to the broker.
-    mode `routed`: base+id has a listener of its own and a static cluster for broker `id`; base is one more for broker 1.
-    mode `passthrough`: as `routed`, but without the filter, to try the harness itself.
-    `config` is the filter's, without advertise and route, which follow from the mode.
-    `environment` is what Envoy finds besides the environment of the tests. `listener` is where it finds the brokers, if not at PLAINTEXT.
+    `file` is its configuration, whose admin interface is at `admin_port`. `environment` is what Envoy finds besides the
+    environment of the tests.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        cluster: KafkaCluster,
-        config: dict,
-        mode: str = "dynamic",
-        environment: dict | None = None,
-        listener: str | None = None,
-    ):
-        assert mode == "passthrough" or WASM.exists(), f"no filter at {WASM}: run `make wasm` or set KPR_WASM"
-        directory.mkdir(parents=True, exist_ok=True)
-        self.cluster = cluster
-        self.mode = mode
-        self._environment = environment
-        self._brokers = cluster.addresses(listener) if listener else cluster.bootstrap.split(",")
-        self.base = free_ports(max(cluster.ids) + 2)
-        self.admin_port = self.base + max(cluster.ids) + 1
-        self.log = directory / "envoy.log"
-        self._bootstrap = directory / "envoy.json"
-        self.filter_config = self._complete(config)
-        self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
-        self.start()
-
     workers = 2
+    log_level = "info"
     options: tuple[str, ...] = ()
     """More of Envoy's command line."""
 
-    @property
-    def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.base}"
+    def __init__(self, file: Path, log: Path, admin_port: int, environment: dict | None = None):
+        self.file = file
+        self.log = log
+        self.admin_port = admin_port
+        self._environment = environment
+        self.start()
 
-    def port(self, broker: int = 1) -> int:
-        """Where broker `broker` is reached through Envoy."""
-        return self.base + broker
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def admin(self) -> str:
+        """The URL of the admin interface."""
+        return f"http://127.0.0.1:{self.admin_port}"
 
     def start(self) -> None:
-        argv = [ENVOY_BINARY, "-c", self._bootstrap, "--disable-hot-restart", "--concurrency", self.workers, "--log-level", "info"]
+        argv = [ENVOY_BINARY, "-c", self.file, "--disable-hot-restart", "--concurrency", self.workers, "--log-level", self.log_level]
         self.process = Process([*argv, *self.options], self.log, self._environment)
-        wait_until("Envoy ready", self._ready, 30)
+        try:
+            wait_until("Envoy ready", self._ready, 30)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def kill(self) -> None:
         """SIGKILL: connections end without a word, and nothing is drained."""
@@ -76,13 +68,6 @@ class Envoy:
         self.process.stop()
         self.start()
 
-    def restart_with(self, config: dict) -> None:
-        """On the same ports, with another configuration of the filter."""
-        self.process.stop()
-        self.filter_config = self._complete(config)
-        self._bootstrap.write_text(json.dumps(self._bootstrap_config(), indent=1))
-        self.start()
-
     def stop(self, expected: str | None = None) -> None:
         """Ends it, and asserts that it had not ended by itself and that no wasm call had trapped. `expected`: a pattern of
         lines that a test brings about, and that would count as a trap."""
@@ -90,6 +75,11 @@ class Envoy:
         self.process.stop()
         assert alive, f"Envoy had ended:\n{self.process.log_tail()}"
         self.assert_no_traps(expected)
+
+    def assert_well(self) -> None:
+        """It runs, and no wasm call has trapped."""
+        assert self.process.alive(), self.process.log_tail()
+        self.assert_no_traps()
 
     def assert_no_traps(self, expected: str | None = None) -> None:
         lines = self.log.read_text(errors="replace").splitlines()
@@ -120,7 +110,7 @@ class Envoy:
         return sum(v for (n, have), v in self.stats().items() if n == name and set(labels.items()) <= have)
 
     def _admin(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(self.admin + path, timeout=5) as answer:
             return answer.read().decode()
 
     def _ready(self) -> bool:
@@ -129,6 +119,54 @@ class Envoy:
             return self._admin("/ready").strip() == "LIVE"
         except OSError:
             return False
+
+
+class Envoy(EnvoyProcess):
+    """Envoy in front of a cluster.
+
+    mode `dynamic`: one listener on the ports base (bootstrap), base+1, …, base+brokers; the filter steers to the broker.
+    mode `routed`: base+id has a listener of its own and a static cluster for broker `id`; base is one more for broker 1.
+    mode `passthrough`: as `routed`, but without the filter, to try the harness itself.
+    `config` is the filter's, without advertise and route, which follow from the mode.
+    `listener` is where Envoy finds the brokers, if not at PLAINTEXT.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        cluster: KafkaCluster,
+        config: dict,
+        mode: str = "dynamic",
+        environment: dict | None = None,
+        listener: str | None = None,
+    ):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.cluster = cluster
+        self.mode = mode
+        self._brokers = cluster.addresses(listener) if listener else cluster.bootstrap.split(",")
+        self.base = free_ports(max(cluster.ids) + 2)
+        self.admin_port = self.base + max(cluster.ids) + 1
+        self.file = directory / "envoy.json"
+        self._configure(config)
+        super().__init__(self.file, directory / "envoy.log", self.admin_port, environment)
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.base}"
+
+    def port(self, broker: int = 1) -> int:
+        """Where broker `broker` is reached through Envoy."""
+        return self.base + broker
+
+    def restart_with(self, config: dict) -> None:
+        """On the same ports, with another configuration of the filter."""
+        self.process.stop()
+        self._configure(config)
+        self.start()
+
+    def _configure(self, config: dict) -> None:
+        self.filter_config = self._complete(config)
+        self.file.write_text(json.dumps(self._bootstrap_config(), indent=1))
 
     def _complete(self, config: dict) -> dict:
         route = {"envoy": {}}
@@ -183,24 +221,28 @@ class Envoy:
         return {"listeners": listeners, "clusters": [static_cluster(f"broker-{i}", p) for i, p in self.cluster.ports.items()]}
 
     def _wasm(self) -> dict:
-        return network_filter(
-            "wasm",
-            "wasm.v3.Wasm",
-            config={
-                "name": "kafka",
-                "root_id": "kafka",
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "vm_id": "kafka",
-                    "code": {"local": {"filename": str(WASM)}},
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": json.dumps(self.filter_config),
-                },
-            },
-        )
+        return wasm_filter(self.filter_config)
+
+
+def wasm_file() -> str:
+    """Where the filter is: it must have been built."""
+    assert WASM.exists(), f"no filter at {WASM}: run `make wasm` or set KPR_WASM"
+    return str(WASM)
+
+
+def wasm_filter(configuration: dict) -> dict:
+    """The filter, with this configuration of its own."""
+    return network_filter(
+        "wasm",
+        "wasm.v3.Wasm",
+        config={
+            "name": "kafka",
+            "root_id": "kafka",
+            "failure_policy": "FAIL_RELOAD",
+            "vm_config": {"runtime": "envoy.wasm.runtime.v8", "vm_id": "kafka", "code": {"local": {"filename": wasm_file()}}},
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)},
+        },
+    )
 
 
 def network_filter(name: str, proto: str, **fields) -> dict:
@@ -218,3 +260,16 @@ def static_cluster(name: str, port: int) -> dict:
 
 def address(port: int) -> dict:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def tls_socket(shown: Certificate, clients: Path | None = None) -> dict:
+    """A filter chain's transport socket: Envoy shows this certificate, and wants one of the authority `clients`, if any."""
+    pair = {"certificate_chain": {"filename": str(shown.certificate)}, "private_key": {"filename": str(shown.key)}}
+    context: dict = {
+        "@type": TYPE + "transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {"tls_certificates": [pair]},
+    }
+    if clients:
+        context["common_tls_context"]["validation_context"] = {"trusted_ca": {"filename": str(clients)}}
+        context["require_client_certificate"] = True
+    return {"name": "tls", "typed_config": context}

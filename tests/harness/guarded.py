@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import topics
 from .certificates import Authority
-from .envoy import TYPE, static_cluster
+from .envoy import static_cluster, tls_socket
 from .live import LiveEnvoy
 from .security import MECHANISMS, PASSWORD_MECHANISMS
 from .tokens import AUDIENCE, ISSUER, SCOPE
@@ -78,14 +78,7 @@ class GuardedEnvoy(LiveEnvoy):
         resources = super()._dynamic()
         if self._tls:
             own = self._tls.issue("/CN=127.0.0.1", ("127.0.0.1",))
-            pair = {"certificate_chain": {"filename": str(own.certificate)}, "private_key": {"filename": str(own.key)}}
-            common = {
-                "tls_certificates": [pair],
-                "validation_context": {"trusted_ca": {"filename": str(self._tls.certificate)}},
-            }
-            proto = TYPE + "transport_sockets.tls.v3.DownstreamTlsContext"
-            context = {"@type": proto, "common_tls_context": common, "require_client_certificate": True}
-            resources["listeners"][0]["filter_chains"][0]["transport_socket"] = {"name": "tls", "typed_config": context}
+            resources["listeners"][0]["filter_chains"][0]["transport_socket"] = tls_socket(own, self._tls.certificate)
         return resources
 
     def _bootstrap_config(self) -> dict:

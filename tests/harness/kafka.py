@@ -1,25 +1,33 @@
-"""A Kafka cluster in KRaft mode: one or more nodes, each broker and controller, on free ports of this machine."""
+"""The way to start Kafka, for tests, demo and benchmark: a cluster in KRaft mode of one or more nodes, each broker and
+controller, on free ports of this machine. And Kafka's own command-line tools.
+"""
 
 import shutil
 import subprocess
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from .paths import KAFKA_JARS
 from .process import Process, free_ports, wait_until
 
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
-# Short-lived test brokers start twice as fast without the optimising compiler.
-JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", QUIET)
+"""Starts a JVM. Programs that live for seconds start twice as fast without the optimising compiler."""
 
 
 class KafkaCluster:
-    """Brokers with the ids 1..=brokers. `overrides` are lines of server.properties that win over the harness's.
+    """Brokers with the ids 1..=brokers, which run until `stop`, or as long as a `with` statement.
 
-    `listeners` are more listeners beside PLAINTEXT, each a name (of capitals) with its security protocol. There broker n calls itself
-    kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761). `scram` are users as StorageTool takes them. `host` is the address of PLAINTEXT, and what brokers call themselves there.
+    `overrides`: lines of server.properties that win over the harness's.
+    `listeners`: more listeners beside PLAINTEXT, each a name (of capitals) with its security protocol. There broker n
+    calls itself kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761).
+    `advertised`: for listeners of a cluster of one broker, by their names, the host:port that this broker calls itself.
+    `scram`: users, as Kafka's StorageTool takes them.
+    `java` starts a broker's JVM, with a heap of at most `heap`.
+    `host`: the address of PLAINTEXT, and what brokers call themselves there.
     """
 
     def __init__(
@@ -28,17 +36,21 @@ class KafkaCluster:
         brokers: int = 1,
         overrides: dict | None = None,
         listeners: dict[str, str] | None = None,
+        advertised: dict[str, str] | None = None,
         scram: tuple[str, ...] = (),
+        java: tuple[str, ...] = JAVA,
         heap: str = "512m",
         host: str = "127.0.0.1",
     ):
         self.host = host
         jars = list(KAFKA_JARS.glob("*.jar"))
         assert jars, f"no Kafka jars in {KAFKA_JARS}: run tests/tools/install.sh or set KPR_TOOLS"
+        directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.ids = range(1, brokers + 1)
         self._protocols = listeners or {}
-        self._heap = heap
+        self._advertised = advertised or {}
+        self._java = (*java, f"-Xmx{heap}")
         first = free_ports((2 + len(self._protocols)) * brokers)
         self.ports = {i: first + i - 1 for i in self.ids}
         self._controller_ports = {i: first + brokers + i - 1 for i in self.ids}
@@ -49,9 +61,24 @@ class KafkaCluster:
         for i in self.ids:
             self._write_properties(i, overrides or {})
         self._format(scram)
-        for i in self.ids:
-            self.start(i)
-        self.wait_ready()
+        try:
+            for i in self.ids:
+                self.start(i)
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        """Brokers must not have ended by themselves; where the `with` has failed already, that counts."""
+        try:
+            if failure is None:
+                self.assert_alive()
+        finally:
+            self.stop()
 
     @property
     def bootstrap(self) -> str:
@@ -73,8 +100,12 @@ class KafkaCluster:
         return self.directory / f"broker-{broker}.log"
 
     def start(self, broker: int) -> None:
-        argv = [*JAVA, f"-Xmx{self._heap}", "-cp", f"{KAFKA_JARS}/*", "kafka.Kafka", self._properties(broker)]
+        argv = [*self._java, "-cp", f"{KAFKA_JARS}/*", "kafka.Kafka", self._properties(broker)]
         self._processes[broker] = Process(argv, self.log(broker))
+
+    def cpu_s(self) -> float:
+        """User and system time of all brokers in seconds."""
+        return sum(p.cpu_s() for p in self._processes.values())
 
     def signal(self, broker: int, number: int) -> None:
         """SIGSTOP: the broker's machine hangs; SIGCONT: it goes on."""
@@ -106,13 +137,21 @@ class KafkaCluster:
         replicas = replicas or len(self.ids)
         admin = self.admin
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
-        # Each time with a client of its own: one that has seen a topic without leaders may go on saying so.
-        wait_until(f"leaders of {name}", lambda: self._leaders_answer(self.admin, name, partitions), 30)
+        wait_until(f"leaders of {name}", lambda: self._leaders_answer(name, partitions), 30)
 
     def delete_topic(self, name: str) -> None:
         admin = self.admin
         admin.delete_topics([name])[name].result(30)
         wait_until(f"{name} gone", lambda: name not in admin.list_topics(timeout=5).topics, 30)
+
+    def end_offsets(self, topic: str, partitions: int) -> list[int]:
+        """The end offset of each physical partition. KafkaException when a leader cannot tell."""
+        asked = [TopicPartition(topic, p) for p in range(partitions)]
+        # Each time with a client of its own: one that has seen a topic without leaders may go on saying so. It must
+        # live until it has answered.
+        admin = self.admin
+        answers = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=5)
+        return [answers[a].result(10).offset for a in asked]
 
     def set_topic_config(self, name: str, config: dict) -> None:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
@@ -134,11 +173,12 @@ class KafkaCluster:
         except Exception:  # not up yet
             return set()
 
-    @staticmethod
-    def _leaders_answer(admin: AdminClient, name: str, partitions: int) -> bool:
+    def _leaders_answer(self, topic: str, partitions: int) -> bool:
         """A leader stands in the metadata a little before it knows that it is one; so ask it something."""
-        asked = {TopicPartition(name, p): OffsetSpec.latest() for p in range(partitions)}
-        return all(f.exception(10) is None for f in admin.list_offsets(asked, request_timeout=5).values())
+        try:
+            return len(self.end_offsets(topic, partitions)) == partitions
+        except KafkaException:
+            return False
 
     @staticmethod
     def _in_sync(admin: AdminClient, topic: str) -> bool:
@@ -165,7 +205,7 @@ class KafkaCluster:
             "advertised.listeners": ",".join(
                 [
                     f"PLAINTEXT://{self.host}:{self.ports[broker]}",
-                    *(f"{name}://kafka-{broker}.localhost:{ports[broker]}" for name, ports in self._listener_ports.items()),
+                    *(f"{name}://{self._advertised.get(name) or self.addresses(name)[broker - 1]}" for name in self._protocols),
                 ]
             ),
             "listener.security.protocol.map": ",".join(
@@ -197,7 +237,14 @@ class KafkaCluster:
         argv = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]
         for user in scram:
             argv += ["--add-scram", user]
-        formats = [subprocess.Popen([*argv, "-c", self._properties(i)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for i in self.ids]
+        ends = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        formats = [subprocess.Popen([*argv, "-c", self._properties(i)], **ends) for i in self.ids]
         for f in formats:
             _, errors = f.communicate(timeout=60)
             assert f.returncode == 0, errors.decode()
+
+
+def run_tool(main: str, *arguments: object, options: tuple[str, ...] = (), seconds: float = 60) -> subprocess.CompletedProcess:
+    """Runs one of Kafka's command-line tools, by the name of its class. `options` are for the JVM."""
+    command = [*JAVA, *options, "-cp", f"{KAFKA_JARS}/*", main, *arguments]
+    return subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds)

@@ -22,7 +22,7 @@ class LiveEnvoy(Envoy):
         environment: dict | None = None,
         live: bool = True,
     ):
-        self._file = directory / "filter.json" if live else None
+        self._watched = directory / "filter.json" if live else None
         super().__init__(directory, cluster, config, mode, environment)
 
     def change(self, section: str, value: object) -> None:
@@ -53,11 +53,11 @@ class LiveEnvoy(Envoy):
         return sum(float(value) for name, _, value in lines if name.endswith(f".{outcome}"))
 
     def _wasm(self) -> dict:
-        if not self._file:
+        if not self._watched:
             return self._filter()
         self._write()
         discovery = {
-            "config_source": {"path_config_source": {"path": str(self._file)}},
+            "config_source": {"path_config_source": {"path": str(self._watched)}},
             "type_urls": [TYPE + "filters.network.wasm.v3.Wasm"],
         }
         return {"name": RESOURCE, "config_discovery": discovery}
@@ -72,9 +72,9 @@ class LiveEnvoy(Envoy):
             "name": RESOURCE,
             "typed_config": self._filter()["typed_config"],
         }
-        new = self._file.with_suffix(".new")
+        new = self._watched.with_suffix(".new")
         new.write_text(json.dumps({"resources": [extension]}))
-        new.rename(self._file)
+        new.rename(self._watched)
 
     def _bootstrap_config(self) -> dict:
         config = super()._bootstrap_config()

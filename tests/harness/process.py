@@ -1,4 +1,4 @@
-"""Child processes in sessions of their own, with their output in a log file; free ports; waiting."""
+"""Child processes in sessions of their own, with their output in a log file; what they use; free ports; waiting."""
 
 import os
 import random
@@ -42,6 +42,10 @@ class Process:
         self.child.send_signal(signal.SIGKILL)
         self.child.wait()
 
+    def cpu_s(self) -> float:
+        """User and system time in seconds, of all threads since the process started."""
+        return cpu_s(Path(f"/proc/{self.child.pid}"))
+
     def memory_mib(self) -> float:
         """Resident memory in MiB."""
         pages = int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1])
@@ -51,8 +55,19 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(directory: Path) -> float:
+    """User and system time in seconds of the process, or of the thread, that has this directory in /proc."""
+    fields = (directory / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
 XDIST = (("PYTEST_XDIST_WORKER", "gw0"), ("PYTEST_XDIST_WORKER_COUNT", "1"))
 """Which of how many processes this is that run tests side by side: each has ports of its own."""
+_given: set[int] = set()
+"""Ports that `free_ports` has returned: their servers may not listen yet."""
 
 
 def free_ports(count: int) -> int:
@@ -61,13 +76,17 @@ def free_ports(count: int) -> int:
     width = 17000 // workers
     for _ in range(200):
         first = 15000 + width * worker + random.randrange(width - count)
-        if all(_is_free(first + i) for i in range(count)):
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports) and all(map(is_free, ports)):
+            _given.update(ports)
             return first
     raise RuntimeError(f"no {count} consecutive free ports found")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen at this port of 127.0.0.1. Connections of an earlier server that linger do not count."""
     with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind(("127.0.0.1", port))
         except OSError:

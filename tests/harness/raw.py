@@ -29,7 +29,7 @@ class Raw:
         self.socket.close()
 
     def send_frame(self, frame: bytes) -> None:
-        self.socket.sendall(struct.pack(">i", len(frame)) + frame)
+        self.socket.sendall(framed(frame))
 
     def receive_frame(self) -> bytes:
         """ConnectionError when the peer closes instead."""
@@ -161,6 +161,16 @@ def request_header(api: apis.Api, version: int, correlation: int, client_id: byt
     """`tags`: what stands for the tagged fields, in versions that have them."""
     header = struct.pack(">hhih", api.key, version, correlation, len(client_id)) + client_id
     return header + (tags if version >= api.flexible_from else b"")
+
+
+def framed(data: bytes) -> bytes:
+    """With its length before it, as every request and answer goes over a connection."""
+    return struct.pack(">i", len(data)) + data
+
+
+def request_frame(api: apis.Api, version: int, body: dict, correlation: int = 7) -> bytes:
+    """A whole request, for what sends several at once or in pieces."""
+    return framed(request_header(api, version, correlation) + encode(api, version, body))
 
 
 def encode(api: apis.Api, version: int, body: dict) -> bytes:

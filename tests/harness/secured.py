@@ -1,5 +1,6 @@
 """Two brokers with a listener for each way of logging in, whose ACLs tell users apart."""
 
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -15,6 +16,8 @@ from .shipped import ShippedEnvoy, Trust
 
 USERS = {"alice": "alice-secret", "bob": "bob-secret", "gateway": "gateway-secret"}
 """The brokers', with their passwords."""
+ENVIRONMENT = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
+"""Where envoy/secured.yaml finds the passwords."""
 REAUTHENTICATION_MS = 3000
 LISTENERS = {"TLS": "SSL", "SASLTLS": "SASL_SSL", "SASL": "SASL_PLAINTEXT", "SHORT": "SASL_PLAINTEXT"}
 """TLS wants a client certificate; sessions at SHORT end after REAUTHENTICATION_MS."""
@@ -52,6 +55,13 @@ def reserve(cluster: KafkaCluster, topic: str, user: str) -> None:
     )
     admin = cluster.admin
     admin.create_acls([acl])[acl].result(10)
+
+
+def learn_brokers(envoy: ShippedEnvoy, trust: Trust, certificate: Certificate) -> None:
+    """Lets Envoy learn where each broker is: the first connections of all may be closed for that."""
+    for broker in envoy.cluster.ids:
+        with TlsRaw(envoy, trust, certificate, envoy.server_name(broker)) as raw, contextlib.suppress(ConnectionError):
+            raw.metadata([])
 
 
 class OnlyTheFirst(Envoy):

@@ -9,12 +9,15 @@ from pathlib import Path
 import yaml
 
 from .certificates import Authority, Certificate
-from .envoy import Envoy, address
+from .envoy import Envoy, address, wasm_file
 from .kafka import KafkaCluster
-from .paths import REPO, WASM
+from .paths import REPO
 from .process import wait_until
 
 DOMAIN = "kafka.example.com"
+BOOTSTRAP = f"bootstrap.{DOMAIN}"
+SERVICE = "/O=Example/OU=services/CN=Orders-Web"
+"""A subject that the rules and the RBAC filter of envoy/mutual-tls.yaml let in, as `orders-web`."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,21 @@ class ShippedEnvoy(Envoy):
     ):
         directory.mkdir(parents=True, exist_ok=True)
         trust.install(directory)
-        text = (REPO / "envoy" / file).read_text().replace("/etc/envoy/kafka_partition_remapper.wasm", str(WASM))
+        text = (REPO / "envoy" / file).read_text().replace("/etc/envoy/kafka_partition_remapper.wasm", wasm_file())
         self._shipped = yaml.safe_load(text.replace("/etc/envoy/", f"{directory}/"))
         self._change, self._edit = change, edit
         super().__init__(directory, cluster, {}, environment=environment, listener=listener)
 
     def server_name(self, broker: int = 1) -> str:
         return f"b{broker}.{DOMAIN}"
+
+    def java_hosts(self, directory: Path) -> str:
+        """The option of a JVM to which all names of this Envoy lead here. No other library can be told where names
+        lead without a change of this machine."""
+        file = directory / "hosts"
+        names = (BOOTSTRAP, *map(self.server_name, self.cluster.ids))
+        file.write_text(f"127.0.0.1 {' '.join(names)}\n")
+        return f"-Djdk.net.hosts.file={file}"
 
     def access_log(self) -> list[dict]:
         """The lines of connections that have ended."""
@@ -124,6 +135,14 @@ class ShippedEnvoy(Envoy):
         resources["listeners"][0]["address"] = address(self.base)
         self._edit(resources)
         return self._shipped
+
+
+def allow_everybody(resources: dict) -> None:
+    """For `edit`: the RBAC filter of the file lets everybody through."""
+    filters = resources["listeners"][0]["filter_chains"][0]["filters"]
+    network_filter_of(filters, "envoy.filters.network.rbac")["rules"]["policies"] = {
+        "all": {"permissions": [{"any": True}], "principals": [{"any": True}]}
+    }
 
 
 def network_filter_of(filters: list[dict], name: str) -> dict:

@@ -8,10 +8,11 @@ import hashlib
 import hmac
 import http.server
 import json
-import subprocess
 import threading
 import time
 from pathlib import Path
+
+from .certificates import openssl
 
 CURVES = {"ES256": ("P-256", 32), "ES384": ("P-384", 48), "ES512": ("P-521", 66)}
 """Algorithm → its curve (RFC 7518), and the bytes of a coordinate."""
@@ -26,13 +27,13 @@ class Key:
         self.algorithm, self.kid = algorithm, kid
         self.path = directory / f"{file or kid}.pem"
         kind = ["EC", "-pkeyopt", f"ec_paramgen_curve:{CURVES[algorithm][0]}"] if algorithm in CURVES else ["RSA"]
-        _openssl("genpkey", "-out", self.path, "-algorithm", *kind)
+        openssl("genpkey", "-out", self.path, "-algorithm", *kind)
 
     def public_pem(self) -> str:
-        return _openssl("pkey", "-pubout", "-in", self.path).decode()
+        return openssl("pkey", "-pubout", "-in", self.path).decode()
 
     def public_der(self) -> bytes:
-        return _openssl("pkey", "-pubout", "-outform", "DER", "-in", self.path)
+        return openssl("pkey", "-pubout", "-outform", "DER", "-in", self.path)
 
     def jwk(self) -> dict:
         common = {"kid": self.kid, "use": "sig", "alg": self.algorithm}
@@ -40,13 +41,13 @@ class Key:
             curve, size = CURVES[self.algorithm]
             point = self.public_der()[-2 * size :]  # the structure ends with the point's coordinates
             return {"kty": "EC", "crv": curve, "x": _text(point[:size]), "y": _text(point[size:]), **common}
-        shown = _openssl("rsa", "-modulus", "-noout", "-in", self.path).decode()
+        shown = openssl("rsa", "-modulus", "-noout", "-in", self.path).decode()
         return {"kty": "RSA", "n": _text(bytes.fromhex(shown.strip().split("=")[1])), "e": "AQAB", **common}
 
     def sign(self, data: bytes, algorithm: str | None = None) -> bytes:
         """The signature as a token carries it: for ES* two numbers of fixed size, not DER."""
         algorithm = algorithm or self.algorithm
-        made = _openssl("dgst", f"-sha{algorithm[2:]}", "-sign", self.path, data=data)
+        made = openssl("dgst", f"-sha{algorithm[2:]}", "-sign", self.path, data=data)
         return _raw_ecdsa(made, CURVES[algorithm][1]) if algorithm in CURVES else made
 
     def token(self, header: dict | None = None, algorithm: str | None = None, **claims) -> str:
@@ -163,9 +164,3 @@ def _raw_ecdsa(der: bytes, size: int) -> bytes:
         numbers += int.from_bytes(der[at + 2 : at + 2 + length], "big").to_bytes(size, "big")
         at += 2 + length
     return numbers
-
-
-def _openssl(*arguments, data: bytes = b"") -> bytes:
-    done = subprocess.run(["openssl", *(str(a) for a in arguments)], input=data, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout

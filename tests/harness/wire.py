@@ -59,13 +59,8 @@ class Reader:
         return self.data[self.at - n : self.at]
 
     def uvarint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.take(1)[0]
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
+        value, self.at = uvarint_at(self.data, self.at)
+        return value
 
     def number(self, form: str) -> int:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
@@ -117,3 +112,15 @@ def uvarint(n: int) -> bytes:
         out.append(n & 127 | 128)
         n >>= 7
     return bytes([*out, n])
+
+
+def uvarint_at(data: bytes, at: int) -> tuple[int, int]:
+    """The unsigned varint at `at`, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, at
