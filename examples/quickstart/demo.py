@@ -1,4 +1,5 @@
-"""`make demo`: a topic of 4 partitions that clients see as 20, written and read through Envoy, and checked record by record.
+"""`make demo`: a topic of 4 partitions that clients see as 20, written and read through
+Envoy, and checked record by record.
 
 --keep (`make demo-up`) leaves Kafka and Envoy running afterwards, and says what to try.
 """

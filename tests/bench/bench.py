@@ -1,8 +1,9 @@
 """`make bench`: what the filter costs, against Envoy's tcp_proxy alone.
 
-Broker, Envoy and clients share this machine's cores, so MB/s says what is left of them rather than what Envoy could do; the figure to
-go by is Envoy's own CPU time per GB of records as clients count them. Every figure is the median of rounds, in each of which the
-ways (tcp_proxy alone, the filter with an unmapped topic, the filter with a mapped one) take turns, and the load is the same.
+Broker, Envoy and clients share this machine's cores, so MB/s says what is left of them rather than what Envoy
+could do; the figure to go by is Envoy's own CPU time per GB of records as clients count them. Every figure is
+the median of rounds, in each of which the ways (tcp_proxy alone, the filter with an unmapped topic, the
+filter with a mapped one) take turns, and the load is the same.
 """
 
 import argparse
@@ -114,7 +115,8 @@ class Bench:
         return found
 
     def commits_per_s(self) -> dict[str, float]:
-        """How often a lone member that owns every partition can commit them all, one commit after the other."""
+        """How often a lone member that owns every partition can commit them all,
+        one commit after the other."""
         topics = {"commits-plain": COMMITTED, "commits-mapped": COMMITTED_PHYSICAL}
         for topic, partitions in topics.items():
             self.cluster.create_topic(topic, partitions)

@@ -1,4 +1,5 @@
-"""What the benchmark runs: one broker, an Envoy that is tcp_proxy alone, an Envoy with the filter, and the load program."""
+"""What the benchmark runs: one broker, an Envoy that is tcp_proxy alone, an Envoy with the
+filter, and the load program."""
 
 import json
 import subprocess
@@ -26,8 +27,8 @@ PROXIED = "PROXIED"
 
 
 def start_broker(directory: Path, advertised: int) -> KafkaCluster:
-    """One broker. Whoever asks it at its listener PROXIED is sent to the port `advertised`, so that nobody goes around
-    tcp_proxy alone."""
+    """One broker. Whoever asks it at its listener PROXIED is sent to the port `advertised`, so that nobody
+    goes around tcp_proxy alone."""
     return KafkaCluster(
         directory,
         overrides=SETTINGS,

@@ -1,8 +1,9 @@
 """`make strangers`: what somebody without a password can cause, and what it costs.
 
-Prints the rows of the table in docs/security.md. Brokers and Envoy are real, Envoy's file is envoy/secured.yaml with one worker. Its
-limit of new connections is lifted, but for the last row: a row tells what one event costs, and the limit how many there are. CPU is
-the worker's, for all of an event: also its TLS handshake. Arguments, or ROWS of `make strangers`: words of the rows to measure.
+Prints the rows of the table in docs/security.md. Brokers and Envoy are real, Envoy's file is
+envoy/secured.yaml with one worker. Its limit of new connections is lifted, but for the last row: a row tells
+what one event costs, and the limit how many there are. CPU is the worker's, for all of an event: also its TLS
+handshake. Arguments, or ROWS of `make strangers`: words of the rows to measure.
 """
 
 import concurrent.futures
@@ -38,7 +39,8 @@ ENDED = (ssl.SSLError, ConnectionError, TimeoutError)
 
 @dataclass
 class Row:
-    """`act` does it, and tells how many events there were and what was held, if anything. `bound`: what bounds it."""
+    """`act` does it, and tells how many events there were and what was held, if
+    anything. `bound`: what bounds it."""
 
     name: str
     act: Callable[["Gate"], tuple[int, str]]
@@ -83,7 +85,8 @@ class Gate:
         return cpu_s(next(t for t in tasks.iterdir() if (t / "comm").read_text().startswith("wrk:worker_0")))
 
     def memory_kib(self) -> tuple[float, float]:
-        """Resident memory, of which what was freed before is a part; and what Envoy has allocated, of which the VM's is none."""
+        """Resident memory, of which what was freed before is a part; and what Envoy has
+        allocated, of which the VM's is none."""
         allocated = json.loads(self.envoy._admin("/memory"))["allocated"]
         return self.envoy.memory_mib() * 1024, int(allocated) / 1024
 
@@ -101,7 +104,8 @@ class Gate:
 
 
 class Neighbour:
-    """A client that has logged in and asks a small question 50 times a second: how long each answer takes, in ms."""
+    """A client that has logged in and asks a small question 50 times a second: how
+    long each answer takes, in ms."""
 
     def __init__(self, gate: Gate):
         self._raw = gate.tls()

@@ -111,7 +111,8 @@ def new_topic(cluster, passthrough):
 
 @pytest.fixture
 def misfit(cluster) -> str:
-    """The name of a topic that has another number of partitions than its mapping says; gone after the test."""
+    """The name of a topic that has another number of partitions than its
+    mapping says; gone after the test."""
     name = topics.unique(topics.MODULO.name)
     cluster.create_topic(name, topics.MODULO.physical - 1)
     yield name

@@ -9,8 +9,9 @@ import pytest
 from tests.harness.paths import KAFKA_JARS, README
 
 READ = {"Produce": 10, "Metadata": 0, "FindCoordinator": 0, "DescribeCluster": 0}
-"""The APIs whose answers hold addresses, with the first offered version that does. That the filter reads these answers, whatever
-is mapped, is tested by `apis/tests/addresses.rs` and `connection/tests.rs` of the core: what is added here must be added there."""
+"""The APIs whose answers hold addresses, with the first offered version that does. That the filter reads
+these answers, whatever is mapped, is tested by `apis/tests/addresses.rs` and `connection/tests.rs` of the
+core: what is added here must be added there."""
 
 CLIENTS = re.compile(r"Acls\.Host$|\.ClientHost$")
 """Addresses that are clients', not brokers'."""
@@ -20,7 +21,8 @@ ADDRESS = re.compile(r"host|port|listener|endpoint|address|url", re.I)
 
 @pytest.fixture(scope="module")
 def offered() -> dict[str, tuple[str, int, int]]:
-    """API → how README (which a test of the core holds to the table in the code) calls its decision, and its versions."""
+    """API → how README (which a test of the core holds to the table in the code) calls its
+    decision, and its versions."""
     found = {}
     for decision, apis in re.findall(r"^\| ((?:read|pass)[^|]*) \| ([^|]*) \|$", README.read_text(), re.M):
         for api in apis.split(", "):

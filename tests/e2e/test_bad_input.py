@@ -110,7 +110,8 @@ def test_mutated_requests(envoy, bystander):
 
 
 def test_a_frame_that_never_ends(envoy, bystander):
-    """Many connections that claim a large frame and send little of it must not cost the memory that they claim."""
+    """Many connections that claim a large frame and send little of it must not cost
+    the memory that they claim."""
     victims = [Raw(envoy.port(1)) for _ in range(30)]
     for victim in victims:
         victim.socket.sendall(int32(90 * 2**20) + struct.pack(">hhi", 0, 7, 1) + CLIENT + PRODUCE)

@@ -1,4 +1,5 @@
-"""Until a client has proved who it is, nothing of it reaches a broker but ApiVersions, whatever it sends, and however.
+"""Until a client has proved who it is, nothing of it reaches a broker but ApiVersions,
+whatever it sends, and however.
 
 Counted at the broker's port, where a stand-in keeps every frame.
 """
@@ -102,7 +103,8 @@ def test_junk(gate):
     junk = [b"\xff" * 100, b"\x80\0\0\0" + b"x" * 50, b"\x7f\xff\xff\xff" + b"x" * 50, struct.pack(">i", 600_000) + b"x" * 100]
     junk += [b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("1603010200010001fc0303") + bytes(64), b"\0\0\0\0" * 4]
     junk += [framed(dice.randbytes(n)) for n in range(60)]
-    # ApiVersions that is none: a foreign header, trailing bytes in its body, and versions that there are not yet.
+    # ApiVersions that is none: a foreign header, trailing bytes in its body, and
+    # versions that there are not yet.
     junk += [framed(struct.pack(">hhih", 18, 3, 1, 3) + b"raw\0" + dice.randbytes(30)) + request(3, 1)]
     for what in junk:
         with Raw(gate.base) as raw:

@@ -1,4 +1,5 @@
-"""Who a client is by a certificate whose subject is empty, as SPIFFE, Istio and cert-manager issue them, or by none."""
+"""Who a client is by a certificate whose subject is empty, as SPIFFE, Istio and
+cert-manager issue them, or by none."""
 
 import ssl
 import subprocess
@@ -134,8 +135,9 @@ def accepting_untrusted(tls: dict) -> None:
     ids=["no validation_context", "ACCEPT_UNTRUSTED"],
 )
 def test_envoy_can_be_told_to_check_no_certificate(edit, named, tmp_path, secured, trust):
-    """`require_client_certificate` alone asks for none: everybody gets in. And with ACCEPT_UNTRUSTED anybody's certificate names
-    its client, which a filter cannot tell from a good one. docs/security.md warns of both."""
+    """`require_client_certificate` alone asks for none: everybody gets in. And with ACCEPT_UNTRUSTED
+    anybody's certificate names its client, which a filter cannot tell from a good one.
+    docs/security.md warns of both."""
     stranger = Authority(tmp_path, "stranger").issue("/CN=admin")
     for envoy in started(tmp_path / "envoy", secured, trust, {}, edit):
         line = served(envoy, trust, stranger, "unchecked")

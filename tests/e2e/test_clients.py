@@ -59,7 +59,8 @@ def assert_stored_once(direct: Raw, topic, written: dict[int, list[Record]]) -> 
 
 
 def goes_on(consumer: Consumer, raw: Raw, topic, v: int, written: dict[int, list[Record]]) -> None:
-    """A consumer at the end gets what comes next, and is told to have reached the end, siblings' records or not."""
+    """A consumer at the end gets what comes next, and is told to have reached the
+    end, siblings' records or not."""
 
     def append(partition: int, *values: str) -> None:
         base = raw.append(topic.name, partition, [x.encode() for x in values])

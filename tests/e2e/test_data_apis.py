@@ -77,7 +77,8 @@ def test_pipelined_requests_are_answered_in_order(raw, new_topic):
 
 
 def test_more_requests_on_their_way_than_the_filter_takes_at_once(envoy):
-    """Beyond limits.in_flight_requests (64) client bytes wait in Envoy: none may be lost or overtaken. Often, as it is a race."""
+    """Beyond limits.in_flight_requests (64) client bytes wait in Envoy: none may be lost or
+    overtaken. Often, as it is a race."""
     for _ in range(60):
         with Raw(envoy.port(1)) as connection:
             sent = [connection.send(apis.API_VERSIONS, 3, {}) for _ in range(90)]
@@ -113,7 +114,8 @@ def test_a_batch_with_a_wrong_checksum_is_refused(raw, new_topic):
 
 @pytest.fixture(params=["anonymous", "raw"])
 def client(request):
-    """Both kinds: one that is moved past siblings' records, and one that finds out by itself where the next own one is."""
+    """Both kinds: one that is moved past siblings' records, and one that finds out by
+    itself where the next own one is."""
     return request.getfixturevalue(request.param)
 
 
@@ -161,7 +163,8 @@ def test_siblings_at_different_positions_in_one_fetch(client, new_topic):
 
 
 def test_fetch_waits_at_the_end(client, envoy, new_topic):
-    """A long poll returns when something of its own comes, not for a sibling's record and not before its time."""
+    """A long poll returns when something of its own comes, not for a sibling's
+    record and not before its time."""
     topic = new_topic(topics.ONE)
     start = client.append(topic.name, 1, [b"first"]) + 1
     correlation = client.send(apis.FETCH, 11, fetch_body(topic.name, {1: start}, max_wait_ms=5000))

@@ -1,4 +1,5 @@
-"""What a topic is and was apart from the filter: older data, other settings of the topic, no mapping at all."""
+"""What a topic is and was apart from the filter: older data, other settings of
+the topic, no mapping at all."""
 
 import struct
 

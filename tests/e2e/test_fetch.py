@@ -21,7 +21,8 @@ def lane(n: int) -> tuple[int, int, int]:
 
 
 def follow(raw: Raw, topic: str, partition: int, position: int, count: int, version: int = 11, **options) -> list[bytes]:
-    """The next `count` values of a partition, as a client comes by them that goes on from what it was given."""
+    """The next `count` values of a partition, as a client comes by them that
+    goes on from what it was given."""
     found: list[bytes] = []
     deadline = time.monotonic() + 20
     while len(found) < count and time.monotonic() < deadline:
@@ -70,7 +71,8 @@ def test_consumers_with_open_connections_go_on_past_them(name, programs, envoy, 
 
 @pytest.fixture(params=["anonymous", "raw"])
 def client(request):
-    """Both kinds: one that is moved past siblings' records, and one that finds out by itself where the next own one is."""
+    """Both kinds: one that is moved past siblings' records, and one that finds out by
+    itself where the next own one is."""
     return request.getfixturevalue(request.param)
 
 
@@ -78,7 +80,8 @@ def client(request):
 @pytest.mark.parametrize("version", [4, 11, 12])
 @pytest.mark.parametrize("again", [500, 600])
 def test_a_topic_that_is_made_again_is_read_from_its_start(again, version, client, envoy, cluster, new_topic):
-    """On the same connection, which asks no Metadata; and both with more records than before and with as many."""
+    """On the same connection, which asks no Metadata; and both with more records
+    than before and with as many."""
     topic = new_topic(topics.ONE)
     with Raw(envoy.port(1)) as other:
         for _ in range(5):
@@ -96,7 +99,8 @@ def test_a_topic_that_is_made_again_is_read_from_its_start(again, version, clien
 
 @pytest.fixture(scope="module")
 def long_way(shared_envoy, cluster) -> topics.Topic:
-    """A topic of one physical partition: siblings' records for 60 MB, then one of each other virtual partition."""
+    """A topic of one physical partition: siblings' records for 60 MB, then one of
+    each other virtual partition."""
     topic = topics.Topic(topics.ONE, topics.unique(topics.ONE.name))
     cluster.create_topic(topic.name, 1)
     with Raw(shared_envoy.port(1)) as raw:

@@ -1,4 +1,5 @@
-"""The group APIs by hand, in every version: one group to its clients, a shadow group for each lane on the broker."""
+"""The group APIs by hand, in every version: one group to its clients, a shadow group
+for each lane on the broker."""
 
 import random
 import struct
@@ -290,7 +291,8 @@ def test_shadows_expire_as_their_groups_do_unless_a_client_says_otherwise(raw, d
 
 @pytest.mark.remap
 def test_what_it_costs(raw, envoy, group, member, new_topic):
-    """One OffsetFetch whatever the lanes, a commit for each lane that is named, and a fence only where lane 0 is not."""
+    """One OffsetFetch whatever the lanes, a commit for each lane that is named, and a
+    fence only where lane 0 is not."""
     topic = new_topic()
     me = member(group, topics=[topic.name]).join()
     commit(raw, group, offsets_of(topic, range(20)), who=me)
@@ -418,7 +420,8 @@ def test_members_commit_while_a_rebalance_is_prepared(partitions, raw, group, me
 
 
 def test_members_do_not_commit_before_the_assignment_is_known(raw, group, member, new_topic):
-    """As in Kafka where lane 0 is named too. Otherwise a Heartbeat is all that the filter can ask, and that succeeds by now."""
+    """As in Kafka where lane 0 is named too. Otherwise a Heartbeat is all that the filter can
+    ask, and that succeeds by now."""
     topic = new_topic()
     one = member(group, topics=[topic.name])
     one.begin_join()
@@ -464,7 +467,8 @@ def test_pipelined_commits_keep_their_order(joined, raw, group, member, new_topi
 
 
 def test_whatever_is_pipelined_is_answered_in_order(raw, envoy, group, new_topic):
-    """Commits and long polls, which hold later requests back, among requests that pass, sent while answers come in."""
+    """Commits and long polls, which hold later requests back, among requests that pass,
+    sent while answers come in."""
     topic, dice, sent = new_topic(), random.Random(1), []
     requests = 300
 

@@ -1,4 +1,5 @@
-"""Consumer groups of real clients, whose members come, go and die under load: nothing lost, after clean stops nothing twice."""
+"""Consumer groups of real clients, whose members come, go and die under load: nothing lost,
+after clean stops nothing twice."""
 
 import re
 import subprocess
@@ -97,7 +98,8 @@ def assert_once_so_far(group: Group) -> None:
 
 
 def go_on_where_they_were(running: list[Group], raw: Raw, topic: topics.Topic) -> None:
-    """Started anew, each group gets what is written now, from every virtual partition, and nothing that it had."""
+    """Started anew, each group gets what is written now, from every virtual
+    partition, and nothing that it had."""
     new = {(v, Record(raw.append(topic.name, v, [b"new-%d" % v]), f"new-{v}")) for v in range(topic.virtual)}
     for group in running:
         group.start()
@@ -197,7 +199,8 @@ LINES = ["to be or not to be", "that is the question", "whether tis nobler"]
 
 
 def test_a_word_count_of_kafka_streams(programs, cluster, envoy, raw, new_topic, tmp_path, passthrough):
-    """Reads one virtual topic and writes another. It finds its own topics there: they are nobody else's, and not mapped."""
+    """Reads one virtual topic and writes another. It finds its own topics there: they are
+    nobody else's, and not mapped."""
     lines, counts, app = new_topic(), new_topic(topics.BLOCK), topics.unique("wordcount")
     for internal in ("words-repartition", "counts-changelog"):
         cluster.create_topic(f"{app}-{internal}", 3)

@@ -1,4 +1,5 @@
-"""Offsets in shadow groups live as long as their group does: renewed while it has members, forgotten with it."""
+"""Offsets in shadow groups live as long as their group does: renewed while it has
+members, forgotten with it."""
 
 import threading
 import time

@@ -1,4 +1,5 @@
-"""A coordinator that loads its groups takes every Heartbeat: that must not let a thrown-out member write offsets."""
+"""A coordinator that loads its groups takes every Heartbeat: that must not let a
+thrown-out member write offsets."""
 
 import os
 import threading

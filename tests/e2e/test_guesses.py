@@ -1,4 +1,5 @@
-"""Addresses that guess passwords: what Envoy can do about them, with the chains that docs/security.md shows in envoy/secured.yaml.
+"""Addresses that guess passwords: what Envoy can do about them, with the chains that
+docs/security.md shows in envoy/secured.yaml.
 
 This machine has all of 127.0.0.0/8, so clients come from several addresses.
 """

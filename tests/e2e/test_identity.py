@@ -1,5 +1,5 @@
-"""In whose name brokers do what clients ask for: Kafka's own tools for tokens, ACLs and configurations, through every way of
-being somebody to a broker."""
+"""In whose name brokers do what clients ask for: Kafka's own tools for tokens, ACLs and configurations,
+through every way of being somebody to a broker."""
 
 import subprocess
 from collections.abc import Callable
@@ -162,7 +162,8 @@ def test_tokens_are_hidden_where_the_filter_logs_in(name, doors):
 
 
 def acts(topic: str, door: str) -> dict[str, tuple[str, ...]]:
-    """What administrators do; all of it harmless to the other tests. One of each kind where another door has shown the rest."""
+    """What administrators do; all of it harmless to the other tests. One of each kind where
+    another door has shown the rest."""
     every = {
         "list ACLs": (ACLS, "--list"),
         "add an ACL": (ACLS, "--add", "--allow-principal", "User:eve", "--operation", "Read", "--topic", topic, "--force"),
@@ -231,7 +232,8 @@ def filter_of(acl: AclBinding) -> AclBindingFilter:
 
 
 def test_what_clients_with_sasl_say_where_the_filter_logs_in(doors):
-    """Within seconds that their configuration is wrong, without having sent a password; the broker hears nothing of it."""
+    """Within seconds that their configuration is wrong, without having sent a password; the
+    broker hears nothing of it."""
     door = doors("gateway")
     mine = Door(door.envoy, door.bootstrap, by_password("alice", "a-secret"), door.directory)
     java = mine.tool(ACLS, "--list")

@@ -1,4 +1,5 @@
-"""Each limit of the configuration at its lowest and its highest: clients are served, or refused in clear words."""
+"""Each limit of the configuration at its lowest and its highest: clients are
+served, or refused in clear words."""
 
 import time
 

@@ -1,4 +1,5 @@
-"""All topics listed, and topics subscribed to by a pattern, by every library: Metadata requests without topics."""
+"""All topics listed, and topics subscribed to by a pattern, by every library:
+Metadata requests without topics."""
 
 import pytest
 
@@ -13,7 +14,8 @@ BINARY_METADATA_AS_READ = "\ufffd\0\ufffd\ufffd"
 
 @pytest.fixture
 def written(raw, new_topic):
-    """(topics, (partition, record) of each record in them): two mapped topics with two records in each partition."""
+    """(topics, (partition, record) of each record in them): two mapped topics with
+    two records in each partition."""
     names, records = [], set()
     for family in (topics.MODULO, topics.LANE):
         topic = new_topic(family)
@@ -61,7 +63,8 @@ def call(raw, version: int, body: bytes) -> dict:
 
 @pytest.mark.parametrize("version", range(9, 14))
 def test_librdkafkas_bytes_too_many_are_no_harm(version, raw, new_topic):
-    """librdkafka 2.2 to 2.16 asks for all topics so: no topics, three booleans, no tags, and what it forgot to take off."""
+    """librdkafka 2.2 to 2.16 asks for all topics so: no topics, three booleans, no tags, and
+    what it forgot to take off."""
     topic = new_topic()
     booleans = b"\0" * (3 if version <= 10 else 2)
     found = call(raw, version, b"\0" + booleans + b"\0" + b"\1\0\0")

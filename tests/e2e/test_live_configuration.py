@@ -1,4 +1,5 @@
-"""The mapping changes while Envoy runs: open connections end at a quiet moment, and nothing is lost or shown on another partition."""
+"""The mapping changes while Envoy runs: open connections end at a quiet moment, and nothing is lost or
+shown on another partition."""
 
 import re
 import time
@@ -146,7 +147,8 @@ def test_what_is_in_flight_is_answered_first(live, topic):
 
 
 def test_v_shrinks(live, cluster, topic, programs, tmp_path):
-    """It is warned of; after the reconnect the higher partitions are gone, and the lower ones are what they were."""
+    """It is warned of; after the reconnect the higher partitions are gone, and the
+    lower ones are what they were."""
     envoy = live(mapping(40))
     librdkafka = programs["librdkafka"]
     before = produce(librdkafka, envoy.bootstrap, topic, 20, 5, "none", False, "before")
@@ -191,7 +193,8 @@ def test_what_would_move_records_or_positions_is_refused(live, topic, before, af
 
 
 def test_a_topic_is_added_and_removed(live, cluster, programs, tmp_path):
-    """What was there before the mapping is on lane 0; a topic that is mapped no longer shows what the broker has."""
+    """What was there before the mapping is on lane 0; a topic that is mapped no
+    longer shows what the broker has."""
     envoy = live(mapping(20))
     name, librdkafka = topics.unique("added"), programs["librdkafka"]
     cluster.create_topic(name, P)
@@ -213,7 +216,8 @@ def test_a_topic_is_added_and_removed(live, cluster, programs, tmp_path):
 
 
 def test_a_wrong_p_is_refused_until_it_is_put_right(live, topic):
-    """Connections that know the right one go on; so they do when it comes back, which makes them current again."""
+    """Connections that know the right one go on; so they do when it comes back,
+    which makes them current again."""
     envoy = live(mapping(20))
     with Raw(envoy.port(1)) as before:
         first = {v: before.append(topic, v, [b"%d" % v]) for v in SOME}
@@ -229,7 +233,8 @@ def test_a_wrong_p_is_refused_until_it_is_put_right(live, topic):
 
 
 def test_two_envoys_whose_files_differ_for_a_while(live, topic, programs, tmp_path):
-    """One has the larger V first. Partitions that both know are one and the same; the others come with the file."""
+    """One has the larger V first. Partitions that both know are one and the same;
+    the others come with the file."""
     late, early = live(mapping(20)), live(mapping(40))
     librdkafka = programs["librdkafka"]
     told = produce(programs["java"], late.bootstrap, topic, 20, 3, "none", False, "late")
@@ -251,7 +256,8 @@ def test_two_envoys_whose_files_differ_for_a_while(live, topic, programs, tmp_pa
 
 
 class TwoListeners(Envoy):
-    """A second listener, at `second`, whose filter has all names of the first one's and another configuration."""
+    """A second listener, at `second`, whose filter has all names of the first
+    one's and another configuration."""
 
     def _dynamic(self) -> dict:
         self.second = free_ports(1)

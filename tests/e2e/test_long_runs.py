@@ -1,6 +1,8 @@
-"""Few records of one's own before, between and behind thousands of siblings' batches, with fetches of any size.
+"""Few records of one's own before, between and behind thousands of siblings'
+batches, with fetches of any size.
 
-A consumer that gets nothing back asks for the same offset again: what is tested is that the filter moves it on.
+A consumer that gets nothing back asks for the same offset again: what is tested
+is that the filter moves it on.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
-"""A worker's VM has 1 GiB for all of its connections. Each test would fill it, with real bytes; nobody else may notice."""
+"""A worker's VM has 1 GiB for all of its connections. Each test would fill it, with real
+bytes; nobody else may notice."""
 
 import resource
 import selectors
@@ -69,8 +70,8 @@ def check_others(envoy, topic) -> None:
 
 
 def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float) -> list[bytes]:
-    """Sends each request to its socket, all at once; the answers, without their lengths. None of a socket that the other
-    side closes."""
+    """Sends each request to its socket, all at once; the answers, without their lengths. None of a socket
+    that the other side closes."""
     poll = selectors.DefaultSelector()
     state = {}
     for sock, request in zip(sockets, requests, strict=True):
@@ -104,7 +105,8 @@ def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float
 
 
 def connect(envoy, count: int) -> list[socket.socket]:
-    """Some at a time: Envoy connects to the broker with the first request, and the broker's queue of new connections has 50 places."""
+    """Some at a time: Envoy connects to the broker with the first request, and the broker's queue of
+    new connections has 50 places."""
     sockets = []
     for start in range(0, count, 40):
         some = [socket.create_connection(("127.0.0.1", envoy.port(1)), timeout=30) for _ in range(min(40, count - start))]

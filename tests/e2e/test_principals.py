@@ -1,4 +1,5 @@
-"""Who a client is, by its certificate or by SASL: in the access log, and for the RBAC filter behind the remapper."""
+"""Who a client is, by its certificate or by SASL: in the access log, and for the RBAC
+filter behind the remapper."""
 
 import ssl
 

@@ -1,4 +1,5 @@
-"""What the filter does not support is said to the programs that want it, by real libraries and within seconds."""
+"""What the filter does not support is said to the programs that want it, by real
+libraries and within seconds."""
 
 import time
 

@@ -1,4 +1,5 @@
-"""How a connection finds its broker where the TLS server name says it, or where brokers have IPv6 addresses; and how it ends."""
+"""How a connection finds its broker where the TLS server name says it, or where brokers have IPv6
+addresses; and how it ends."""
 
 import socket
 import ssl

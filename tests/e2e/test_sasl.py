@@ -1,4 +1,5 @@
-"""Clients log in at the filter: each library by each mechanism, what a wrong login looks like, and what the filter keeps to itself."""
+"""Clients log in at the filter: each library by each mechanism, what a wrong login looks like, and what
+the filter keeps to itself."""
 
 import concurrent.futures
 import itertools
@@ -83,7 +84,8 @@ def test_a_client_logs_in_over_tls(name, programs, tls, new_topic, tmp_path):
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_client_tells_of_a_failed_login(name, mechanism, programs, guarded, issuer, authentications, direct, new_topic, tmp_path):
-    """Of a wrong password as of an unknown user; of a foreign issuer's token as of one for others. Nothing of it reaches the broker."""
+    """Of a wrong password as of an unknown user; of a foreign issuer's token as of one for others.
+    Nothing of it reaches the broker."""
     topic = new_topic(topics.ONE)
     wrong = [Security(mechanism, "alice", "wrong"), Security(mechanism, "nobody", PASSWORDS["alice"])]
     if mechanism == "OAUTHBEARER":
@@ -134,7 +136,8 @@ def test_a_name_written_in_another_way(mechanism, guarded):
 
 @pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)
 def test_bare_tokens(mechanism, guarded):
-    """SaslHandshake v0: tokens without Kafka's headers, then Kafka's frames; a failure has no words (KIP-43)."""
+    """SaslHandshake v0: tokens without Kafka's headers, then Kafka's frames; a
+    failure has no words (KIP-43)."""
     with Raw(guarded.port(1)) as raw:
         log_in_bare(raw, mechanism, "alice", PASSWORDS["alice"])
         assert raw.metadata([])["brokers"]
@@ -213,7 +216,8 @@ def test_tokens_that_are_not_of_the_mechanism(guarded):
 
 
 def refuses(envoy: GuardedEnvoy, mechanism: str, token: bytes) -> None:
-    """Asserts that the token, sent twice if it is asked on, ends in a failure and the end of the connection."""
+    """Asserts that the token, sent twice if it is asked on, ends in a failure
+    and the end of the connection."""
     with Raw(envoy.port(1)) as raw:
         offer(raw, mechanism, 1)
         answer = authenticate(raw, token)
@@ -225,7 +229,8 @@ def refuses(envoy: GuardedEnvoy, mechanism: str, token: bytes) -> None:
 
 
 def test_credentials_change_while_envoy_runs(tmp_path, cluster):
-    """For new connections; an open one goes on for some seconds, and a configuration that is refused changes nothing."""
+    """For new connections; an open one goes on for some seconds, and a configuration that
+    is refused changes nothing."""
     envoy = GuardedEnvoy(tmp_path / "live", cluster, section(), live=True)
     try:
         with Raw(envoy.port(1)) as before:

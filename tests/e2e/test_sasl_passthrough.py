@@ -97,7 +97,8 @@ def test_a_session_is_renewed_through_the_filter(tmp_path, secured, secured_topi
 
 
 def test_a_client_that_comes_to_a_broker_nobody_knows(tmp_path, secured):
-    """Only broker 1 is configured: until a client's Metadata tells, broker 2's port leads to it, and no further than that."""
+    """Only broker 1 is configured: until a client's Metadata tells, broker 2's port leads to
+    it, and no further than that."""
     with OnlyTheFirst(tmp_path / "envoy", secured, topics.MAPPING, listener="SASL") as envoy:
         with Raw(envoy.port(2)) as misled:
             try:

@@ -37,7 +37,8 @@ def alice(envoy):
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "OAUTHBEARER"])
 def test_clients_outlast_their_sessions(mechanism, programs, envoy, issuer, new_topic, tmp_path):
-    """Producers and consumers of all libraries at once, for three sessions: each record acknowledged once, and read."""
+    """Producers and consumers of all libraries at once, for three sessions: each record
+    acknowledged once, and read."""
     token = tmp_path / "token"
     token.write_text(issuer.token())
     security = Security(mechanism, token=token) if mechanism == "OAUTHBEARER" else Security(mechanism, "bob", PASSWORDS["bob"])

@@ -1,4 +1,5 @@
-"""Connections that stay silent, or never say who they are: what they hold, how they end, and who is never taken for one.
+"""Connections that stay silent, or never say who they are: what they hold, how they end,
+and who is never taken for one.
 
 Counted at the broker's port, where a stand-in sees every connection.
 """
@@ -141,7 +142,8 @@ def test_a_broker_that_does_not_answer_is_blamed_itself(tmp_path, broker, monkey
 
 @MODES
 def test_who_leaves_without_a_request_leaves_nothing(mode, tmp_path, broker):
-    """As health checks of load balancers do, and scanners. An Envoy that waits for first bytes would keep them for an hour."""
+    """As health checks of load balancers do, and scanners. An Envoy that waits for first bytes
+    would keep them for an hour."""
     with GuardedEnvoy(tmp_path, broker, section(), mode) as envoy:
         for data in (b"", b"\0\0", struct.pack(">ihh", 100, 18, 0)):
             with socket.create_connection(("127.0.0.1", envoy.base)) as gone:
@@ -194,7 +196,8 @@ class FullBroker(CountingBroker):
 
 
 def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
-    """Far more than Envoy takes in advance, while the connection to the broker is not there yet: all of it arrives, in order."""
+    """Far more than Envoy takes in advance, while the connection to the broker is not there yet:
+    all of it arrives, in order."""
     sizes = [3_000_000, 100, 3_000_000, *([200] * 100)]
     batches = [batch.build([bytes([n % 251]) * min(size, 1000)] * max(size // 1000, 1)) for n, size in enumerate(sizes)]
     with FullBroker() as broker:
@@ -234,7 +237,8 @@ def test_a_broker_that_is_down_closes_the_client_and_no_more(mode, tmp_path, bro
 
 @pytest.mark.parametrize("sasl", [True, False], ids=["sasl", "no sasl"])
 def test_clients_that_rest_are_left_alone(sasl, programs, tmp_path, cluster, new_topic):
-    """All libraries: consumers that have nothing to read for several deadlines, and whatever else they keep open, read on after that."""
+    """All libraries: consumers that have nothing to read for several deadlines, and whatever else they
+    keep open, read on after that."""
     security = Security("SCRAM-SHA-256", "bob", PASSWORDS["bob"]) if sasl else Security()
     names = {name: new_topic().name for name in LIBRARIES}
     with HurriedEnvoy(tmp_path, cluster, section(), sasl=sasl) as envoy, contextlib.ExitStack() as stack:

@@ -1,4 +1,5 @@
-"""What strangers can make a worker do for them: little, whatever they send, and nothing that tells who is known."""
+"""What strangers can make a worker do for them: little, whatever they send, and
+nothing that tells who is known."""
 
 import base64
 import collections
@@ -22,9 +23,11 @@ pytestmark = pytest.mark.remap
 
 SASL_AUTHENTICATION_FAILED = 58
 SLICE_S = 0.03
-"""Longer than a worker works on passwords in one go (4 ms), by as much as a machine with two cores takes away."""
+"""Longer than a worker works on passwords in one go (4 ms), by as much as a
+machine with two cores takes away."""
 FRAME_S = 0.0004
-"""What a stranger's frame and its answer take, twice as long as measured; a derivation takes ten times that."""
+"""What a stranger's frame and its answer take, twice as long as measured; a
+derivation takes ten times that."""
 DEAR = 16384
 """The most iterations that credentials may have."""
 

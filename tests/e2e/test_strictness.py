@@ -256,8 +256,8 @@ def test_odd_record_batches(partition, pair, topic):
 
 
 def test_many_questions_about_one_partition_are_one_request(envoy, raw, topic):
-    """Each would be a request of its own to the broker, and rounds without end. A partition that is named again is refused, as
-    brokers do in ListOffsets."""
+    """Each would be a request of its own to the broker, and rounds without end. A partition that is named
+    again is refused, as brokers do in ListOffsets."""
     before = envoy.stat("kafka_remapper_upstream_requests_total", api="OffsetForLeaderEpoch")
     parts = [{"index": 1, "current_leader_epoch": -1, "leader_epoch": epoch} for epoch in range(20_000)]
     body = {"replica_id": -1, "topics": [{"name": topic, "partitions": parts}]}

@@ -1,7 +1,8 @@
-"""Three brokers behind one listener: what is lost, repeated or mixed up when one of them, or Envoy, is killed.
+"""Three brokers behind one listener: what is lost, repeated or mixed up when
+one of them, or Envoy, is killed.
 
-Nothing that was acknowledged may be lost, nothing may turn up with a sibling, and only a producer without idempotence
-may see a record twice.
+Nothing that was acknowledged may be lost, nothing may turn up with a sibling, and only a producer without
+idempotence may see a record twice.
 """
 
 import time

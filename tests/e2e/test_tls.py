@@ -1,4 +1,5 @@
-"""envoy/mutual-tls.yaml as it is shipped: TLS on both sides, brokers by server name, a limit, and an end in good order."""
+"""envoy/mutual-tls.yaml as it is shipped: TLS on both sides, brokers by server name, a
+limit, and an end in good order."""
 
 import contextlib
 import socket
@@ -65,7 +66,8 @@ def test_a_client_produces_and_consumes(gateway, trust, service, programs, secur
 
 
 def forged(trust) -> dict:
-    """Certificates with a subject that is let in, which are not the authority's, or not any more; by what Envoy says of them."""
+    """Certificates with a subject that is let in, which are not the authority's, or not any more;
+    by what Envoy says of them."""
     return {
         "did_not_provide_required_client_certificate": None,
         "unable_to_get_local_issuer_certificate": trust.brokers.issue(SERVICE),
@@ -90,8 +92,9 @@ def test_without_a_good_certificate_of_the_right_authority_nobody_gets_in(gatewa
     ids=["no validation_context", "an empty one", "ACCEPT_UNTRUSTED"],
 )
 def test_require_client_certificate_alone_checks_nothing(checks, principal, tmp_path, secured, trust):
-    """What the documentation warns of. Without an authority Envoy does not even ask for a certificate, and everybody is ANONYMOUS,
-    whom RBAC refuses; where it is told to accept any, whoever makes a certificate chooses the name."""
+    """What the documentation warns of. Without an authority Envoy does not even ask for a certificate,
+    and everybody is ANONYMOUS, whom RBAC refuses; where it is told to accept any, whoever makes a
+    certificate chooses the name."""
 
     def unchecked(resources: dict) -> None:
         context = resources["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
@@ -138,7 +141,8 @@ def test_one_connection_too_many(tmp_path, secured, trust, service):
 
 
 def test_what_is_asked_before_the_end_is_answered(tmp_path, secured, trust, service, secured_topic):
-    """As the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker and Produce requests go on."""
+    """As the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker
+    and Produce requests go on."""
     name = BOOTSTRAP
     with ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS") as envoy:
         with TlsRaw(envoy, trust, service, name) as first:

@@ -1,4 +1,5 @@
-"""OAUTHBEARER: which tokens of a test issuer are taken, from which keys, and what is said of those that are not."""
+"""OAUTHBEARER: which tokens of a test issuer are taken, from which keys, and what is
+said of those that are not."""
 
 import json
 import time
@@ -105,7 +106,8 @@ def test_a_good_token(what, guarded, issuer):
 
 @pytest.mark.parametrize("what", [*FORGED, *TOO_NARROW])
 def test_a_bad_token(what, guarded, issuer):
-    """The client is told in RFC 7628's words, and when it has said that it understood, in Kafka's. Nobody is told more."""
+    """The client is told in RFC 7628's words, and when it has said that it understood, in
+    Kafka's. Nobody is told more."""
     token = (FORGED.get(what) or TOO_NARROW[what])(issuer)
     with Raw(guarded.port(1)) as raw:
         offer(raw, "OAUTHBEARER", 1)
@@ -153,8 +155,8 @@ def test_one_public_key(tmp_path, cluster, issuer):
 
 
 def test_keys_over_http(tmp_path, cluster):
-    """A new key is fetched when a token names it, and an old one is forgotten with the set that has it no more. Nobody can
-    make the filter fetch as often as he likes."""
+    """A new key is fetched when a token names it, and an old one is forgotten with the set that has it no
+    more. Nobody can make the filter fetch as often as he likes."""
     old, new, unknown = [Key(tmp_path, "RS256", kid) for kid in ("old", "new", "unknown")]
     with JwksServer(old) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 600}
@@ -172,8 +174,8 @@ def test_keys_over_http(tmp_path, cluster):
 
 
 def test_withdrawn_keys(tmp_path, cluster):
-    """A set without keys, or with none of an algorithm that is spoken, withdraws those of before; a provider that fails does so
-    after `max_age_s` only. With the keys' return tokens are good again."""
+    """A set without keys, or with none of an algorithm that is spoken, withdraws those of before; a provider
+    that fails does so after `max_age_s` only. With the keys' return tokens are good again."""
     key = Key(tmp_path, "RS256", "key")
     with JwksServer(key) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 10, "max_age_s": 20}

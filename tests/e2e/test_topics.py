@@ -1,5 +1,6 @@
-"""Topics that do not exist, or have another number of partitions than their mapping says: nothing is created, written or
-read where virtual partition numbers would be a guess, and nobody is stopped by a topic that it does not use."""
+"""Topics that do not exist, or have another number of partitions than their mapping says: nothing is
+created, written or read where virtual partition numbers would be a guess, and nobody is stopped by a
+topic that it does not use."""
 
 import subprocess
 from dataclasses import replace
@@ -72,7 +73,8 @@ def mapping(physical: int) -> dict:
 
 @pytest.fixture
 def slipped(tmp_path, cluster):
-    """slipped(P): an Envoy that was started with `P` physical partitions for the topics of MODULO, which have 4."""
+    """slipped(P): an Envoy that was started with `P` physical partitions for the
+    topics of MODULO, which have 4."""
     started = []
 
     def start(physical: int) -> Envoy:
@@ -86,7 +88,8 @@ def slipped(tmp_path, cluster):
 
 @pytest.mark.parametrize("physical", [2, 5])
 def test_nothing_is_written_or_read_while_the_mapping_does_not_fit(physical, slipped, cluster, raw, new_topic):
-    """By a client that asks for no metadata: it had them before Envoy was restarted with an operator's slip."""
+    """By a client that asks for no metadata: it had them before Envoy was
+    restarted with an operator's slip."""
     topic = new_topic()
     for v in range(topic.virtual):
         raw.append(topic.name, v, [b"before"])

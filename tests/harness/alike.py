@@ -1,4 +1,5 @@
-"""Whether Envoy answers a request as the broker does that is asked directly: the same errors, or both close."""
+"""Whether Envoy answers a request as the broker does that is asked directly: the
+same errors, or both close."""
 
 from . import apis, batch, groups
 from .raw import Raw, fetch_body, produce_body
@@ -18,8 +19,8 @@ class Pair:
         self.direct, self.envoy = direct, envoy
 
     def compare(self, api: apis.Api, version: int, body: dict, again: dict | None = None, **odd) -> str | None:
-        """None when both answer alike, else what the broker and what Envoy say. `again`: the body for Envoy, where a broker
-        does not take the same twice."""
+        """None when both answer alike, else what the broker and what Envoy say. `again`: the body for Envoy,
+        where a broker does not take the same twice."""
         broker = outcome(self.direct, api, version, body, **odd)
         envoy = outcome(self.envoy, api, version, again or body, **odd)
         if broker == envoy:
@@ -136,7 +137,8 @@ REWRITTEN = {
 
 
 def structures(body: dict) -> list[list]:
-    """The ways to each structure of a body: to the body itself, and to the first of each list of structures."""
+    """The ways to each structure of a body: to the body itself, and to the first
+    of each list of structures."""
     ways = [[]]
     for key, value in body.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):

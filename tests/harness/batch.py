@@ -65,7 +65,8 @@ def build(
     attributes: int = 0,
     timestamp: int | None = None,
 ) -> bytes:
-    """A batch of these values; `producer` is (id, epoch, base sequence); attributes' lowest bit makes it gzip."""
+    """A batch of these values; `producer` is (id, epoch, base sequence);
+    attributes' lowest bit makes it gzip."""
     timestamp = int(time.time() * 1000) if timestamp is None else timestamp
     body = b"".join(_record(i, keys[i] if keys else v, v) for i, v in enumerate(values))
     if attributes & 7 == 1:

@@ -1,4 +1,5 @@
-"""Certificates for a test: an authority, and what it issues to brokers, Envoy and clients. All live for two days."""
+"""Certificates for a test: an authority, and what it issues to brokers, Envoy and
+clients. All live for two days."""
 
 import subprocess
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Certificate:
-    """Files in PEM: the certificate, its key (PKCS #8), and both in one, as Kafka's PEM key stores want it."""
+    """Files in PEM: the certificate, its key (PKCS #8), and both in one, as
+    Kafka's PEM key stores want it."""
 
     certificate: Path
     key: Path
@@ -25,8 +27,9 @@ class Authority:
         openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, subject: str, names: tuple[str, ...] = (), days: int = 2) -> Certificate:
-        """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are DNS names, where `*.` stands for any,
-        IPv4 addresses, and URIs. `days`: for how long; below 0 it has ended already."""
+        """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are
+        DNS names, where `*.` stands for any, IPv4 addresses, and URIs. `days`: for how long;
+        below 0 it has ended already."""
         stem = "".join(c if c.isalnum() else "-" for c in "".join((self._name, subject, *names)))
         stem += f"-{days}" if days < 0 else ""
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))

@@ -25,8 +25,9 @@ ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 class Library:
     """A Kafka library as a client program.
 
-    `tells_position`: whether its consumer shows its position, and can be moved to the end behind siblings' records. For
-    the latter a library must tell its name in ApiVersions (KIP-511), since not every one steps over control batches.
+    `tells_position`: whether its consumer shows its position, and can be moved to the end behind
+    siblings' records. For the latter a library must tell its name in ApiVersions (KIP-511), since not
+    every one steps over control batches.
     """
 
     name: str
@@ -59,7 +60,8 @@ LIBRARIES = {
 
 
 def build() -> None:
-    """Compiles what is not yet compiled or older than its source. One process at a time: tests may run in several."""
+    """Compiles what is not yet compiled or older than its source. One process at a
+    time: tests may run in several."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with (BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -89,7 +91,8 @@ def produce(
     security: Security = NONE,
     pause_ms: int = 0,
 ) -> dict[int, list[Record]]:
-    """Writes `count` records to each partition; partition → what was acknowledged, by offset. Every record must be.
+    """Writes `count` records to each partition; partition → what was acknowledged,
+    by offset. Every record must be.
     `pause_ms`: between two rounds of a record for each partition."""
     command = [*library.argv, "produce", bootstrap, topic, partitions, count, codec, int(idempotent), run, pause_ms]
     done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds, env=security.environment())
@@ -103,8 +106,8 @@ def produce(
 
 
 def refused(library: Library, bootstrap: str, topic: str, security: Security, says: str | None = None, seconds: float = 30) -> str:
-    """The line in which the library tells of a login that must fail; or which matches `says`, where it tells otherwise.
-    It may go on trying after that, as some do: it is ended then."""
+    """The line in which the library tells of a login that must fail; or which matches `says`, where it tells
+    otherwise. It may go on trying after that, as some do: it is ended then."""
     tells = re.compile(f"{says}|{AUTHENTICATION_FAILED}" if says else AUTHENTICATION_FAILED, re.I)
     command = [*library.argv, "produce", bootstrap, topic, 1, 1, "none", 0, "refused"]
     child = subprocess.Popen(
@@ -147,7 +150,8 @@ def parse_acks(stdout: str) -> tuple[dict[int, list[Record]], list[str], bool]:
 
 
 def talk_to(command: list, log: Path, security: Security) -> subprocess.Popen:
-    """Starts a client program that reads from its standard input and writes to its standard output; errors go to the log."""
+    """Starts a client program that reads from its standard input and writes to its standard
+    output; errors go to the log."""
     with log.open("a") as errors:
         return subprocess.Popen(
             [str(a) for a in command],
@@ -196,14 +200,16 @@ class Consumer:
         self._begin(partition)
 
     def each(self, topic: str, partitions: int) -> Iterator[int]:
-        """Assigns one partition after the other, from 0 on, with which the program must have been started; yields each."""
+        """Assigns one partition after the other, from 0 on, with which the program must
+        have been started; yields each."""
         for partition in range(partitions):
             if partition > 0:
                 self.assign(topic, partition)
             yield partition
 
     def expect(self, wanted: list[Record], seconds: float = 30) -> None:
-        """Waits until as many records as `wanted` have come since the assignment, which must be just those in that order."""
+        """Waits until as many records as `wanted` have come since the assignment, which must
+        be just those in that order."""
         self._take_until(lambda: len(self.records) >= len(wanted), seconds)
         if self.records == wanted:
             return

@@ -1,4 +1,5 @@
-"""A stand-in for a broker that answers ApiVersions and nothing else, and keeps every frame that reaches it."""
+"""A stand-in for a broker that answers ApiVersions and nothing else, and keeps
+every frame that reaches it."""
 
 import contextlib
 import socket

@@ -1,5 +1,5 @@
-"""The way to start Envoy, for tests, demo and benchmark: `EnvoyProcess` runs any configuration, `Envoy` has the filter
-in front of a KafkaCluster, on ports that survive a restart. And pieces of Envoy's configuration.
+"""The way to start Envoy, for tests, demo and benchmark: `EnvoyProcess` runs any configuration, `Envoy` has
+the filter in front of a KafkaCluster, on ports that survive a restart. And pieces of Envoy's configuration.
 """
 
 import json
@@ -23,8 +23,8 @@ CONNECT = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes"
 class EnvoyProcess:
     """One Envoy process, which runs until `stop`, or as long as a `with` statement.
 
-    `file` is its configuration, whose admin interface is at `admin_port`. `environment` is what Envoy finds besides the
-    environment of the tests.
+    `file` is its configuration, whose admin interface is at `admin_port`. `environment` is what Envoy finds
+    besides the environment of the tests.
     """
 
     workers = 2
@@ -69,8 +69,8 @@ class EnvoyProcess:
         self.start()
 
     def stop(self, expected: str | None = None) -> None:
-        """Ends it, and asserts that it had not ended by itself and that no wasm call had trapped. `expected`: a pattern of
-        lines that a test brings about, and that would count as a trap."""
+        """Ends it, and asserts that it had not ended by itself and that no wasm call had trapped. `expected`:
+        a pattern of lines that a test brings about, and that would count as a trap."""
         alive = self.process.alive()
         self.process.stop()
         assert alive, f"Envoy had ended:\n{self.process.log_tail()}"
@@ -124,8 +124,10 @@ class EnvoyProcess:
 class Envoy(EnvoyProcess):
     """Envoy in front of a cluster.
 
-    mode `dynamic`: one listener on the ports base (bootstrap), base+1, …, base+brokers; the filter steers to the broker.
-    mode `routed`: base+id has a listener of its own and a static cluster for broker `id`; base is one more for broker 1.
+    mode `dynamic`: one listener on the ports base (bootstrap), base+1, …, base+brokers;
+    the filter steers to the broker.
+    mode `routed`: base+id has a listener of its own and a static cluster for broker `id`;
+    base is one more for broker 1.
     mode `passthrough`: as `routed`, but without the filter, to try the harness itself.
     `config` is the filter's, without advertise and route, which follow from the mode.
     `listener` is where Envoy finds the brokers, if not at PLAINTEXT.
@@ -263,7 +265,8 @@ def address(port: int) -> dict:
 
 
 def tls_socket(shown: Certificate, clients: Path | None = None) -> dict:
-    """A filter chain's transport socket: Envoy shows this certificate, and wants one of the authority `clients`, if any."""
+    """A filter chain's transport socket: Envoy shows this certificate, and wants one of the
+    authority `clients`, if any."""
     pair = {"certificate_chain": {"filename": str(shown.certificate)}, "private_key": {"filename": str(shown.key)}}
     context: dict = {
         "@type": TYPE + "transport_sockets.tls.v3.DownstreamTlsContext",

@@ -1,4 +1,5 @@
-"""Makers of pytest fixtures: a test file that wants brokers or an Envoy of its own asks for them in one line each.
+"""Makers of pytest fixtures: a test file that wants brokers or an Envoy of its own
+asks for them in one line each.
 
     creating = cluster_fixture(overrides={"auto.create.topics.enable": "true"})
     gateway = envoy_fixture(before="creating")
@@ -25,8 +26,8 @@ def cluster_fixture(scope: str = "module", **options) -> Callable:
 
 
 def envoy_fixture(before: str = "cluster", scope: str = "module") -> Callable:
-    """An `Envoy` with the mappings of topics.py, or without the filter if --passthrough says so, before the cluster of
-    the fixture `before`. Envoy must still be alive at its end, without a trap in its log."""
+    """An `Envoy` with the mappings of topics.py, or without the filter if --passthrough says so, before the
+    cluster of the fixture `before`. Envoy must still be alive at its end, without a trap in its log."""
 
     @pytest.fixture(scope=scope)
     def envoy(request, tmp_path_factory, passthrough):

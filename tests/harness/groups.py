@@ -1,4 +1,5 @@
-"""Consumer groups by hand: the messages of their APIs, requests in every version, and the names of shadow groups."""
+"""Consumer groups by hand: the messages of their APIs, requests in every version, and
+the names of shadow groups."""
 
 import struct
 from dataclasses import dataclass, field
@@ -197,7 +198,8 @@ class Member:
         return struct.pack(">hi", 0, len(self.assigned)) + parts + b"\xff\xff\xff\xff"
 
     def _join_body(self) -> dict:
-        # What a consumer of these topics sends (ConsumerProtocolSubscription v0): a broker looks into it for OffsetDelete.
+        # What a consumer of these topics sends (ConsumerProtocolSubscription v0): a broker
+        # looks into it for OffsetDelete.
         names = b"".join(len(t).to_bytes(2, "big") + t.encode() for t in self.topics)
         subscription = b"\0\0" + len(self.topics).to_bytes(4, "big") + names + b"\xff\xff\xff\xff"
         return {"group_id": self.group, "session_timeout_ms": 30_000, "rebalance_timeout_ms": 30_000,
@@ -217,7 +219,8 @@ def find_coordinator(connection: Raw, group: str) -> dict:
 
 
 def wait_for_coordinator(connection: Raw, group: str) -> None:
-    """Until the broker of this connection, the only one, coordinates the group: it has to load its offsets first."""
+    """Until the broker of this connection, the only one, coordinates the group: it
+    has to load its offsets first."""
     find_coordinator(connection, group)
     loading = (COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR)
 
@@ -315,7 +318,8 @@ def java_hash(text: str) -> int:
 
 
 def shadow_name(group: str, lane: int) -> str:
-    """The group that the filter must commit a lane's offsets to: written from its documentation, not from its code."""
+    """The group that the filter must commit a lane's offsets to: written from its
+    documentation, not from its code."""
     if lane == 0:
         return group
     prefix = f"{group}~{lane}~"
@@ -323,7 +327,8 @@ def shadow_name(group: str, lane: int) -> str:
     alphabet = [c for c in range(128) if chr(c).isalnum()]
 
     def digits(value: int, places: int) -> list[int] | None:
-        """`places` characters whose number in base 31 is `value`, the last one chosen first and as low as possible."""
+        """`places` characters whose number in base 31 is `value`, the last one chosen
+        first and as low as possible."""
         if places == 0:
             return [] if value == 0 else None
         ones = (31**places - 1) // 30

@@ -1,4 +1,5 @@
-"""Envoy whose filter asks clients who they are, with secrets from the environment, keys over HTTP and a configuration that may change."""
+"""Envoy whose filter asks clients who they are, with secrets from the environment, keys over HTTP and a
+configuration that may change."""
 
 import base64
 import hashlib
@@ -52,8 +53,8 @@ def section(oauthbearer: dict | None = None, **more) -> dict:
 
 
 class GuardedEnvoy(LiveEnvoy):
-    """`jwks_port`: where the cluster `jwks` leads. `live`: the section may change. `tls`: clients speak TLS, and have certificates of
-    this authority."""
+    """`jwks_port`: where the cluster `jwks` leads. `live`: the section may change. `tls`: clients speak TLS,
+    and have certificates of this authority."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""The way to start Kafka, for tests, demo and benchmark: a cluster in KRaft mode of one or more nodes, each broker and
-controller, on free ports of this machine. And Kafka's own command-line tools.
+"""The way to start Kafka, for tests, demo and benchmark: a cluster in KRaft mode of one or more nodes, each
+broker and controller, on free ports of this machine. And Kafka's own command-line tools.
 """
 
 import shutil
@@ -22,9 +22,10 @@ class KafkaCluster:
     """Brokers with the ids 1..=brokers, which run until `stop`, or as long as a `with` statement.
 
     `overrides`: lines of server.properties that win over the harness's.
-    `listeners`: more listeners beside PLAINTEXT, each a name (of capitals) with its security protocol. There broker n
-    calls itself kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761).
-    `advertised`: for listeners of a cluster of one broker, by their names, the host:port that this broker calls itself.
+    `listeners`: more listeners beside PLAINTEXT, each a name (of capitals) with its security protocol. There
+    broker n calls itself kafka-n.localhost, a name that Envoy and clients resolve by themselves (RFC 6761).
+    `advertised`: for listeners of a cluster of one broker, by their names, the host:port
+    that this broker calls itself.
     `scram`: users, as Kafka's StorageTool takes them.
     `java` starts a broker's JVM, with a heap of at most `heap`.
     `host`: the address of PLAINTEXT, and what brokers call themselves there.
@@ -147,8 +148,8 @@ class KafkaCluster:
     def end_offsets(self, topic: str, partitions: int) -> list[int]:
         """The end offset of each physical partition. KafkaException when a leader cannot tell."""
         asked = [TopicPartition(topic, p) for p in range(partitions)]
-        # Each time with a client of its own: one that has seen a topic without leaders may go on saying so. It must
-        # live until it has answered.
+        # Each time with a client of its own: one that has seen a topic without leaders may go on saying so.
+        # It must live until it has answered.
         admin = self.admin
         answers = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=5)
         return [answers[a].result(10).offset for a in asked]

@@ -11,7 +11,8 @@ RESOURCE = "kafka"
 
 
 class LiveEnvoy(Envoy):
-    """`change` puts another configuration into the file. Without `live` there is none: what inherits this may do without."""
+    """`change` puts another configuration into the file. Without `live` there is none: what
+    inherits this may do without."""
 
     def __init__(
         self,
@@ -48,7 +49,8 @@ class LiveEnvoy(Envoy):
         return [line for line in self.log.read_text(errors="replace").splitlines() if text in line]
 
     def updates(self, outcome: str) -> float:
-        """How many configurations were taken (`config_reload`) or refused (`config_fail`, `update_rejected`)."""
+        """How many configurations were taken (`config_reload`) or refused
+        (`config_fail`, `update_rejected`)."""
         lines = (line.partition(": ") for line in self._admin("/stats?filter=extension_config_discovery").splitlines())
         return sum(float(value) for name, _, value in lines if name.endswith(f".{outcome}"))
 

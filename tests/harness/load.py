@@ -10,7 +10,8 @@ from .clients import Record
 
 
 class Load:
-    """Writes to all partitions in turn, some records per second, from `with` to its end; then all are answered."""
+    """Writes to all partitions in turn, some records per second, from `with` to its
+    end; then all are answered."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int, idempotent: bool, per_second: int = 1500):
         self.topic, self.partitions, self.per_second = topic, partitions, per_second

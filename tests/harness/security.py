@@ -1,4 +1,5 @@
-"""How a client proves who it is, as the environment variables that the client programs read (clients/README.md)."""
+"""How a client proves who it is, as the environment variables that the client
+programs read (clients/README.md)."""
 
 import os
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ MECHANISMS = (*PASSWORD_MECHANISMS, "OAUTHBEARER")
 
 @dataclass(frozen=True)
 class Security:
-    """`mechanism`: none without SASL. `token`: a file that is read at each login. `ca`: whose certificates are believed, none
-    without TLS. `certificate` and `key`: the client's own. All files are PEM."""
+    """`mechanism`: none without SASL. `token`: a file that is read at each login. `ca`: whose certificates
+    are believed, none without TLS. `certificate` and `key`: the client's own. All files are PEM."""
 
     mechanism: str | None = None
     username: str | None = None

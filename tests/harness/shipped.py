@@ -1,4 +1,5 @@
-"""Envoy with a file of envoy/ that a user would take: what it names of another world, a test puts in its place."""
+"""Envoy with a file of envoy/ that a user would take: what it names of another
+world, a test puts in its place."""
 
 import json
 import shutil
@@ -22,7 +23,8 @@ SERVICE = "/O=Example/OU=services/CN=Orders-Web"
 
 @dataclass(frozen=True)
 class Trust:
-    """Who vouches for whom: one authority for clients and Envoy's face to them, another one for brokers and Envoy's face to those."""
+    """Who vouches for whom: one authority for clients and Envoy's face to them, another one for
+    brokers and Envoy's face to those."""
 
     clients: Authority
     brokers: Authority
@@ -66,8 +68,8 @@ class Trust:
 
 
 class ShippedEnvoy(Envoy):
-    """Runs envoy/<file>. Changed are ports, paths, names of brokers and topics; and what `change` does to the filter's
-    configuration, `edit` to the whole. One port serves all brokers, told apart by server name.
+    """Runs envoy/<file>. Changed are ports, paths, names of brokers and topics; and what `change` does to the
+    filter's configuration, `edit` to the whole. One port serves all brokers, told apart by server name.
     """
 
     # The access log is written at once, not each ten seconds.
@@ -95,8 +97,8 @@ class ShippedEnvoy(Envoy):
         return f"b{broker}.{DOMAIN}"
 
     def java_hosts(self, directory: Path) -> str:
-        """The option of a JVM to which all names of this Envoy lead here. No other library can be told where names
-        lead without a change of this machine."""
+        """The option of a JVM to which all names of this Envoy lead here. No other library can be told where
+        names lead without a change of this machine."""
         file = directory / "hosts"
         names = (BOOTSTRAP, *map(self.server_name, self.cluster.ids))
         file.write_text(f"127.0.0.1 {' '.join(names)}\n")

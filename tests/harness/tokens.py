@@ -1,6 +1,8 @@
-"""A test issuer of JSON Web Tokens (RFC 7515, 7519): its keys, good tokens and any kind of bad ones, and an HTTP server of its JWK Set.
+"""A test issuer of JSON Web Tokens (RFC 7515, 7519): its keys, good tokens and any kind of bad ones, and
+an HTTP server of its JWK Set.
 
-Keys and signatures are the `openssl` program's, so that what the filter's host computes is checked against another maker.
+Keys and signatures are the `openssl` program's, so that what the filter's host computes is
+checked against another maker.
 """
 
 import base64
@@ -21,7 +23,8 @@ ISSUER, AUDIENCE, SCOPE = "https://issuer.test", "kafka", "kafka"
 
 
 class Key:
-    """A private key for `algorithm`, in the file `<directory>/<file>.pem`. `kid` is what it is known by in the JWK Set."""
+    """A private key for `algorithm`, in the file `<directory>/<file>.pem`. `kid` is what it
+    is known by in the JWK Set."""
 
     def __init__(self, directory: Path, algorithm: str, kid: str, file: str | None = None):
         self.algorithm, self.kid = algorithm, kid
@@ -107,7 +110,8 @@ class Issuer:
 
 
 class JwksServer:
-    """Serves a JWK Set over HTTP at `port`, and counts how often it is asked for. `failing`: answers 503 instead."""
+    """Serves a JWK Set over HTTP at `port`, and counts how often it is asked for.
+    `failing`: answers 503 instead."""
 
     def __init__(self, *keys: Key):
         self.requests = 0

@@ -1,4 +1,5 @@
-"""The mappings that the tests' Envoy has, each for the topics of a name's prefix, and what they do to a partition."""
+"""The mappings that the tests' Envoy has, each for the topics of a name's prefix, and
+what they do to a partition."""
 
 import itertools
 from dataclasses import dataclass

@@ -1,9 +1,11 @@
-"""Kafka's binary message format: fields with version ranges, encoded and decoded from a description of a message.
+"""Kafka's binary message format: fields with version ranges, encoded and decoded
+from a description of a message.
 
-A message's fields are tuples of (name, type, first version, last version), the last two optional. A type is the name
-of a primitive, a list of one primitive's name or of fields for an array; a trailing `?` makes strings and bytes nullable.
-Flexible versions (KIP-482) use compact lengths and end each structure with tagged fields, which are skipped here
-except those that TAGS names. What a test wants to be odd on the wire it gives as `Verbatim`.
+A message's fields are tuples of (name, type, first version, last version), the last two optional. A type
+is the name of a primitive, a list of one primitive's name or of fields for an array; a trailing `?`
+makes strings and bytes nullable. Flexible versions (KIP-482) use compact lengths and end each structure
+with tagged fields, which are skipped here except those that TAGS names. What a test wants to be odd on
+the wire it gives as `Verbatim`.
 """
 
 import struct
@@ -20,7 +22,8 @@ class Writer:
         self.version, self.flexible, self.out = version, flexible, bytearray()
 
     def length(self, n: int, form: str) -> None:
-        """A length, −1 for null, as `form` in old versions and as unsigned varint of n + 1 in flexible ones."""
+        """A length, −1 for null, as `form` in old versions and as unsigned
+        varint of n + 1 in flexible ones."""
         self.out += uvarint(n + 1) if self.flexible else struct.pack(form, n)
 
     def value(self, kind, value) -> None:
