@@ -52,7 +52,7 @@ bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 	@$(PYTHON) -m tests.bench.bench
 
 .PHONY: strangers
-strangers: wasm tools ## Measure what somebody without a password can cause (ROWS="garbage silence": only these)
+strangers: wasm tools ## Measure what strangers can cause, without a password (ROWS="garbage silence": only these)
 	@$(PYTHON) -m tests.bench.strangers $(ROWS)
 
 .PHONY: fmt

@@ -34,6 +34,7 @@ class KafkaCluster:
     def __init__(
         self,
         directory: Path,
+        *,
         brokers: int = 1,
         overrides: dict | None = None,
         listeners: dict[str, str] | None = None,

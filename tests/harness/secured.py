@@ -46,7 +46,7 @@ def secured_cluster(directory: Path, trust: Trust) -> KafkaCluster:
             if listener == "short":
                 settings[f"{prefix}{mechanism.lower()}.connections.max.reauth.ms"] = REAUTHENTICATION_MS
     scram = tuple(f"{m}=[name={u},password={p}]" for m in PASSWORD_MECHANISMS if m != "PLAIN" for u, p in USERS.items())
-    return KafkaCluster(directory, 2, settings, LISTENERS, scram)
+    return KafkaCluster(directory, brokers=2, overrides=settings, listeners=LISTENERS, scram=scram)
 
 
 def reserve(cluster: KafkaCluster, topic: str, user: str) -> None:
