@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness import apis, tokens
-from tests.harness.guarded import scram_credentials
+from tests.harness.guarded_envoy import scram_credentials
 from tests.harness.process import cpu_s, wait_until
 from tests.harness.raw_sasl import authenticate, bearer, log_in, offer, plain
-from tests.harness.secured import ENVIRONMENT, USERS, TlsRaw, secured_cluster
-from tests.harness.shipped import ShippedEnvoy, Trust
+from tests.harness.secured_brokers import ENVIRONMENT, USERS, TlsRaw, secured_cluster
+from tests.harness.shipped_envoy import ShippedEnvoy, Trust
 
 HELD = 200
 """Connections that a row holds at the same time."""

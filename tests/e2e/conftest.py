@@ -5,10 +5,10 @@ import pytest
 from tests.harness import clients, tokens, topics
 from tests.harness.certificates import Certificate
 from tests.harness.fixtures import cluster_fixture, envoy_fixture
-from tests.harness.guarded import GuardedEnvoy, section
+from tests.harness.guarded_envoy import GuardedEnvoy, section
 from tests.harness.raw import Raw
-from tests.harness.secured import secured_cluster
-from tests.harness.shipped import SERVICE, Trust
+from tests.harness.secured_brokers import secured_cluster
+from tests.harness.shipped_envoy import SERVICE, Trust
 
 
 def pytest_addoption(parser):

@@ -13,8 +13,8 @@ import time
 import pytest
 
 from tests.harness import apis
-from tests.harness.counting import CountingBroker
-from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.counting_broker import CountingBroker
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw, encode, framed, request_header
 from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, log_in, plain

@@ -9,8 +9,8 @@ import pytest
 
 from tests.harness.certificates import Authority
 from tests.harness.paths import KAFKA_JARS, REPO
-from tests.harness.secured import TlsRaw
-from tests.harness.shipped import ShippedEnvoy, allow_everybody
+from tests.harness.secured_brokers import TlsRaw
+from tests.harness.shipped_envoy import ShippedEnvoy, allow_everybody
 
 pytestmark = pytest.mark.remap
 ENDED = (ssl.SSLError, ConnectionError)

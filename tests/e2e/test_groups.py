@@ -11,9 +11,9 @@ from tests.harness import groups, topics
 from tests.harness.clients import Record
 from tests.harness.envoy import Envoy
 from tests.harness.fixtures import cluster_fixture, envoy_fixture
+from tests.harness.group_members import Group, written
 from tests.harness.kafka import JAVA, run_tool
 from tests.harness.load import Load
-from tests.harness.members import Group, written
 from tests.harness.paths import BUILD, KAFKA_JARS
 from tests.harness.process import wait_until
 from tests.harness.raw import LATEST, Raw

@@ -8,9 +8,9 @@ import pytest
 
 from tests.harness import groups, topics
 from tests.harness.envoy import Envoy
+from tests.harness.group_members import Group
 from tests.harness.groups import NOTHING, Member, Membership, Offset, commit, fetch
 from tests.harness.kafka import KafkaCluster
-from tests.harness.members import Group
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 

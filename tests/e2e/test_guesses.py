@@ -16,8 +16,8 @@ import yaml
 from tests.harness.paths import REPO
 from tests.harness.process import wait_until
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import ENVIRONMENT, USERS, TlsRaw
-from tests.harness.shipped import ShippedEnvoy, network_filter_of
+from tests.harness.secured_brokers import ENVIRONMENT, USERS, TlsRaw
+from tests.harness.shipped_envoy import ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
 HONEST, BARRED, APART = "127.0.0.1", "127.0.0.2", "127.0.0.3"

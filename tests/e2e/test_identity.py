@@ -18,8 +18,8 @@ from tests.harness.kafka import run_tool
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import USERS, learn_brokers
-from tests.harness.shipped import BOOTSTRAP, ShippedEnvoy
+from tests.harness.secured_brokers import USERS, learn_brokers
+from tests.harness.shipped_envoy import BOOTSTRAP, ShippedEnvoy
 
 pytestmark = pytest.mark.remap
 TOKENS = "org.apache.kafka.tools.DelegationTokenCommand"

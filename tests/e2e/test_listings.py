@@ -5,7 +5,7 @@ import pytest
 
 from tests.harness import apis, clients, groups, topics
 from tests.harness.clients import Record
-from tests.harness.members import PatternMember
+from tests.harness.group_members import PatternMember
 from tests.harness.process import wait_until
 
 BINARY_METADATA_AS_READ = "\ufffd\0\ufffd\ufffd"

@@ -11,11 +11,11 @@ import pytest
 from tests.harness import apis, batch, topics
 from tests.harness.clients import Consumer, produce
 from tests.harness.envoy import Envoy, address
+from tests.harness.group_members import Group, written
 from tests.harness.groups import wait_for_coordinator
-from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
-from tests.harness.live import LiveEnvoy
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
+from tests.harness.live_envoy import LiveEnvoy
 from tests.harness.load import Load, read_to_the_end
-from tests.harness.members import Group, written
 from tests.harness.paths import WASM
 from tests.harness.process import free_ports, wait_until
 from tests.harness.raw import Raw, fetch_body, partitions_of, produce_body

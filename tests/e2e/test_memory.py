@@ -14,7 +14,7 @@ import pytest
 from tests.harness import apis, batch, topics
 from tests.harness.envoy import Envoy
 from tests.harness.fixtures import cluster_fixture
-from tests.harness.guarded import GuardedEnvoy, section
+from tests.harness.guarded_envoy import GuardedEnvoy, section
 from tests.harness.raw import EARLIEST, Raw, decode, encode, fetch_body, framed, partitions_of, produce_body, request_frame, request_header
 
 pytestmark = pytest.mark.remap

@@ -6,8 +6,8 @@ import ssl
 import pytest
 
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import ENVIRONMENT, USERS, TlsRaw
-from tests.harness.shipped import BOOTSTRAP, SERVICE, ShippedEnvoy, allow_everybody
+from tests.harness.secured_brokers import ENVIRONMENT, USERS, TlsRaw
+from tests.harness.shipped_envoy import BOOTSTRAP, SERVICE, ShippedEnvoy, allow_everybody
 
 pytestmark = pytest.mark.remap
 ENDED = (ssl.SSLError, ConnectionError)

@@ -12,12 +12,12 @@ import pytest
 
 from tests.harness import topics
 from tests.harness.certificates import Authority
+from tests.harness.client_security import MECHANISMS, PASSWORD_MECHANISMS, Security
 from tests.harness.clients import LIBRARIES, Consumer, produce, refused
-from tests.harness.guarded import COMPOSED, ODD, PASSWORDS, GuardedEnvoy, section
+from tests.harness.guarded_envoy import COMPOSED, ODD, PASSWORDS, GuardedEnvoy, section
 from tests.harness.process import wait_until
 from tests.harness.raw import LATEST, Raw
 from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
-from tests.harness.security import MECHANISMS, PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
 UNSUPPORTED_SASL_MECHANISM, SASL_AUTHENTICATION_FAILED = 33, 58

@@ -6,11 +6,11 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 
 from tests.harness import clients, topics
+from tests.harness.client_security import PASSWORD_MECHANISMS, Security
 from tests.harness.envoy import Envoy
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in, log_in_bare
-from tests.harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
-from tests.harness.security import PASSWORD_MECHANISMS, Security
+from tests.harness.secured_brokers import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
 
 pytestmark = pytest.mark.remap
 

@@ -7,11 +7,11 @@ import time
 import pytest
 
 from tests.harness import apis
+from tests.harness.client_security import PASSWORD_MECHANISMS, Security
 from tests.harness.clients import LIBRARIES, Consumer, produce
-from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in, log_in_bare, offer
-from tests.harness.security import PASSWORD_MECHANISMS, Security
 
 pytestmark = pytest.mark.remap
 SESSION_S = 3

@@ -16,14 +16,14 @@ import pytest
 
 from tests.harness import apis, batch, topics
 from tests.harness.certificates import Authority
+from tests.harness.client_security import Security
 from tests.harness.clients import LIBRARIES, Consumer, produce
-from tests.harness.counting import CountingBroker
+from tests.harness.counting_broker import CountingBroker
 from tests.harness.envoy import Envoy
-from tests.harness.guarded import PASSWORDS, GuardedEnvoy, section
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw, produce_body
 from tests.harness.raw_sasl import HANDSHAKE, log_in, offer
-from tests.harness.security import Security
 
 pytestmark = pytest.mark.remap
 DEADLINE_MS = 2000

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness import tokens as jwt
-from tests.harness.guarded import PASSWORDS, GuardedEnvoy, scram_credentials, section
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, scram_credentials, section
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from tests.harness import apis, batch, groups, topics
-from tests.harness.alike import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
+from tests.harness.comparison import CLOSED, REWRITTEN, UNKNOWN_TAGS, Pair, body_of, outcome, structures, verbatim, with_field
 from tests.harness.fixtures import cluster_fixture, envoy_fixture
 from tests.harness.groups import NOTHING, Offset
 from tests.harness.raw import Raw, encode, produce_body

@@ -9,11 +9,11 @@ import urllib.request
 import pytest
 
 from tests.harness import apis, batch, clients
+from tests.harness.client_security import Security
 from tests.harness.process import wait_until
 from tests.harness.raw import fetch_body, partitions_of, produce_body
-from tests.harness.secured import TlsRaw, learn_brokers
-from tests.harness.security import Security
-from tests.harness.shipped import BOOTSTRAP, SERVICE, ShippedEnvoy, network_filter_of
+from tests.harness.secured_brokers import TlsRaw, learn_brokers
+from tests.harness.shipped_envoy import BOOTSTRAP, SERVICE, ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
 FILE = "mutual-tls.yaml"

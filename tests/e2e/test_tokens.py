@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.harness.guarded import GuardedEnvoy, section
+from tests.harness.guarded_envoy import GuardedEnvoy, section
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, authenticate, bearer, log_in, offer

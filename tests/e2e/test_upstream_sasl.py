@@ -7,12 +7,12 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 
 from tests.harness import apis, clients, topics
+from tests.harness.client_security import PASSWORD_MECHANISMS, Security
 from tests.harness.envoy import Envoy
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
-from tests.harness.security import PASSWORD_MECHANISMS, Security
+from tests.harness.secured_brokers import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
 
 pytestmark = pytest.mark.remap
 WRONG = "a-wrong-password"

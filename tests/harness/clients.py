@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .client_security import NONE, Security
 from .kafka import JAVA
 from .paths import BUILD, CLIENTS, KAFKA_JARS
-from .security import NONE, Security
 
 AUTHENTICATION_FAILED = r"authenticat\w* (failed|error)|SaslAuthentication|AuthenticationFailed"
 ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

@@ -8,11 +8,11 @@ from pathlib import Path
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from .certificates import Certificate
+from .client_security import PASSWORD_MECHANISMS
 from .envoy import Envoy
 from .kafka import KafkaCluster
 from .raw import Raw
-from .security import PASSWORD_MECHANISMS
-from .shipped import ShippedEnvoy, Trust
+from .shipped_envoy import ShippedEnvoy, Trust
 
 USERS = {"alice": "alice-secret", "bob": "bob-secret", "gateway": "gateway-secret"}
 """The brokers', with their passwords."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from . import topics
 from .certificates import Authority
+from .client_security import MECHANISMS, PASSWORD_MECHANISMS
 from .envoy import static_cluster, tls_socket
-from .live import LiveEnvoy
-from .security import MECHANISMS, PASSWORD_MECHANISMS
+from .live_envoy import LiveEnvoy
 from .tokens import AUDIENCE, ISSUER, SCOPE
 
 PASSWORDS = {"alice": "alice's secret", "bob": "only=in,SCRAM", "carol": "stands inline"}

@@ -4,9 +4,9 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from .client_security import NONE, Security
 from .clients import Library, Record, talk_to
 from .process import wait_until
-from .security import NONE, Security
 
 
 class GroupMember:
