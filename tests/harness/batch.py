@@ -17,7 +17,7 @@ TRANSACTIONAL, CONTROL, LOG_APPEND_TIME = 0x10, 0x20, 0x08
 
 @dataclass
 class Batch:
-    """A batch as it lies on the wire; `raw` is all of it."""
+    """A batch; `raw` holds all of its bytes, as they are on the wire."""
 
     base_offset: int
     attributes: int

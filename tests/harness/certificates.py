@@ -1,5 +1,5 @@
-"""Certificates for a test: an authority, and what it issues to brokers, Envoy and
-clients. All live for two days."""
+"""Certificates for a test: an authority, and the certificates that it issues to brokers, Envoy and clients.
+All are valid for two days."""
 
 import subprocess
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Certificate:
     """Files in PEM: the certificate, its key (PKCS #8), and both in one, as
-    Kafka's PEM key stores want it."""
+    Kafka's PEM key stores want them."""
 
     certificate: Path
     key: Path
@@ -27,9 +27,9 @@ class Authority:
         openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.certificate)
 
     def issue(self, subject: str, names: tuple[str, ...] = (), days: int = 2) -> Certificate:
-        """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are
-        DNS names, where `*.` stands for any, IPv4 addresses, and URIs. `days`: for how long;
-        below 0 it has ended already."""
+        """`subject` as openssl takes it, say `/O=Example/CN=alice`, or `/` for none; `names` are DNS names,
+        where `*.` stands for any, IPv4 addresses, and URIs. `days`: how long the certificate is valid;
+        below 0 it has expired already."""
         stem = "".join(c if c.isalnum() else "-" for c in "".join((self._name, subject, *names)))
         stem += f"-{days}" if days < 0 else ""
         issued = Certificate(*(self._directory / f"{stem}{end}.pem" for end in ("", "-key", "-store")))
@@ -37,7 +37,7 @@ class Authority:
         critical = "critical," if subject == "/" else ""  # else Java takes no certificate that has no subject
         alternatives = ("-addext", "subjectAltName=" + critical + ",".join(f"{_kind(n)}:{n}" for n in names)) if names else ()
         made = ("-keyout", issued.key, "-out", issued.certificate)
-        if days < 0:  # of which `req -x509` knows nothing
+        if days < 0:  # `req -x509` takes no negative number of days
             openssl("req", *NEW_KEY[:-2], "-subj", subject, *made)
             openssl("x509", "-req", "-in", issued.certificate, *sign, "-CAcreateserial", "-days", days, "-out", issued.certificate)
         else:
@@ -46,7 +46,7 @@ class Authority:
         return issued
 
     def self_signed(self, subject: str) -> Certificate:
-        """Signed by nobody but itself; kept where this authority keeps its files."""
+        """A certificate that is signed with its own key; its files lie beside this authority's."""
         issued = Certificate(*(self._directory / f"self-signed{end}.pem" for end in ("", "-key", "-store")))
         openssl("req", "-x509", *NEW_KEY, "-subj", subject, "-keyout", issued.key, "-out", issued.certificate)
         issued.store.write_text(issued.key.read_text() + issued.certificate.read_text())

@@ -11,8 +11,8 @@ MECHANISMS = (*PASSWORD_MECHANISMS, "OAUTHBEARER")
 
 @dataclass(frozen=True)
 class Security:
-    """`mechanism`: none without SASL. `token`: a file that is read at each login. `ca`: whose certificates
-    are believed, none without TLS. `certificate` and `key`: the client's own. All files are PEM."""
+    """`mechanism`: none without SASL. `token`: a file that is read at each login. `ca`: the authority that is
+    trusted, none without TLS. `certificate` and `key`: the client's own. All files are PEM."""
 
     mechanism: str | None = None
     username: str | None = None
@@ -24,7 +24,7 @@ class Security:
 
     @property
     def protocol(self) -> str:
-        """As Kafka names it."""
+        """The name that Kafka has for this pair of transport and login."""
         transport = "SSL" if self.ca else "PLAINTEXT"
         return f"SASL_{transport}" if self.mechanism else transport
 

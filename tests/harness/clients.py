@@ -23,12 +23,10 @@ ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 @dataclass(frozen=True)
 class Library:
-    """A Kafka library as a client program.
-
-    `tells_position`: whether its consumer shows its position, and can be moved to the end behind
-    siblings' records. For the latter a library must tell its name in ApiVersions (KIP-511), since not
-    every one steps over control batches.
-    """
+    """A Kafka library as a client program. `tells_position`: whether the library's consumer shows
+    its position, and can be moved to the end behind siblings' records. The filter moves only
+    consumers of libraries that tell their name in ApiVersions (KIP-511), since not every library
+    steps over control batches."""
 
     name: str
     argv: tuple
@@ -51,7 +49,7 @@ LIBRARIES = {
         Library("java", (*JAVA, "-Xmx256m", "-cp", f"{KAFKA_JARS}/*:{BUILD}/java", "Client"), True),
         Library("librdkafka", _python("librdkafka.py"), True),
         Library("kafka-python", _python("kafka_python.py"), True),
-        Library("aiokafka", _python("aio_kafka.py"), False),  # shows it, but tells no name
+        Library("aiokafka", _python("aio_kafka.py"), False),  # shows its position, but tells no name
         Library("kafkajs", ("node", CLIENTS / "node/client.js"), False),
         Library("franz-go", (BUILD / "goclient", "franz"), False),
         Library("sarama", (BUILD / "goclient", "sarama"), False),
@@ -60,8 +58,8 @@ LIBRARIES = {
 
 
 def build() -> None:
-    """Compiles what is not yet compiled or older than its source. One process at a
-    time: tests may run in several."""
+    """Compiles the programs that are not compiled yet, or are older than their source. One process at a time
+    does so: tests may run in several."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with (BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -91,9 +89,8 @@ def produce(
     security: Security = NONE,
     pause_ms: int = 0,
 ) -> dict[int, list[Record]]:
-    """Writes `count` records to each partition; partition → what was acknowledged,
-    by offset. Every record must be.
-    `pause_ms`: between two rounds of a record for each partition."""
+    """Writes `count` records to each partition, and gives partition → acknowledged records by offset. Every
+    record must be acknowledged. `pause_ms`: between two rounds of a record for each partition."""
     command = [*library.argv, "produce", bootstrap, topic, partitions, count, codec, int(idempotent), run, pause_ms]
     done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds, env=security.environment())
     acks, refused, ended = parse_acks(done.stdout)
@@ -106,8 +103,8 @@ def produce(
 
 
 def refused(library: Library, bootstrap: str, topic: str, security: Security, says: str | None = None, seconds: float = 30) -> str:
-    """The line in which the library tells of a login that must fail; or which matches `says`, where it tells
-    otherwise. It may go on trying after that, as some do: it is ended then."""
+    """The line in which the library tells that a login has failed, as it must; `says` is a pattern for
+    libraries that use other words. A program that goes on trying is ended then."""
     tells = re.compile(f"{says}|{AUTHENTICATION_FAILED}" if says else AUTHENTICATION_FAILED, re.I)
     command = [*library.argv, "produce", bootstrap, topic, 1, 1, "none", 0, "refused"]
     child = subprocess.Popen(
@@ -208,8 +205,8 @@ class Consumer:
             yield partition
 
     def expect(self, wanted: list[Record], seconds: float = 30) -> None:
-        """Waits until as many records as `wanted` have come since the assignment, which must
-        be just those in that order."""
+        """Waits until as many records as `wanted` have come since the assignment. They must be just
+        these records, in this order."""
         self._take_until(lambda: len(self.records) >= len(wanted), seconds)
         if self.records == wanted:
             return
@@ -220,7 +217,7 @@ class Consumer:
         )
 
     def expect_position(self, wanted: int, seconds: float = 10) -> None:
-        """Waits until the consumer's position is `wanted`; for libraries that tell it."""
+        """Waits until the consumer's position is `wanted`; for libraries that tell their position."""
         self._take_until(lambda: self.position == wanted, seconds)
         assert self.position == wanted, f"{self._who()}: position {self.position}, not {wanted}{self._errors()}"
 

@@ -1,5 +1,5 @@
-"""Whether Envoy answers a request as the broker does that is asked directly: the
-same errors, or both close."""
+"""Compares Envoy's answer to a request with the answer of a broker that is asked directly: both must have the
+same errors, or both close the connection."""
 
 from . import apis, batch, groups
 from .raw import Raw, fetch_body, produce_body
@@ -7,9 +7,9 @@ from .wire import Verbatim
 
 CLOSED = "closed"
 _KEPT = ("name", "index", "error_code", "group_id")
-"""What must be the same of an answer; offsets and addresses are not."""
+"""The fields that must be the same in both answers; offsets and addresses differ."""
 _OWN = ("brokers", "api_keys", "supported_features", "finalized_features", "record_errors")
-"""Lists that are the filter's own."""
+"""Lists that the filter fills by itself, so that they differ."""
 
 
 class Pair:
@@ -19,13 +19,13 @@ class Pair:
         self.direct, self.envoy = direct, envoy
 
     def compare(self, api: apis.Api, version: int, body: dict, again: dict | None = None, **odd) -> str | None:
-        """None when both answer alike, else what the broker and what Envoy say. `again`: the body for Envoy,
-        where a broker does not take the same twice."""
+        """None when both answer alike, else both answers in words. `again`: the body for Envoy, where a
+        broker does not take the same body twice."""
         broker = outcome(self.direct, api, version, body, **odd)
         envoy = outcome(self.envoy, api, version, again or body, **odd)
         if broker == envoy:
             return None
-        # Of long lists, only what the other does not have.
+        # Of long lists, only the elements that the other answer does not have.
         if isinstance(broker, dict) and isinstance(envoy, dict):
             for key in broker.keys() & envoy.keys():
                 if isinstance(broker[key], list) and isinstance(envoy[key], list):
@@ -37,7 +37,7 @@ class Pair:
 def outcome(port: int, api: apis.Api, version: int, body: dict, **odd):
     """The errors in the answer to one request on a connection of its own, or CLOSED."""
     with Raw(port, timeout=5) as connection:
-        if body.get("acks") == 0:  # which only the next answer, or none, tells of
+        if body.get("acks") == 0:  # an error shows only in the next answer, or in its absence
             connection.send(api, version, body, **odd)
             api, version, body, odd = apis.METADATA, 9, {"topics": []}, {}
         try:
@@ -49,13 +49,13 @@ def outcome(port: int, api: apis.Api, version: int, body: dict, **odd):
 
 
 def errors(answer: dict, api: apis.Api):
-    """The answer without what differs between brokers and Envoy; lists in an order of their own."""
+    """The answer without the fields that differ between brokers and Envoy; its lists are sorted."""
     return _outline(answer, api is apis.METADATA)
 
 
 def _outline(value, is_metadata: bool):
     if isinstance(value, list):
-        shown = (v for v in value if isinstance(v, dict) and "~" not in v.get("group_id", ""))  # shadows are not
+        shown = (v for v in value if isinstance(v, dict) and "~" not in v.get("group_id", ""))  # shadow groups are not shown
         return sorted((_outline(v, is_metadata) for v in shown), key=repr)
     kept = {k: v for k, v in value.items() if k in _KEPT}
     lists = {
@@ -81,7 +81,7 @@ UNKNOWN_TAGS = {
     "a tag above 2^31": b"\1\xff\xff\xff\xff\x0f\1a",
     "a tag that says too much": b"\1" + tag(90, b"a", 100),
 }
-"""For the end of any structure of a flexible version."""
+"""Tagged fields as they stand on the wire, for the end of any structure of a flexible version."""
 
 
 def body_of(api: apis.Api, topic: str, group: str, partition: int = 1) -> dict:
@@ -133,11 +133,11 @@ REWRITTEN = {
     "DeleteGroups": (groups.DELETE_GROUPS, range(3)),
     "OffsetDelete": (groups.OFFSET_DELETE, range(1)),
 }
-"""Each API that the filter reads, with its versions, but for SASL's."""
+"""Each API that the filter reads, with its versions; SASL's are left out."""
 
 
 def structures(body: dict) -> list[list]:
-    """The ways to each structure of a body: to the body itself, and to the first
+    """The path to each structure of a body: to the body itself, and to the first element
     of each list of structures."""
     ways = [[]]
     for key, value in body.items():

@@ -21,15 +21,15 @@ class Frame:
 
 
 class CountingBroker:
-    """As much of a `KafkaCluster` as an `Envoy` needs."""
+    """Has as much of a `KafkaCluster` as an `Envoy` needs."""
 
     def __init__(self, backlog: int = 512):
         self.ids = [1]
         self.frames: list[Frame] = []
         self.broken: list[bytes] = []
-        """What came and was no frame."""
+        """Bytes that came and were no frame."""
         self.connections = 0
-        """All that ever came."""
+        """How many connections ever came."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self.ports = {1: self._listener.getsockname()[1]}
         self.bootstrap = f"127.0.0.1:{self.ports[1]}"
@@ -46,15 +46,15 @@ class CountingBroker:
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # a close alone would leave it to the thread that accepts
+            self._listener.shutdown(socket.SHUT_RDWR)  # after a close alone the accepting thread would go on
         self._listener.close()
 
     def others(self) -> list[Frame]:
-        """What is not ApiVersions."""
+        """All frames but ApiVersions requests."""
         return [f for f in self.frames if f.key != apis.API_VERSIONS.key]
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # the listener's end
+        with contextlib.suppress(OSError):  # the listener was closed
             while True:
                 connection, _ = self._listener.accept()
                 self.connections += 1

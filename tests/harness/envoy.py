@@ -16,8 +16,8 @@ from .process import Process, free_ports, wait_until
 
 TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure", re.I)
 TYPE = "type.googleapis.com/envoy.extensions."
-DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as in envoy/
-CONNECT = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes": 65536}  # likewise
+DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as the files of envoy/ have it
+CONNECT = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes": 65536}  # as the files of envoy/ have it
 
 
 class EnvoyProcess:
@@ -64,20 +64,21 @@ class EnvoyProcess:
         self.process.kill()
 
     def restart(self) -> None:
-        """On the same ports, with the same configuration."""
+        """Starts Envoy again, on the same ports and with the same configuration."""
         self.process.stop()
         self.start()
 
     def stop(self, expected: str | None = None) -> None:
-        """Ends it, and asserts that it had not ended by itself and that no wasm call had trapped. `expected`:
-        a pattern of lines that a test brings about, and that would count as a trap."""
+        """Ends Envoy, and asserts that Envoy had not ended by itself and that no wasm call had
+        trapped. `expected`: a pattern for lines of the log that would count as a trap, but that
+        the test has brought about."""
         alive = self.process.alive()
         self.process.stop()
         assert alive, f"Envoy had ended:\n{self.process.log_tail()}"
         self.assert_no_traps(expected)
 
     def assert_well(self) -> None:
-        """It runs, and no wasm call has trapped."""
+        """Envoy must run, and no wasm call may have trapped."""
         assert self.process.alive(), self.process.log_tail()
         self.assert_no_traps()
 
@@ -106,7 +107,7 @@ class EnvoyProcess:
         return found
 
     def stat(self, name: str, **labels: str) -> float:
-        """The sum of all series of `name` that have these labels; 0 when there is none yet."""
+        """The sum of all series of `name` that have these labels; 0 when there is no such series yet."""
         return sum(v for (n, have), v in self.stats().items() if n == name and set(labels.items()) <= have)
 
     def _admin(self, path: str) -> str:
@@ -161,7 +162,7 @@ class Envoy(EnvoyProcess):
         return self.base + broker
 
     def restart_with(self, config: dict) -> None:
-        """On the same ports, with another configuration of the filter."""
+        """Starts Envoy again, on the same ports and with another configuration of the filter."""
         self.process.stop()
         self._configure(config)
         self.start()
@@ -179,7 +180,7 @@ class Envoy(EnvoyProcess):
     def _bootstrap_config(self) -> dict:
         config = {
             "admin": {"address": address(self.admin_port)},
-            # Histograms show what came before the last flush, and tests wait for it.
+            # Histograms show only values from before the last flush, and tests wait for a flush.
             "stats_flush_interval": "1s",
             "static_resources": self._dynamic() if self.mode == "dynamic" else self._routed(),
         }
@@ -233,7 +234,7 @@ def wasm_file() -> str:
 
 
 def wasm_filter(configuration: dict) -> dict:
-    """The filter, with this configuration of its own."""
+    """The filter as a network filter of Envoy, with this configuration of the filter's own."""
     return network_filter(
         "wasm",
         "wasm.v3.Wasm",

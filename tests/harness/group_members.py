@@ -1,4 +1,4 @@
-"""Members of consumer groups as programs of any library, and what came of what they read."""
+"""Members of consumer groups as programs of any library, and the records that were delivered to them."""
 
 import threading
 from collections import Counter
@@ -33,11 +33,11 @@ class GroupMember:
         self._reader.start()
 
     def close_stdin(self) -> None:
-        """Asks it to leave."""
+        """Asks the member to leave its group."""
         self._child.stdin.close()
 
     def stop(self, seconds: float = 30) -> None:
-        """Lets it leave cleanly, and takes what it still prints."""
+        """Lets the member leave cleanly, and takes what it still prints."""
         if not self._child.stdin.closed:
             self.close_stdin()
         self._child.wait(seconds)
@@ -45,7 +45,7 @@ class GroupMember:
         assert self.ended and self._child.returncode == 0, f"{self.name} did not leave cleanly; {self.errors()}"
 
     def kill(self) -> None:
-        """SIGKILL: its group finds out by its silence."""
+        """SIGKILL: the group finds out by the member's silence."""
         self._child.kill()
         self._child.wait()
         self._reader.join(5)
@@ -75,14 +75,15 @@ class GroupMember:
 
 
 class PatternMember(GroupMember):
-    """A running `pattern` program. `topics` are those that it has listed, all of them once `has_listed`."""
+    """A running `pattern` program. `topics` are those that the program has listed:
+    all topics, once `has_listed`."""
 
     def __init__(self, library: Library, bootstrap: str, pattern: str, group: str, log: Path):
         self._start(library, ["pattern", bootstrap, pattern, group], group, log)
 
 
 class Group:
-    """A group's members, past and present. Ends them all with its `with`."""
+    """A group's members, past and present. The end of a `with` kills them all."""
 
     def __init__(self, library: Library, bootstrap: str, topic: str, name: str, assignor: str, directory: Path, auto_commit: bool = False):
         self.name = name
@@ -99,7 +100,7 @@ class Group:
             m.kill()
 
     def start(self, count: int = 1, instance: str | None = None) -> GroupMember:
-        """Starts so many members; returns the last."""
+        """Starts `count` members; returns the last."""
         for _ in range(count):
             self.members.append(self._make(instance))
         return self.members[-1]
@@ -116,7 +117,7 @@ class Group:
         return Counter(record for m in self.members for record in list(m.delivered))
 
     def wait_for(self, wanted: set[tuple[int, Record]], seconds: float = 60) -> None:
-        """Until each of these (partition, record)s was delivered to some member."""
+        """Waits until each of these (partition, record)s was delivered to some member."""
         try:
             wait_until("records", lambda: wanted <= self.delivered().keys(), seconds, every=0.1)
         except AssertionError:
@@ -128,7 +129,7 @@ class Group:
             ) from None
 
     def wait_for_share(self, member: GroupMember, seconds: float = 60) -> None:
-        """Until the member is assigned something and has got records."""
+        """Waits until the member has an assignment and has got records."""
 
         def has_share() -> bool:
             member.assert_alive()

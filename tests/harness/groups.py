@@ -113,7 +113,7 @@ Places = dict[str, list[int]]
 
 @dataclass(frozen=True)
 class Offset:
-    """What is committed for a partition; an offset of −1 says that nothing is."""
+    """What is committed for a partition; an offset of −1 says that nothing is committed."""
 
     offset: int
     metadata: str | None = ""
@@ -127,7 +127,7 @@ Errors = dict[tuple[str, int], int]
 
 @dataclass
 class Membership:
-    """As whom a commit is made; without arguments as a simple consumer, who is no member."""
+    """The member in whose name a commit is made; without arguments a simple consumer, which is no member."""
 
     member_id: str = ""
     generation: int = -1
@@ -143,13 +143,14 @@ class Member:
     instance: str | None = None
     topics: list[str] = field(default_factory=list)
     assigned: Places = field(default_factory=dict)
-    """What it takes for itself as the leader."""
+    """The partitions that this member assigns to itself when it is the leader."""
     membership: Membership = field(default_factory=Membership)
     members: list[str] = field(default_factory=list)
     _joining: int = 0
 
     def join(self) -> Membership:
-        """Joins, as its only member or the last of those that rejoin, and takes its assignment."""
+        """Joins, as the group's only member or the last of the members that
+        rejoin, and takes its assignment."""
         self.begin_join()
         self.end_join()
         self.sync()
@@ -208,7 +209,7 @@ class Member:
 
 
 def find_coordinator(connection: Raw, group: str) -> dict:
-    """The coordinator, once there is one: the first look makes the broker create the topic of the offsets."""
+    """Waits for a coordinator: the first FindCoordinator makes the broker create the offsets topic."""
 
     def found():
         answer = connection.call(FIND_COORDINATOR, 2, {"key": group, "key_type": 0})
@@ -219,8 +220,8 @@ def find_coordinator(connection: Raw, group: str) -> dict:
 
 
 def wait_for_coordinator(connection: Raw, group: str) -> None:
-    """Until the broker of this connection, the only one, coordinates the group: it
-    has to load its offsets first."""
+    """Until the broker of this connection, the only one, coordinates the group: the broker has to
+    load the group's offsets first."""
     find_coordinator(connection, group)
     loading = (COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR)
 
@@ -318,7 +319,7 @@ def java_hash(text: str) -> int:
 
 
 def shadow_name(group: str, lane: int) -> str:
-    """The group that the filter must commit a lane's offsets to: written from its
+    """The group that the filter must commit a lane's offsets to: written from the filter's
     documentation, not from its code."""
     if lane == 0:
         return group

@@ -15,7 +15,7 @@ from .live_envoy import LiveEnvoy
 from .tokens import AUDIENCE, ISSUER, SCOPE
 
 PASSWORDS = {"alice": "alice's secret", "bob": "only=in,SCRAM", "carol": "stands inline"}
-"""Alice's is in the environment; of Bob the filter has SCRAM credentials only."""
+"""Alice's password is in Envoy's environment; of Bob the filter has SCRAM credentials only."""
 ODD = ("a=b,c", 'p="w,\\ d')
 """A name and password that SCRAM, and configurations of clients, have to escape."""
 COMPOSED = ("j\u00fcrgen", "secret")
@@ -45,7 +45,8 @@ def users() -> list[dict]:
 
 
 def section(oauthbearer: dict | None = None, **more) -> dict:
-    """The filter's `sasl`: those users, and with `oauthbearer` (where its keys are) tokens as well."""
+    """The section `sasl` of the filter: these users, and tokens as well, where `oauthbearer`
+    tells where their keys are."""
     tokens = {}
     if oauthbearer:
         tokens = {"oauthbearer": {"issuer": ISSUER, "audience": AUDIENCE, "required_scopes": [SCOPE], "clock_skew_s": 2, **oauthbearer}}
@@ -53,8 +54,8 @@ def section(oauthbearer: dict | None = None, **more) -> dict:
 
 
 class GuardedEnvoy(LiveEnvoy):
-    """`jwks_port`: where the cluster `jwks` leads. `live`: the section may change. `tls`: clients speak TLS,
-    and have certificates of this authority."""
+    """`jwks_port`: where the cluster `jwks` leads. `live`: the configuration may change. `tls`: clients speak
+    TLS, and have certificates of this authority."""
 
     def __init__(
         self,

@@ -75,7 +75,8 @@ class KafkaCluster:
         return self
 
     def __exit__(self, failure, *_):
-        """Brokers must not have ended by themselves; where the `with` has failed already, that counts."""
+        """Stops the brokers. None may have ended by itself, unless the body of
+        the `with` has failed already."""
         try:
             if failure is None:
                 self.assert_alive()
@@ -88,7 +89,7 @@ class KafkaCluster:
         return ",".join(f"{self.host}:{p}" for p in self.ports.values())
 
     def addresses(self, listener: str) -> list[str]:
-        """host:port of every broker at a listener of `listeners`."""
+        """host:port of every broker at this listener."""
         return [f"kafka-{i}.localhost:{port}" for i, port in self._listener_ports[listener].items()]
 
     def port(self, listener: str, broker: int = 1) -> int:
@@ -118,7 +119,7 @@ class KafkaCluster:
         self._processes[broker].kill()
 
     def restart(self, broker: int) -> None:
-        """Starts a killed broker again on its old data, and waits until all are there."""
+        """Starts a killed broker again on its old data, and waits until all brokers are in the metadata."""
         self.start(broker)
         self.wait_ready()
 
@@ -130,12 +131,13 @@ class KafkaCluster:
         shutil.rmtree(self.directory / "data", ignore_errors=True)
 
     def wait_ready(self, seconds: float = 60) -> None:
-        """Until every broker is in the cluster's metadata."""
+        """Waits until every broker is in the cluster's metadata."""
         admin = self.admin
         wait_until("all brokers in the metadata", lambda: self._brokers_seen(admin) == set(self.ids), seconds)
 
     def create_topic(self, name: str, partitions: int, replicas: int | None = None, config: dict | None = None) -> None:
-        """Straight on the brokers; returns when the leader of every partition answers."""
+        """Creates a topic on the brokers, around Envoy; returns when the leader
+        of every partition answers."""
         replicas = replicas or len(self.ids)
         admin = self.admin
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
@@ -147,10 +149,10 @@ class KafkaCluster:
         wait_until(f"{name} gone", lambda: name not in admin.list_topics(timeout=5).topics, 30)
 
     def end_offsets(self, topic: str, partitions: int) -> list[int]:
-        """The end offset of each physical partition. KafkaException when a leader cannot tell."""
+        """The end offset of each physical partition. KafkaException when a leader cannot tell it."""
         asked = [TopicPartition(topic, p) for p in range(partitions)]
-        # Each time with a client of its own: one that has seen a topic without leaders may go on saying so.
-        # It must live until it has answered.
+        # A new client each time: a client that has seen a topic without leaders may go on saying so. The
+        # client must live until it has answered.
         admin = self.admin
         answers = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=5)
         return [answers[a].result(10).offset for a in asked]
@@ -160,7 +162,7 @@ class KafkaCluster:
         self.admin.alter_configs([resource])[resource].result(30)
 
     def wait_in_sync(self, topic: str, seconds: float = 60) -> None:
-        """Until every replica of the topic's partitions is in sync again."""
+        """Waits until every replica of the topic's partitions is in sync again."""
         admin = self.admin
         wait_until(f"{topic} in sync", lambda: self._in_sync(admin, topic), seconds, every=0.2)
 
@@ -176,7 +178,8 @@ class KafkaCluster:
             return set()
 
     def _leaders_answer(self, topic: str, partitions: int) -> bool:
-        """A leader stands in the metadata a little before it knows that it is one; so ask it something."""
+        """Whether the leaders tell their end offsets. A leader stands in the metadata a little
+        before it knows that it leads."""
         try:
             return len(self.end_offsets(topic, partitions)) == partitions
         except KafkaException:

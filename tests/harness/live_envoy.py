@@ -11,8 +11,8 @@ RESOURCE = "kafka"
 
 
 class LiveEnvoy(Envoy):
-    """`change` puts another configuration into the file. Without `live` there is none: what
-    inherits this may do without."""
+    """`change` puts another configuration into the file. Without `live` there is no file, and the filter's
+    configuration stands in Envoy's: for classes that inherit from this one."""
 
     def __init__(
         self,
@@ -32,13 +32,13 @@ class LiveEnvoy(Envoy):
         self._write()
 
     def take(self, section: str, value: object) -> None:
-        """As `change`, and waits until new connections get it."""
+        """As `change`, and waits until new connections get the configuration."""
         taken = self.updates("config_reload")
         self.change(section, value)
         wait_until("the new configuration", lambda: self.updates("config_reload") > taken, 10)
 
     def refuse(self, section: str, value: object) -> str:
-        """As `change`, but the filter must refuse it; gives its line in the log."""
+        """As `change`, but the filter must refuse the configuration; gives the filter's line in the log."""
         failed, before = self.updates("config_fail"), self.filter_config[section]
         self.change(section, value)
         wait_until("the refusal", lambda: self.updates("config_fail") > failed, 10)
@@ -65,7 +65,7 @@ class LiveEnvoy(Envoy):
         return {"name": RESOURCE, "config_discovery": discovery}
 
     def _filter(self) -> dict:
-        """What stands in the file."""
+        """The filter as it stands in the file."""
         return super()._wasm()
 
     def _write(self) -> None:

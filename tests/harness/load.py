@@ -1,4 +1,5 @@
-"""Steady load from a producer in a thread, and what came of it: for tests that break something meanwhile."""
+"""Steady load from a producer in a thread, and how its records fared: for tests
+that break something meanwhile."""
 
 import threading
 import time
@@ -10,8 +11,8 @@ from .clients import Record
 
 
 class Load:
-    """Writes to all partitions in turn, some records per second, from `with` to its
-    end; then all are answered."""
+    """Writes to all partitions in turn, some records per second, from the beginning of a `with` to its end,
+    and then waits until all records are answered."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int, idempotent: bool, per_second: int = 1500):
         self.topic, self.partitions, self.per_second = topic, partitions, per_second

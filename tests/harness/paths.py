@@ -1,4 +1,5 @@
-"""Where the harness finds what it runs. The only place that knows; two environment variables override it.
+"""Where the harness finds programs and files. No other module knows that; two
+environment variables override it.
 
 KPR_TOOLS: the directory that tests/tools/install.sh fills (default target/tools),
 with Kafka's jars in `kafka/`.

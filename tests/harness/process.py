@@ -1,5 +1,5 @@
-"""Child processes in sessions of their own, with their output in a log file; what
-they use; free ports; waiting."""
+"""Child processes in sessions of their own, with their output in a log file; CPU time and
+memory; free ports; waiting."""
 
 import os
 import random
@@ -66,7 +66,8 @@ def cpu_s(directory: Path) -> float:
 
 
 XDIST = (("PYTEST_XDIST_WORKER", "gw0"), ("PYTEST_XDIST_WORKER_COUNT", "1"))
-"""Which of how many processes this is that run tests side by side: each has ports of its own."""
+"""Several processes may run tests side by side, each with ports of its own: the number of this
+process, and how many there are."""
 _given: set[int] = set()
 """Ports that `free_ports` has returned: their servers may not listen yet."""
 
@@ -98,7 +99,7 @@ def is_free(port: int) -> bool:
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds: float = 30, every: float = 0.05):
-    """Polls until `condition()` is true, and returns what it was. AssertionError that
+    """Polls until `condition()` is true, and returns that value. AssertionError that
     names `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -11,10 +11,11 @@ EARLIEST, LATEST, MAX_TIMESTAMP = -2, -1, -3
 
 
 class Raw:
-    """A connection. `call` asks and reads the answer; `send` and `receive` do the halves, for pipelining."""
+    """A connection. `call` sends a request and reads the answer; `send` and `receive` do
+    one half each, for pipelining."""
 
     def __init__(self, port: int, timeout: float = 15, host: str = "127.0.0.1", source: str = ""):
-        """`source`: the client's own address, if it matters."""
+        """`source`: the client's own address, where that matters."""
         self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._correlation = 0
@@ -139,7 +140,8 @@ class Raw:
         return answer["producer_id"], answer["producer_epoch"]
 
     def is_closed_by_peer(self, seconds: float = 5) -> bool:
-        """Whether the other side closes (or resets) within `seconds`; what it sends before is thrown away."""
+        """Whether the other side closes (or resets) the connection within `seconds`; bytes that
+        come before are thrown away."""
         self.socket.settimeout(seconds)
         try:
             while self.socket.recv(65536):
@@ -161,18 +163,18 @@ class Raw:
 
 
 def request_header(api: apis.Api, version: int, correlation: int, client_id: bytes = b"raw", tags: bytes = b"\0") -> bytes:
-    """`tags`: what stands for the tagged fields, in versions that have them."""
+    """`tags`: the bytes of the tagged fields, in versions that have such fields."""
     header = struct.pack(">hhih", api.key, version, correlation, len(client_id)) + client_id
     return header + (tags if version >= api.flexible_from else b"")
 
 
 def framed(data: bytes) -> bytes:
-    """With its length before it, as every request and answer goes over a connection."""
+    """`data` with its length before it, as every request and answer goes over a connection."""
     return struct.pack(">i", len(data)) + data
 
 
 def request_frame(api: apis.Api, version: int, body: dict, correlation: int = 7) -> bytes:
-    """A whole request, for what sends several at once or in pieces."""
+    """A whole request, for tests that send several at once, or one in pieces."""
     return framed(request_header(api, version, correlation) + encode(api, version, body))
 
 
@@ -185,7 +187,7 @@ def encode(api: apis.Api, version: int, body: dict) -> bytes:
 def decode(api: apis.Api, version: int, data: bytes) -> dict:
     """The body of an answer, after its correlation id; every byte must be used."""
     reader = Reader(data, version, version >= api.flexible_from)
-    if reader.flexible and api is not apis.API_VERSIONS:  # whose answer keeps the old header (KIP-511)
+    if reader.flexible and api is not apis.API_VERSIONS:  # the answer of ApiVersions keeps the old header (KIP-511)
         assert reader.take(1) == b"\0"
     values = reader.fields(api.response, api.response_tags)
     assert reader.at == len(data), f"{len(data) - reader.at} bytes too many"

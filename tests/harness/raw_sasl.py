@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 def log_in(raw: Raw, mechanism: str, username: str, password: str, version: int = 2) -> dict:
-    """Handshake v1 and all tokens, also to authenticate again; the last answer.
+    """Handshake v1 and all tokens, also to authenticate again; gives the last answer.
     `version` is SaslAuthenticate's."""
     offer(raw, mechanism, 1)
     dialogue = tokens(mechanism, username, password)
@@ -57,7 +57,7 @@ def offer(raw: Raw, mechanism: str, version: int) -> None:
 
 
 def tokens(mechanism: str, username: str, password: str) -> Generator[bytes, bytes, None]:
-    """The client's tokens; it is sent the server's. The password of OAUTHBEARER is the JWT."""
+    """Yields the client's tokens, and is sent the server's. For OAUTHBEARER the password is the JWT."""
     if mechanism == "PLAIN":
         yield plain(username, password)
         return

@@ -1,4 +1,5 @@
-"""Two brokers with a listener for each way of logging in, whose ACLs tell users apart."""
+"""Two brokers with a listener for each way of logging in, whose ACLs tell users apart; and
+clients and Envoys for them."""
 
 import contextlib
 import socket
@@ -15,12 +16,12 @@ from .raw import Raw
 from .shipped_envoy import ShippedEnvoy, Trust
 
 USERS = {"alice": "alice-secret", "bob": "bob-secret", "gateway": "gateway-secret"}
-"""The brokers', with their passwords."""
+"""The brokers' users, with their passwords."""
 ENVIRONMENT = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
 """Where envoy/secured.yaml finds the passwords."""
 REAUTHENTICATION_MS = 3000
 LISTENERS = {"TLS": "SSL", "SASLTLS": "SASL_SSL", "SASL": "SASL_PLAINTEXT", "SHORT": "SASL_PLAINTEXT"}
-"""TLS wants a client certificate; sessions at SHORT end after REAUTHENTICATION_MS."""
+"""The listener TLS wants a client certificate; sessions at SHORT end after REAUTHENTICATION_MS."""
 MODULES = "org.apache.kafka.common.security."
 
 
@@ -30,8 +31,8 @@ def secured_cluster(directory: Path, trust: Trust) -> KafkaCluster:
         "listener.name.tls.ssl.client.auth": "required",
         "sasl.enabled.mechanisms": ",".join(PASSWORD_MECHANISMS),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        # Who comes by PLAINTEXT may do anything, as the brokers among themselves; a
-        # topic with an ACL is for its users.
+        # Whoever comes by PLAINTEXT may do anything, as the brokers among themselves; a topic with an ACL is
+        # for its users.
         "super.users": "User:ANONYMOUS",
         "allow.everyone.if.no.acl.found": "true",
         "delegation.token.secret.key": "of the tests",
@@ -66,7 +67,7 @@ def learn_brokers(envoy: ShippedEnvoy, trust: Trust, certificate: Certificate) -
 
 
 class OnlyTheFirst(Envoy):
-    """Is told of one broker."""
+    """An Envoy whose filter is told of broker 1 only."""
 
     def _complete(self, config: dict) -> dict:
         self._brokers = self._brokers[:1]
@@ -74,8 +75,8 @@ class OnlyTheFirst(Envoy):
 
 
 class TlsRaw(Raw):
-    """A raw client that believes in the clients' authority, and may show a certificate. It asks for
-    `server_name`, by default broker 1's, at Envoy's port: no name needs to be resolved."""
+    """A raw client with TLS, which trusts the clients' authority and may show a certificate. The client asks
+    for `server_name`, by default broker 1's, at Envoy's port: no name needs to be resolved."""
 
     def __init__(
         self,

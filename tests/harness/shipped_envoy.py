@@ -1,5 +1,4 @@
-"""Envoy with a file of envoy/ that a user would take: what it names of another
-world, a test puts in its place."""
+"""Envoy with a file of envoy/ as a user would take it: ports, paths and names are those of the test."""
 
 import json
 import shutil
@@ -23,8 +22,8 @@ SERVICE = "/O=Example/OU=services/CN=Orders-Web"
 
 @dataclass(frozen=True)
 class Trust:
-    """Who vouches for whom: one authority for clients and Envoy's face to them, another one for
-    brokers and Envoy's face to those."""
+    """Two authorities: `clients` issues certificates to clients, and to Envoy as it shows itself to clients;
+    `brokers` to brokers, and to Envoy as it shows itself to brokers (`gateway`)."""
 
     clients: Authority
     brokers: Authority
@@ -54,7 +53,7 @@ class Trust:
         }
 
     def install(self, directory: Path) -> None:
-        """Under the names that the files of envoy/ give."""
+        """Copies the certificates to the names that the files of envoy/ give."""
         files = {
             "certificate.pem": self.envoy.certificate,
             "key.pem": self.envoy.key,
@@ -68,11 +67,11 @@ class Trust:
 
 
 class ShippedEnvoy(Envoy):
-    """Runs envoy/<file>. Changed are ports, paths, names of brokers and topics; and what `change` does to the
-    filter's configuration, `edit` to the whole. One port serves all brokers, told apart by server name.
-    """
+    """Runs envoy/<file> with other ports, paths, names of brokers and topics. `change` may
+    change the filter's configuration, `edit` the listeners and clusters. One port serves all
+    brokers, told apart by server name."""
 
-    # The access log is written at once, not each ten seconds.
+    # The access log is written after 50 ms, not after ten seconds.
     options = ("--file-flush-interval-msec", "50", "--drain-time-s", "2")
 
     def __init__(
@@ -97,8 +96,8 @@ class ShippedEnvoy(Envoy):
         return f"b{broker}.{DOMAIN}"
 
     def java_hosts(self, directory: Path) -> str:
-        """The option of a JVM to which all names of this Envoy lead here. No other library can be told where
-        names lead without a change of this machine."""
+        """The option that makes a JVM resolve all names of this Envoy to this machine. No other library can
+        be told where names lead without a change of this machine."""
         file = directory / "hosts"
         names = (BOOTSTRAP, *map(self.server_name, self.cluster.ids))
         file.write_text(f"127.0.0.1 {' '.join(names)}\n")
@@ -110,7 +109,7 @@ class ShippedEnvoy(Envoy):
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     def wait_logged(self, **fields: object) -> dict:
-        """The latest line of the access log with these values, as soon as there is one."""
+        """The latest line of the access log with these values; waits for such a line."""
 
         def found() -> list[dict]:
             return [line for line in self.access_log() if fields.items() <= line.items()]

@@ -23,8 +23,8 @@ ISSUER, AUDIENCE, SCOPE = "https://issuer.test", "kafka", "kafka"
 
 
 class Key:
-    """A private key for `algorithm`, in the file `<directory>/<file>.pem`. `kid` is what it
-    is known by in the JWK Set."""
+    """A private key for `algorithm`, in the file `<directory>/<file>.pem`. `kid`
+    is its name in the JWK Set."""
 
     def __init__(self, directory: Path, algorithm: str, kid: str, file: str | None = None):
         self.algorithm, self.kid = algorithm, kid
@@ -110,8 +110,8 @@ class Issuer:
 
 
 class JwksServer:
-    """Serves a JWK Set over HTTP at `port`, and counts how often it is asked for.
-    `failing`: answers 503 instead."""
+    """Serves a JWK Set over HTTP at `port`, and counts the requests for it. `failing`: the
+    server answers 503 instead."""
 
     def __init__(self, *keys: Key):
         self.requests = 0

@@ -1,5 +1,5 @@
-"""The mappings that the tests' Envoy has, each for the topics of a name's prefix, and
-what they do to a partition."""
+"""The mappings of the tests' Envoy, each for topics with a prefix in their name, and what each
+mapping does to a partition."""
 
 import itertools
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Family:
     offset_encoding: str = "identity"
 
     def entry(self) -> dict:
-        """Its line in the filter's configuration."""
+        """The family's entry in the filter's configuration."""
         return {
             "regex": f"{self.name}\\..*",
             "virtual_partitions": self.virtual,

@@ -14,7 +14,7 @@ PRIMITIVES = {"bool": ">?", "int8": ">b", "int16": ">h", "int32": ">i", "int64":
 
 
 class Verbatim(bytes):
-    """What stands on the wire for a field, whatever the field's type says."""
+    """The bytes of a field on the wire, whatever the field's type says."""
 
 
 class Writer:
@@ -43,7 +43,7 @@ class Writer:
             self.out += data or b""
 
     def fields(self, fields: list, values: dict) -> None:
-        """`values["tags"]`, if there, is what stands on the wire for the tagged fields."""
+        """`values["tags"]`, if there, has the bytes of the tagged fields."""
         for name, kind, *versions in fields:
             if in_range(self.version, versions):
                 self.value(kind, values[name] if name in values else default(kind))
