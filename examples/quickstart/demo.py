@@ -28,7 +28,7 @@ REFRESH_S = 0.5
 DRAIN_S = 20
 """Readers may take this long after the last write."""
 QUIET_S = 1.0
-"""How long to watch, after everything was read, for something that comes twice."""
+"""How long to watch, after everything was read, for records that come twice."""
 
 
 def main() -> int:

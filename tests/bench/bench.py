@@ -1,9 +1,9 @@
 """`make bench`: what the filter costs, against Envoy's tcp_proxy alone.
 
-Broker, Envoy and clients share this machine's cores, so MB/s says what is left of them rather than what Envoy
-could do; the figure to go by is Envoy's own CPU time per GB of records as clients count them. Every figure is
-the median of rounds, in each of which the ways (tcp_proxy alone, the filter with an unmapped topic, the
-filter with a mapped one) take turns, and the load is the same.
+Broker, Envoy and clients share this machine's cores, so MB/s says what the others leave of them rather than
+what Envoy could do; the figure to go by is Envoy's own CPU time per GB of records as clients count them.
+Every figure is the median of rounds, in each of which the ways (tcp_proxy alone, the filter with an unmapped
+topic, the filter with a mapped one) take turns, and the load is the same.
 """
 
 import argparse
@@ -53,9 +53,9 @@ AIMS = {
     ("produce", "mapped"): {"cpu": 1.3, "rate": 0.9},
     ("consume", "mapped"): {"cpu": 1.6, "rate": 0.9},
 }
-"""Of ratios to tcp_proxy: CPU time per GB at most, MB/s at least."""
+"""Aims as ratios to tcp_proxy: CPU time per GB at most, MB/s at least."""
 P99_AIM_MS = 0.5
-"""At most so much above tcp_proxy's."""
+"""The p99 may be at most so much above tcp_proxy's."""
 OTHERS_SHARE_MAX = 0.05
 COMMITS = 500
 IDLE_CONNECTIONS, IDLE_RSS_AIM_MIB = 1000, 200

@@ -14,7 +14,7 @@ CLASSES = REPO / "target/bench-classes"
 JAVA = ("java", "-XX:+UseG1GC", QUIET, "-Xms1g")
 """Unlike the tests: with the optimising compiler, and Kafka's own choice of a collector."""
 SETTINGS = {
-    # So that what was measured before is out of the way of what is measured next.
+    # Deletes soon, so that files of the last run are out of the way of the next.
     "file.delete.delay.ms": 100,
     # Kafka's own values, where the harness has shorter ones for its tests.
     "offsets.topic.num.partitions": 50,
@@ -67,7 +67,7 @@ class Proxy(EnvoyProcess):
 
 
 class LoadProgram:
-    """Load.java, compiled when it has changed; every command is a line."""
+    """Runs Load.java, compiled when it has changed; every command is a line."""
 
     def __init__(self, log: Path):
         source = Path(__file__).with_name("Load.java")
@@ -98,7 +98,7 @@ class LoadProgram:
 
 
 def machine_cpu_s() -> tuple[float, float]:
-    """CPU time of all programs, and what there has been of it on all cores, idle time included."""
+    """CPU time of all programs, and the time of all cores, idle time included."""
     user, nice, system, idle, wait, *rest = (int(n) / CLOCK_TICKS for n in Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
     busy = user + nice + system + sum(rest)
     return busy, busy + idle + wait

@@ -39,7 +39,7 @@ ENDED = (ssl.SSLError, ConnectionError, TimeoutError)
 
 @dataclass
 class Row:
-    """`act` does it, and tells how many events there were and what was held, if
+    """`act` brings the events about, and tells how many there were and what they held, if
     anything. `bound`: what bounds it."""
 
     name: str
@@ -80,23 +80,23 @@ class Gate:
         return TlsRaw(self.envoy, self.trust)
 
     def cpu_s(self) -> float:
-        """Of the worker's thread."""
+        """CPU seconds of the worker's thread."""
         tasks = Path(f"/proc/{self.envoy.process.child.pid}/task")
         return cpu_s(next(t for t in tasks.iterdir() if (t / "comm").read_text().startswith("wrk:worker_0")))
 
     def memory_kib(self) -> tuple[float, float]:
-        """Resident memory, of which what was freed before is a part; and what Envoy has
-        allocated, of which the VM's is none."""
+        """Resident memory, which counts memory that was freed before; and Envoy's allocations, which
+        do not count the VM's memory."""
         allocated = json.loads(self.envoy._admin("/memory"))["allocated"]
         return self.envoy.memory_mib() * 1024, int(allocated) / 1024
 
     def log_lines(self) -> int:
-        """Without those of the access log, which has one for each connection."""
+        """Lines of the log but for those of the access log, which has a line for each connection."""
         with self.envoy.log.open(errors="replace") as log:
             return sum(not line.startswith("{") for line in log)
 
     def brokers(self) -> tuple[float, float]:
-        """Connections to brokers, and requests, that there ever were."""
+        """How many connections to brokers, and requests, there ever were."""
         stats = self.envoy.stats()
         kafka = ("envoy_cluster_name", "kafka")
         connections = sum(v for (n, labels), v in stats.items() if n == "envoy_cluster_upstream_cx_total" and kafka in labels)
@@ -145,7 +145,7 @@ def again(gate: Gate, event: Callable[[Gate], object]) -> tuple[int, str]:
 
 
 def held(gate: Gate, begin: Callable[[Gate], socket.socket], most_s: float) -> tuple[int, str]:
-    """So many of these at once, until Envoy closes them, or they are let go."""
+    """HELD connections at once, until Envoy closes them, or they are let go."""
     before = gate.memory_kib()
     start = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
@@ -230,7 +230,7 @@ def offers(gate: Gate) -> None:
 
 
 def tries(mechanism: str, token: Callable[[Gate], bytes]) -> Callable[[Gate], None]:
-    """A connection, and a token that is refused, or of which no more follows."""
+    """A connection, and a token that is refused, or that no other token follows."""
 
     def event(gate: Gate) -> None:
         with gate.tls() as raw:

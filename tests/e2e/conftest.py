@@ -1,4 +1,5 @@
-"""One broker and one Envoy for all tests; topics are what a test has for itself."""
+"""The fixtures of all test files: one broker and one Envoy serve them all, and each
+test makes topics of its own."""
 
 import pytest
 
@@ -50,7 +51,7 @@ def trust(tmp_path_factory) -> Trust:
 
 @pytest.fixture(scope="session")
 def secured(tmp_path_factory, trust):
-    """Two brokers that want to know who comes; started only for tests that ask for them."""
+    """Two brokers that want clients to log in; started only for tests that ask for them."""
     with secured_cluster(tmp_path_factory.mktemp("secured-kafka"), trust) as cluster:
         yield cluster
 
@@ -85,9 +86,16 @@ def raw(envoy):
 
 @pytest.fixture
 def anonymous(envoy):
-    """As `raw`, of a client that does not say what it is, and so gets no control batches from the filter."""
+    """As `raw`, but the client does not tell its name, and so gets no control batches from the filter."""
     with Raw(envoy.port(1)) as connection:
         yield connection
+
+
+@pytest.fixture(params=["anonymous", "raw"])
+def client(request):
+    """`anonymous` and `raw` in turn: a client that finds out by itself where its next record is, and a client
+    that the filter moves past siblings' records."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""What no client should send: it costs that connection, a stat counts it, and nobody else notices."""
+"""Bytes that no client should send: they cost their own connection, a stat counts them,
+and no other client notices."""
 
 import random
 import struct
@@ -62,7 +63,7 @@ CLOSING = {
 
 @pytest.fixture
 def bystander(envoy, raw, new_topic):
-    """Another connection, which must go on working, with Envoy's memory where it was."""
+    """Another connection, which must go on working, while Envoy's memory stays as it was."""
     topic = new_topic()
     raw.append(topic.name, 1, [b"before"])
     before = envoy.memory_mib()

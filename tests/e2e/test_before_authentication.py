@@ -1,5 +1,5 @@
-"""Until a client has proved who it is, nothing of it reaches a broker but ApiVersions,
-whatever it sends, and however.
+"""Until a client has proved who it is, only ApiVersions requests of the client reach a broker, whatever the
+client sends, and in whatever pieces.
 
 Counted at the broker's port, where a stand-in keeps every frame.
 """
@@ -114,7 +114,7 @@ def test_junk(gate):
 
 
 def test_many_api_versions_and_nothing_else(gate):
-    """As often as a client likes, in every version, and each is answered."""
+    """A client may ask ApiVersions as often as it likes, in every version, and each request is answered."""
     with Raw(gate.base) as raw:
         for version in (0, 1, 2, 3):
             body = {"client_software_name": "intruder", "client_software_version": "1"}
@@ -135,7 +135,7 @@ def test_who_has_logged_in_gets_through(gate, broker):
 
 
 def assert_closed(gate: GuardedEnvoy, inputs: list[bytes]) -> None:
-    """Sends each over a connection of its own, all at once, and waits until each was closed."""
+    """Sends each of these over a connection of its own, all at once, and waits until each was closed."""
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(Raw(gate.base)) for _ in inputs]
         for raw, data in zip(opened, inputs, strict=True):

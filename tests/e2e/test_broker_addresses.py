@@ -76,7 +76,7 @@ def test_every_answer_that_holds_an_address_is_read(offered, responses):
 
 
 def test_addresses_are_found_in_schemas_where_they_are(responses):
-    """Else the test above would say nothing."""
+    """Were nothing found, the test above would say nothing."""
     assert addresses(responses["Fetch"], 16) and not addresses(responses["Fetch"], 12)
     assert "ProduceResponse.NodeEndpoints.Host" in addresses(responses["Produce"], 10)
     assert addresses(responses["DescribeQuorum"], 2)

@@ -32,7 +32,7 @@ NOT_ALLOWED = "Delegation Token requests are not allowed"
 
 @dataclass
 class Door:
-    """A way in, as Kafka's tools take it."""
+    """A way to a broker through an Envoy, and the settings with which Kafka's tools take it."""
 
     envoy: Envoy
     bootstrap: str
@@ -63,7 +63,7 @@ def by_password(user: str, password: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory, secured, trust, service):
-    """doors(name) opens one at the first call."""
+    """doors(name) starts the door's Envoy at the first call."""
     opened: dict[str, Door] = {}
 
     def mutual(directory: Path, change: Callable[[dict], None] = lambda config: None) -> Door:
@@ -184,7 +184,7 @@ def test_nobody_administers_in_a_shared_name(name, doors, secured_topic):
     door = doors(name)
     for act, (command, *arguments) in acts(secured_topic.name, name).items():
         refused = door.tool(command, *arguments)
-        # The tool for ACLs tells of failures, but calls them success.
+        # The tool for ACLs prints failures, but exits with 0.
         assert refused.returncode != 0 or command == ACLS, act
         assert WORDS in said(refused) and REMEDY in said(refused), f"{act}: {said(refused)}"
     assert f"a client was refused AlterUserScramCredentials: {WORDS}" in door.envoy.log.read_text()
@@ -204,7 +204,7 @@ def test_who_may_administer(name, doors, secured_topic):
 
 
 def test_the_broker_knows_who_administers(doors, secured):
-    """Bob may not look at ACLs: it is the broker that says so."""
+    """Bob may not look at ACLs: the broker itself says so."""
 
     def acl(user: str, permission: AclPermissionType) -> AclBinding:
         cluster = (ResourceType.BROKER, "kafka-cluster", ResourcePatternType.LITERAL)
@@ -232,8 +232,8 @@ def filter_of(acl: AclBinding) -> AclBindingFilter:
 
 
 def test_what_clients_with_sasl_say_where_the_filter_logs_in(doors):
-    """Within seconds that their configuration is wrong, without having sent a password; the
-    broker hears nothing of it."""
+    """Libraries say within seconds that their configuration is wrong, and have sent no password; the
+    broker hears nothing of them."""
     door = doors("gateway")
     mine = Door(door.envoy, door.bootstrap, by_password("alice", "a-secret"), door.directory)
     java = mine.tool(ACLS, "--list")
@@ -255,7 +255,7 @@ def test_what_clients_with_sasl_say_where_the_filter_logs_in(doors):
 
 
 def test_what_kafka_answers_to_a_handshake_without_sasl(secured):
-    """What tells the filter whether the broker authenticates the client itself."""
+    """The answer by which the filter learns whether the broker authenticates clients itself."""
     with Raw(secured.ports[1]) as raw, pytest.raises(Refused) as refusal:
         log_in(raw, "PLAIN", "alice", USERS["alice"])
     assert refusal.value.answer["error_code"] == KafkaError.ILLEGAL_SASL_STATE

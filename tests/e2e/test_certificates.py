@@ -67,7 +67,7 @@ def served(envoy: ShippedEnvoy, trust, certificate, name: str) -> dict:
 
 
 def refused(envoy: ShippedEnvoy, trust, certificate, name: str) -> dict:
-    """As `served`, for one that is not."""
+    """The line of the access log for a client that is refused."""
     server_name = f"{name}.kafka.example.com"
     with pytest.raises(ENDED), TlsRaw(envoy, trust, certificate, server_name) as raw:
         raw.metadata([])
@@ -135,9 +135,9 @@ def accepting_untrusted(tls: dict) -> None:
     ids=["no validation_context", "ACCEPT_UNTRUSTED"],
 )
 def test_envoy_can_be_told_to_check_no_certificate(edit, named, tmp_path, secured, trust):
-    """`require_client_certificate` alone asks for none: everybody gets in. And with ACCEPT_UNTRUSTED
-    anybody's certificate names its client, which a filter cannot tell from a good one.
-    docs/security.md warns of both."""
+    """With `require_client_certificate` alone Envoy asks for no certificate: everybody gets in. With
+    ACCEPT_UNTRUSTED anybody's certificate names its client, and a filter cannot tell such a certificate from
+    a good one. docs/security.md warns of both."""
     stranger = Authority(tmp_path, "stranger").issue("/CN=admin")
     for envoy in started(tmp_path / "envoy", secured, trust, {}, edit):
         line = served(envoy, trust, stranger, "unchecked")

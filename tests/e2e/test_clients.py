@@ -43,7 +43,8 @@ def test_a_client_reads_what_the_others_wrote(reader, programs, envoy, new_topic
 @pytest.mark.remap
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_topic_that_does_not_fit_its_mapping_disturbs_no_other(name, programs, envoy, new_topic, misfit, tmp_path):
-    """Some libraries ask for all topics when they start, and must bear one that the filter cannot show."""
+    """Some libraries ask for all topics when they start, and must bear a topic
+    that the filter cannot show."""
     library, topic = programs[name], new_topic()
     written = produce(library, envoy.bootstrap, topic.name, topic.virtual, 2, "none", False, name)
     with Consumer(library, envoy.bootstrap, topic.name, 5, tmp_path / "stderr") as consumer:

@@ -1,4 +1,5 @@
-"""Every version of the data APIs, spoken by hand: what a library hides, or only some library does."""
+"""Every version of the data APIs, spoken by hand: details that libraries hide, and requests
+that only some library sends."""
 
 import struct
 
@@ -9,7 +10,7 @@ from tests.harness.raw import EARLIEST, LATEST, MAX_TIMESTAMP, Raw, fetch_body, 
 
 UNKNOWN_TOPIC_OR_PARTITION, OUT_OF_ORDER_SEQUENCE, UNSUPPORTED_VERSION = 3, 45, 35
 SIBLINGS = [1, 5, 9, 13, 17]
-"""All of physical partition 1."""
+"""All virtual partitions of physical partition 1."""
 SOME = [*SIBLINGS, 0, 2, 6, 19]
 BEYOND = 20
 
@@ -40,7 +41,7 @@ def test_produce_beyond_the_virtual_partitions_fails_alone(version, raw, new_top
 def test_produce_without_acks_gets_no_answer(version, raw, new_topic):
     topic = new_topic()
     raw.send(apis.PRODUCE, version, produce_body(topic.name, {v: batch.build([b"%d" % v]) for v in SOME}, acks=0))
-    raw.metadata([topic.name])  # whose answer would be taken for an answer to Produce
+    raw.metadata([topic.name])  # an answer to Produce would be taken for the answer to this request
     for v in SOME:
         assert [value for _, value in raw.read_all(topic.name, v)] == [b"%d" % v]
 
@@ -77,8 +78,8 @@ def test_pipelined_requests_are_answered_in_order(raw, new_topic):
 
 
 def test_more_requests_on_their_way_than_the_filter_takes_at_once(envoy):
-    """Beyond limits.in_flight_requests (64) client bytes wait in Envoy: none may be lost or
-    overtaken. Often, as it is a race."""
+    """Beyond limits.in_flight_requests (64) client bytes wait in Envoy: none may be lost or overtaken. Tried
+    often, since this is a race."""
     for _ in range(60):
         with Raw(envoy.port(1)) as connection:
             sent = [connection.send(apis.API_VERSIONS, 3, {}) for _ in range(90)]
@@ -110,13 +111,6 @@ def test_a_batch_with_a_wrong_checksum_is_refused(raw, new_topic):
         broken[-3] ^= 1
         assert raw.produce(topic.name, {v: bytes(broken)})[v]["error_code"] == 2  # CORRUPT_MESSAGE
         assert raw.read_all(topic.name, v) == []
-
-
-@pytest.fixture(params=["anonymous", "raw"])
-def client(request):
-    """Both kinds: one that is moved past siblings' records, and one that finds out by
-    itself where the next own one is."""
-    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.remap
@@ -163,8 +157,8 @@ def test_siblings_at_different_positions_in_one_fetch(client, new_topic):
 
 
 def test_fetch_waits_at_the_end(client, envoy, new_topic):
-    """A long poll returns when something of its own comes, not for a sibling's
-    record and not before its time."""
+    """A long poll returns when a record of its own partition comes: not for a
+    sibling's record, and not too early."""
     topic = new_topic(topics.ONE)
     start = client.append(topic.name, 1, [b"first"]) + 1
     correlation = client.send(apis.FETCH, 11, fetch_body(topic.name, {1: start}, max_wait_ms=5000))

@@ -1,5 +1,4 @@
-"""What a topic is and was apart from the filter: older data, other settings of
-the topic, no mapping at all."""
+"""Topics as they are apart from the filter: with older data, with other settings, without a mapping."""
 
 import struct
 
@@ -111,7 +110,7 @@ def test_an_unmapped_topic_passes_byte_for_byte(cluster, raw, direct):
 
 
 def exchange(connection: Raw, topic: str) -> list[bytes]:
-    """The answers to a fixed sequence of requests, as they came."""
+    """The answers to a fixed sequence of requests, byte for byte."""
     pid = -9 << 20  # a producer id of no lane that the filter would give: it must not be touched either
     plain, gzip = batch.build([b"a", b"b"], timestamp=5), batch.build([b"c"] * 100, attributes=1, timestamp=6, producer=(pid, 0, 0))
     # Brokers answer all but Fetch in no certain order of partitions: name one in a request.

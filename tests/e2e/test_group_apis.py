@@ -40,7 +40,8 @@ def plain(cluster):
 
 @pytest.fixture
 def member(envoy):
-    """member(group, instance, topics) makes a member, on a connection of its own, that has not joined yet."""
+    """member(group, instance, topics) makes a member that has a connection of its
+    own and has not joined yet."""
     connections = []
 
     def make(group: str, instance: str | None = None, topics: list[str] = ()) -> Member:
@@ -157,7 +158,7 @@ def test_errors_of_one_partition_leave_the_others(version, raw, group, plain, ne
 
 @pytest.mark.remap
 def test_a_bad_partition_of_lane_0_alone_does_not_hold_the_others_up(raw, group, new_topic):
-    """A topic that is gone: what lane 0 names is unknown, which proves nothing of the caller."""
+    """The topic is gone: the broker's error for lane 0 then proves nothing about the caller."""
     gone, name = topics.unique("modulo"), new_topic().name
     errors = commit(raw, group, {(gone, 3): Offset(1), (name, 4): Offset(2)})
     assert errors == {(gone, 3): groups.UNKNOWN_TOPIC_OR_PARTITION, (name, 4): 0}
@@ -225,7 +226,7 @@ def test_lanes_lie_in_shadow_groups(raw, direct, group, new_topic):
 @pytest.mark.parametrize("group", ["", "größe-𝄞-", "x" * 249, "a~1~b"], ids=["empty", "non-ascii", "long", "like a shadow"])
 def test_unusual_group_names(group, raw, direct, new_topic):
     topic = new_topic()
-    name = group and topics.unique(group)  # only the empty one is no one's own
+    name = group and topics.unique(group)  # only the empty id is nobody's
     groups.wait_for_coordinator(raw, name)
     wanted = offsets_of(topic)
     assert commit(raw, name, wanted) == dict.fromkeys(wanted, 0)
@@ -251,7 +252,7 @@ def test_shadows_share_their_groups_partition_of_the_offsets_topic(raw, direct, 
 
 
 def log_of(connection: Raw, partition: int) -> bytes:
-    """The batches of a partition of the offsets' topic, as they lie there."""
+    """The batches of a partition of the offsets topic, as the broker stores them."""
     log, position = b"", 0
     end = connection.list_offset("__consumer_offsets", partition, -1)
     while position < end:
@@ -269,8 +270,8 @@ def log_of(connection: Raw, partition: int) -> bytes:
 
 @pytest.mark.remap
 def test_shadows_expire_as_their_groups_do_unless_a_client_says_otherwise(raw, direct, new_topic):
-    """A commit that leaves its retention to the broker is stored as a value without a time of its own."""
-    topic, group = new_topic(), "retained.0"  # one name, so that the broker's partition for it does not change
+    """A commit that leaves the retention to the broker is stored without an expiry time of its own."""
+    topic, group = new_topic(), "retained.0"  # one group, so that its partition of the offsets topic does not change
     groups.wait_for_coordinator(raw, group)
     for version, retention_ms in [(2, -1), (4, 3_600_000), (5, -1), (9, -1)]:
         marks = {v: f"{topic.name}/{version}/{v}/mark" for v in (0, 4, 17)}
@@ -410,7 +411,7 @@ def test_members_commit_while_a_rebalance_is_prepared(partitions, raw, group, me
     one.begin_join()
     two.end_join()
     one.end_join()
-    # Between JoinGroup and SyncGroup nobody knows what is whose.
+    # Between JoinGroup and SyncGroup no member has partitions.
     errors = commit(raw, group, offsets_of(topic, partitions, 900), 9, old)
     assert set(errors.values()) == {groups.ILLEGAL_GENERATION}
     leader, follower = (one, two) if one.members else (two, one)
@@ -420,8 +421,8 @@ def test_members_commit_while_a_rebalance_is_prepared(partitions, raw, group, me
 
 
 def test_members_do_not_commit_before_the_assignment_is_known(raw, group, member, new_topic):
-    """As in Kafka where lane 0 is named too. Otherwise a Heartbeat is all that the filter can
-    ask, and that succeeds by now."""
+    """As in Kafka where lane 0 is named too. Otherwise the filter can ask by a Heartbeat
+    only, which succeeds by now."""
     topic = new_topic()
     one = member(group, topics=[topic.name])
     one.begin_join()
@@ -433,7 +434,8 @@ def test_members_do_not_commit_before_the_assignment_is_known(raw, group, member
 
 @pytest.mark.parametrize("partitions", [LANES_0_AND_UP, LANES_ABOVE_0], ids=["with lane 0", "without lane 0"])
 def test_a_member_id_without_a_generation(partitions, raw, group, member, new_topic):
-    """Some simple consumers send one: an empty group takes it, as it takes no member id at all."""
+    """Some simple consumers send a member id: an empty group takes such a commit, as it
+    takes one without a member id."""
     topic = new_topic()
     errors = commit(raw, group, offsets_of(topic, partitions), 7, Membership("stale"))
     assert set(errors.values()) == {0}
@@ -532,7 +534,7 @@ def test_list_groups_hides_shadows(version, raw, group, member, new_topic):
 
 
 def test_filters_are_read_as_a_broker_reads_them(raw, direct, group, member, plain):
-    """Groups without shadows: around the filter the same."""
+    """Groups without shadow groups: the answers are those of the broker."""
     member(group, topics=[plain]).join()
     idle = topics.unique("group")
     commit(raw, idle, {(plain, 1): Offset(1)})
@@ -621,7 +623,7 @@ def test_offset_delete_of_a_group_with_members(raw, group, member, new_topic):
     assert groups.offset_delete(raw, group, both) == (0, {**refused, **deleted})
     wanted = {place: o for place, o in wanted.items() if place not in deleted}
     assert fetch(raw, group, None) == wanted
-    # While it rebalances nobody can tell.
+    # While the group rebalances its subscriptions are unknown.
     two = member(group, topics=[topic.name])
     two.begin_join()
     two.membership.member_id = two.connection.receive(groups.JOIN_GROUP, 7, two._joining)["member_id"]

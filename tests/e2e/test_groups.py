@@ -66,7 +66,7 @@ def test_members_come_and_go_and_die(name, programs, envoy, raw, new_topic, tmp_
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_assignor(name, programs, envoy, raw, new_topic, tmp_path):
-    """Without deaths, so that what is committed by hand is delivered once."""
+    """Without deaths, so that groups which commit by hand get each record once."""
     topic = new_topic()
     running = [
         Group(programs[name], envoy.bootstrap, topic.name, topics.unique(f"{name}-{a}"), a, tmp_path, commit == "auto")
@@ -98,8 +98,8 @@ def assert_once_so_far(group: Group) -> None:
 
 
 def go_on_where_they_were(running: list[Group], raw: Raw, topic: topics.Topic) -> None:
-    """Started anew, each group gets what is written now, from every virtual
-    partition, and nothing that it had."""
+    """Started anew, each group gets the records that are written now, from every virtual partition,
+    and none that it had before."""
     new = {(v, Record(raw.append(topic.name, v, [b"new-%d" % v]), f"new-{v}")) for v in range(topic.virtual)}
     for group in running:
         group.start()
@@ -199,8 +199,8 @@ LINES = ["to be or not to be", "that is the question", "whether tis nobler"]
 
 
 def test_a_word_count_of_kafka_streams(programs, cluster, envoy, raw, new_topic, tmp_path, passthrough):
-    """Reads one virtual topic and writes another. It finds its own topics there: they are
-    nobody else's, and not mapped."""
+    """Reads one virtual topic and writes another. Its internal topics exist already: nobody else uses
+    them, and they are not mapped."""
     lines, counts, app = new_topic(), new_topic(topics.BLOCK), topics.unique("wordcount")
     for internal in ("words-repartition", "counts-changelog"):
         cluster.create_topic(f"{app}-{internal}", 3)

@@ -35,7 +35,7 @@ def renewing(forgetful, tmp_path):
 
 
 class Beating:
-    """The only member of a group, assigned all of a topic, which does nothing but send heartbeats."""
+    """The only member of a group, to which a whole topic is assigned, and which only sends heartbeats."""
 
     def __init__(self, port: int, group: str, topic: topics.Topic):
         self.member = Member(Raw(port), group, topics=[topic.name], assigned={topic.name: list(range(topic.virtual))})
@@ -84,7 +84,7 @@ def test_shadows_live_as_their_group_does(forgetful, renewing, programs, tmp_pat
             wait_until("its commits", lambda: len(stored("client")) == topic.virtual, 30)
             read = stored("client")
             alive = Beating(renewing.port(1), names["alive"], topic)
-            # Its heartbeats go around Envoy: nothing renews what it has.
+            # This member's heartbeats go around Envoy: nothing renews its offsets.
             unrenewed = Beating(forgetful.ports[1], names["unrenewed"], topic)
             left = Beating(renewing.port(1), names["left"], topic)
             start = time.monotonic()

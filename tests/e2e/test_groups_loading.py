@@ -1,5 +1,5 @@
-"""A coordinator that loads its groups takes every Heartbeat: that must not let a
-thrown-out member write offsets."""
+"""A coordinator that loads its groups takes every Heartbeat: a thrown-out member must not
+write offsets because of that."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 
 MIB = int(os.environ.get("KPR_LOADING_MIB", "40"))
-"""How much the coordinator has to load; a start of the broker takes a second for some 50."""
+"""MiB that the coordinator has to load: about 50 MiB take the starting broker a second."""
 RESTARTS = int(os.environ.get("KPR_LOADING_RESTARTS", "2"))
 ZOMBIES = 16
 PARTITIONS = 200

@@ -1,4 +1,5 @@
-"""What the filter relies on in Kafka itself, and what Kafka's clients say of what the filter hides."""
+"""Kafka's own behaviour, on which the filter relies; and what Kafka's clients say of
+an API that the filter hides."""
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.harness.raw import LATEST, Raw
 
 @pytest.mark.parametrize("partitions", [1, 7, 50])
 def test_shadows_share_their_groups_partition_of_the_offsets_topic(partitions, tmp_path):
-    """And with it the coordinator, however many partitions the offsets topic has."""
+    """So they share the coordinator, however many partitions the offsets topic has."""
     with KafkaCluster(tmp_path / "kafka", overrides={"offsets.topic.num.partitions": partitions}) as cluster:
         cluster.create_topic("t", 1, 1)
         for group in ("payments", "x", "Grüße 🦀", "a" * 249):

@@ -20,7 +20,7 @@ EXTREMES = {
     "most in_flight_requests and worker_bytes": {"in_flight_requests": 1000, "worker_bytes": 768 * MIB},
 }
 SMALL = {"least frame_bytes"}
-"""Where a producer must not gather much."""
+"""Limits under which a producer must keep its batches small."""
 
 
 class OneWorker(Envoy):
@@ -29,7 +29,8 @@ class OneWorker(Envoy):
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory, cluster):
-    """limited(limits) is an Envoy with these, started once. None may end, or trap."""
+    """limited(limits) gives an Envoy with these limits, which is started once. None of
+    these Envoys may end, or trap."""
     started = {}
 
     def envoy(limits: dict) -> Envoy:
@@ -49,7 +50,7 @@ def one_request(limited) -> Envoy:
 
 
 def send_in_pieces(connection: Raw, data: bytes, pieces: int) -> None:
-    """Each piece comes to the filter by itself."""
+    """Sends the data so that each piece comes to the filter by itself."""
     step = -(-len(data) // pieces)
     for at in range(0, len(data), step):
         connection.socket.sendall(data[at : at + step])
@@ -133,7 +134,8 @@ def test_one_request_at_a_time_of_all_kinds(one_request, new_topic):
 
 
 def test_what_a_client_pipelines_is_answered_in_order(one_request, cluster, new_topic):
-    """Mapped, passing and without an answer, in turn and in one piece."""
+    """Requests for mapped topics, requests that pass, and requests without an answer, by
+    turns, all sent in one piece."""
     topic, plain = new_topic(), topics.unique("plain")
     cluster.create_topic(plain, 2)
     data, wanted = b"", []

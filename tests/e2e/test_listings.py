@@ -9,7 +9,7 @@ from tests.harness.group_members import PatternMember
 from tests.harness.process import wait_until
 
 BINARY_METADATA_AS_READ = "\ufffd\0\ufffd\ufffd"
-"""What brokers make of the metadata that the program of sarama commits."""
+"""The text that brokers make of the metadata which the program of sarama commits."""
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def call(raw, version: int, body: bytes) -> dict:
 
 @pytest.mark.parametrize("version", range(9, 14))
 def test_librdkafkas_bytes_too_many_are_no_harm(version, raw, new_topic):
-    """librdkafka 2.2 to 2.16 asks for all topics so: no topics, three booleans, no tags, and
-    what it forgot to take off."""
+    """librdkafka 2.2 to 2.16 asks for all topics so: no topics, three booleans, no tags, and bytes
+    that it forgot to take off."""
     topic = new_topic()
     booleans = b"\0" * (3 if version <= 10 else 2)
     found = call(raw, version, b"\0" + booleans + b"\0" + b"\1\0\0")

@@ -1,5 +1,5 @@
-"""A worker's VM has 1 GiB for all of its connections. Each test would fill it, with real
-bytes; nobody else may notice."""
+"""A worker's VM has 1 GiB for all of its connections. Each test would fill this memory, with real bytes;
+no other client may notice."""
 
 import resource
 import selectors
@@ -20,7 +20,7 @@ from tests.harness.raw import EARLIEST, Raw, decode, encode, fetch_body, framed,
 pytestmark = pytest.mark.remap
 MIB = 1 << 20
 NOTICED_S = 5
-"""Longer than this no other client may wait."""
+"""No other client may wait longer than this."""
 
 
 class OneWorker(Envoy):
@@ -53,7 +53,7 @@ def new_topic(cluster):
 
 @pytest.fixture
 def worker(tmp_path, cluster):
-    """Its end asserts that no VM failed."""
+    """An Envoy with one worker; its VM must not have failed at the end."""
     with OneWorker(tmp_path / "envoy", cluster, topics.MAPPING) as envoy:
         yield envoy
 
@@ -70,8 +70,8 @@ def check_others(envoy, topic) -> None:
 
 
 def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float) -> list[bytes]:
-    """Sends each request to its socket, all at once; the answers, without their lengths. None of a socket
-    that the other side closes."""
+    """Sends each request to its socket, all at once, and gives the answers, without their lengths. Fails when
+    the other side closes a socket."""
     poll = selectors.DefaultSelector()
     state = {}
     for sock, request in zip(sockets, requests, strict=True):
@@ -105,8 +105,8 @@ def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float
 
 
 def connect(envoy, count: int) -> list[socket.socket]:
-    """Some at a time: Envoy connects to the broker with the first request, and the broker's queue of
-    new connections has 50 places."""
+    """Opens connections, some at a time: Envoy connects to the broker with the first request, and the
+    broker's queue of new connections has 50 places."""
     sockets = []
     for start in range(0, count, 40):
         some = [socket.create_connection(("127.0.0.1", envoy.port(1)), timeout=30) for _ in range(min(40, count - start))]
@@ -157,7 +157,7 @@ def test_producers_while_the_broker_stands_still(worker, new_topic, cluster):
 
 
 def test_producers_whose_frames_come_slowly(tmp_path, cluster, new_topic):
-    """More of them than there is room for: they take turns, and nobody is told to go."""
+    """There are more producers than there is room for: they take turns, and nobody is told to go."""
     topic = new_topic()
     envoy = OneWorker(tmp_path / "envoy", cluster, {**topics.MAPPING, "limits": {"worker_bytes": 16 * MIB}})
     sockets = connect(envoy, 90)

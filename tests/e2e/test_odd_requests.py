@@ -1,4 +1,4 @@
-"""Odd requests that Kafka takes, or refuses in its own way: the filter is no stricter, and says the same.
+"""Odd requests that Kafka takes, or refuses in its own way: the filter is no stricter, and answers the same.
 
 Each request goes to the broker and to Envoy, for the same topic and partition, which is of lane 0."""
 
@@ -14,7 +14,7 @@ from tests.harness.groups import NOTHING, Offset
 from tests.harness.raw import Raw, encode, produce_body
 
 BAD_BYTES = [b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80"]
-"""Latin-1, what is never UTF-8, and an encoded surrogate."""
+"""Latin-1, bytes that are never UTF-8, and an encoded surrogate."""
 INVALID_REQUEST = 42
 METADATA = b"\xff\x00\x80\x90"
 
@@ -48,7 +48,8 @@ def body(api, topic: str) -> dict:
 
 
 def differences(pair: Pair, cases) -> list[str]:
-    """Of (name, API, version, body[, options]), those that the broker and Envoy answer differently."""
+    """Those of the cases (name, API, version, body[, options]) that the broker
+    and Envoy answer differently."""
     found = []
     for name, api, version, request, *odd in cases:
         if difference := pair.compare(api, version, request, **(odd[0] if odd else {})):
@@ -93,7 +94,7 @@ DIFFERENT = {
 
 
 def odd_fields():
-    """(API, versions, way to a structure, field, what stands there on the wire or is encoded)."""
+    """Yields (API, versions, path to a structure, field, the field's value or its bytes on the wire)."""
     first, part = ["topics", 0], ["topics", 0, "partitions", 0]
     beyond = 2**31 - 1
     null_array = {v: verbatim(b) for v, b in (("old", "fffffffe"), ("compact", "8180808008"))}
@@ -227,7 +228,8 @@ STRICTER = {
 
 @pytest.mark.parametrize("partition", [1, 13])
 def test_odd_record_batches(partition, pair, topic):
-    """In lane 0 and in another one, against partition 1 of the broker: taken by both or by none."""
+    """Each batch goes to partition 1 of the broker, and through Envoy to a partition of lane 0 or of another
+    lane: both are stored, or neither is."""
     batches = {str(fields): odd_batch(fields) for fields in ODD_HEADERS}
     whole = odd_batch({})
     batches |= {
@@ -256,8 +258,8 @@ def test_odd_record_batches(partition, pair, topic):
 
 
 def test_many_questions_about_one_partition_are_one_request(envoy, raw, topic):
-    """Each would be a request of its own to the broker, and rounds without end. A partition that is named
-    again is refused, as brokers do in ListOffsets."""
+    """Each mention would be a request of its own to the broker, in rounds without end. A partition that is
+    named again is refused, as brokers do in ListOffsets."""
     before = envoy.stat("kafka_remapper_upstream_requests_total", api="OffsetForLeaderEpoch")
     parts = [{"index": 1, "current_leader_epoch": -1, "leader_epoch": epoch} for epoch in range(20_000)]
     body = {"replica_id": -1, "topics": [{"name": topic, "partitions": parts}]}
@@ -288,7 +290,7 @@ def test_a_client_id_reaches_the_broker_as_it_is(raw, direct, topic):
 
 @pytest.mark.parametrize("name", ["Produce", "Fetch", "Metadata", "ListOffsets", "OffsetForLeaderEpoch", "OffsetCommit", "OffsetFetch"])
 def test_topics_named_by_any_bytes_beside_mapped_ones(name, pair, topic):
-    """A topic cannot be called so; the mapped one beside it makes the filter read the request."""
+    """No topic can have such a name; the mapped topic beside it makes the filter read the request."""
     api, versions = REWRITTEN[name]
     cases = []
     for version, text in itertools.product(versions, [*BAD_BYTES, b"modulo.caf\xe9"]):
@@ -301,7 +303,7 @@ def test_topics_named_by_any_bytes_beside_mapped_ones(name, pair, topic):
 
 @pytest.mark.parametrize("version", range(2, 10))
 def test_binary_metadata_is_kept_in_every_lane(version, raw, direct, topic):
-    """A broker makes U+FFFD of what is not UTF-8; the filter has it back from there."""
+    """A broker makes U+FFFD of bytes that are not UTF-8; the filter gets U+FFFD back from the broker."""
     group = next(_groups)
     assert groups.commit(direct, f"{group}-direct", {(topic, 1): Offset(3, METADATA)}, version) == {(topic, 1): 0}
     wanted = groups.fetch(direct, f"{group}-direct", {topic: [1]})[topic, 1]
@@ -318,7 +320,7 @@ def test_binary_metadata_is_kept_in_every_lane(version, raw, direct, topic):
 
 @pytest.mark.parametrize("name", BAD_BYTES)
 def test_groups_named_by_any_bytes(name, raw, direct, topic):
-    """Lanes above 0 are in shadows, whose names are made of the group's."""
+    """Offsets of lanes above 0 are in shadow groups, whose names are made of the group's name."""
     group, lanes = b"text-" + name, [1, 5, 9]
     offsets = {(topic, v): Offset(v) for v in lanes}
     for version in (2, 7, 9):

@@ -1,4 +1,4 @@
-"""Addresses that guess passwords: what Envoy can do about them, with the chains that
+"""Clients that guess passwords from one address: what Envoy can do about them, with the chains that
 docs/security.md shows in envoy/secured.yaml.
 
 This machine has all of 127.0.0.0/8, so clients come from several addresses.
@@ -92,7 +92,8 @@ def test_an_address_with_a_share_of_its_own_takes_nothing_from_others(gateway, t
 
 
 def test_the_file_bounds_new_connections(gateway, trust):
-    """As shipped: 1000 at once, then 200 a second. Who is logged in does not notice."""
+    """As the file is shipped: 1000 connections at once, then 200 a second. A client that
+    has logged in notices nothing."""
     with TlsRaw(gateway, trust) as known:
         log_in(known, "PLAIN", "alice", USERS["alice"])
         start, tries = time.monotonic(), 0
@@ -113,7 +114,8 @@ def test_the_file_bounds_new_connections(gateway, trust):
 
 
 def test_whoever_sends_no_client_hello_is_closed_after_5_seconds(gateway):
-    """No filter sees them: neither the remapper's deadline nor the limit of connections."""
+    """No network filter sees these connections, so neither the remapper's deadline nor the
+    limit of connections ends them."""
     before = gateway.stat("kafka_remapper_connections_total")
     with contextlib.ExitStack() as stack:
         start = time.monotonic()
@@ -127,7 +129,7 @@ def test_whoever_sends_no_client_hello_is_closed_after_5_seconds(gateway):
 
 
 def test_all_connections_together_are_bounded(tmp_path, secured, trust):
-    """Also those that no filter sees. The admin port is not meant."""
+    """Also connections that no filter sees. Connections to the admin port do not count."""
 
     class Small(ShippedEnvoy):
         def _bootstrap_config(self) -> dict:
@@ -145,7 +147,7 @@ def test_all_connections_together_are_bounded(tmp_path, secured, trust):
 
 
 def test_the_file_has_the_numbers_of_the_documentation(gateway):
-    """Where docs/security.md speaks of strangers."""
+    """The numbers are those of docs/security.md, where it speaks of strangers."""
     listener = gateway._shipped["static_resources"]["listeners"][0]
     filters = listener["filter_chains"][0]["filters"]
     bucket = network_filter_of(filters, "envoy.filters.network.local_ratelimit")["token_bucket"]

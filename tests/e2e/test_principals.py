@@ -102,7 +102,8 @@ def by_sasl(tmp_path_factory, secured, trust):
 
 
 def settle(envoy: ShippedEnvoy, trust) -> None:
-    """Until the filter knows the brokers and their API versions, it may close a connection that taught it."""
+    """Until the filter knows the brokers and their API versions, it may close a connection
+    from which it has learnt them."""
     for _ in range(3):
         for broker in envoy.cluster.ids:
             with TlsRaw(envoy, trust, server_name=envoy.server_name(broker)) as raw:
@@ -143,7 +144,7 @@ def test_who_fails_has_no_name(by_sasl, trust):
 
 
 def test_no_password_shows(by_sasl):
-    """Neither in Envoy's log nor in what its admin port tells of the configuration."""
+    """Neither in Envoy's log nor in the configuration that the admin port shows."""
     shown = by_sasl.log.read_text(errors="replace") + by_sasl.config_dump()
     assert "${ALICE_PASSWORD}" in shown
     for password in USERS.values():

@@ -1,4 +1,4 @@
-"""How a connection finds its broker where the TLS server name says it, or where brokers have IPv6
+"""How a connection finds its broker where the TLS server name names the broker, or where brokers have IPv6
 addresses; and how it ends."""
 
 import socket
@@ -79,7 +79,8 @@ class Ipv6Envoy(Envoy):
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
 def test_brokers_and_envoy_with_ipv6_addresses(tmp_path):
-    """First by the bootstrap's port, then by the broker's own, whose address comes from Metadata."""
+    """Clients come first by the bootstrap port, then by the broker's own port,
+    whose address Metadata tells."""
     with KafkaCluster(tmp_path / "kafka", host="[::1]") as cluster:
         topic = topics.Topic(topics.MODULO, topics.unique(topics.MODULO.name))
         cluster.create_topic(topic.name, topic.family.physical)

@@ -23,7 +23,8 @@ def gateway(tmp_path_factory, secured):
 
 
 def learn(envoy: Envoy) -> None:
-    """From a client's Metadata Envoy learns where the brokers are: it has no identity to ask by itself."""
+    """From a client's Metadata the filter learns where the brokers are: it has no identity
+    of its own with which to ask."""
     with Raw(envoy.base) as raw:
         log_in(raw, "PLAIN", "alice", USERS["alice"])
         raw.metadata([])

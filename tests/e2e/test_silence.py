@@ -1,5 +1,5 @@
-"""Connections that stay silent, or never say who they are: what they hold, how they end,
-and who is never taken for one.
+"""Connections that stay silent, or never say who they are: what they hold, how they end, and which
+clients are never taken for silent.
 
 Counted at the broker's port, where a stand-in sees every connection.
 """
@@ -32,7 +32,7 @@ MODES = pytest.mark.parametrize("mode", ["routed", "dynamic"])
 
 
 class HurriedEnvoy(GuardedEnvoy):
-    """Closes what is nobody's after DEADLINE_MS. `sasl`: clients have to log in."""
+    """Gives clients only DEADLINE_MS to prove who they are. `sasl`: clients have to log in."""
 
     def __init__(self, *arguments, sasl: bool = True, **more):
         self._sasl = sasl
@@ -58,7 +58,8 @@ def broker():
 
 
 def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broker):
-    """No byte at all; a TLS handshake that never ends; one that ends and nothing else; a part of a frame."""
+    """No byte at all; a TLS handshake that never ends; a TLS handshake and nothing
+    after it; a part of a frame."""
     clients = Authority(tmp_path / "clients")
     own = clients.issue("/CN=client")
     context = ssl.create_default_context(cafile=str(clients.certificate))
@@ -89,7 +90,7 @@ def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broke
 
 
 def test_who_begins_and_does_not_end_is_closed(tmp_path, broker):
-    """Each holds a broker connection until then: its ApiVersions was answered."""
+    """Each client holds a broker connection until then, since its ApiVersions was answered."""
     with HurriedEnvoy(tmp_path, broker, section()) as envoy, contextlib.ExitStack() as stack:
         begun = []
         for i in range(MANY):
@@ -187,7 +188,7 @@ class FullBroker(CountingBroker):
             self._fill.append(waiting)
 
     def _accept(self) -> None:
-        """Not yet."""
+        """Takes no connection yet: `serve` begins."""
 
     def serve(self) -> None:
         for waiting in self._fill:

@@ -101,7 +101,7 @@ def test_waiting_for_a_coordinator_is_no_error(raw, change):
 
 
 class LearningEnvoy(Envoy):
-    """Knows the broker by another name than it gives itself."""
+    """Knows the broker by another name than the broker gives itself."""
 
     def _complete(self, config: dict) -> dict:
         bootstrap = [f"localhost:{port}" for port in self.cluster.ports.values()]

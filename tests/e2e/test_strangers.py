@@ -1,5 +1,5 @@
-"""What strangers can make a worker do for them: little, whatever they send, and
-nothing that tells who is known."""
+"""Strangers can make a worker do little work, whatever they send, and get no answer that
+tells which users there are."""
 
 import base64
 import collections
@@ -33,7 +33,7 @@ DEAR = 16384
 
 
 class OneWorker(GuardedEnvoy):
-    """So that everybody is served by the same."""
+    """One worker, so that all clients are served by the same one."""
 
     workers = 1
 
@@ -103,14 +103,15 @@ def offered(envoy: GuardedEnvoy, mechanism: str, number: int) -> list[Raw]:
 
 
 def leave(envoy: GuardedEnvoy, raws: list[Raw]) -> None:
-    """Closes them, and waits until Envoy has: it has room for some thousand connections to a broker."""
+    """Closes the connections, and waits until Envoy has closed them too: Envoy has room for about a
+    thousand connections to a broker."""
     for raw in raws:
         raw.close()
     wait_until("the connections' end", lambda: envoy.stat("kafka_remapper_connections_active") == 0, 15)
 
 
 def how_they_end(raws: list[Raw]) -> collections.Counter:
-    """`refused` are answered; `busy` are sent away."""
+    """How the attempts ended: `refused` were answered, `busy` were sent away."""
     ends = collections.Counter()
     for raw in raws:
         try:
@@ -122,7 +123,7 @@ def how_they_end(raws: list[Raw]) -> collections.Counter:
 
 
 def least(worst: Callable[[], float]) -> float:
-    """Of three attempts: the machine may be busy with something else."""
+    """The least value of three attempts: the machine may be busy with other programs."""
     return min(worst() for _ in range(3))
 
 
@@ -213,7 +214,7 @@ def test_frames_full_of_tags_cost_their_bytes(by_password):
 
 
 def test_a_right_password_is_checked_once_in_all_workers_and_configurations(tmp_path, cluster):
-    """Also while strangers fill the queue."""
+    """The check is not repeated while strangers fill the queue either."""
     envoy = GuardedEnvoy(tmp_path / "right", cluster, {"mechanisms": ["PLAIN"], "users": dear_users()}, live=True)
 
     def seconds(user: str, password: str) -> float:
@@ -277,7 +278,7 @@ def test_salts_stay_when_the_list_of_users_changes(secret, tmp_path, cluster):
 
 
 def overlap(seconds: dict[str, list[float]]) -> None:
-    """Neither of the two is told by its times."""
+    """The times of the two must not tell which is which."""
     known, unknown = (sorted(times) for times in seconds.values())
     show = {name: [round(1000 * q, 2) for q in statistics.quantiles(times, n=4)] for name, times in seconds.items()}
     print(f"\n{show}")
@@ -358,7 +359,7 @@ def test_a_client_that_ends_its_stream_with_its_token(together, user, by_credent
 
 
 class Recorded:
-    """What a client would send, in one piece."""
+    """The requests that a client would send, in one piece."""
 
     def __init__(self, raw: Raw):
         self._raw, self._bytes = raw, b""

@@ -50,7 +50,8 @@ def test_every_broker_is_reached_through_the_one_listener(three, gateway, topic)
 
 @pytest.mark.remap
 def test_a_client_that_comes_to_a_fresh_envoy_by_a_brokers_port(three, gateway):
-    """As after Envoy's restart: the connection may be closed while Envoy learns who is who, but not twice."""
+    """As after Envoy's restart: the connection may be closed while the filter learns which
+    broker is which, but not twice."""
     for broker in three.ids:
         gateway.restart()
         with Raw(gateway.port(broker)) as first:
@@ -89,7 +90,7 @@ class DeafEnvoy(Envoy):
 def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, three, topic):
     with DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING) as envoy:
         with Raw(envoy.base) as bootstrap, Raw(envoy.port(1)):
-            for _ in range(16):  # in all a little more than the minute after which it is odd
+            for _ in range(16):  # in all a little more than a minute: after that the filter tells of such a broker
                 bootstrap.metadata([topic.name])
                 Raw(envoy.port(1)).close()
                 time.sleep(4.2)
@@ -125,7 +126,7 @@ def test_envoy_is_killed_and_restarted_under_load(idempotent, gateway, topic):
 
 
 def goes_on(load: Load) -> None:
-    """Until new records are acknowledged again."""
+    """Waits until new records are acknowledged again."""
     before = load.acked_count() + load.per_second
     wait_until("acknowledgements after the fault", lambda: load.acked_count() > before, 40)
 

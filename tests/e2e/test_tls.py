@@ -36,7 +36,7 @@ def gateway(tmp_path_factory, secured, trust):
 
 @pytest.fixture
 def known(gateway, trust, service):
-    """A connection to broker 1, after Envoy has learnt who is who."""
+    """A connection to broker 1, after the filter has learnt which broker is which."""
     learn_brokers(gateway, trust, service)
     with TlsRaw(gateway, trust, service) as raw:
         yield raw
@@ -92,8 +92,8 @@ def test_without_a_good_certificate_of_the_right_authority_nobody_gets_in(gatewa
     ids=["no validation_context", "an empty one", "ACCEPT_UNTRUSTED"],
 )
 def test_require_client_certificate_alone_checks_nothing(checks, principal, tmp_path, secured, trust):
-    """What the documentation warns of. Without an authority Envoy does not even ask for a certificate,
-    and everybody is ANONYMOUS, whom RBAC refuses; where it is told to accept any, whoever makes a
+    """The documentation warns of this. Without an authority Envoy does not even ask for a certificate, and
+    everybody is ANONYMOUS, whom RBAC refuses; where Envoy is told to accept any certificate, whoever makes a
     certificate chooses the name."""
 
     def unchecked(resources: dict) -> None:
@@ -141,7 +141,7 @@ def test_one_connection_too_many(tmp_path, secured, trust, service):
 
 
 def test_what_is_asked_before_the_end_is_answered(tmp_path, secured, trust, service, secured_topic):
-    """As the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker
+    """Envoy is stopped as the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker
     and Produce requests go on."""
     name = BOOTSTRAP
     with ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS") as envoy:

@@ -1,5 +1,5 @@
-"""OAUTHBEARER: which tokens of a test issuer are taken, from which keys, and what is
-said of those that are not."""
+"""OAUTHBEARER: which tokens of a test issuer are taken, from which keys, and what clients and the
+log are told of other tokens."""
 
 import json
 import time
@@ -121,7 +121,7 @@ def test_a_bad_token(what, guarded, issuer):
 
 
 def test_a_refusal_is_late_and_counted_at_once(guarded, issuer):
-    """Also for those who do not wait for the end of it."""
+    """The delay also counts for clients that do not wait for its end."""
 
     def failures() -> float:
         return guarded.stat("kafka_remapper_auth_total", mechanism="OAUTHBEARER", outcome="failure")
@@ -144,7 +144,8 @@ def test_who_is_told_what_is_wrong_may_not_try_again(guarded, issuer):
 
 
 def test_one_public_key(tmp_path, cluster, issuer):
-    """Instead of a JWK Set. It has no name, so neither has to have the token; `HS256` by it stays forged."""
+    """One key instead of a JWK Set. The key has no name, so a token needs none either; `HS256`
+    by this key stays a forgery."""
     key = issuer.keys["RS256"]
     with GuardedEnvoy(tmp_path / "pem", cluster, section({"public_key": key.public_pem()})) as envoy:
         assert accepts(envoy, key.token({"kid": None}))
@@ -156,7 +157,7 @@ def test_one_public_key(tmp_path, cluster, issuer):
 
 def test_keys_over_http(tmp_path, cluster):
     """A new key is fetched when a token names it, and an old one is forgotten with the set that has it no
-    more. Nobody can make the filter fetch as often as he likes."""
+    more. No client can make the filter fetch as often as the client likes."""
     old, new, unknown = [Key(tmp_path, "RS256", kid) for kid in ("old", "new", "unknown")]
     with JwksServer(old) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 600}
@@ -174,8 +175,8 @@ def test_keys_over_http(tmp_path, cluster):
 
 
 def test_withdrawn_keys(tmp_path, cluster):
-    """A set without keys, or with none of an algorithm that is spoken, withdraws those of before; a provider
-    that fails does so after `max_age_s` only. With the keys' return tokens are good again."""
+    """A set without keys, or with none of an algorithm that is spoken, withdraws the former keys; a provider
+    that fails withdraws them after `max_age_s` only. With the keys' return tokens are good again."""
     key = Key(tmp_path, "RS256", "key")
     with JwksServer(key) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 10, "max_age_s": 20}
@@ -198,7 +199,7 @@ def test_withdrawn_keys(tmp_path, cluster):
 
 
 def test_no_keys_yet(tmp_path, cluster, issuer):
-    """As long as there are none, no token is taken; and the filter asks again by itself."""
+    """As long as there are no keys, no token is taken; and the filter fetches keys again by itself."""
     with JwksServer(*issuer.keys.values()) as server:
         server.failing = True
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json"}

@@ -73,7 +73,7 @@ def mapping(physical: int) -> dict:
 
 @pytest.fixture
 def slipped(tmp_path, cluster):
-    """slipped(P): an Envoy that was started with `P` physical partitions for the
+    """slipped(P) starts an Envoy that was started with `P` physical partitions for the
     topics of MODULO, which have 4."""
     started = []
 
@@ -88,7 +88,7 @@ def slipped(tmp_path, cluster):
 
 @pytest.mark.parametrize("physical", [2, 5])
 def test_nothing_is_written_or_read_while_the_mapping_does_not_fit(physical, slipped, cluster, raw, new_topic):
-    """By a client that asks for no metadata: it had them before Envoy was
+    """Tried by a client that asks for no metadata: it had them before Envoy was
     restarted with an operator's slip."""
     topic = new_topic()
     for v in range(topic.virtual):
@@ -133,7 +133,7 @@ def test_libraries_say_what_is_wrong_when_envoy_comes_back_with_a_mapping_that_d
 
 
 def test_a_misfit_stops_no_program_that_asks_for_all_topics(envoy, new_topic, misfit):
-    """As Kafka Connect does when it starts: it would throw for any topic that has an error."""
+    """Kafka Connect asks so when it starts, and would throw for any topic that has an error."""
     topic = new_topic()
     described = run_tool(TOPICS, "--bootstrap-server", envoy.bootstrap, "--describe")
     assert described.returncode == 0, described.stderr

@@ -1,5 +1,5 @@
-"""What the filter does not support is said to the programs that want it, by real
-libraries and within seconds."""
+"""Programs that want a feature which the filter does not support hear so from
+their library within seconds."""
 
 import time
 
@@ -21,7 +21,8 @@ def test_librdkafka_says_that_there_are_no_transactions(envoy, new_topic):
 
 
 def test_librdkafka_says_that_there_is_no_consumer_protocol(envoy, new_topic):
-    """With ConsumerGroupHeartbeat hidden it would wait for ever, and say nothing even in its log."""
+    """Were ConsumerGroupHeartbeat merely hidden, librdkafka would wait for ever, and
+    say nothing even in its log."""
     topic = new_topic()
     config = {"bootstrap.servers": envoy.bootstrap, "group.id": topic.name, "group.protocol": "consumer", "log_level": 0}
     consumer = Consumer(config)
