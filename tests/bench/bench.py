@@ -202,7 +202,8 @@ def commits_per_s(port: int, topic: str, group: str) -> float:
 
 def report(bench: Bench, idle: dict[str, float], commits: dict[str, float]) -> dict:
     """Prints the tables; returns the same as JSON."""
-    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others, "loads": {}}
+    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others}
+    out["loads"] = {}
     print(f"\nMedians of {bench.rounds}; {bench.records:,} records of {RECORD_BYTES} bytes; {VIRTUAL} partitions, mapped: over {PHYSICAL}")
     print(f"x: ratio to tcp_proxy. Other programs took {bench.others:.0%} of the machine's CPU time{disturbed(bench.others)}\n")
     print(f"{'':<12}{'Envoy CPU s/GB':>16}{'x':>7}{'aim':>8}{'MB/s':>10}{'x':>7}{'aim':>8}{'RSS MiB':>10}")
@@ -218,7 +219,8 @@ def report(bench: Bench, idle: dict[str, float], commits: dict[str, float]) -> d
         print(f"  {way:<10} {per_s:.0f}/s, {per_s / commits['tcp_proxy']:.2f} x")
     out["commits_per_s"] = commits
     print(f"resident memory of Envoy with the filter, {IDLE_CONNECTIONS:,} idle connections")
-    print(f"  {idle['idle']:.0f} MiB (aim: at most {IDLE_RSS_AIM_MIB}); without any {idle['fresh']:.0f} MiB{mark(idle['idle'] <= IDLE_RSS_AIM_MIB)}")
+    met = mark(idle["idle"] <= IDLE_RSS_AIM_MIB)
+    print(f"  {idle['idle']:.0f} MiB (aim: at most {IDLE_RSS_AIM_MIB}); without any {idle['fresh']:.0f} MiB{met}")
     out["idle_rss_mib"] = idle
     return out
 
@@ -233,7 +235,8 @@ def row(bench: Bench, load: str, way: str) -> dict:
     line = f"  {way:<10}{cpu:>16.2f}{cpu_ratio:>7.2f}{cpu_aim:>8}{rate:>10.0f}{rate_ratio:>7.2f}{rate_aim:>8}{rss:>10.0f}"
     print(line + (mark(met) if aims else ""))
     runs = bench.results[load, way]
-    return {"cpu_s_per_gb": cpu, "cpu_ratio": cpu_ratio, "mb_per_s": rate, "mb_per_s_ratio": rate_ratio, "rss_mib": rss, "aims": aims, "runs": runs}
+    figures = {"cpu_s_per_gb": cpu, "cpu_ratio": cpu_ratio, "mb_per_s": rate, "mb_per_s_ratio": rate_ratio, "rss_mib": rss}
+    return {**figures, "aims": aims, "runs": runs}
 
 
 def latency_row(bench: Bench, way: str) -> dict:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.remap
 TOKENS = "org.apache.kafka.tools.DelegationTokenCommand"
 ACLS = "org.apache.kafka.tools.AclCommand"
 CONFIGS = "kafka.admin.ConfigCommand"
+GROUP_SETTING = "consumer.session.timeout.ms=50000"
 WORDS = "brokers would do it in a name that clients of the partition remapper share"
 REMEDY = "or upstream.shared_administration"
 NOT_ALLOWED = "Delegation Token requests are not allowed"
@@ -173,7 +174,7 @@ def acts(topic: str, door: str) -> dict[str, tuple[str, ...]]:
         "a user": (CONFIGS, "--alter", "--entity-type", "users", "--entity-name", "eve", "--add-config", "SCRAM-SHA-256=[password=eve]"),
         "a broker": (CONFIGS, "--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config", "background.threads=9"),
         "all brokers": (CONFIGS, "--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "background.threads=9"),
-        "a group": (CONFIGS, "--alter", "--entity-type", "groups", "--entity-name", "g", "--add-config", "consumer.session.timeout.ms=50000"),
+        "a group": (CONFIGS, "--alter", "--entity-type", "groups", "--entity-name", "g", "--add-config", GROUP_SETTING),
     }
     few = ("list ACLs", "a user", "a broker")
     return every if door in ("certificate", "open") else {act: every[act] for act in few}

@@ -85,7 +85,8 @@ class Patience:
         self._raw.close()
         ordered = sorted(self.seconds)
         worst, usual = ordered[-1] * 1000, statistics.median(ordered) * 1000
-        print(f"  {len(ordered)} requests: median {usual:.1f} ms, 99 % {ordered[len(ordered) * 99 // 100] * 1000:.1f} ms, worst {worst:.1f} ms")
+        most = ordered[len(ordered) * 99 // 100] * 1000
+        print(f"  {len(ordered)} requests: median {usual:.1f} ms, 99 % {most:.1f} ms, worst {worst:.1f} ms")
 
     def _ask(self) -> None:
         while not self._ends.is_set():

@@ -41,7 +41,8 @@ class Authority:
             openssl("req", *NEW_KEY[:-2], "-subj", subject, *made)
             openssl("x509", "-req", "-in", issued.certificate, *sign, "-CAcreateserial", "-days", days, "-out", issued.certificate)
         else:
-            openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, "-addext", "basicConstraints=critical,CA:FALSE", *made)
+            leaf = ("-addext", "basicConstraints=critical,CA:FALSE")
+            openssl("req", "-x509", *NEW_KEY, "-subj", subject, *sign, *alternatives, *leaf, *made)
         issued.store.write_text(issued.key.read_text() + issued.certificate.read_text() + self.certificate.read_text())
         return issued
 
