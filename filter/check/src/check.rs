@@ -7,7 +7,7 @@ use kafka_partition_remapper_core::config::{Config, Mapping, Sasl, Upstream};
 use kafka_partition_remapper_core::principal::Source;
 use kafka_partition_remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
 
-use crate::tool::Failure;
+use crate::Failure;
 
 const HEAD: [&str; 6] = ["topic or pattern", "V", "P", "C", "layout", "offset encoding"];
 
