@@ -8,8 +8,8 @@ use std::fs;
 use std::panic::{catch_unwind, resume_unwind};
 use std::path::Path;
 
-use remapper_fuzz::mutate::{Random, Source};
-use remapper_fuzz::{Target, TARGETS};
+use kafka_partition_remapper_fuzz::mutate::{Random, Source};
+use kafka_partition_remapper_fuzz::{Target, TARGETS};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
