@@ -1,5 +1,5 @@
-//! What the worst input that we know of costs each parser, by its byte: a table. To be run with `--release`; a stranger's
-//! frame has 512 KiB at the most, and some messages less.
+//! What the worst input that we know of costs each parser, by its byte: a table. To be run with `--release`;
+//! a stranger's frame has 512 KiB at the most, and some messages less.
 #![allow(clippy::indexing_slicing)]
 
 use std::hint::black_box;

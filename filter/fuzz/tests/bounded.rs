@@ -1,6 +1,8 @@
-//! Every target on its seeds and some thousand inputs made of them, without coverage: what `make test` can afford.
+//! Every target on its seeds and some thousand inputs made of them, without coverage: what `make test` can
+//! afford.
 //!
-//! `FUZZ_SEED=7` takes other inputs, `FUZZ_RUNS=1000000` more of them; `FUZZ_ONLY=names` leaves out the other targets.
+//! `FUZZ_SEED=7` takes other inputs, `FUZZ_RUNS=1000000` more of them; `FUZZ_ONLY=names` leaves out the other
+//! targets.
 #![allow(clippy::panic, clippy::expect_used)]
 
 use std::collections::BTreeSet;

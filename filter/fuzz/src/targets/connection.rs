@@ -1,6 +1,6 @@
-//! Whole connections, as a sequence of operations: what a client and a broker send in pieces, time, half-closed streams,
-//! connections that go and come, memory that runs short, and configurations that follow each other; and what must hold
-//! after each.
+//! Whole connections, as a sequence of operations: what a client and a broker send in pieces, time,
+//! half-closed streams, connections that go and come, memory that runs short, and configurations that follow
+//! each other; and what must hold after each.
 
 mod broker;
 mod due;

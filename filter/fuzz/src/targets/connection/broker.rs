@@ -43,7 +43,8 @@ impl Asked {
         let mut wire = Wire(request);
         let (key, version, correlation_id) = (wire.number(2)? as i16, wire.number(2)? as i16, wire.number(4)? as i32);
         let is_answered = key != 0 || due::acks(version.into(), wire) != Some(0);
-        // A broker would close where the rest of the header is none. This one has no words for it, but goes on.
+        // A broker would close where the rest of the header is none. This one has no words for it, but goes
+        // on.
         let body = behind_header(key, version, wire).unwrap_or_default();
         let body = request.slice(request.len() - body.len()..);
         Some(Self { key, version, correlation_id, body, is_answered })

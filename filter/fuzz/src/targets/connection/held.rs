@@ -1,4 +1,5 @@
-//! One connection between a client and a broker, fed as the shell feeds it, and held to what must be true of it.
+//! One connection between a client and a broker, fed as the shell feeds it, and held to what must be true of
+//! it.
 
 mod truths;
 
@@ -77,7 +78,8 @@ pub(super) struct Held {
     /// The worker closes it, since its configuration is outdated.
     is_retired: bool,
     is_retiring: bool,
-    /// The last correlation id before that. None: also other bytes came from the client than [`Self::request`] sends.
+    /// The last correlation id before that. None: also other bytes came from the client than
+    /// [`Self::request`] sends.
     last_id: Option<i32>,
     sends_anything: bool,
     /// The client or the broker has gone, and nobody cares any more what is held.
@@ -206,7 +208,8 @@ impl Held {
         self.drain();
     }
 
-    /// Behind what goes to the broker Envoy hands on whatever lies in its buffer, so that all of it has to be taken.
+    /// Behind what goes to the broker Envoy hands on whatever lies in its buffer, so that all of it has to be
+    /// taken.
     fn take_left(&mut self, has_written: bool) {
         if self.passing && has_written && !self.closed && !self.left.is_empty() {
             let bytes = std::mem::take(&mut self.left);
@@ -245,7 +248,8 @@ impl Held {
         self.take_left(self.up_bytes > up_before);
     }
 
-    /// The broker answers so many requests, in pieces of so many bytes and one; `change` is what becomes of each answer.
+    /// The broker answers so many requests, in pieces of so many bytes and one; `change` is what becomes of
+    /// each answer.
     pub(super) fn broker_answers(&mut self, requests: usize, piece: usize, mut change: impl FnMut(&Asked) -> Vec<u8>) {
         for _ in 0..requests.min(self.asked.len()) {
             if self.asked.is_empty() {

@@ -10,7 +10,8 @@ use kafka_protocol::protocol::{Encodable, Request, StrBytes};
 use crate::input::Input;
 use crate::targets::oauth_token::TOKEN;
 
-/// Stands in everything that a client of [`request`] sends but the tokens, so that it is seen where it must not be.
+/// Stands in everything that a client of [`request`] sends but the tokens, so that it is seen where it must
+/// not be.
 pub(super) const CLIENT_ID: &str = "stranger";
 
 /// The first of them is mapped in some configurations.

@@ -10,8 +10,8 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, ListOffsetsRequest, OffsetC
 use super::broker::Asked;
 use super::script::{PHYSICAL, TOPICS};
 
-/// A request without its length: the table offers its API in its version, and no partition of a mapped topic is another
-/// than a physical one, or stands there twice.
+/// A request without its length: the table offers its API in its version, and no partition of a mapped topic
+/// is another than a physical one, or stands there twice.
 pub(super) fn check(request: &Bytes, maps: bool) {
     let (key, version, _) = fuzzing::request_head(request).expect("a head");
     let (min, max) = fuzzing::offered_versions(key);

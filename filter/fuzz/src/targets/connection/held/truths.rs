@@ -17,8 +17,8 @@ use crate::targets::oauth_token::TOKEN;
 const FILTER: &[u8] = b"kafka-partition-remapper";
 const GATEWAYS_SECRET: &str = "gateways-secret";
 
-/// Tenths of a second by which everything has an end: no client here waits for half of that, and each request may take
-/// some rounds.
+/// Tenths of a second by which everything has an end: no client here waits for half of that, and each request
+/// may take some rounds.
 const SETTLING_STEPS: usize = 100;
 const SETTLING_STEPS_PER_REQUEST: usize = 20;
 
