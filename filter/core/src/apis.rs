@@ -44,10 +44,10 @@ pub(crate) enum Decision {
     /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
     PassUnmapped,
     /// Says who may do what, or sets brokers up, in the name that brokers see. Passes where that name is the client's own, or
-    /// the configuration lets clients administer in a name that they share; else `apis/administration.rs` reads it.
+    /// the configuration lets clients administer in a name that they share; else `apis/admin/administration.rs` reads it.
     Administer(RequestHalf),
     /// Gives the identity that brokers see away. Passes where that was seen to be the client's own, and is answered by
-    /// `apis/delegation_tokens.rs` with an error elsewhere; hidden where it never can be: where SASL ends in the filter, or
+    /// `apis/admin/delegation_tokens.rs` with an error elsewhere; hidden where it never can be: where SASL ends in the filter, or
     /// the filter logs in.
     Delegate(RequestHalf),
     /// Neither listed nor let through.
