@@ -1,10 +1,13 @@
-//! The command line: subcommands, help, and exit codes.
+//! `kafka-remapper-check`: tells what the filter says to a configuration, and makes SCRAM credentials.
+//!
+//! This file is the command line itself: subcommands, help, and exit codes.
+
+mod check;
+mod scram;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
-
-use crate::{check, scram};
 
 const HELP: &str = "\
 Tells what the Kafka partition remapper says to a configuration, and makes SCRAM credentials.
@@ -34,7 +37,7 @@ pub(crate) enum Failure {
     Refused(String),
 }
 
-pub(crate) fn main() -> ExitCode {
+fn main() -> ExitCode {
     let result = arguments().and_then(|arguments| run(&arguments));
     let (output, problem, code) = match result {
         Ok(output) => (output, String::new(), ExitCode::SUCCESS),

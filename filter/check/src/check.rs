@@ -10,7 +10,7 @@ use kafka_partition_remapper_core::sasl::identities::Upstream;
 use kafka_partition_remapper_core::sasl::Sasl;
 use kafka_partition_remapper_core::topics::mapping::Mapping;
 
-use crate::tool::Failure;
+use crate::Failure;
 
 const HEAD: [&str; 6] = ["topic or pattern", "V", "P", "C", "layout", "offset encoding"];
 

@@ -12,7 +12,7 @@ use kafka_partition_remapper_core::sasl::secret::Secret;
 use kafka_partition_remapper_core::sasl::users::prepare;
 use serde::Serialize;
 
-use crate::tool::Failure;
+use crate::Failure;
 
 /// What the arguments ask for.
 struct Request {
