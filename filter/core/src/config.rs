@@ -23,23 +23,27 @@ use crate::sasl::Sasl;
 use crate::topics::mapping::Mapping;
 
 pub use self::error::ConfigError;
-pub use self::filler::FillerMode;
+pub(crate) use self::filler::FillerMode;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Tells this filter's stats from those of others: one or more of `[A-Za-z0-9_-]`.
     pub stat_prefix: String,
+    /// Which topics are mapped, and how (`mapping`).
     pub mapping: Mapping,
+    /// How brokers are named to clients (`advertise`).
     pub advertise: Advertise,
+    /// Who decides where connections go (`route`).
     pub route: Route,
-    pub filler: FillerMode,
+    pub(crate) filler: FillerMode,
+    /// What connections may hold, and for how long (`limits`).
     pub limits: Limits,
     /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last commit or renewal.
     /// `None`: as long as those of any group without members.
-    pub shadow_retention_ms: Option<i64>,
+    pub(crate) shadow_retention_ms: Option<i64>,
     /// Milliseconds between two renewals of what a member has committed to lanes above 0.
-    pub shadow_renew_ms: u64,
+    pub(crate) shadow_renew_ms: u64,
     /// How clients prove who they are. `None`: SASL is between them and the broker.
     pub sasl: Option<Sasl>,
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.
@@ -54,13 +58,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest frame in bytes, in both directions.
-    pub frame_bytes: usize,
+    pub(crate) frame_bytes: usize,
     /// Most bytes of records that one upstream fetch asks for; at most half of `frame_bytes`.
-    pub fetch_max_bytes: i32,
+    pub(crate) fetch_max_bytes: i32,
     /// Requests of one client that wait for an answer; beyond it the filter stops reading.
-    pub in_flight_requests: usize,
+    pub(crate) in_flight_requests: usize,
     /// Bytes that all connections of a worker may hold together.
-    pub worker_bytes: usize,
+    pub(crate) worker_bytes: usize,
     /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first request.
     pub authentication_ms: u64,
 }

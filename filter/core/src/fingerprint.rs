@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
+    /// The fingerprint of a configuration: the first eight bytes of the SHA-256 of its text.
     pub fn of(configuration: &str) -> Self {
         let digest = Sha256::digest(configuration);
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))

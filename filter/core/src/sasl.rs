@@ -9,7 +9,7 @@
 //! `own/login.rs` those for brokers.
 
 pub mod identities;
-pub mod settings;
+pub(crate) mod settings;
 
 mod authenticator;
 pub mod client;
@@ -20,7 +20,7 @@ pub mod scram;
 pub mod users;
 pub(crate) mod vault;
 
-pub mod identity;
+pub(crate) mod identity;
 mod keyed;
 mod mechanism;
 mod nonces;

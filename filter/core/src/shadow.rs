@@ -15,7 +15,7 @@ const BASE: u64 = 31;
 
 /// The group that holds the offsets of `lane` for `group`: `group` itself for lane 0, else `group~lane~suffix`. The same
 /// for everybody at all times, since nothing but the name leads back to these offsets.
-pub fn name(group: &str, lane: Lane) -> String {
+pub(crate) fn name(group: &str, lane: Lane) -> String {
     if lane.0 == 0 {
         return group.to_owned();
     }
@@ -29,7 +29,7 @@ pub fn name(group: &str, lane: Lane) -> String {
 }
 
 /// The group and the lane that a shadow stands for; `None` for any other name. Lane 0 has no shadow.
-pub fn parse(shadow: &str) -> Option<(&str, Lane)> {
+pub(crate) fn parse(shadow: &str) -> Option<(&str, Lane)> {
     let (rest, _) = shadow.rsplit_once(SEPARATOR)?;
     let (group, lane) = rest.rsplit_once(SEPARATOR)?;
     let lane = Lane(lane.parse().ok()?);
@@ -37,7 +37,7 @@ pub fn parse(shadow: &str) -> Option<(&str, Lane)> {
 }
 
 /// Java's `String.hashCode`: over UTF-16 code units, wrapping.
-pub fn java_hash(text: &str) -> i32 {
+pub(crate) fn java_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(BASE as i32).wrapping_add(unit.into()))
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod crc;
 pub(crate) mod types;
 
-pub mod batch;
+pub(crate) mod batch;
 pub mod frame;
 pub(crate) mod header;
 pub mod rope;

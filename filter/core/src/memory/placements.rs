@@ -34,7 +34,9 @@ pub struct Placements {
 /// What is to be said of an accepted mapping.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
+    /// Lines for the log, of what may be a mistake.
     pub warnings: Vec<String>,
+    /// Lines for the log, of what changes; at most [`CHANGES_LOGGED_MAX`], and one for the number of the others.
     pub notes: Vec<String>,
 }
 

@@ -10,6 +10,7 @@ const ANONYMOUS: &str = "ANONYMOUS";
 /// Where in a certificate a client's name stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
+    /// The distinguished name of the subject.
     #[default]
     Subject,
     /// The first URI of the subject alternative names. SPIFFE has exactly one.
@@ -19,10 +20,10 @@ pub enum Source {
 }
 
 impl Source {
-    pub const ALL: [Self; 3] = [Self::Subject, Self::SanUri, Self::SanDns];
+    pub(crate) const ALL: [Self; 3] = [Self::Subject, Self::SanUri, Self::SanDns];
 
     /// As the configuration has it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::SanUri => "san_uri",
@@ -46,8 +47,10 @@ pub enum Peer {
 /// How clients are named after their certificates.
 #[derive(Clone, Debug, Default)]
 pub struct Principals {
+    /// Which name of a certificate counts (`principal.source`).
     pub source: Source,
-    pub rules: Rules,
+    /// What the name is turned into (`principal.mapping_rules`).
+    pub(crate) rules: Rules,
 }
 
 impl Principals {
@@ -55,7 +58,7 @@ impl Principals {
     ///
     /// # Errors
     /// The client has to be refused.
-    pub fn of(&self, peer: &Peer) -> Result<String, Nameless> {
+    pub(crate) fn of(&self, peer: &Peer) -> Result<String, Nameless> {
         let name = match peer {
             Peer::Anonymous => return Ok(ANONYMOUS.to_owned()),
             Peer::Unknown => return Err(Nameless::NotGiven),

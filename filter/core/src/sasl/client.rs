@@ -22,7 +22,9 @@ use crate::limits::{SALTED_ENTRIES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_M
 /// An identity on the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerAccount {
+    /// The name as the broker knows it, prepared by SASLprep (RFC 4013).
     pub username: String,
+    /// The password, taken as it is; without a NUL for PLAIN.
     pub password: Secret,
 }
 
@@ -82,7 +84,7 @@ impl Client {
     }
 
     /// As whom it logs in.
-    pub fn username(&self) -> &str {
+    pub(crate) fn username(&self) -> &str {
         &self.account.username
     }
 

@@ -27,13 +27,13 @@ pub struct Upstream {
 /// The identity of one principal.
 #[derive(Clone, Debug)]
 pub struct PrincipalAccount {
-    pub account: BrokerAccount,
+    pub(crate) account: BrokerAccount,
     /// The principal as the configuration spells it.
-    pub written: String,
+    pub(crate) written: String,
     /// How its principal has to have proved itself. None: in any way.
-    pub proofs: Option<Vec<Proof>>,
+    pub(crate) proofs: Option<Vec<Proof>>,
     /// No other client has this identity.
-    pub is_own: bool,
+    pub(crate) is_own: bool,
 }
 
 /// As whom the filter logs in.

@@ -5,7 +5,7 @@ use crate::time::Millis;
 
 /// How a client proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     Sasl(Mechanism),
     Certificate,
     Nothing,

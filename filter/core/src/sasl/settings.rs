@@ -14,9 +14,9 @@ pub struct Sasl {
     /// None twice. Empty if only OAUTHBEARER is spoken.
     pub users: Vec<User>,
     /// There if OAUTHBEARER is spoken.
-    pub oauthbearer: Option<Settings>,
+    pub(crate) oauthbearer: Option<Settings>,
     /// What salts are made from. `None`: each process draws its own.
-    pub salt_secret: Option<Secret>,
+    pub(crate) salt_secret: Option<Secret>,
     /// How long a client may go on before it authenticates again (KIP-368). `None`: as long as its credentials last.
     pub max_session_ms: Option<Millis>,
 }

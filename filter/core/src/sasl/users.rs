@@ -31,7 +31,7 @@ use super::vault::Vault;
 use crate::limits::SCRAM_SALT_BYTES;
 
 /// All users of a listener, as one worker sees them.
-pub struct Store {
+pub(crate) struct Store {
     /// By keyed digest of the name: how long a search takes says nothing about names.
     by_digest: BTreeMap<KeyedDigest, Rc<User>>,
     forms: Forms,
@@ -74,7 +74,7 @@ pub(super) enum PasswordCheck {
 impl Store {
     /// `users`: names are prepared and occur once. `seed`: random, each worker's own. `salts`: secret, and the same in all
     /// workers, however the configuration changes.
-    pub fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
+    pub(crate) fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
         let users: Vec<Rc<User>> = users.into_iter().map(Rc::new).collect();
         let [shown, vault] = ["salts", "vault"].map(|purpose| Key::new(&salts, purpose));
         let local = Key::new(&seed, "users");

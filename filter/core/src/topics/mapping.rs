@@ -19,6 +19,7 @@ pub struct Mapping {
 /// One entry of `mapping.topics`.
 #[derive(Clone, Debug)]
 pub struct TopicMapping {
+    /// Which topics the entry is for.
     pub matches: TopicMatch,
     /// `None` passes through.
     pub remapper: Option<PartitionRemapper>,
@@ -27,6 +28,7 @@ pub struct TopicMapping {
 /// Which topics an entry is for.
 #[derive(Clone, Debug)]
 pub enum TopicMatch {
+    /// The topic of this name.
     Name(String),
     /// Anchored: it matches whole names only.
     Regex(Regex),

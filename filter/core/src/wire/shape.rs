@@ -16,16 +16,16 @@ pub mod requests;
 pub mod responses;
 
 // The protocol's names for fixed sizes: what a number means is no business of this check.
-pub const INT8: Field = Field::Fixed(1);
-pub const INT16: Field = Field::Fixed(2);
-pub const INT32: Field = Field::Fixed(4);
-pub const INT64: Field = Field::Fixed(8);
-pub const BOOL: Field = Field::Fixed(1);
-pub const UUID: Field = Field::Fixed(16);
+pub(crate) const INT8: Field = Field::Fixed(1);
+pub(crate) const INT16: Field = Field::Fixed(2);
+pub(crate) const INT32: Field = Field::Fixed(4);
+pub(crate) const INT64: Field = Field::Fixed(8);
+pub(crate) const BOOL: Field = Field::Fixed(1);
+pub(crate) const UUID: Field = Field::Fixed(16);
 
 /// One field on the wire. Lengths and counts are compact in flexible versions, as KIP-482 has it.
 #[derive(Debug)]
-pub enum Field {
+pub(crate) enum Field {
     /// So many bytes.
     Fixed(usize),
     Str,
@@ -50,19 +50,19 @@ pub enum Field {
 /// A message: its fields, and the first version with compact lengths and tag sections.
 #[derive(Debug)]
 pub struct Shape {
-    pub fields: &'static [Field],
-    pub flexible_since: i16,
+    pub(crate) fields: &'static [Field],
+    pub(crate) flexible_since: i16,
 }
 
 /// Where, in bytes from the start of the body, and why a body is not the message that it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeError {
-    pub at: usize,
-    pub what: Misshape,
+    pub(crate) at: usize,
+    pub(crate) what: Misshape,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misshape {
+pub(crate) enum Misshape {
     /// The body ends inside a field, or an array claims more elements than there are bytes left.
     Truncated,
     /// Null where the protocol has no null. As in Kafka, any negative length is null.

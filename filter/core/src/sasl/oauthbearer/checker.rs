@@ -32,18 +32,19 @@ pub(super) enum Verdict {
 }
 
 impl Checker {
+    /// A checker without keys, unless the settings give them.
     pub fn new(settings: Settings) -> Self {
         let supply = RefCell::new(Supply::new(settings.keys.clone()));
         Self { settings, supply, share: Share::default() }
     }
 
     /// Where keys are to be fetched now. The fetch is under way from then on; [`Self::fetched`] ends it, or 10 s without.
-    pub fn fetch_due(&self, now: Millis) -> Option<Endpoint> {
+    pub(crate) fn fetch_due(&self, now: Millis) -> Option<Endpoint> {
         self.supply.borrow_mut().fetch_due(now)
     }
 
     /// Takes what a fetch brought, a JWK Set or why there is none.
-    pub fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
+    pub(crate) fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
         self.supply.borrow_mut().fetched(now, outcome)
     }
 

@@ -84,10 +84,6 @@ impl KeySet {
         self.keys.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Whether a key may be called `id`. One without a name goes by any if it is the only one.
     pub(crate) fn knows(&self, id: &str) -> bool {
         self.keys.iter().any(|key| self.goes_by(key, id))
@@ -180,7 +176,9 @@ fn number(jwk: &Object, name: &str) -> Result<Vec<u8>, String> {
 /// Where keys come from.
 #[derive(Clone, Debug)]
 pub enum KeySource {
+    /// From the configuration, once.
     Fixed(KeySet),
+    /// From an identity provider, again and again.
     Http(Endpoint),
 }
 
@@ -189,10 +187,12 @@ pub enum KeySource {
 pub struct Endpoint {
     /// Envoy's name of the cluster.
     pub cluster: String,
+    /// The `:authority` of the request; not empty.
     pub authority: String,
+    /// The path of the request; begins with `/`.
     pub path: String,
     /// Milliseconds between two fetches.
-    pub refresh_ms: Millis,
+    pub(crate) refresh_ms: Millis,
     /// Milliseconds after the last good fetch until its keys are not trusted any more; at least `refresh_ms`.
-    pub max_age_ms: Millis,
+    pub(crate) max_age_ms: Millis,
 }

@@ -20,7 +20,7 @@ const UNCOMPRESSED: u8 = 4;
 
 /// What a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyType {
+pub(crate) enum KeyType {
     Rsa,
     P256,
     P384,

@@ -40,16 +40,25 @@ struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
     /// The keys that were in use before.
-    Same { keys: usize },
+    Same {
+        /// How many keys are in use.
+        keys: usize,
+    },
     /// Other keys. With none every token is refused.
     Changed {
+        /// How many keys are in use from now on.
         keys: usize,
         /// What is wrong with the first of the set's keys that cannot be used.
         problem: Option<String>,
     },
-    /// No JWK Set, and why. The keys of the last good fetch stay in use for this many milliseconds if no other one follows; 0:
-    /// there are none, and no token can be checked.
-    Failed { why: String, keys_left_ms: Millis },
+    /// No JWK Set came.
+    Failed {
+        /// Why, for the log.
+        why: String,
+        /// For so many milliseconds the keys of the last good fetch stay in use if no other fetch succeeds. 0: no keys are in
+        /// use, and no token can be checked.
+        keys_left_ms: Millis,
+    },
 }
 
 impl Fetched {

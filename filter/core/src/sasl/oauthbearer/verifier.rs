@@ -9,7 +9,10 @@ pub trait Verifier {
 /// The hash functions of JSON Web Signatures (RFC 7518, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureHash {
+    /// Of RS256 and ES256.
     Sha256,
+    /// Of RS384 and ES384.
     Sha384,
+    /// Of RS512 and ES512.
     Sha512,
 }

@@ -16,7 +16,7 @@ use crate::sasl::users::user::prepare;
 use crate::sasl::users::Store;
 
 /// One exchange with one client.
-pub struct Server {
+pub(crate) struct Server {
     hash: Hash,
     nonce: String,
     state: State,
@@ -42,7 +42,7 @@ struct Exchange {
 
 impl Server {
     /// `nonce`: the server's part. Printable ASCII without a comma, and never used before: take 18 random bytes or more.
-    pub fn new(hash: Hash, nonce: String) -> Self {
+    pub(crate) fn new(hash: Hash, nonce: String) -> Self {
         Self { hash, nonce, state: State::First }
     }
 

@@ -8,10 +8,10 @@ use crate::sasl::secret::Secret;
 #[derive(Clone, Debug)]
 pub struct User {
     /// Prepared by SASLprep (RFC 4013).
-    pub name: String,
-    pub password: Option<Secret>,
-    pub scram_sha_256: Option<Credentials>,
-    pub scram_sha_512: Option<Credentials>,
+    pub(crate) name: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) scram_sha_256: Option<Credentials>,
+    pub(crate) scram_sha_512: Option<Credentials>,
 }
 
 impl User {
