@@ -9,6 +9,8 @@ pub use self::security::*;
 /// non-negative, which leaves it 23 bits.
 pub const LANES_MAX: u32 = (1 << 23) - 1;
 
+const _: () = assert!((LANES_MAX as i128 + 1) << 40 == 1 << 63);
+
 /// Smallest `offset_range`: a million records per physical partition. Anything less would overflow within
 /// minutes, and is a mistyped number rather than a wish.
 pub const OFFSET_RANGE_MIN: i64 = 1 << 20;
@@ -16,6 +18,9 @@ pub const OFFSET_RANGE_MIN: i64 = 1 << 20;
 /// `offset_range` when the configuration names none: 2^40 records, 35 years at 1,000 records per second,
 /// which still leaves room for all of [`LANES_MAX`] lanes in an offset.
 pub const OFFSET_RANGE_DEFAULT: i64 = 1 << 40;
+
+const _: () = assert!(OFFSET_RANGE_MIN <= OFFSET_RANGE_DEFAULT);
+const _: () = assert!(LANES_MAX as i128 * OFFSET_RANGE_DEFAULT as i128 <= 1 << 63);
 
 /// Longest configuration text in bytes. Ten thousand topics take about half of it; a file beyond it is the
 /// wrong file.
@@ -41,6 +46,8 @@ pub const ELEMENTS_MAX: usize = 200_000;
 /// 70 ns, so that a request of nothing else, 130,000 before any proof, would keep a worker for 10 ms. Honest ones have none or a few.
 pub const UNKNOWN_TAGS_MAX: usize = 100;
 
+const _: () = assert!(UNKNOWN_TAGS_MAX < ELEMENTS_MAX);
+
 /// Entries of a refused request whose answers have words: clients show the first, and words for each would make an answer of
 /// 20 times the request's bytes.
 pub const REFUSAL_WORDS_MAX: usize = 100;
@@ -49,6 +56,8 @@ pub const REFUSAL_WORDS_MAX: usize = 100;
 /// partitions passes. What it turns into, some 400 MB, fits a worker's memory once, and is gone when the call ends.
 pub const ANSWER_ELEMENTS_MAX: usize = 2_000_000;
 
+const _: () = assert!(ELEMENTS_MAX <= ANSWER_ELEMENTS_MAX);
+
 /// Bytes that strings which are not UTF-8 may grow by in sum when they are put right: U+FFFD takes three bytes, and stands
 /// for one at the least. No client is known to send more than a few such strings.
 pub const TEXT_GROWTH_MAX: usize = 1 << 20;
@@ -56,6 +65,8 @@ pub const TEXT_GROWTH_MAX: usize = 1 << 20;
 /// Longest string of a message in bytes: Kafka takes no longer one in any version, flexible ones included (`MessageGenerator`'s
 /// code checks the length).
 pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
+const _: () = assert!(TOPIC_NAME_BYTES_MAX < STRING_BYTES_MAX && HOST_BYTES_MAX < STRING_BYTES_MAX);
 
 /// Topics of the cluster that a worker remembers from Metadata. Clients can make the broker name no more topics than there
 /// are, and forgetting costs a question.
@@ -98,9 +109,13 @@ pub const FRAME_BYTES_MIN: usize = 1 << 10;
 /// Most `limits.frame_bytes`: a frame that passes goes by piece by piece, however long it is.
 pub const FRAME_BYTES_MAX: usize = 1 << 30;
 
+const _: () = assert!(FRAME_BYTES_MIN <= FRAME_BYTES_DEFAULT && FRAME_BYTES_DEFAULT <= FRAME_BYTES_MAX);
+
 /// Longest frame in bytes that is ever put together, whatever `limits.frame_bytes` says: its chunks and the whole are both
 /// in memory for a moment, beside all else.
 pub const WHOLE_FRAME_BYTES_MAX: usize = 256 << 20;
+
+const _: () = assert!(FRAME_BYTES_DEFAULT <= WHOLE_FRAME_BYTES_MAX);
 
 /// Memory of a worker's VM in bytes: V8's limit in Envoy. One that runs out ends all connections of the worker.
 pub const VM_BYTES: usize = 1 << 30;
@@ -120,6 +135,7 @@ pub const WORKER_BYTES_MAX: usize = 768 << 20;
 const _: () = assert!(WORKER_BYTES_MAX + 2 * FRAME_BYTES_DEFAULT + VM_SPARE_BYTES <= VM_BYTES);
 const _: () = assert!(3 * WHOLE_FRAME_BYTES_MAX + VM_SPARE_BYTES <= VM_BYTES);
 const _: () = assert!(FRAME_BYTES_DEFAULT <= WORKER_BYTES_DEFAULT);
+const _: () = assert!(WORKER_BYTES_MIN <= WORKER_BYTES_DEFAULT && WORKER_BYTES_DEFAULT <= WORKER_BYTES_MAX);
 
 /// Most `limits.worker_bytes` where frames are of up to `frame_bytes`: what a VM has beside one frame that is put together
 /// from its chunks, when both are in memory for a moment.
@@ -145,6 +161,8 @@ pub const FETCH_SHARES: usize = 8;
 /// one batch whatever was asked for, and most are smaller.
 pub const FETCH_SHARE_BYTES_MIN: usize = 256 << 10;
 
+const _: () = assert!(FETCH_SHARES * FETCH_SHARE_BYTES_MIN <= WORKER_BYTES_MIN);
+
 /// Milliseconds for which a Fetch counts as if its whole answer were to come. A broker that has data answers sooner; one
 /// that waits for some will have little.
 pub const PROMISE_MS: u64 = 100;
@@ -155,6 +173,8 @@ pub const FRAME_MS_MAX: u64 = 10_000;
 /// Bytes that may wait in a worker's memory behind a request which has to be answered first. Envoy hands over what it has
 /// read, some 1 MiB, whenever the broker is sent something, so what a client pipelines gathers here.
 pub const PIPELINED_BYTES_MAX: usize = 4 << 20;
+
+const _: () = assert!(PIPELINED_BYTES_MAX < WORKER_BYTES_MIN);
 
 /// Requests of a client that has not proved who it is that may wait for an answer. Clients send one at a time.
 pub const STRANGER_REQUESTS_MAX: usize = 8;
@@ -172,6 +192,8 @@ pub const FETCH_MAX_BYTES_MIN: i32 = 1 << 9;
 pub const FETCH_MAX_BYTES_MAX: i32 = 1 << 29;
 
 const _: () = assert!(2 * FETCH_MAX_BYTES_MAX as usize <= FRAME_BYTES_MAX);
+const _: () = assert!(FETCH_MAX_BYTES_MIN <= FETCH_MAX_BYTES_DEFAULT && FETCH_MAX_BYTES_DEFAULT <= FETCH_MAX_BYTES_MAX);
+const _: () = assert!(2 * FETCH_MAX_BYTES_MIN as usize <= FRAME_BYTES_MIN);
 
 /// `limits.in_flight_requests` by default: an order above what clients pipeline (Java 5, franz-go 20 or so);
 /// beyond it the filter stops reading and Envoy holds the client back.
@@ -179,6 +201,9 @@ pub const IN_FLIGHT_REQUESTS_DEFAULT: usize = 64;
 
 /// Most `limits.in_flight_requests`: each may hold a frame of its own in memory.
 pub const IN_FLIGHT_REQUESTS_MAX: usize = 1_000;
+
+const _: () = assert!(IN_FLIGHT_REQUESTS_DEFAULT <= IN_FLIGHT_REQUESTS_MAX);
+const _: () = assert!(STRANGER_REQUESTS_MAX <= IN_FLIGHT_REQUESTS_DEFAULT);
 
 /// Lanes of physical partitions of which a worker remembers where nothing of them lies. Forgetting one costs a fetch that reads
 /// the siblings again, never a record. A lane's memory takes some 600 bytes at most.
@@ -194,6 +219,8 @@ pub const SKIP_UNSEEN_MS_MAX: u64 = 10_000;
 /// Bytes of a round that looks at the ends of remembered ranges, and one entry more. It stands between a consumer and its records.
 pub const SKIP_PROOF_BYTES_MAX: i32 = 1 << 20;
 
+const _: () = assert!(SKIP_PROOF_BYTES_MAX <= FETCH_MAX_BYTES_DEFAULT);
+
 /// Such rounds of one Fetch. Siblings whose ranges end at yet more places wait for their next Fetch.
 pub const SKIP_PROOF_ROUNDS_MAX: usize = 4;
 
@@ -203,6 +230,8 @@ pub const FETCH_ERROR_MS_MIN: u64 = 100;
 
 /// Milliseconds for which it is held back at most, however long the client's wait: what lasted may be over.
 pub const FETCH_ERROR_MS_MAX: u64 = 1_000;
+
+const _: () = assert!(FETCH_ERROR_MS_MIN <= FETCH_ERROR_MS_MAX);
 
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
@@ -221,6 +250,8 @@ pub const SHADOW_RETENTION_MS_MIN: i64 = 86_400_000;
 /// stays far from overflow on the broker.
 pub const SHADOW_RETENTION_MS_MAX: i64 = 100 * 365 * SHADOW_RETENTION_MS_MIN;
 
+const _: () = assert!(SHADOW_RETENTION_MS_MIN <= SHADOW_RETENTION_MS_MAX);
+
 /// Characters of a client's software name that are remembered: the longest known has 28.
 pub const SOFTWARE_NAME_CHARS_MAX: usize = 64;
 
@@ -235,11 +266,15 @@ pub const SHARED_BYTES_MIN: usize = 2048;
 /// topic's name nearly always lie within.
 pub const WINDOW_BYTES: usize = 512;
 
+const _: () = assert!(TOPIC_NAME_BYTES_MAX < WINDOW_BYTES && WINDOW_BYTES < SMALL_FRAME_BYTES);
+
 /// A broker's answer may be this long whatever `limits.frame_bytes` says: Metadata of a large cluster.
 pub const ANSWER_BYTES_MIN: usize = 100 << 20;
 
-/// Bytes of a group id on the wire: a STRING has 16 bits of length.
-pub const GROUP_ID_BYTES_MAX: usize = i16::MAX as usize;
+const _: () = assert!(ANSWER_BYTES_MIN <= WHOLE_FRAME_BYTES_MAX);
+
+/// Longest group id in bytes, on the wire as any string.
+pub const GROUP_ID_BYTES_MAX: usize = STRING_BYTES_MAX;
 
 /// Lanes whose shadow groups are looked for when a request names no partition (all offsets of a group, or its deletion):
 /// a broker answers some 10,000 groups a second, and more lanes have not been seen.
@@ -251,6 +286,8 @@ pub const PIECE_GROUPS_MAX: usize = 4_096;
 
 /// Bytes of names behind which such a request takes no further group: a name may have 32 KiB.
 pub const PIECE_NAMES_BYTES_MAX: usize = 1 << 20;
+
+const _: () = assert!(GROUP_ID_BYTES_MAX <= PIECE_NAMES_BYTES_MAX);
 
 /// Members of one connection whose offsets are renewed. A client has a connection of its own for its group; beyond it the
 /// member that was seen longest ago is forgotten, which costs a renewal before its time.
@@ -275,6 +312,10 @@ pub const RENEW_MS_DEFAULT: u64 = 3_600_000;
 /// Most `shadow_groups.renew_ms`, a day: what brokers kept offsets for before Kafka 2.0.
 pub const RENEW_MS_MAX: u64 = 86_400_000;
 
+const _: () = assert!(RENEW_MS_MIN <= RENEW_MS_DEFAULT && RENEW_MS_DEFAULT <= RENEW_MS_MAX);
+const _: () = assert!(RENEW_FIRST_MS_MAX <= RENEW_MS_DEFAULT);
+const _: () = assert!(2 * RENEW_MS_DEFAULT as i64 <= SHADOW_RETENTION_MS_MIN);
+
 /// Milliseconds between two lines of the log about one kind of warning: often enough to see that it goes on.
 pub const WARNING_MS_MIN: u64 = 60_000;
 
@@ -284,8 +325,12 @@ pub const WARNINGS_MAX: usize = 200;
 /// As [`WARNINGS_MAX`], about clients that have not proved who they are: they must not silence the others.
 pub const STRANGER_WARNINGS_MAX: usize = 20;
 
+const _: () = assert!(STRANGER_WARNINGS_MAX < WARNINGS_MAX);
+
 /// Kinds of warnings that a worker remembers to have written, each a line of text.
 pub const WARNING_KINDS_MAX: usize = 1_000;
+
+const _: () = assert!(WARNINGS_MAX <= WARNING_KINDS_MAX);
 
 /// Milliseconds from a new configuration's first sign until connections under the former one begin to end: by then all
 /// workers have it, and connections that were on their way to the former one have come.
@@ -299,6 +344,8 @@ pub const RETIRE_SPREAD_MS: u64 = 10_000;
 /// broker has what needs no answer (Produce with acks=0). Clients wait this long with their next request, once.
 pub const RETIRE_QUIET_MS: u64 = 250;
 
+const _: () = assert!(RETIRE_QUIET_MS < RETIRE_SPREAD_MS);
+
 /// How often an outdated configuration may turn out to be in force before it is believed that several are. One is a roll-back;
 /// more within [`TURNS_MS`] are listeners that share an identity.
 pub const TURNS_MAX: usize = 2;
@@ -306,6 +353,8 @@ pub const TURNS_MAX: usize = 2;
 /// Milliseconds for which turns are remembered. Two listeners that share an identity lose the connections of a few seconds once
 /// per this time, at most.
 pub const TURNS_MS: u64 = 3_600_000;
+
+const _: () = assert!(RETIRE_GRACE_MS + RETIRE_SPREAD_MS < TURNS_MS);
 
 /// Filter instances of one `stat_prefix` whose connections are counted apart: some hundred workers with several configurations
 /// each. Beyond it those of a VM that fails stay in the gauge.
@@ -328,6 +377,8 @@ pub const MAPPING_LOGGED_MS: u64 = 10_000;
 
 /// Changes of a mapping that are told one by one in the log; the others are a number.
 pub const CHANGES_LOGGED_MAX: usize = 10;
+
+const _: () = assert!(CHANGES_LOGGED_MAX < PLACEMENTS_MAX);
 
 /// How often a change of a value in shared data is tried. Workers that change it at the same time each cost one try.
 pub const SHARED_TRIES_MAX: usize = 100;

@@ -26,6 +26,7 @@ const CONTROL: i16 = 1 << 5;
 const ATTRIBUTES_LANE_SHIFT: u32 = 8;
 /// An idempotent batch holds its lane above this bit of the producer id; brokers count ids up from 0.
 const PRODUCER_LANE_SHIFT: u32 = 40;
+const _: () = assert!((LANES_MAX as i64) <= i64::MAX >> PRODUCER_LANE_SHIFT);
 /// No producer; a plain batch of lane 0.
 const NO_PRODUCER: i64 = -1;
 

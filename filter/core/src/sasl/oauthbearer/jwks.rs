@@ -84,6 +84,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Whether the set holds no key: then no token is accepted.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Whether a key may be called `id`. One without a name goes by any if it is the only one.
     pub(crate) fn knows(&self, id: &str) -> bool {
         self.keys.iter().any(|key| self.goes_by(key, id))

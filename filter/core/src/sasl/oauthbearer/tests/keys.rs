@@ -146,7 +146,7 @@ fn a_key_that_is_wrong_is_named_or_left_out() {
         assert_eq!(KeySet::parse_tolerant(set.as_bytes()).unwrap().0.len(), 1, "{wrong}");
         let alone = super::set(&[wrong]);
         let (none, problem) = KeySet::parse_tolerant(alone.as_bytes()).unwrap();
-        assert_eq!(none.len(), 0);
+        assert!(none.is_empty());
         assert_eq!(problem, Some(format!("keys[0]: {why}")));
     }
 }
