@@ -104,8 +104,8 @@ impl DynamicRoute {
     }
 }
 
-/// Whether a client that is told `advertised` of broker `id` would reach the broker itself: at the address that it gives itself
-/// (`own`), or at which the filter reaches it.
+/// Whether a client that is told `advertised` of broker `id` would reach the broker itself: at the address
+/// that it gives itself (`own`), or at which the filter reaches it.
 pub(crate) fn leads_around(
     advertise: &Advertise,
     route: &Route,
@@ -155,8 +155,9 @@ pub enum Destination {
     Bootstrap {
         /// The bootstrap address whose turn it is.
         address: Address,
-        /// The broker that the connection stands for, whose address is not known yet: Metadata must show whether there is
-        /// such a broker, and the connection may not stay if there is. `None`: the connection stands for no broker.
+        /// The broker that the connection stands for, whose address is not known yet: Metadata must show
+        /// whether there is such a broker, and the connection may not stay if there is. `None`: the
+        /// connection stands for no broker.
         learn: Option<i32>,
     },
 }

@@ -39,8 +39,8 @@ pub struct Config {
     pub(crate) filler: FillerMode,
     /// What connections may hold, and for how long (`limits`).
     pub limits: Limits,
-    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last commit or renewal.
-    /// `None`: as long as those of any group without members.
+    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last
+    /// commit or renewal. `None`: as long as those of any group without members.
     pub(crate) shadow_retention_ms: Option<i64>,
     /// Milliseconds between two renewals of what a member has committed to lanes above 0.
     pub(crate) shadow_renew_ms: u64,
@@ -65,13 +65,14 @@ pub struct Limits {
     pub(crate) in_flight_requests: usize,
     /// Bytes that all connections of a worker may hold together.
     pub(crate) worker_bytes: usize,
-    /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first request.
+    /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first
+    /// request.
     pub authentication_ms: u64,
 }
 
 impl Config {
-    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped. `environment` tells the
-    /// values of environment variables that secrets name.
+    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped. `environment`
+    /// tells the values of environment variables that secrets name.
     ///
     /// # Errors
     /// On text that is no JSON object, on unknown fields, and on any value out of its range. No secret is
@@ -128,8 +129,8 @@ fn read(text: &str) -> Result<raw::Root, ConfigError> {
     Ok(root.0)
 }
 
-/// Sections whose values may be shown. The others have secrets among them, perhaps in the wrong place; and the whole
-/// configuration would be the value if it were put into quotes.
+/// Sections whose values may be shown. The others have secrets among them, perhaps in the wrong place; and
+/// the whole configuration would be the value if it were put into quotes.
 const SHOWN_SECTIONS: [&str; 7] = ["stat_prefix", "mapping", "advertise", "route", "shadow_groups", "fetch", "limits"];
 
 /// Cuts the value out of `invalid type: string "abc", expected an object`, unless it may be shown.

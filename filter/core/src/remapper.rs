@@ -1,5 +1,6 @@
 //! The arithmetic of the mapping: which physical partition and lane a virtual partition is, and what an
-//! offset looks like on either side. Pure and total: any number in gives an answer or an error, never a panic.
+//! offset looks like on either side. Pure and total: any number in gives an answer or an error, never a
+//! panic.
 //!
 //! `V` virtual partitions share `P` physical ones, `C = V / P` each. The lane tells those `C` siblings apart.
 

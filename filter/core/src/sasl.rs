@@ -5,8 +5,8 @@
 //!   broker ◄─token─── Client::step ◄── challenge ──────────────────────── broker
 //! ```
 //!
-//! Nothing here knows of frames: `apis/sasl_handshake.rs` and `apis/sasl_authenticate.rs` carry the tokens of clients,
-//! `own/login.rs` those for brokers.
+//! Nothing here knows of frames: `apis/sasl_handshake.rs` and `apis/sasl_authenticate.rs` carry the tokens of
+//! clients, `own/login.rs` those for brokers.
 
 pub mod identities;
 pub(crate) mod settings;

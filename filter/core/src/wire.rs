@@ -1,4 +1,5 @@
-//! Kafka's bytes: frames, headers, record batches' headers, and the shapes of messages. Knows no configuration.
+//! Kafka's bytes: frames, headers, record batches' headers, and the shapes of messages. Knows no
+//! configuration.
 
 pub(crate) mod crc;
 pub(crate) mod types;

@@ -166,7 +166,8 @@ pub enum AddressError {
     NoPort,
     /// What stands behind the last colon is not a number of 1..=65535.
     BadPort,
-    /// The host is neither an IP address nor a name of letters, digits, `.`, `-` and `_`, or the name is too long.
+    /// The host is neither an IP address nor a name of letters, digits, `.`, `-` and `_`, or the name is too
+    /// long.
     BadHost,
     /// An IPv6 address stands without brackets before a port.
     BareIpv6,

@@ -9,7 +9,8 @@ pub enum Nameless {
     NoRule,
     /// The principal would be empty.
     Empty,
-    /// The name or the principal is longer than [`PRINCIPAL_BYTES_MAX`](crate::limits::PRINCIPAL_BYTES_MAX) bytes.
+    /// The name or the principal is longer than [`PRINCIPAL_BYTES_MAX`](crate::limits::PRINCIPAL_BYTES_MAX)
+    /// bytes.
     TooLong,
     /// The principal would have line ends or other control characters, and stands in logs.
     Control,

@@ -38,7 +38,8 @@ pub enum Peer {
     /// The client showed no certificate, or there was no TLS.
     #[default]
     Anonymous,
-    /// The client showed a certificate, with this name at the [`Source`] that counts, as Envoy writes it. Empty: with none.
+    /// The client showed a certificate, with this name at the [`Source`] that counts, as Envoy writes it.
+    /// Empty: with none.
     Certified(String),
     /// Envoy did not tell.
     Unknown,

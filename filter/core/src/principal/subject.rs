@@ -12,14 +12,16 @@
 //! | the street | `street=` | `STREET=` |
 //!
 //! One thing stays apart. Attributes that RFC 2253 does not name keep BoringSSL's name and their text
-//! (`emailAddress=a@b.example`, where Java has `1.2.840.113549.1.9.1=#1609…`), since their encoding is not known here.
+//! (`emailAddress=a@b.example`, where Java has `1.2.840.113549.1.9.1=#1609…`), since their encoding is not
+//! known here.
 
 /// What Java escapes wherever it stands.
 const SPECIAL: &str = ",=+<>#;\"\\";
 
 /// The subject as Java would write it.
 pub(crate) fn as_java(subject: &str) -> String {
-    // BoringSSL ends no subject with a backslash that escapes nothing. Moved before another attribute, it would escape the `+`.
+    // BoringSSL ends no subject with a backslash that escapes nothing. Moved before another attribute, it
+    // would escape the `+`.
     let slashes = subject.len() - subject.trim_end_matches('\\').len();
     let subject = if slashes % 2 == 1 { subject.strip_suffix('\\').unwrap_or_default() } else { subject };
     let names = split(subject, b',').into_iter().map(|name| {

@@ -1,8 +1,10 @@
-//! Who the filter is to brokers for a client: an identity of the client's own, or the one that stands for all.
+//! Who the filter is to brokers for a client: an identity of the client's own, or the one that stands for
+//! all.
 //!
-//! Principals of users, of tokens and of certificates share one name space. So an entry can say by which proof its principal
-//! has to come, and names are compared as they were proved: a user's prepared by SASLprep, any other byte for byte. One that
-//! differs from an entry only by its spelling is refused, since it would else act as somebody else or, in silence, for all.
+//! Principals of users, of tokens and of certificates share one name space. So an entry can say by which
+//! proof its principal has to come, and names are compared as they were proved: a user's prepared by
+//! SASLprep, any other byte for byte. One that differs from an entry only by its spelling is refused, since
+//! it would else act as somebody else or, in silence, for all.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   message ─► ClientResponse ─► Jwt ─► Supply's keys, Verifier ─► claims ─► Done
-//!      │ malformed                ╰───────── anything wrong ─────────┴─────► Challenge ─► (any token) ─► Failed
+//!      │ malformed                ╰───────── anything wrong ─────────┴─────► Rejected ─► (any token) ─► Failed
 //!      └─► Failed                            no keys yet ──────────────────► Unavailable
 //! ```
 

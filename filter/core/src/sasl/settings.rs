@@ -17,6 +17,7 @@ pub struct Sasl {
     pub(crate) oauthbearer: Option<Settings>,
     /// What salts are made from. `None`: each process draws its own.
     pub(crate) salt_secret: Option<Secret>,
-    /// How long a client may go on before it authenticates again (KIP-368). `None`: as long as its credentials last.
+    /// How long a client may go on before it authenticates again (KIP-368). `None`: as long as its
+    /// credentials last.
     pub max_session_ms: Option<Millis>,
 }

@@ -9,7 +9,8 @@ pub(crate) enum Step {
     Challenge(Vec<u8>),
     /// It is refused, and told so by these bytes; whatever it sends next ends the authentication.
     Rejected(Vec<u8>),
-    /// The client is who it says; `last` goes with the success. `expires`: when its credentials end, by Envoy's clock.
+    /// The client is who it says; `last` goes with the success. `expires`: when its credentials end, by
+    /// Envoy's clock.
     Done { principal: String, expires: Option<Millis>, last: Vec<u8> },
     /// It is not, or it does not speak the mechanism. Why is told to nobody.
     Failed,

@@ -1,12 +1,13 @@
-//! Who may log in with a password, and how a password is checked without telling who is known, and without letting
-//! strangers buy the worker's time.
+//! Who may log in with a password, and how a password is checked without telling who is known, and without
+//! letting strangers buy the worker's time.
 //!
-//! To a stranger a name that is unknown looks like one that is known: it gets a salt that stays the same, waits as long,
-//! and fails at the same step. So each unknown name imitates one of the kinds of users: [`forms`].
+//! To a stranger a name that is unknown looks like one that is known: it gets a salt that stays the same,
+//! waits as long, and fails at the same step. So each unknown name imitates one of the kinds of users:
+//! [`forms`].
 //!
-//! PBKDF2 runs for what is configured, once, and not for what strangers ask: credentials of users with passwords are
-//! [`derived`] beforehand. Where PLAIN takes a PBKDF2 there is a [`queue`], and a memory of the passwords that were right.
-//! Both get a share of the worker's time, which is [`Store::work`].
+//! PBKDF2 runs for what is configured, once, and not for what strangers ask: credentials of users with
+//! passwords are [`derived`] beforehand. Where PLAIN takes a PBKDF2 there is a [`queue`], and a memory of the
+//! passwords that were right. Both get a share of the worker's time, which is [`Store::work`].
 
 mod derived;
 mod forms;
@@ -72,8 +73,8 @@ pub(super) enum PasswordCheck {
 }
 
 impl Store {
-    /// `users`: names are prepared and occur once. `seed`: random, each worker's own. `salts`: secret, and the same in all
-    /// workers, however the configuration changes.
+    /// `users`: names are prepared and occur once. `seed`: random, each worker's own. `salts`: secret, and
+    /// the same in all workers, however the configuration changes.
     pub(crate) fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
         let users: Vec<Rc<User>> = users.into_iter().map(Rc::new).collect();
         let [shown, vault] = ["salts", "vault"].map(|purpose| Key::new(&salts, purpose));
@@ -115,9 +116,11 @@ impl Store {
         tasks
     }
 
-    /// Whether `password` is that of `name` (prepared). A user's password decides, and if there is none its credentials.
+    /// Whether `password` is that of `name` (prepared). A user's password decides, and if there is none its
+    /// credentials.
     ///
-    /// Who knows the right password may be answered at once: only they can see it. Everything else waits alike.
+    /// Who knows the right password may be answered at once: only they can see it. Everything else waits
+    /// alike.
     pub(super) fn check_plain(&self, name: &str, password: &str) -> PasswordCheck {
         let user = self.find(name);
         let is_password = self.is_password(user, name, password);
@@ -140,8 +143,8 @@ impl Store {
         job.map_or(PasswordCheck::Full, PasswordCheck::Later)
     }
 
-    /// What SCRAM with `hash` works on for `name` (prepared), known or not. None: not everything that is to be derived for
-    /// it is, and until then everybody waits. Costs some digests.
+    /// What SCRAM with `hash` works on for `name` (prepared), known or not. None: not everything that is to
+    /// be derived for it is, and until then everybody waits. Costs some digests.
     pub(super) fn scram(&self, name: &str, hash: Hash) -> Option<Found> {
         if !self.is_ready(hash) {
             return None;
@@ -170,8 +173,8 @@ impl Store {
         self.derived.left()
     }
 
-    /// Does a piece of the work that waits, [`WORK_ITERATIONS`](crate::limits::WORK_ITERATIONS) of PBKDF2: in turns for who
-    /// waits with a password, and for users whose credentials are to be derived.
+    /// Does a piece of the work that waits, [`WORK_ITERATIONS`](crate::limits::WORK_ITERATIONS) of PBKDF2: in
+    /// turns for who waits with a password, and for users whose credentials are to be derived.
     pub(crate) fn work(&self) {
         let is_queues_turn = self.is_queues_turn.replace(!self.is_queues_turn.get());
         if is_queues_turn && self.serve_queue() {
@@ -198,7 +201,8 @@ impl Store {
         worked
     }
 
-    /// There may be something that others have to be told: credentials are derived, or passwords checked against some.
+    /// There may be something that others have to be told: credentials are derived, or passwords checked
+    /// against some.
     pub(crate) fn uses_vault(&self) -> bool {
         self.is_plain_costly || !self.derives.is_empty()
     }
@@ -223,7 +227,8 @@ impl Store {
         self.has_news.set(false);
     }
 
-    /// Takes out of a vault what this store has no use for: what belongs to passwords and users that are no more.
+    /// Takes out of a vault what this store has no use for: what belongs to passwords and users that are no
+    /// more.
     pub(crate) fn tidy(&self, vault: &mut Vault) {
         let users = self.by_digest.values();
         let derived = users.flat_map(|user| {

@@ -1,7 +1,8 @@
 //! The 61-byte header of a v2 record batch, and the lane that is written into it.
 //!
-//! Records stay as they are, compressed or not: the lane of a batch lives in its header, so tagging costs the same for
-//! a batch of one record and for one of a megabyte. Layout: Kafka protocol guide, "Record Batch"; KIP-98 for producers.
+//! Records stay as they are, compressed or not: the lane of a batch lives in its header, so tagging costs the
+//! same for a batch of one record and for one of a megabyte. Layout: Kafka protocol guide, "Record Batch";
+//! KIP-98 for producers.
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
 
@@ -15,7 +16,8 @@ pub(crate) const HEADER_BYTES: usize = 61;
 const PREFIX_BYTES: usize = 12;
 /// Where the magic byte lies; message sets of magic 0 and 1 have theirs at the same place.
 const MAGIC_AT: usize = 16;
-/// Where the bytes that the CRC guards begin: behind base offset, length, leader epoch, magic and the CRC itself.
+/// Where the bytes that the CRC guards begin: behind base offset, length, leader epoch, magic and the CRC
+/// itself.
 const GUARDED_AT: usize = 21;
 /// The smallest old message: offset, size, CRC, magic, attributes, and a key and a value of null.
 const OLD_MESSAGE_BYTES_MIN: usize = 26;
@@ -70,7 +72,8 @@ pub(crate) enum BatchError {
 /// Why a batch of a client cannot be given a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TagError {
-    /// The client wrote into the places where lanes are kept: taken as it is, its batch could land in another lane.
+    /// The client wrote into the places where lanes are kept: taken as it is, its batch could land in another
+    /// lane.
     ClientTagged,
     /// A control batch: only brokers write these.
     Control,
@@ -89,7 +92,8 @@ pub(crate) enum Whose {
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`; `None` if there are fewer than `HEADER_BYTES`. Judges no field.
+    /// Reads the header at the start of `bytes`; `None` if there are fewer than `HEADER_BYTES`. Judges no
+    /// field.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
         let mut fields: &[u8] = bytes.first_chunk::<HEADER_BYTES>()?;
         Some(Header {
@@ -153,7 +157,8 @@ impl Header {
     }
 }
 
-/// Reads the lane of a batch that a broker stored. A lane that no mapping can have stays one that matches nobody.
+/// Reads the lane of a batch that a broker stored. A lane that no mapping can have stays one that matches
+/// nobody.
 pub(crate) fn lane(header: &Header) -> Whose {
     if header.is_control() {
         return Whose::EverySibling;
@@ -167,8 +172,9 @@ pub(crate) fn lane(header: &Header) -> Whose {
     Whose::Lane(Lane(u32::try_from(lane).unwrap_or(u32::MAX)))
 }
 
-/// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer computed still
-/// guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`: bytes behind the header.
+/// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer
+/// computed still guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`:
+/// bytes behind the header.
 pub(crate) fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
     if header.is_control() {
         return Err(TagError::Control);
@@ -190,7 +196,8 @@ pub(crate) fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option
     let mut tagged = *header;
     if header.producer_id == NO_PRODUCER {
         tagged.producer_id = NO_PRODUCER - 1 - lane;
-        // Epoch and sequence must not be -1: a broker that recompresses the batch would then drop the producer id.
+        // Epoch and sequence must not be -1: a broker that recompresses the batch would then drop the
+        // producer id.
         tagged.producer_epoch = 0;
         tagged.base_sequence = 0;
     } else {
@@ -200,12 +207,14 @@ pub(crate) fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option
     Ok(Some(tagged.encode()))
 }
 
-/// CRCs are linear: what changes in the head changes the whole by the head's difference, shifted past the tail.
+/// CRCs are linear: what changes in the head changes the whole by the head's difference, shifted past the
+/// tail.
 fn patched_crc(old: &Header, new: &Header, tail_len: usize) -> u32 {
     crc::shift(old.head_crc() ^ new.head_crc(), tail_len) ^ old.crc
 }
 
-/// The header of `records` if they are exactly one whole v2 batch, as each partition of a Produce request must be.
+/// The header of `records` if they are exactly one whole v2 batch, as each partition of a Produce request
+/// must be.
 pub(crate) fn single_batch(records: &[u8]) -> Result<Header, BatchError> {
     if records.is_empty() {
         return Err(BatchError::Empty);
@@ -230,8 +239,8 @@ pub(crate) enum Entry {
         range: Range<usize>,
         header: Header,
     },
-    /// A message of magic 0 or 1, or a compressed set of them: older than any mapping, so lane 0. `last_offset` is that
-    /// of its last record (a compressed set carries the offset of its last message).
+    /// A message of magic 0 or 1, or a compressed set of them: older than any mapping, so lane 0.
+    /// `last_offset` is that of its last record (a compressed set carries the offset of its last message).
     Old {
         range: Range<usize>,
         last_offset: i64,
@@ -253,8 +262,8 @@ impl Entry {
     }
 }
 
-/// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut the last
-/// one at the fetch limit) or that is none.
+/// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut
+/// the last one at the fetch limit) or that is none.
 #[derive(Clone, Debug)]
 pub(crate) struct Batches<'a> {
     records: &'a [u8],
@@ -266,7 +275,8 @@ impl<'a> Batches<'a> {
         Batches { records, position: 0 }
     }
 
-    /// Where the next entry starts: once the iterator has ended, the start of the cut-off tail, or the end of the set.
+    /// Where the next entry starts: once the iterator has ended, the start of the cut-off tail, or the end of
+    /// the set.
     #[cfg(test)]
     pub(crate) fn position(&self) -> usize {
         self.position
@@ -301,10 +311,12 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// A control batch that moves a consumer past `offset` without showing it a record, for where siblings' batches were
-/// dropped: one COMMIT marker (KIP-98) of a producer that no broker knows. `timestamp` is in milliseconds.
+/// A control batch that moves a consumer past `offset` without showing it a record, for where siblings'
+/// batches were dropped: one COMMIT marker (KIP-98) of a producer that no broker knows. `timestamp` is in
+/// milliseconds.
 pub(crate) fn filler(offset: i64, leader_epoch: i32, timestamp: i64) -> Bytes {
-    /// Length 16, attributes, timestamp and offset deltas 0; key: version 0, COMMIT; value: version 0, epoch 0; no headers.
+    /// Length 16, attributes, timestamp and offset deltas 0; key: version 0, COMMIT; value: version 0, epoch
+    /// 0; no headers.
     const MARKER: &[u8] = &[32, 0, 0, 0, 8, 0, 0, 0, 1, 12, 0, 0, 0, 0, 0, 0, 0];
     /// Higher than any id a broker hands out, so that it matches no aborted transaction of a consumer.
     const NOBODY: i64 = 1 << 62;

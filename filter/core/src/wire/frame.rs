@@ -1,7 +1,9 @@
-//! Bytes to length-prefixed frames (protocol guide: every request and response is `INT32 size` and that many bytes).
+//! Bytes to length-prefixed frames (protocol guide: every request and response is `INT32 size` and that many
+//! bytes).
 //!
-//! Chunks are kept as they came and joined only when a whole frame is there: one reservation of the exact size, one copy,
-//! and none at all when a chunk holds the whole frame. Nothing is ever reserved for bytes that were only claimed.
+//! Chunks are kept as they came and joined only when a whole frame is there: one reservation of the exact
+//! size, one copy, and none at all when a chunk holds the whole frame. Nothing is ever reserved for bytes
+//! that were only claimed.
 
 use std::collections::VecDeque;
 
@@ -80,7 +82,8 @@ impl Input {
         self.peek(LENGTH_BYTES).map(|prefix| checked_len(prefix, frame_bytes_max)).transpose()
     }
 
-    /// The first `n` bytes in one piece, or None when fewer are there. Joins chunks only as far as `n` reaches.
+    /// The first `n` bytes in one piece, or None when fewer are there. Joins chunks only as far as `n`
+    /// reaches.
     pub(crate) fn peek(&mut self, n: usize) -> Option<&[u8]> {
         if self.len < n {
             return None;

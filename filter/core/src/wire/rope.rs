@@ -1,6 +1,7 @@
 //! Output as a list of slices: what is new is written here, what came in a frame is only referred to.
 //!
-//! The host takes output in any number of pieces, so a record set crosses the filter without being copied inside it.
+//! The host takes output in any number of pieces, so a record set crosses the filter without being copied
+//! inside it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;

@@ -1,9 +1,10 @@
 //! Checks that a message is as long as it claims, before anything decodes it.
 //!
-//! `kafka-protocol` reserves memory for as many elements as an array claims to have, before it reads one of them: a
-//! frame of ten bytes could reserve gigabytes, or trap the VM and with it every connection of the worker. So each body
-//! is first walked along a small static description of its message, which allocates nothing.
-//! Wire types: Kafka protocol guide, "Protocol Primitive Types"; flexible versions and tagged fields: KIP-482.
+//! `kafka-protocol` reserves memory for as many elements as an array claims to have, before it reads one of
+//! them: a frame of ten bytes could reserve gigabytes, or trap the VM and with it every connection of the
+//! worker. So each body is first walked along a small static description of its message, which allocates
+//! nothing. Wire types: Kafka protocol guide, "Protocol Primitive Types"; flexible versions and tagged
+//! fields: KIP-482.
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -73,16 +74,17 @@ pub(crate) enum Misshape {
     TooManyElements,
     /// A variable-length number of more than five bytes.
     Varint,
-    /// Strings that are not UTF-8, and so many that putting them right takes more than [`limits::TEXT_GROWTH_MAX`].
+    /// Strings that are not UTF-8, and so many that putting them right takes more than
+    /// [`limits::TEXT_GROWTH_MAX`].
     Growth,
     /// The shape is right, but not the version.
     Undecodable,
 }
 
 impl Shape {
-    /// Walks `body` once, in time linear in its length, without allocating. `Ok` says that decoding it at `version`
-    /// reserves no more memory than its real content deserves, and whether it is plain: written just as
-    /// `kafka-protocol` would write it, as far as it can read it at all.
+    /// Walks `body` once, in time linear in its length, without allocating. `Ok` says that decoding it at
+    /// `version` reserves no more memory than its real content deserves, and whether it is plain: written
+    /// just as `kafka-protocol` would write it, as far as it can read it at all.
     ///
     /// # Errors
     /// Where Kafka would not read the body either, or where it has more than `elements_max` elements.
@@ -96,8 +98,9 @@ impl Shape {
         Ok(!walk.odd)
     }
 
-    /// `body` as `kafka-protocol` can read it, where Kafka can: without the bytes behind the last field, text in UTF-8
-    /// with U+FFFD for what is malformed, null written as null, and tagged fields as long as they say.
+    /// `body` as `kafka-protocol` can read it, where Kafka can: without the bytes behind the last field, text
+    /// in UTF-8 with U+FFFD for what is malformed, null written as null, and tagged fields as long as they
+    /// say.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -216,8 +219,8 @@ impl<'a> Walk<'a> {
         (0..count).try_for_each(|_| self.field(element))
     }
 
-    /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content. Kafka reads a field that
-    /// it knows without a look at its size.
+    /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content. Kafka
+    /// reads a field that it knows without a look at its size.
     fn tag_section(&mut self, fields: &'static [Field]) -> Outcome {
         let count = self.varint()?;
         self.count(to_usize(count)?)?;
@@ -226,7 +229,8 @@ impl<'a> Walk<'a> {
         for _ in 0..count {
             let tag = self.varint()?;
             let size = to_usize(self.varint()?)?;
-            // A negative tag to Java, and nobody's. `kafka-protocol` counts such tags when it writes, but leaves them out.
+            // A negative tag to Java, and nobody's. `kafka-protocol` counts such tags when it writes, but
+            // leaves them out.
             let is_nobodys = i32::try_from(tag).is_err();
             let known = fields.iter().find_map(|field| self.tagged(field, tag));
             if is_nobodys || (known.is_none() && self.unknown_tags_left == 0) {

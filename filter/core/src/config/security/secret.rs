@@ -1,4 +1,5 @@
-//! Fields that hold secrets: what is said about them never shows them, and `${NAME}` in them is an environment variable.
+//! Fields that hold secrets: what is said about them never shows them, and `${NAME}` in them is an
+//! environment variable.
 
 use std::fmt;
 

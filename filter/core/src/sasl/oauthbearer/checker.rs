@@ -38,7 +38,8 @@ impl Checker {
         Self { settings, supply, share: Share::default() }
     }
 
-    /// Where keys are to be fetched now. The fetch is under way from then on; [`Self::fetched`] ends it, or 10 s without.
+    /// Where keys are to be fetched now. The fetch is under way from then on; [`Self::fetched`] ends it, or
+    /// 10 s without.
     pub(crate) fn fetch_due(&self, now: Millis) -> Option<Endpoint> {
         self.supply.borrow_mut().fetch_due(now)
     }
@@ -79,7 +80,8 @@ impl Checker {
         }
     }
 
-    /// What a client is told whose token is not accepted (RFC 7628, section 3.2.2; brokers answer the same), and no more.
+    /// What a client is told whose token is not accepted (RFC 7628, section 3.2.2; brokers answer the same),
+    /// and no more.
     pub(super) fn challenge(&self, refusal: Refusal) -> Vec<u8> {
         #[derive(Serialize)]
         struct Error {

@@ -1,4 +1,5 @@
-//! What a token with the right signature says, held against the [`Settings`] (RFC 7519, section 4.1; RFC 9068, section 4).
+//! What a token with the right signature says, held against the [`Settings`] (RFC 7519, section 4.1; RFC
+//! 9068, section 4).
 
 use serde_json::Value;
 
@@ -85,7 +86,8 @@ fn one_or_more(value: Option<&Value>) -> Option<Vec<&str>> {
     }
 }
 
-/// `scope` (RFC 8693, section 4.2), or `scp` where a provider calls it so: texts, or one text with spaces between them.
+/// `scope` (RFC 8693, section 4.2), or `scp` where a provider calls it so: texts, or one text with spaces
+/// between them.
 fn scopes(claims: &Object) -> Option<Vec<&str>> {
     let written = one_or_more(claims.get("scope").or_else(|| claims.get("scp")))?;
     Some(written.into_iter().flat_map(|scopes| scopes.split(' ')).collect())

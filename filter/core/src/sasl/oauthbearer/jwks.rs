@@ -24,12 +24,12 @@ struct Written {
 }
 
 impl KeySet {
-    /// The keys of a JWK Set that the configuration's author wrote. Keys for other things than signatures, and of kinds
-    /// that are not known, are left out (RFC 7517, section 5).
+    /// The keys of a JWK Set that the configuration's author wrote. Keys for other things than signatures,
+    /// and of kinds that are not known, are left out (RFC 7517, section 5).
     ///
     /// # Errors
-    /// What is wrong with the text, for the configuration's author: also a key that is malformed, weak or private, and a
-    /// set without a key for signatures.
+    /// What is wrong with the text, for the configuration's author: also a key that is malformed, weak or
+    /// private, and a set without a key for signatures.
     pub fn parse(json: &str) -> Result<Self, String> {
         let mut keys = vec![];
         for (index, written) in read(json.as_bytes())?.iter().enumerate() {
@@ -41,8 +41,8 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// The keys of a JWK Set that came from a provider, and what is wrong with the first bad one, for the log: it only costs
-    /// this key. A provider may withdraw all of its keys: then there is none.
+    /// The keys of a JWK Set that came from a provider, and what is wrong with the first bad one, for the
+    /// log: it only costs this key. A provider may withdraw all of its keys: then there is none.
     ///
     /// # Errors
     /// What is wrong with the text, for the log.

@@ -1,5 +1,5 @@
-//! One public key, and the signatures that fit it. A token's `alg` only ever chooses among the keys of the type that it is
-//! for: no key is taken for what it is not (RFC 8725, section 3.1).
+//! One public key, and the signatures that fit it. A token's `alg` only ever chooses among the keys of the
+//! type that it is for: no key is taken for what it is not (RFC 8725, section 3.1).
 
 use std::borrow::Cow;
 
@@ -126,8 +126,8 @@ impl Key {
     /// A key by the name of its curve and its coordinates, big-endian. None: the curve is not for tokens.
     ///
     /// # Errors
-    /// The coordinates are not as long as the curve's must be (RFC 7518, section 6.2.1.2). Whether the point lies on the
-    /// curve is found out by the verifier.
+    /// The coordinates are not as long as the curve's must be (RFC 7518, section 6.2.1.2). Whether the point
+    /// lies on the curve is found out by the verifier.
     pub(crate) fn ec(curve: &str, x: &[u8], y: &[u8]) -> Option<Result<Self, String>> {
         let curve = CURVES.iter().find(|known| known.name == curve)?;
         if x.len() != curve.bytes || y.len() != curve.bytes {
@@ -170,7 +170,8 @@ impl Key {
         self.key_type == algorithm.key_type && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    /// A token's signature in the form that a [`Verifier`](super::verifier::Verifier) takes. None: it cannot be one of this key's.
+    /// A token's signature in the form that a [`Verifier`](super::verifier::Verifier) takes. None: it cannot
+    /// be one of this key's.
     pub(crate) fn signature<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if raw.len() != self.signature_bytes {
             return None;
@@ -204,8 +205,8 @@ fn ec_der(curve: &Curve, point: &[u8]) -> der::Result<Vec<u8>> {
     SubjectPublicKeyInfo { algorithm, subject_public_key: BitStringRef::from_bytes(point)? }.to_der()
 }
 
-/// `r` and `s`, one behind the other (RFC 7518, section 3.4), as an Ecdsa-Sig-Value (RFC 3279, section 2.2.3). Zeros are
-/// refused here: a verifier that forgot to would take them for anything's signature.
+/// `r` and `s`, one behind the other (RFC 7518, section 3.4), as an Ecdsa-Sig-Value (RFC 3279, section
+/// 2.2.3). Zeros are refused here: a verifier that forgot to would take them for anything's signature.
 fn ecdsa_der(raw: &[u8]) -> Option<Vec<u8>> {
     let (r, s) = raw.split_at_checked(raw.len() / 2)?;
     if bits(r) == 0 || bits(s) == 0 {

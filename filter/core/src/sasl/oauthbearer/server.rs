@@ -1,4 +1,5 @@
-//! The server's side of OAUTHBEARER: one message of the client's, and an acknowledgement where it was refused.
+//! The server's side of OAUTHBEARER: one message of the client's, and an acknowledgement where it was
+//! refused.
 
 use super::checker::{Checker, Verdict};
 use super::claims::{Bearer, Refusal};

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!            due                    answer, or none for 10 s
-//!   waiting ─────► under way ─┬─ a JWK Set ──► waiting, for refresh_ms; its keys replace the old ones, also if there are none
-//!      ▲                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay, for max_age_ms
+//!   waiting ─────► under way ─┬─ a JWK Set ──► waiting, for refresh_ms; the set's keys replace the old ones,
+//!      ▲                      │                even if the set has none
+//!      │                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay, for max_age_ms
 //!      └── a token with an unknown key asks for an earlier fetch, at most each 10 s
 //! ```
 
@@ -55,8 +56,8 @@ pub enum Fetched {
     Failed {
         /// Why, for the log.
         why: String,
-        /// For so many milliseconds the keys of the last good fetch stay in use if no other fetch succeeds. 0: no keys are in
-        /// use, and no token can be checked.
+        /// For so many milliseconds the keys of the last good fetch stay in use if no other fetch succeeds.
+        /// 0: no keys are in use, and no token can be checked.
         keys_left_ms: Millis,
     },
 }

@@ -2,7 +2,8 @@
 
 /// Asks the host whether `signature` is `key`'s over `text`. Cryptography of public keys is Envoy's.
 pub trait Verifier {
-    /// `key`: DER of a SubjectPublicKeyInfo (RFC 5280). RSA signatures are PKCS #1 v1.5, ECDSA ones DER (RFC 3279).
+    /// `key`: DER of a SubjectPublicKeyInfo (RFC 5280). RSA signatures are PKCS #1 v1.5, ECDSA ones DER (RFC
+    /// 3279).
     fn verify(&self, key: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool;
 }
 

@@ -58,7 +58,8 @@ impl Hash {
 pub struct Credentials {
     /// The hash function, whose length both keys have.
     pub(crate) hash: Hash,
-    /// What PBKDF2 salts the password with; `SCRAM_SALT_BYTES_MIN..=SCRAM_SALT_BYTES_MAX` bytes where it is configured.
+    /// What PBKDF2 salts the password with; `SCRAM_SALT_BYTES_MIN..=SCRAM_SALT_BYTES_MAX` bytes where it is
+    /// configured.
     pub salt: Vec<u8>,
     /// Iterations of PBKDF2, `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX`.
     pub iterations: u32,
@@ -69,10 +70,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The credentials of `password`. `iterations`: `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX` of `limits.rs`.
+    /// The credentials of `password`. `iterations`: `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX` of
+    /// `limits.rs`.
     ///
-    /// The password is taken as it is, in UTF-8. RFC 5802 wants it prepared by SASLprep, but Kafka's `ScramFormatter` and
-    /// its clients do not do that: a server that does locks out their users with passwords that preparation changes.
+    /// The password is taken as it is, in UTF-8. RFC 5802 wants it prepared by SASLprep, but Kafka's
+    /// `ScramFormatter` and its clients do not do that: a server that does locks out their users with
+    /// passwords that preparation changes.
     pub fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
         let keys = Keys::new(hash, &hash.salted_password(password, salt, iterations));
         Self { hash, salt: salt.to_vec(), iterations, stored_key: keys.stored_key, server_key: keys.server_key }

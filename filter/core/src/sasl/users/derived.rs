@@ -1,4 +1,5 @@
-//! The credentials of users that have a password only: each derived once, piece by piece, whoever asks for what.
+//! The credentials of users that have a password only: each derived once, piece by piece, whoever asks for
+//! what.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
-//! What strangers see of users without asking for a name: the kind of their salts, and iterations. Whoever is unknown imitates one of
-//! the kinds of users there are.
+//! What strangers see of users without asking for a name: the kind of their salts, and iterations. Whoever is
+//! unknown imitates one of the kinds of users there are.
 //!
-//! Which one depends on the name, a secret, and the kinds that occur, not on who the users are or how many: a change of the
-//! list changes nothing that is shown for an unknown name, as long as the kinds stay. When one comes or goes, some unknown
-//! names change with it (rendezvous hashing: only those that win or lose by it).
+//! Which one depends on the name, a secret, and the kinds that occur, not on who the users are or how many: a
+//! change of the list changes nothing that is shown for an unknown name, as long as the kinds stay. When one
+//! comes or goes, some unknown names change with it (rendezvous hashing: only those that win or lose by it).
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -144,7 +144,8 @@ impl Forms {
         self.pick(name, key, |_| true).unwrap_or(Kind::DERIVED)
     }
 
-    /// The form of SCRAM with `hash` for `name`, which is of `kind`. Who has nothing for this hash imitates those who do.
+    /// The form of SCRAM with `hash` for `name`, which is of `kind`. Who has nothing for this hash imitates
+    /// those who do.
     pub(super) fn form(&self, kind: Kind, name: &str, hash: Hash, key: &Key) -> Form {
         let other = || self.pick(name, key, |kind| kind.form(hash).is_some())?.form(hash);
         kind.form(hash).or_else(other).unwrap_or(Form::DERIVED)
