@@ -11,7 +11,7 @@ use self::address::{AddressTemplate, HostTemplate};
 /// How a broker is named to clients in Metadata, FindCoordinator and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Advertise {
-    /// As it names itself; for a sidecar that captures the client's traffic.
+    /// As the broker names itself; for a sidecar that captures the client's traffic.
     #[default]
     Unchanged,
     /// One port per broker: `host:(base + id)`.
@@ -21,7 +21,7 @@ pub enum Advertise {
         /// The port of broker 0, 1..=65535.
         base: u16,
     },
-    /// One name per broker, told apart by the TLS server name.
+    /// One name per broker: the TLS server name says which broker a connection is for.
     Sni {
         /// The name that each broker gets.
         host: HostTemplate,
@@ -127,7 +127,7 @@ pub(crate) fn leads_around(
 pub struct Bootstrap {
     /// The address that is asked first.
     pub first: Address,
-    /// Those that come after it, in the order of the configuration.
+    /// The addresses that are asked after the first, in the order of the configuration.
     pub others: Vec<Address>,
 }
 

@@ -1,6 +1,6 @@
 //! The filter's configuration: one JSON object, read once and turned into values that cannot be wrong.
 //!
-//! Whatever is wrong with it is told by the path of the field and what would be right, since the text
+//! An error names the path of the field and what would be right, since the text
 //! ends up in the log line with which Envoy refuses a listener. `envoy/filter-config.schema.json`
 //! describes the same for editors.
 
@@ -28,7 +28,7 @@ pub(crate) use self::filler::FillerMode;
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Tells this filter's stats from those of others: one or more of `[A-Za-z0-9_-]`.
+    /// Keeps this filter's stats apart from those of others: one or more of `[A-Za-z0-9_-]`.
     pub stat_prefix: String,
     /// Which topics are mapped, and how (`mapping`).
     pub mapping: Mapping,
@@ -72,7 +72,7 @@ pub struct Limits {
 
 impl Config {
     /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped. `environment`
-    /// tells the values of environment variables that secrets name.
+    /// gives the values of environment variables that secrets name.
     ///
     /// # Errors
     /// On text that is no JSON object, on unknown fields, and on any value out of its range. No secret is

@@ -1,9 +1,9 @@
-//! Tells configurations apart.
+//! Marks that differ where configurations do.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Tells configurations apart, by their text.
+/// The mark of a configuration: the same text has the same, and another text another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(u64);
 

@@ -129,7 +129,7 @@ const _: () = assert!(FRAME_BYTES_DEFAULT <= WHOLE_FRAME_BYTES_MAX);
 /// worker.
 pub const VM_BYTES: usize = 1 << 30;
 
-/// What of a VM is for code, stacks, and the gaps between allocations.
+/// Bytes of a VM that are for code, stacks, and the gaps between allocations.
 pub const VM_SPARE_BYTES: usize = 48 << 20;
 
 /// `limits.worker_bytes` by default: half of a VM.
@@ -227,7 +227,7 @@ pub const SKIP_LANES_MAX: usize = 8_192;
 /// moment.
 pub const SKIPS_PER_LANE_MAX: usize = 8;
 
-/// Milliseconds after which a consumer that gets nothing behind a remembered range is no longer told so
+/// Milliseconds after which a consumer that gets nothing behind a remembered range is no longer answered so
 /// without a look at the range's end: a topic that was made again, and is as long as the old one, would else
 /// look like the end of the log.
 pub const SKIP_UNSEEN_MS_MAX: u64 = 10_000;
@@ -241,7 +241,7 @@ const _: () = assert!(SKIP_PROOF_BYTES_MAX <= FETCH_MAX_BYTES_DEFAULT);
 /// Such rounds of one Fetch. Siblings whose ranges end at yet more places wait for their next Fetch.
 pub const SKIP_PROOF_ROUNDS_MAX: usize = 4;
 
-/// Milliseconds for which a Fetch that has nothing to tell but an error that lasts is held back at least,
+/// Milliseconds for which a Fetch whose answer is nothing but an error that lasts is held back at least,
 /// however short the client's wait: such clients ask again at once, for ever.
 pub const FETCH_ERROR_MS_MIN: u64 = 100;
 
@@ -253,8 +253,8 @@ const _: () = assert!(FETCH_ERROR_MS_MIN <= FETCH_ERROR_MS_MAX);
 /// Brokers whose address is remembered from Metadata. The largest clusters known have about a thousand.
 pub const LEARNED_BROKERS_MAX: usize = 10_000;
 
-/// Milliseconds for which clients must have been told of a broker before it is odd that no connection came in
-/// for it.
+/// Milliseconds for which answers must have named a broker to clients before it is odd that no connection
+/// came in for it.
 pub const UNREACHED_MS_MIN: u64 = 60_000;
 
 /// As [`UNREACHED_MS_MIN`], in answers: one client that does not need all of its topic's partitions is no
@@ -393,11 +393,11 @@ pub const PLACEMENTS_MAX: usize = 50_000;
 /// last changes.
 pub const MAPPINGS_MAX: usize = 16;
 
-/// Milliseconds in which what a new mapping changes is told once: the main thread takes a configuration
+/// Milliseconds in which what a new mapping changes is logged once: the main thread takes a configuration
 /// first, and all workers do within moments.
 pub const MAPPING_LOGGED_MS: u64 = 10_000;
 
-/// Changes of a mapping that are told one by one in the log; the others are a number.
+/// Changes of a mapping that the log names one by one; the others are a number.
 pub const CHANGES_LOGGED_MAX: usize = 10;
 
 const _: () = assert!(CHANGES_LOGGED_MAX < PLACEMENTS_MAX);

@@ -206,7 +206,7 @@ fn lane_count(virtual_partitions: i32, physical_partitions: i32) -> Result<u32, 
     if virtual_partitions % physical_partitions != 0 {
         return Err(MappingError::NotAMultiple { virtual_partitions, physical_partitions });
     }
-    // Both are positive.
+    // V and P are positive.
     let lanes = (virtual_partitions / physical_partitions) as u32;
     if lanes > LANES_MAX {
         return Err(MappingError::TooManyLanes { virtual_partitions, physical_partitions, lanes });

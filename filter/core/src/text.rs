@@ -27,7 +27,7 @@ fn replaced(bytes: &[u8]) -> String {
         }
         let (good, bad) = match std::str::from_utf8(rest) {
             Ok(_) => (rest.len(), 0),
-            // The rest of the input is one cut-off sequence where no length is told.
+            // Where the error has no length, the rest of the input is one cut-off sequence.
             Err(error) => (error.valid_up_to(), error.error_len().unwrap_or(rest.len() - error.valid_up_to())),
         };
         out.push_str(rest.get(..good).and_then(|good| std::str::from_utf8(good).ok()).unwrap_or_default());

@@ -161,8 +161,8 @@ pub const QUEUED_ITERATIONS_MAX: u32 = 1 << 20;
 
 const _: () = assert!(QUEUED_ITERATIONS_MAX >= SCRAM_ITERATIONS_MAX);
 
-/// Milliseconds that a client waits with a token at most before it is told to come again: half of the ten
-/// seconds after which the least patient clients give up (kafkajs).
+/// Milliseconds that a client waits with a token at most before the filter bids it come again: half of the
+/// ten seconds after which the least patient clients give up (kafkajs).
 pub const VERDICT_MS_MAX: u64 = 5_000;
 
 const _: () = assert!(VERDICT_MS_MAX < AUTHENTICATION_MS_DEFAULT);
@@ -174,7 +174,7 @@ pub const WOKEN_MAX: usize = 50;
 /// 2 µs; where credentials come from one place there are one or two.
 pub const FORMS_MAX: usize = 64;
 
-/// Entries of what the workers of a process tell each other about users: credentials for two hash functions,
+/// Entries of what the workers of a process share about users: credentials for two hash functions,
 /// and the password that was right last. Some 100 bytes each.
 pub const VAULT_ENTRIES_MAX: usize = 3 * USERS_MAX;
 

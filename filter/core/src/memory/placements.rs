@@ -26,13 +26,13 @@ use crate::topics::TopicRegistry;
 /// Mappings that this process has accepted, by entry.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placements {
-    /// Those of earlier mappings, and behind them the current mapping's in its order.
+    /// The entries of earlier mappings, and behind them the current mapping's in its order.
     known: Vec<Known>,
     /// Whole mappings and when they were last accepted, oldest first.
     mappings: Vec<(Fingerprint, Millis)>,
 }
 
-/// What is to be said of an accepted mapping.
+/// Lines for the log about an accepted mapping.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
     /// Lines for the log, of what may be a mistake.
@@ -48,7 +48,7 @@ struct Known {
     entry: Entry,
     /// None: passes through.
     numbers: Option<Numbers>,
-    /// It stands in the mapping that was accepted last.
+    /// Whether the entry stands in the mapping that was accepted last.
     is_current: bool,
 }
 
@@ -126,10 +126,11 @@ impl Placements {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Takes a mapping as the one in force. Each worker asks; what is to be said is said to the first.
+    /// Takes a mapping as the one in force. Each worker asks; only the first to ask gets the lines for the
+    /// log.
     ///
     /// # Errors
-    /// It contradicts an earlier one; then nothing changes.
+    /// The mapping contradicts an earlier one; then nothing changes.
     pub fn accept(&mut self, mapping: &Mapping, now: Millis) -> Result<Accepted, ConfigError> {
         let new = entries(mapping);
         self.check(&new)?;

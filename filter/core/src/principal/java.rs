@@ -81,7 +81,7 @@ struct Flags {
 enum Escape {
     Char(char),
     Class(Set),
-    /// It matches a place, outside of classes.
+    /// A place in the text, outside of classes.
     Place(&'static str),
 }
 

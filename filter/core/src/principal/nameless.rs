@@ -18,7 +18,7 @@ pub enum Nameless {
     Unlike,
     /// The certificate has no name of the kind that `principal.source` asks for.
     NoSource,
-    /// Envoy did not tell the name, or not as UTF-8.
+    /// Envoy did not give the name, or not as UTF-8.
     NotGiven,
 }
 

@@ -1,4 +1,4 @@
-//! Which name of a client's certificate counts, and what the TLS handshake told of it.
+//! Which name of a client's certificate counts, and what the filter knows of a client from its TLS handshake.
 
 use super::nameless::Nameless;
 use super::rules::Rules;
@@ -22,7 +22,7 @@ pub enum Source {
 impl Source {
     pub(crate) const ALL: [Self; 3] = [Self::Subject, Self::SanUri, Self::SanDns];
 
-    /// As the configuration has it.
+    /// The name of the source in the configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Subject => "subject",
@@ -32,7 +32,7 @@ impl Source {
     }
 }
 
-/// What a client's TLS handshake told of the client.
+/// What the filter knows of a client from its TLS handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Peer {
     /// The client showed no certificate, or there was no TLS.
@@ -41,7 +41,7 @@ pub enum Peer {
     /// The client showed a certificate, with this name at the [`Source`] that counts, as Envoy writes it.
     /// Empty: with none.
     Certified(String),
-    /// Envoy did not tell.
+    /// Envoy did not give the name, or not as UTF-8.
     Unknown,
 }
 

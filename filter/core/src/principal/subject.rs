@@ -1,4 +1,4 @@
-//! A certificate's subject as Envoy tells it, turned into the text that Kafka's rules were written for.
+//! A certificate's subject as Envoy writes it, turned into the text that Kafka's rules were written for.
 //!
 //! Both are RFC 2253. Envoy's is BoringSSL's `X509_NAME_print_ex` with `XN_FLAG_RFC2253`, Kafka's is Java's
 //! `X500Principal.getName()`:
@@ -57,7 +57,7 @@ fn attribute(text: &str) -> String {
     if value.starts_with('#') {
         return format!("{name}={}", value.to_ascii_lowercase());
     }
-    // What is no text after all stays as it is.
+    // A value that is not UTF-8 when it is unescaped stays as it is.
     let value = String::from_utf8(unescaped(value)).map_or_else(|_| value.to_owned(), |value| escaped(&value));
     format!("{name}={value}")
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a mapping, and with a number that is put through it.
+//! What can be wrong with a mapping, and with a number that the mapping is applied to.
 
 use std::fmt;
 

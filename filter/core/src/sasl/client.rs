@@ -85,7 +85,7 @@ impl Client {
         Some(client).filter(|client| !client.account.username.contains('\0'))
     }
 
-    /// As whom it logs in.
+    /// The name of the account that logs in.
     pub(crate) fn username(&self) -> &str {
         &self.account.username
     }
@@ -142,7 +142,7 @@ impl Client {
 
 const BROKER_ERROR: &str = "the broker ends SCRAM with an error";
 
-/// Judges server-final, in constant time.
+/// Checks server-final, in constant time.
 fn check_signature(expected: &[u8], challenge: &[u8]) -> Result<Reply, Refused> {
     match ServerFinal::parse(challenge) {
         Some(ServerFinal::Signature(signature)) if signature.ct_eq(expected).into() => Ok(Reply::Done),

@@ -34,15 +34,15 @@ pub struct PrincipalAccount {
     pub(crate) written: String,
     /// How its principal has to have proved itself. None: in any way.
     pub(crate) proofs: Option<Vec<Proof>>,
-    /// No other client has this identity.
+    /// No other entry has this account, nor do clients without an entry.
     pub(crate) is_own: bool,
 }
 
-/// As whom the filter logs in.
+/// The account that the filter logs in with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Acting<'a> {
     pub(crate) account: &'a BrokerAccount,
-    /// What brokers do for it they do for this client alone.
+    /// Brokers act in this account's name for this client alone.
     pub(crate) is_own: bool,
 }
 

@@ -12,7 +12,7 @@ pub(crate) enum Proof {
 }
 
 impl Proof {
-    /// As Envoy's access log and RBAC see it.
+    /// The proof's name in Envoy's access log and RBAC.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sasl(mechanism) => mechanism.name(),
@@ -39,6 +39,6 @@ impl Proof {
 pub(crate) struct Identity {
     pub(crate) principal: String,
     pub(crate) proof: Proof,
-    /// When it has to prove it again.
+    /// When the client has to prove it again, by Envoy's clock.
     pub(crate) ends: Option<Millis>,
 }

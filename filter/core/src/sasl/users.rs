@@ -52,23 +52,23 @@ pub(crate) struct Store {
     is_queues_turn: Cell<bool>,
     /// Passwords that were right, by account: one each, so that strangers cannot fill it.
     right: RefCell<BTreeMap<KeyedDigest, KeyedDigest>>,
-    /// Something was found out that other workers do not know.
+    /// This store has credentials or right passwords that other workers do not know.
     has_news: Cell<bool>,
 }
 
-/// What a SCRAM server gets for a name.
+/// The credentials that a SCRAM server checks a name against.
 pub(super) struct Found {
     pub(super) credentials: Rc<Credentials>,
     /// False: the credentials are made up, and nobody may log in with them.
     pub(super) is_known: bool,
 }
 
-/// What is known of a name and password.
+/// Whether a password is that of a name.
 pub(super) enum PasswordCheck {
     Known(bool),
-    /// It will be known in a moment.
+    /// The store decides in a moment, when the job is done.
     Later(Rc<Job>),
-    /// Too many wait already.
+    /// The queue is full: too many passwords wait for their PBKDF2.
     Full,
 }
 
@@ -201,13 +201,13 @@ impl Store {
         worked
     }
 
-    /// There may be something that others have to be told: credentials are derived, or passwords checked
-    /// against some.
+    /// Other workers may have a use for what this store finds out: credentials are derived, or passwords
+    /// checked against some.
     pub(crate) fn uses_vault(&self) -> bool {
         self.is_plain_costly || !self.derives.is_empty()
     }
 
-    /// [`Self::exchange`] would tell others something.
+    /// [`Self::exchange`] would put something new into the vault.
     pub(crate) fn has_news(&self) -> bool {
         self.has_news.get()
     }
@@ -268,7 +268,7 @@ impl Store {
         self.shown.bytes(&[b"salt", &[hash.bytes() as u8], name.as_bytes()], length)
     }
 
-    /// What shows of `name`.
+    /// The kind of user that `name` is, or imitates.
     fn kind(&self, user: Option<&User>, name: &str) -> Kind {
         let imitated = self.forms.imitated(name, &self.shown);
         user.map_or(imitated, Kind::of)
@@ -300,7 +300,7 @@ impl Store {
         }
     }
 
-    /// Compares digests: of passwords, the time of a comparison would tell the length.
+    /// Compares digests: the time that it takes to compare passwords would reveal their length.
     fn is_password(&self, user: Option<&User>, name: &str, password: &str) -> bool {
         let digest = |text: &str| self.local.digest(&[b"password", name.as_bytes(), text.as_bytes()]);
         let known = user.and_then(|user| user.password.as_ref());

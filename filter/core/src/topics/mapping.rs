@@ -34,7 +34,7 @@ pub enum TopicMatch {
     Regex(Regex),
 }
 
-/// As it is written in the configuration; a pattern has the word `regex` before it.
+/// The name or pattern as the configuration has it; a pattern has the word `regex` before it.
 impl fmt::Display for TopicMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -92,7 +92,7 @@ pub(crate) enum Whose {
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`; `None` if there are fewer than `HEADER_BYTES`. Judges no
+    /// Reads the header at the start of `bytes`; `None` if there are fewer than `HEADER_BYTES`. Checks no
     /// field.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
         let mut fields: &[u8] = bytes.first_chunk::<HEADER_BYTES>()?;

@@ -22,7 +22,7 @@ impl Rope {
         Self::default()
     }
 
-    /// All bytes together.
+    /// The number of all bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -92,7 +92,7 @@ impl Rope {
         }
     }
 
-    /// All in one piece (a copy when there are several).
+    /// All bytes in one piece (a copy where the rope has several).
     pub fn into_bytes(self) -> Bytes {
         let len = self.len;
         let mut parts = self.into_parts();

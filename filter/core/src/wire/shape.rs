@@ -137,12 +137,12 @@ fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, bounds:
 
 type Outcome<T = ()> = Result<T, Misshape>;
 
-/// What a body may have.
+/// Bounds on what a body may hold.
 #[derive(Clone, Copy)]
 struct Bounds {
-    /// More of them are an error.
+    /// Structs, strings and tagged fields; a body with more is refused.
     elements: usize,
-    /// More of them are left out: nobody knows what they say.
+    /// Tagged fields that the shape does not have; more of them are left out, since nobody reads them.
     unknown_tags: usize,
 }
 

@@ -72,7 +72,7 @@ pub(super) fn password(path: &str, text: &SecretText, environment: Environment<'
     if secret.expose().len() > PASSWORD_BYTES_MAX {
         return Err(ConfigError::at(path, format_args!("is longer than {PASSWORD_BYTES_MAX} bytes")));
     }
-    // It separates the parts of PLAIN's token (RFC 4616).
+    // NUL separates the parts of PLAIN's token (RFC 4616).
     if secret.expose().contains('\0') {
         return Err(ConfigError::at(path, "holds a NUL character, which no password may"));
     }

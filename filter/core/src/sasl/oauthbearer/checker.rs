@@ -13,7 +13,7 @@ use super::supply::{Fetched, Supply};
 use super::verifier::Verifier;
 use crate::time::Millis;
 
-/// What all connections have in common: how tokens are judged, and by which keys.
+/// How tokens are checked, and by which keys: all connections of a worker share one checker.
 ///
 /// The clock of all its methods is Unix time in milliseconds.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Checker {
 pub(super) enum Verdict {
     Good(Bearer),
     Bad(Refusal),
-    /// The keys that it takes are not there yet.
+    /// The keys that the token takes are not there yet.
     Unknown(&'static str),
 }
 
@@ -49,12 +49,12 @@ impl Checker {
         self.supply.borrow_mut().fetched(now, outcome)
     }
 
-    /// Whether a token may be checked now. Each takes time of the worker, whoever sends it.
+    /// Whether a token may be checked now. Each check takes time of the worker, and strangers ask for checks.
     pub(crate) fn has_time(&self, now: Millis) -> bool {
         self.share.has_some(now)
     }
 
-    /// Takes the time that it costs to read a message of so many bytes, whatever stands in it.
+    /// Spends the time that it takes to read a message of so many bytes.
     pub(super) fn spend_reading(&self, bytes: usize) {
         self.share.spend(share::reading_us(bytes));
     }
@@ -80,7 +80,7 @@ impl Checker {
         }
     }
 
-    /// What a client is told whose token is not accepted (RFC 7628, section 3.2.2; brokers answer the same),
+    /// The answer to a client whose token is not accepted (RFC 7628, section 3.2.2; brokers answer the same),
     /// and no more.
     pub(super) fn challenge(&self, refusal: Refusal) -> Vec<u8> {
         #[derive(Serialize)]

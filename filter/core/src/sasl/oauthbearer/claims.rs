@@ -12,7 +12,7 @@ use crate::time::Millis;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) principal: String,
-    /// Unix time at which it ends, with the clock skew added.
+    /// Unix time in milliseconds at which the token ends, with the clock skew added.
     pub(crate) expires: Millis,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Bearer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     InvalidToken(&'static str),
-    /// All is right but that it may not be used for this.
+    /// The token is good, but lacks a scope that it needs here.
     InsufficientScope,
 }
 

@@ -18,7 +18,7 @@ const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// How a point begins whose two coordinates are given (SEC 1, section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// What a key is.
+/// The kinds of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyType {
     Rsa,
@@ -58,7 +58,7 @@ pub(crate) struct Algorithm {
     pub(crate) hash: SignatureHash,
 }
 
-/// All that are spoken. `none` and those with a shared secret (`HS256`, …) are not among them.
+/// All algorithms that are accepted. `none` and those with a shared secret (`HS256`, …) are not among them.
 static ALGORITHMS: [Algorithm; 6] = [
     Algorithm { name: "RS256", key_type: KeyType::Rsa, hash: SignatureHash::Sha256 },
     Algorithm { name: "RS384", key_type: KeyType::Rsa, hash: SignatureHash::Sha384 },
@@ -78,14 +78,14 @@ impl Algorithm {
 /// A public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// Its name in tokens (`kid`).
+    /// The key's name in tokens (`kid`).
     pub(crate) id: Option<String>,
-    /// The only algorithm that it is for, if it says so.
+    /// The only algorithm that the key is for, if the key says so.
     pub(crate) algorithm: Option<&'static Algorithm>,
     pub(crate) key_type: KeyType,
     /// A SubjectPublicKeyInfo (RFC 5280, section 4.1).
     pub(crate) der: Vec<u8>,
-    /// Length of its signatures in tokens.
+    /// Bytes of the key's signatures in tokens.
     signature_bytes: usize,
 }
 
@@ -93,7 +93,8 @@ impl Key {
     /// What a check of a signature takes Envoy, in microseconds; measured with 1.40.
     pub(crate) fn check_us(&self) -> i64 {
         match self.key_type {
-            // It grows with the square of the length: 256 bytes take 13 of them.
+            // The time grows with the square of the length: 256 bytes of it take 13 microseconds beside the
+            // first 10.
             KeyType::Rsa => i64::try_from(10 + self.signature_bytes * self.signature_bytes / 5_000).unwrap_or(i64::MAX),
             KeyType::P256 => 100,
             KeyType::P384 => 360,
@@ -139,7 +140,7 @@ impl Key {
     /// The key in a SubjectPublicKeyInfo.
     ///
     /// # Errors
-    /// It is of no use for tokens.
+    /// The key is malformed, or of no use for tokens.
     pub(crate) fn of_spki(der: &[u8]) -> Result<Self, String> {
         let malformed = |_| "the public key is malformed".to_owned();
         let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(malformed)?;

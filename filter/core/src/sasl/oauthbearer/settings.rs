@@ -2,7 +2,7 @@
 
 use super::jwks::KeySource;
 
-/// How tokens are judged.
+/// Which tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where the keys come from that sign tokens.

@@ -63,7 +63,7 @@ pub enum Fetched {
 }
 
 impl Fetched {
-    /// Somebody has to act.
+    /// Whether an operator has to act.
     pub fn is_warning(&self) -> bool {
         !matches!(self, Self::Same { .. } | Self::Changed { keys: 1.., problem: None })
     }
@@ -105,7 +105,7 @@ impl Supply {
     /// The keys to check tokens by now.
     ///
     /// # Errors
-    /// Why it cannot be told which are good.
+    /// Why no token can be checked now.
     pub(crate) fn keys(&mut self, now: Millis) -> Result<Rc<KeySet>, &'static str> {
         let Some(keys) = &self.keys else { return Err("no keys were fetched yet") };
         match &self.schedule {
@@ -126,7 +126,7 @@ impl Supply {
         Some(schedule.endpoint.clone())
     }
 
-    /// Takes what a fetch brought.
+    /// Takes the outcome of a fetch: a JWK Set, or why there is none.
     pub(crate) fn fetched(&mut self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
         match outcome.map_err(str::to_owned).and_then(KeySet::parse_tolerant) {
             Ok((keys, problem)) => {

@@ -1,6 +1,6 @@
 //! What the filter asks of its host: cryptography of public keys.
 
-/// Asks the host whether `signature` is `key`'s over `text`. Cryptography of public keys is Envoy's.
+/// Checks signatures. Cryptography of public keys is Envoy's.
 pub trait Verifier {
     /// `key`: DER of a SubjectPublicKeyInfo (RFC 5280). RSA signatures are PKCS #1 v1.5, ECDSA ones DER (RFC
     /// 3279).
@@ -10,10 +10,10 @@ pub trait Verifier {
 /// The hash functions of JSON Web Signatures (RFC 7518, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureHash {
-    /// Of RS256 and ES256.
+    /// SHA-256, of RS256 and ES256.
     Sha256,
-    /// Of RS384 and ES384.
+    /// SHA-384, of RS384 and ES384.
     Sha384,
-    /// Of RS512 and ES512.
+    /// SHA-512, of RS512 and ES512.
     Sha512,
 }

@@ -10,9 +10,9 @@ use crate::sasl::keyed;
 /// The hash functions of SCRAM-SHA-256 and SCRAM-SHA-512.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hash {
-    /// Of SCRAM-SHA-256 (RFC 7677).
+    /// SHA-256, of SCRAM-SHA-256 (RFC 7677).
     Sha256,
-    /// Of SCRAM-SHA-512 (KIP-84).
+    /// SHA-512, of SCRAM-SHA-512 (KIP-84).
     Sha512,
 }
 

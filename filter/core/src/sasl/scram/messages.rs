@@ -34,7 +34,7 @@ fn extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<(&'a str, 
     parts.map(named).collect()
 }
 
-/// As SCRAM has it (RFC 4648, section 4: padded).
+/// Base64 as SCRAM has it (RFC 4648, section 4: padded).
 pub(in crate::sasl) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }

@@ -51,7 +51,7 @@ impl Server {
     /// [`Step::Later`] the same one is to be handed in again.
     pub(crate) fn step(&mut self, store: &Store, token: &[u8]) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
-            // Whoever is named, and whatever else the message says.
+            // For every name alike, and before the message is read.
             State::First if !store.is_ready(self.hash) => {
                 self.state = State::First;
                 Step::Later
@@ -103,8 +103,8 @@ impl Exchange {
             return None;
         }
         let signed = auth_message(&self.client_first_bare, &self.server_first, message.without_proof);
-        // Both are looked at for everyone: the credentials of an unknown user are as good as real ones, only
-        // that nobody has their password.
+        // Proof and name are checked for every client: the credentials of an unknown user are as good as real
+        // ones, only that nobody has their password.
         let is_proved = self.credentials.accept(&signed, &message.proof);
         let last = ServerFinal::write(&self.credentials.server_signature(&signed)).into_bytes();
         (is_proved & self.is_known).then_some(Step::Done { principal: self.principal, expires: None, last })

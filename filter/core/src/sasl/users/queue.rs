@@ -19,7 +19,7 @@ use crate::sasl::scram::derivation::Derivation;
 /// What is being found out about one name and password. All connections that ask the same wait for one of
 /// these; when the last of them is gone, so is its place in the queue.
 pub(crate) struct Job {
-    /// Of name and password.
+    /// The digest of name and password, by which equal attempts find each other.
     digest: KeyedDigest,
     credentials: Credentials,
     /// False: the credentials are made up.
