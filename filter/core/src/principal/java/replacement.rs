@@ -40,7 +40,7 @@ pub(in crate::principal) fn replacement(java: &str, pattern: &Regex) -> Result<V
 
 /// Kafka puts a backslash before a `$` whose number no group has. It counts places in the text as it was
 /// before, so that the second such number, and one that has a backslash already, end in a reference that Java
-/// fails on: [`reference`] finds those.
+/// fails on: [`reference()`] finds those.
 fn with_text_escaped(java: &str, groups: usize) -> Result<String, String> {
     let mut out: Vec<char> = java.chars().collect();
     if groups == 0 {
