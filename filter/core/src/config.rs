@@ -58,13 +58,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest frame in bytes, in both directions.
-    pub(crate) frame_bytes: usize,
+    pub frame_bytes: usize,
     /// Most bytes of records that one upstream fetch asks for; at most half of `frame_bytes`.
-    pub(crate) fetch_max_bytes: i32,
+    pub fetch_max_bytes: i32,
     /// Requests of one client that wait for an answer; beyond it the filter stops reading.
-    pub(crate) in_flight_requests: usize,
+    pub in_flight_requests: usize,
     /// Bytes that all connections of a worker may hold together.
-    pub(crate) worker_bytes: usize,
+    pub worker_bytes: usize,
     /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first
     /// request.
     pub authentication_ms: u64,
