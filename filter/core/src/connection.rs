@@ -12,67 +12,32 @@
 
 mod answers;
 mod gate;
+mod queue;
 mod requests;
 pub mod retirement;
 mod room;
+mod way;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::brokers::Address;
+use self::queue::Queue;
+use self::way::Way;
+use crate::apis;
 use crate::connection::retirement::Retirement;
 use crate::error::{Cause, Fault};
-use crate::exchange::handler::{Context, Exchange, Session};
+pub use crate::exchange::action::Action;
+use crate::exchange::api::Api;
+use crate::exchange::handler::Context;
+use crate::exchange::session::Session;
 use crate::limits;
 use crate::own::brokers::Learn;
 use crate::principal::Peer;
-use crate::shared::budget::Announced;
+use crate::shared::Shared;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
-use crate::wire::frame::Input;
-use crate::wire::rope::Rope;
-use crate::Shared;
-
-/// What the shell has to do, in this order.
-#[derive(Debug)]
-pub enum Action {
-    ToBroker(Rope),
-    /// As [`Self::ToBroker`], but after so many milliseconds. What the client sends meanwhile does not go with it: it is handed in
-    /// when the connection wants it again.
-    ToBrokerLater {
-        bytes: Rope,
-        delay_ms: Millis,
-        /// Where too many wait already: close the connection, instead of sending at once.
-        or_close: bool,
-    },
-    ToClient(Rope),
-    /// The client has proved who it is.
-    Authenticated {
-        principal: String,
-        mechanism: &'static str,
-    },
-    /// Brokers of the cluster under the addresses that they give themselves.
-    Learn(Vec<(i32, Address)>),
-    /// Clients are told of this broker, and no connection of this worker came in for it: if none of another worker did
-    /// either, somebody should hear of it.
-    Unreached {
-        broker: i32,
-        advertised: String,
-    },
-    /// The broker's API versions, for [`Opening::versions`] of later connections to it.
-    LearnVersions(Bytes),
-    Count(Stat, u64),
-    /// Normal life; to be logged as [`Shared::line_for`] says.
-    Inform(String),
-    /// Somebody has to act; to be logged as [`Shared::line_for`] says.
-    Warn(String),
-    /// As [`Self::Warn`], about a client that has not proved who it is; to be logged as [`Shared::line_for_stranger`] says.
-    WarnOfStranger(String),
-    /// Close both sides; what was sent before is flushed. Nothing follows.
-    Close,
-}
 
 /// What is known of a connection when its first bytes come.
 #[derive(Debug, Default)]
@@ -103,21 +68,15 @@ enum Phase {
 pub struct Connection {
     shared: Rc<Shared>,
     phase: Phase,
-    client: Input,
-    broker: Input,
+    client: Way,
+    broker: Way,
     /// The client's current frame was looked at, and has to be whole before anything else can be said of it.
     gathering: bool,
-    /// Bytes of the client's (broker's) current frame that still go on untouched.
-    client_stream: usize,
-    broker_stream: usize,
-    exchanges: VecDeque<Exchange>,
+    exchanges: Queue,
     session: Session,
     learn: Option<Learn>,
     retirement: Rc<Retirement>,
     actions: VecDeque<Action>,
-    /// Room for the client's (broker's) frame that is being put together, and since when that is.
-    client_room: Option<(Announced, Millis)>,
-    broker_room: Option<Announced>,
     /// The client's next frame waits for room in the worker's memory.
     waits_for_room: bool,
     /// The client's next frame is a token, and waits for its verdict.
@@ -136,15 +95,11 @@ impl Connection {
             phase: Phase::Opening(peer),
             learn,
             retirement,
-            client: Input::new(frame_bytes_max),
-            broker: Input::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),
+            client: Way::new(frame_bytes_max),
+            broker: Way::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),
             gathering: false,
-            client_stream: 0,
-            broker_stream: 0,
-            exchanges: VecDeque::new(),
+            exchanges: Queue::default(),
             actions: VecDeque::new(),
-            client_room: None,
-            broker_room: None,
             waits_for_room: false,
             waits_for_verdict: false,
             has_asked: false,
@@ -154,7 +109,7 @@ impl Connection {
     /// False while client bytes are better left where they are (back pressure). The rest of a frame that passes is always
     /// wanted: its exchange may be the one that fills the queue.
     pub fn wants_client_bytes(&self) -> bool {
-        let wants = self.client_stream > 0 || (!self.waits_for_room && !self.is_blocked() && !self.is_full());
+        let wants = self.client.is_streaming() || (!self.waits_for_room && !self.is_blocked() && !self.is_full());
         !matches!(self.phase, Phase::Closed) && wants
     }
 
@@ -165,27 +120,27 @@ impl Connection {
 
     /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.
     pub fn is_client_streaming(&self) -> bool {
-        self.client_stream > 0
+        self.client.is_streaming()
     }
 
     /// As [`Self::is_client_streaming`], for the bytes of the broker.
     pub fn is_broker_streaming(&self) -> bool {
-        self.broker_stream > 0
+        self.broker.is_streaming()
     }
 
     /// A part of a frame lies here: what follows has to be handed in.
     pub fn holds_client_bytes(&self) -> bool {
-        !self.client.is_empty()
+        !self.client.input.is_empty()
     }
 
     /// As [`Self::holds_client_bytes`], for the bytes of the broker.
     pub fn holds_broker_bytes(&self) -> bool {
-        !self.broker.is_empty()
+        !self.broker.input.is_empty()
     }
 
     /// No request is unanswered and no byte held back.
     pub fn is_idle(&self) -> bool {
-        self.exchanges.is_empty() && self.client.is_empty() && self.broker.is_empty()
+        self.exchanges.is_empty() && self.client.input.is_empty() && self.broker.input.is_empty()
     }
 
     /// The next thing to do, or None.
@@ -196,18 +151,14 @@ impl Connection {
     /// How many of the `available` next client bytes may go on untouched without being handed in; `window` holds the
     /// first of them. To be asked only while no action is waiting.
     pub fn client_passes(&mut self, window: &[u8], available: usize, now: Millis) -> usize {
-        if self.client_stream == 0 {
-            if !self.client.is_empty() || self.is_blocked() || !matches!(self.phase, Phase::Open) {
+        if !self.client.is_streaming() {
+            let may_begin = self.client.input.is_empty() && matches!(self.phase, Phase::Open);
+            if !may_begin || self.is_blocked() || !self.begin_passing(window, now) {
                 return 0;
             }
-            match self.sniff(window, now) {
-                Some(frame) => self.client_stream = frame,
-                None => return 0,
-            }
         }
-        let n = self.client_stream.min(available);
-        self.client_stream -= n;
-        self.has_asked |= self.client_stream == 0;
+        let n = self.client.pass(available);
+        self.note_passed();
         self.count(Stat::BytesReceived, n);
         self.moved();
         n
@@ -219,7 +170,7 @@ impl Connection {
             return;
         }
         self.count(Stat::BytesReceived, bytes.len());
-        self.client.push(bytes);
+        self.client.input.push(bytes);
         self.attempt(|this| this.advance_client(now));
         self.attempt(Self::check_pipelined);
         self.moved();
@@ -227,8 +178,8 @@ impl Connection {
 
     /// As [`Self::client_passes`], for the bytes of the broker. May free held client frames to go on.
     pub fn broker_passes(&mut self, window: &[u8], available: usize, now: Millis) -> usize {
-        if self.broker_stream == 0 {
-            let due = self.broker.is_empty() && !matches!(self.phase, Phase::Closed);
+        if !self.broker.is_streaming() {
+            let due = self.broker.input.is_empty() && !matches!(self.phase, Phase::Closed);
             match self.passing_answer(if due { window } else { &[] }) {
                 Some(frame) => {
                     self.begin_answer_stream(frame, now);
@@ -237,8 +188,7 @@ impl Connection {
                 None => return 0,
             }
         }
-        let n = self.broker_stream.min(available);
-        self.broker_stream -= n;
+        let n = self.broker.pass(available);
         self.count(Stat::BytesSent, n);
         self.moved();
         n
@@ -249,21 +199,25 @@ impl Connection {
         if matches!(self.phase, Phase::Closed) {
             return;
         }
-        self.broker.push(bytes);
+        self.broker.input.push(bytes);
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
         self.moved();
     }
 
     fn moved(&self) {
-        self.retirement.moved(!self.exchanges.is_empty() || self.client_stream > 0 || self.broker_stream > 0);
+        let is_busy = !self.exchanges.is_empty() || self.client.is_streaming() || self.broker.is_streaming();
+        self.retirement.moved(is_busy);
+    }
+
+    /// A passing request that is through is one that was asked.
+    fn note_passed(&mut self) {
+        self.has_asked |= !self.client.is_streaming();
     }
 
     /// No further request is taken up: an answer has to come before, or the connection is about to end.
     fn is_blocked(&self) -> bool {
-        self.waits_for_verdict
-            || self.retirement.is_asked()
-            || self.exchanges.back().is_some_and(|youngest| youngest.barrier)
+        self.waits_for_verdict || self.retirement.is_asked() || self.exchanges.is_blocked()
     }
 
     /// So many requests wait for their answers that no more are read. Those that were read are handled.
@@ -279,9 +233,7 @@ impl Connection {
             self.phase = Phase::Closed;
             self.client.clear();
             self.broker.clear();
-            self.exchanges.clear();
-            (self.client_stream, self.broker_stream) = (0, 0);
-            (self.client_room, self.broker_room) = (None, None);
+            self.exchanges = Queue::default();
             match (&fault, fault.cause()) {
                 (Fault::Late { .. }, _) | (_, Cause::Blamed(_)) => self.note_abandoned(),
                 // The filter sends the client away in the middle of its login, which it takes up again.
@@ -304,8 +256,16 @@ impl Connection {
         }
     }
 
-    fn context<'a>(&'a mut self, shared: &'a Shared, now: Millis) -> Context<'a> {
-        Context { shared, session: &mut self.session, now, actions: &mut self.actions, outcome: Outcome::Ok }
+    fn context<'a>(&'a mut self, shared: &'a Shared, api: &'static Api, now: Millis) -> Context<'a> {
+        Context {
+            shared,
+            apis: apis::TABLE.apis,
+            api,
+            session: &mut self.session,
+            now,
+            actions: &mut self.actions,
+            outcome: Outcome::Ok,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::apis::{self, RequestHead};
+use crate::apis::TABLE;
 use crate::error::Fault;
 use crate::principal;
 use crate::sasl::oauthbearer::message::ClientResponse;
@@ -15,17 +15,17 @@ use crate::sasl::scram::messages;
 use crate::sasl::{plain, saslname, Step};
 use crate::text;
 use crate::time::Millis;
-use crate::wire::header;
+use crate::wire::header::{self, RequestHead};
 use crate::wire::rope::Rope;
 
 /// Key, version and correlation id of a request, given its frame without the length.
 pub fn request_head(frame: &[u8]) -> Option<(i16, i16, i32)> {
-    RequestHead::parse(frame).map(|head| (head.key, head.version, head.correlation_id))
+    RequestHead::parse(frame).map(|(head, _)| (head.key, head.version, head.correlation_id))
 }
 
 /// The lowest and the highest version of an API that are offered; both 0 where none is.
 pub fn offered_versions(key: i16) -> (i16, i16) {
-    apis::find(key).map_or((0, 0), |api| (api.version_min, api.version_max))
+    TABLE.find(key).map_or((0, 0), |line| (line.api.version_min, line.api.version_max))
 }
 
 /// Takes the header off and gives the client id.

@@ -2,3 +2,5 @@
 
 pub mod brokers;
 pub(crate) mod login;
+pub(crate) mod topics;
+pub(crate) mod versions;

@@ -51,28 +51,7 @@ const SHELL: &[Floor] = &[
 ];
 
 /// Arrows that run up or in a circle, and are to go: from, to.
-const LEFT: &[(&str, &str)] = &[
-    ("apis.rs", "lib.rs"),
-    ("apis/cluster/api_versions.rs", "apis.rs"),
-    ("apis/cluster/api_versions.rs", "connection.rs"),
-    ("apis/cluster/api_versions.rs", "lib.rs"),
-    ("apis/cluster/metadata.rs", "connection.rs"),
-    ("apis/records/fetch/share.rs", "apis/records/fetch/place.rs"),
-    ("apis/records/produce.rs", "apis.rs"),
-    ("apis/records/produce.rs", "lib.rs"),
-    ("apis/sasl_authenticate.rs", "connection.rs"),
-    ("connection.rs", "lib.rs"),
-    ("exchange/handler.rs", "apis.rs"),
-    ("exchange/handler.rs", "apis/cluster/api_versions.rs"),
-    ("exchange/handler.rs", "connection.rs"),
-    ("exchange/handler.rs", "exchange/located.rs"),
-    ("exchange/handler.rs", "lib.rs"),
-    ("exchange/handler.rs", "own/login.rs"),
-    ("exchange/located.rs", "apis/cluster/metadata.rs"),
-    ("own/brokers.rs", "apis/cluster/metadata.rs"),
-    ("own/login.rs", "apis/cluster/api_versions.rs"),
-    ("shared/reach.rs", "lib.rs"),
-];
+const LEFT: &[(&str, &str)] = &[("apis/records/fetch/share.rs", "apis/records/fetch/place.rs")];
 const LEFT_IN_THE_SHELL: &[(&str, &str)] = &[("stream.rs", "root.rs")];
 
 /// Files by their names below `src`, without tests, and what each imports.

@@ -10,22 +10,21 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::sasl_handshake::NO_SASL;
-use crate::connection::Action;
 use crate::error::Fault;
+use crate::exchange::action::Action;
 use crate::exchange::authentication::{State, Tokens};
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request};
+use crate::exchange::handler::{Context, Next, Passing, Pending, Plan, Request};
 use crate::limits;
 use crate::own::login::{Login, Progress};
 use crate::sasl::identity::{Identity, Proof};
 use crate::sasl::{Mechanism, Step};
 use crate::stats::{AuthOutcome, Stat};
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let (has_sasl, logs_in) = (cx.shared.config.sasl.is_some(), cx.shared.config.upstream.is_some());
     if !has_sasl && !logs_in {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let form = Form::Message(request.version);
     if !has_sasl {
@@ -34,7 +33,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         let text = "SaslAuthenticate where clients do not authenticate by SASL".to_owned();
         return form.bad(ResponseError::IllegalSaslState, text)?.map(Plan::Answer).ok_or(Fault::Exchange);
     }
-    let message: SaslAuthenticateRequest = request.decode(&shape::requests::SASL_AUTHENTICATE)?;
+    let message: SaslAuthenticateRequest = request.decode()?;
     take_token(cx, &message.auth_bytes, form)
 }
 
@@ -169,7 +168,7 @@ fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, form: For
     }
     match Login::start(cx) {
         Ok((request, login)) => {
-            let pending = Box::new(LoggingIn { login, answer: Some(answer), form });
+            let pending = Box::new(LoggingIn { login, answer, form });
             Ok(Plan::Send { requests: vec![request], pending, barrier: true })
         }
         Err(fault) => Ok(Plan::Refuse { answer: no_login(form)?, fault }),
@@ -185,15 +184,15 @@ fn no_login(form: Form) -> Result<Option<Rope>, Fault> {
 /// The client has proved itself; the broker has to take the filter's login before it is told.
 struct LoggingIn {
     login: Login,
-    answer: Option<Rope>,
+    answer: Rope,
     form: Form,
 }
 
 impl Pending for LoggingIn {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         Ok(match self.login.response(cx, body)? {
-            Progress::Send(request) => Next::Send(vec![request]),
-            Progress::Done => Next::Answer(self.answer.take().ok_or(Fault::Exchange)?),
+            Progress::Send(request) => Next::Send(vec![request], self),
+            Progress::Done => Next::Answer(self.answer),
             // The client did nothing wrong: it only has to come again.
             Progress::Refused(fault @ Fault::VersionsLearned) => Next::Refuse { answer: None, fault },
             Progress::Refused(fault) => Next::Refuse { answer: no_login(self.form)?, fault },

@@ -10,20 +10,19 @@
 //! answers it tries again for ever.)
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, SaslHandshakeRequest, SaslHandshakeResponse};
+use kafka_protocol::messages::{SaslHandshakeRequest, SaslHandshakeResponse};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::authentication::{State, Tokens};
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::sasl::{Mechanism, Server};
 use crate::stats::{AuthOutcome, Stat};
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: SaslHandshakeRequest = request.decode(&shape::requests::SASL_HANDSHAKE)?;
+    let message: SaslHandshakeRequest = request.decode()?;
     let Some(sasl) = &cx.shared.config.sasl else {
         return if cx.shared.config.upstream.is_some() {
             refuse(cx, request.version)
@@ -79,12 +78,12 @@ fn refuse(cx: &mut Context<'_>, version: i16) -> Result<Plan, Fault> {
 /// To the broker. Behind version 0 its answer says whether bare tokens follow: what comes next has to wait for it.
 fn relay(request: &Request, mechanism: &str) -> Result<Plan, Fault> {
     if request.version > 0 {
-        return Ok(Plan::PassUp(Box::new(Relay { version: request.version, tokens: None })));
+        return Ok(Plan::Pass(Passing::Read(Box::new(Relay { version: request.version, tokens: None }))));
     }
     let tokens = bare_tokens(mechanism).ok_or(Fault::BareTokens)?;
     let mut body = Rope::new();
     body.put_bytes(&request.body);
-    let upstream = Upstream { key: ApiKey::SaslHandshake as i16, version: 0, body };
+    let upstream = Upstream::written::<SaslHandshakeRequest>(0, body);
     let pending = Box::new(Relay { version: 0, tokens: Some(tokens) });
     Ok(Plan::Send { requests: vec![upstream], pending, barrier: true })
 }
@@ -96,10 +95,8 @@ struct Relay {
 }
 
 impl Pending for Relay {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: SaslHandshakeResponse =
-            shape::decode_answer(&shape::responses::SASL_HANDSHAKE, &body, self.version)
-                .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: SaslHandshakeResponse = read_answer(&body, self.version)?;
         cx.note(answer.error_code);
         if answer.error_code == 0 {
             cx.session.authentication.is_brokers_client = true;

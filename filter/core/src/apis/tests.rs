@@ -5,30 +5,30 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Message;
 use kafka_protocol::ResponseError;
 
-use super::{is_listed, is_offered, Api, Decision, TABLE};
+use super::{Decision, Line, TABLE};
 use crate::testing::broker::api_versions;
 use crate::testing::{ask, ask_alone, shared, text, MAPPED};
 
 #[test]
 fn the_table_has_every_key_at_its_place() {
-    for (index, api) in TABLE.iter().enumerate() {
+    for (index, Line { api, decision, .. }) in TABLE.lines.iter().enumerate() {
         assert_eq!(usize::try_from(api.key), Ok(index), "{}", api.name);
         let offered = api.version_min <= api.version_max;
         assert!(!offered || ApiKey::try_from(api.key).is_ok(), "{}: headers cannot be read", api.name);
-        assert_eq!(offered, !matches!(api.decision, Decision::Hide), "{}", api.name);
+        assert_eq!(offered, !matches!(decision, Decision::Hide), "{}", api.name);
         assert!(api.version_min >= 0, "{}", api.name);
     }
 }
 
 #[test]
 fn what_is_rewritten_is_known_to_the_codec() {
-    let is_read = |api: &&Api| {
+    let is_read = |line: &&Line| {
         matches!(
-            api.decision,
+            line.decision,
             Decision::Rewrite(_) | Decision::Authenticate(_) | Decision::Administer(_) | Decision::Delegate(_)
         )
     };
-    for api in TABLE.iter().filter(is_read) {
+    for Line { api, .. } in TABLE.lines.iter().filter(is_read) {
         let versions = match ApiKey::try_from(api.key).unwrap() {
             ApiKey::Produce => ProduceRequest::VERSIONS,
             ApiKey::Fetch => FetchRequest::VERSIONS,
@@ -83,17 +83,17 @@ fn what_cannot_be_rewritten_is_offered_only_where_it_does_no_harm() {
         (r#"{"principal": {}}"#, false, false),
     ] {
         let shared = shared(config);
-        for api in &TABLE {
-            let expected = match api.decision {
+        for Line { api, decision, .. } in TABLE.lines {
+            let expected = match decision {
                 Decision::Rewrite(_) | Decision::Refuse(_) | Decision::Administer(_) | Decision::Pass => true,
                 Decision::Authenticate(_) => true,
                 Decision::PassUnmapped => !mapped,
                 Decision::Delegate(_) => !ends,
                 Decision::Hide => false,
             };
-            assert_eq!(is_offered(api, &shared), expected, "{}", api.name);
-            let is_filters_own = matches!(api.decision, Decision::Authenticate(_)) && config == upstream;
-            assert_eq!(is_listed(api, &shared), expected && !is_filters_own, "{}", api.name);
+            assert_eq!(api.is_offered(&shared), expected, "{}", api.name);
+            let is_filters_own = matches!(decision, Decision::Authenticate(_)) && config == upstream;
+            assert_eq!(api.is_listed(&shared), expected && !is_filters_own, "{}", api.name);
         }
     }
 }

@@ -3,17 +3,16 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, TopicName};
 
+use super::requests::Arrival;
 use super::{Action, Connection, Phase};
-use crate::apis::cluster::api_versions;
-use crate::apis::{self, sasl_authenticate, RequestHead};
+use crate::apis::{sasl_authenticate, TABLE};
 use crate::error::{Fault, Late};
+use crate::exchange::api::{Admission, Api};
 use crate::exchange::authentication::State;
-use crate::exchange::handler::{Exchange, Pending, Plan, Request, Upstream};
-use crate::exchange::located::Asking;
+use crate::exchange::handler::{Exchange, Passing, Pending, Plan, Question, Reply, Request, Upstream};
 use crate::own::brokers::Learner;
-use crate::own::login::{Login, NoLogin, OwnLogin};
+use crate::own::{login, versions};
 use crate::principal::Peer;
 use crate::sasl::identity::{Identity, Proof};
 use crate::stats::{AuthOutcome, Stat};
@@ -46,7 +45,7 @@ impl Connection {
         let ms = self.shared.config.limits.authentication_ms;
         // Who asks just before the end does not make it the broker's fault.
         let waits = |exchange: &Exchange| now.saturating_sub(exchange.started) >= ms / 2;
-        let why = match self.exchanges.front() {
+        let why = match self.exchanges.oldest() {
             Some(oldest) if waits(oldest) => Late::Stalled,
             _ if self.shared.config.sasl.is_some() => Late::Unproven,
             _ => Late::Silent,
@@ -54,9 +53,9 @@ impl Connection {
         self.attempt(|_| Err(Fault::Late { ms, why }));
     }
 
-    /// The filter has a question of its own before a request of `key` may go up.
-    pub(super) fn must_ask_first(&self, key: i16, now: Millis) -> bool {
-        self.is_login_due(now) || self.is_learning_due(key)
+    /// Whether [`Self::question_before`] has one.
+    pub(super) fn has_question_before(&self, admission: Admission, now: Millis) -> bool {
+        self.is_login_due(now) || self.is_learning_due(admission)
     }
 
     /// Where clients prove themselves by SASL, the first login waits for that.
@@ -69,51 +68,29 @@ impl Connection {
     }
 
     /// A broker that authenticates clients itself would take nothing else before that.
-    fn is_learning_due(&self, key: i16) -> bool {
-        let before = [ApiKey::ApiVersions, ApiKey::SaslHandshake, ApiKey::SaslAuthenticate];
-        self.learn.is_some() && !before.iter().any(|before| *before as i16 == key)
+    fn is_learning_due(&self, admission: Admission) -> bool {
+        self.learn.is_some() && admission == Admission::Proven
     }
 
-    /// Asks what has to be asked before the request whose frame starts in `window`. True: its turn comes after that.
-    pub(super) fn ask_first(&mut self, window: &[u8], now: Millis) -> Result<bool, Fault> {
-        let Some(head) = window.get(frame::LENGTH_BYTES..).and_then(RequestHead::parse) else { return Ok(false) };
-        self.session.authentication.admit(head.key, now)?;
+    /// What the filter has to ask, in its own name, before the client's request goes up.
+    pub(super) fn question_before(&mut self, arrival: Arrival, now: Millis) -> Result<Option<Question>, Fault> {
+        self.session.authentication.admit(arrival.admission, arrival.head.key, now)?;
         if self.is_login_due(now) {
             let shared = Rc::clone(&self.shared);
-            match Login::start(&mut self.context(&shared, now)) {
-                Ok((request, login)) => self.ask(ApiKey::SaslHandshake, request, Box::new(OwnLogin(login)), now)?,
-                Err(fault @ Fault::Login { .. }) if self.session.login.is_none() => {
-                    let carrier = self.carrier(now)?;
-                    self.ask(ApiKey::ApiVersions, carrier, Box::new(NoLogin(Some(fault))), now)?;
-                }
-                Err(fault) => return Err(fault),
-            }
-            return Ok(true);
+            let api = TABLE.of_admission(Admission::Handshake).ok_or(Fault::Exchange)?;
+            return login::question(&mut self.context(&shared, api, now)).map(Some);
         }
-        if self.is_learning_due(head.key) {
-            if let Some(learn) = self.learn.take() {
-                let (request, pending) = Learner::start(learn)?;
-                self.ask(ApiKey::Metadata, request, pending, now)?;
-                return Ok(true);
-            }
+        if !self.is_learning_due(arrival.admission) {
+            return Ok(None);
         }
-        Ok(false)
-    }
-
-    /// Asks for topics that a request names; it waits.
-    pub(super) fn ask_topics(&mut self, topics: Vec<TopicName>, now: Millis) -> Result<(), Fault> {
-        let (request, pending) = Asking::start(topics, self.session.has_topic_ids)?;
-        self.ask(ApiKey::Metadata, request, pending, now)
+        self.learn.take().map(Learner::question).transpose()
     }
 
     /// Opens an exchange of the filter's own; what the client sent waits for it.
-    fn ask(&mut self, key: ApiKey, upstream: Upstream, pending: Box<dyn Pending>, now: Millis) -> Result<(), Fault> {
-        let request = Request::own(apis::find(key as i16).ok_or(Fault::Exchange)?);
-        self.send(vec![upstream], &request, now, Some(pending), true)?;
-        if let Some(exchange) = self.exchanges.back_mut() {
-            exchange.own = true;
-        }
-        Ok(())
+    pub(super) fn ask(&mut self, question: Question, now: Millis) -> Result<(), Fault> {
+        let api = TABLE.apis.find(question.request.key).ok_or(Fault::Exchange)?;
+        let exchange = Exchange::asking(Request::headless(api, Reply::Own), question.pending, now);
+        self.send(vec![question.request], Exchange { barrier: true, ..exchange })
     }
 
     /// The client's token waits for its verdict: [`Self::resume`] is worth a call once [`Self::is_judged`].
@@ -143,78 +120,67 @@ impl Connection {
 
     /// A SASL token without Kafka's headers.
     pub(super) fn handle_token(&mut self, token: Bytes, now: Millis) -> Result<(), Fault> {
-        let api = apis::find(ApiKey::SaslAuthenticate as i16).ok_or(Fault::Exchange)?;
-        let request = Request::own(api);
+        let api = TABLE.of_admission(Admission::Token).ok_or(Fault::Exchange)?;
+        let request = Request::headless(api, Reply::Bare);
         if let State::Relaying(left) = &mut self.session.authentication.state {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.session.authentication.state = State::Trusting;
             }
-            self.count(Stat::Requests { api: api.name }, 1);
-            self.count(Stat::UpstreamRequests { api: api.name }, 1);
             self.pass_up(token);
-            self.open(request, None, now);
-        } else {
-            let shared = Rc::clone(&self.shared);
-            let mut cx = self.context(&shared, now);
-            let plan = sasl_authenticate::bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
-            let outcome = cx.outcome;
-            if matches!(plan, Plan::Wait) {
-                self.wait_for_verdict(token);
-                return Ok(());
-            }
-            self.count(Stat::Requests { api: api.name }, 1);
-            self.carry_out(plan, outcome, request, Bytes::new(), now)?;
+            self.open_passing(request, Passing::Untouched, now);
+            return Ok(());
         }
-        if let Some(exchange) = self.exchanges.back_mut() {
-            exchange.bare = true;
-            // What follows is a token or a request; the answer tells which, or is the last.
-            exchange.barrier = true;
+        let shared = Rc::clone(&self.shared);
+        let mut cx = self.context(&shared, api, now);
+        let plan = sasl_authenticate::bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
+        let outcome = cx.outcome;
+        if matches!(plan, Plan::Wait) {
+            self.wait_for_verdict(token);
+            return Ok(());
         }
-        Ok(())
+        self.count(Stat::Requests { api: api.name }, 1);
+        self.carry_out(plan, outcome, request, Bytes::new(), now)
     }
 
     /// The client's token in `frame` is handled again when its verdict is there.
     pub(super) fn wait_for_verdict(&mut self, frame: Bytes) {
-        self.client.push_front(frame);
+        self.client.input.push_front(frame);
         self.waits_for_verdict = true;
     }
 
-    pub(super) fn carrier(&mut self, now: Millis) -> Result<Upstream, Fault> {
+    pub(super) fn carrier(&mut self, api: &'static Api, now: Millis) -> Result<Upstream, Fault> {
         let shared = Rc::clone(&self.shared);
-        api_versions::carrier(&self.context(&shared, now))
+        versions::carrier(&self.context(&shared, api, now))
     }
 
     /// Sends the carrier of an answer after a delay. What the client sends behind its request has to wait.
     pub(super) fn answer_later(
         &mut self,
         pending: Box<dyn Pending>,
-        request: &Request,
+        request: Request,
         delay_ms: Millis,
         now: Millis,
     ) -> Result<(), Fault> {
-        let awaited = self.carrier_later(request, delay_ms, now)?;
-        self.open(request.without_body(), Some(pending), now);
-        if let Some(exchange) = self.exchanges.back_mut() {
-            exchange.awaited = [awaited].into();
-            exchange.barrier = true;
-        }
+        let mut exchange = Exchange { barrier: true, ..Exchange::asking(request, pending, now) };
+        self.carrier_later(&mut exchange, delay_ms, now)?;
+        self.exchanges.push(exchange);
         Ok(())
     }
 
-    /// A carrier for the answer to `request`, after a delay. Gives its API key and version.
+    /// A carrier for the answer of `exchange`, after a delay.
     pub(super) fn carrier_later(
         &mut self,
-        request: &Request,
+        exchange: &mut Exchange,
         delay_ms: Millis,
         now: Millis,
-    ) -> Result<(i16, i16), Fault> {
-        let carrier = self.carrier(now)?;
-        let awaited = (carrier.key, carrier.version);
-        let bytes = self.upstream_frame(carrier, request)?;
+    ) -> Result<(), Fault> {
+        let carrier = self.carrier(exchange.request.api, now)?;
+        exchange.awaited.push_back((carrier.key, carrier.version));
+        let bytes = self.upstream_frame(carrier, &exchange.request)?;
         // Who guesses passwords must not be answered sooner by making many wait.
         let or_close = !self.session.authentication.is_open(now);
         self.actions.push_back(Action::ToBrokerLater { bytes, delay_ms, or_close });
-        Ok(awaited)
+        Ok(())
     }
 }

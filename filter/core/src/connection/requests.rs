@@ -3,19 +3,30 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::ApiKey;
 
 use super::{Action, Connection, Phase};
-use crate::apis;
+use crate::apis::cluster::api_versions;
+use crate::apis::TABLE;
 use crate::error::Fault;
-use crate::exchange::handler::{Carried, Exchange, Pending, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
-use crate::exchange::located::Asked;
+use crate::exchange::api::Admission;
+use crate::exchange::handler::{Carried, Exchange, Passing, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
+use crate::exchange::session::Asked;
+use crate::exchange::table::Line;
 use crate::limits;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::frame;
-use crate::wire::header;
+use crate::wire::header::{self, RequestHead};
 use crate::wire::rope::Rope;
+
+/// The head of a client's request, and the table's line for it.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) head: RequestHead,
+    /// None: the API or its version is not offered.
+    line: Option<&'static Line>,
+    pub(super) admission: Admission,
+}
 
 impl Connection {
     pub(super) fn advance_client(&mut self, now: Millis) -> Result<(), Fault> {
@@ -25,11 +36,10 @@ impl Connection {
             self.phase = Phase::Open;
             self.identify(&peer)?;
         }
-        while !self.client.is_empty() {
-            if self.client_stream > 0 {
-                let bytes = self.client.take_up_to(self.client_stream);
-                self.client_stream -= bytes.len();
-                self.has_asked |= self.client_stream == 0;
+        while !self.client.input.is_empty() {
+            if self.client.is_streaming() {
+                let bytes = self.client.pass_input();
+                self.note_passed();
                 self.pass_up(bytes);
                 continue;
             }
@@ -37,118 +47,151 @@ impl Connection {
                 break;
             }
             let configured = self.shared.config.limits.frame_bytes;
-            self.client.limit_frames(self.session.authentication.frame_bytes_max(configured));
-            let Some(len) = self.client.frame_len()? else { break };
+            self.client.input.limit_frames(self.session.authentication.frame_bytes_max(configured));
+            let Some(len) = self.client.input.frame_len()? else { break };
             if self.session.authentication.is_token_due() {
-                let Some(frame) = self.client.take(len) else { break };
+                let Some(frame) = self.client.input.take(len) else { break };
                 self.handle_token(frame, now)?;
                 continue;
             }
-            if let Some((room, _)) = &mut self.client_room {
-                room.set_left(len.saturating_sub(self.client.len()));
+            if let Some((room, _)) = &mut self.client.room {
+                room.set_left(len.saturating_sub(self.client.input.len()));
             }
-            if self.gathering && self.client.len() < len {
+            if self.gathering && self.client.input.len() < len {
                 break;
             }
-            let window = self.client.len().min(limits::WINDOW_BYTES);
-            let window = Bytes::copy_from_slice(self.client.peek(window).unwrap_or_default());
-            if let Some(frame) = self.sniff(&window, now) {
-                self.client_stream = frame;
-                continue;
-            }
-            if !self.admit_frame(len, now)?
-                || (self.client.len() >= len && !self.has_room_for_answer(&window, len, now))
-            {
-                self.waits_for_room = true;
+            if !self.take_up(len, now)? {
                 break;
             }
-            if self.ask_first(&window, now)? {
-                continue;
-            }
-            self.gathering = window.len() == limits::WINDOW_BYTES;
-            let Some(frame) = self.client.take(len) else { break };
-            self.gathering = false;
-            self.client_room = None;
-            self.handle_request(frame, now)?;
         }
         Ok(())
     }
 
-    /// If the frame that starts in `window` goes on untouched whatever the rest of it holds: opens its exchange and gives
-    /// the frame's whole length.
-    pub(super) fn sniff(&mut self, window: &[u8], now: Millis) -> Option<usize> {
-        let len = frame::checked_len(window.get(..frame::LENGTH_BYTES)?, self.shared.config.limits.frame_bytes).ok()?;
-        let head = apis::RequestHead::parse(window.get(frame::LENGTH_BYTES..len.min(window.len()))?)?;
-        let api = apis::offered(head.key, head.version, &self.shared)?;
-        if !self.session.authentication.is_open(now) || self.must_ask_first(head.key, now) {
-            return None;
-        }
-        let answered = match api.decision.reader(&self.session, &self.shared) {
-            None => true,
-            Some(_) if head.key == ApiKey::Produce as i16 => {
-                apis::records::produce::passes(&head, &self.shared.topics)?
+    /// Looks at the client's next frame, of `len` bytes, as far as it is here, and does with it what can be done now.
+    /// False: nothing more before something else has come.
+    fn take_up(&mut self, len: usize, now: Millis) -> Result<bool, Fault> {
+        let window = self.client.input.len().min(limits::WINDOW_BYTES).min(len);
+        let window = self.client.input.peek(window).unwrap_or_default();
+        let arrival = self.arrival(&window);
+        if let Some((arrival, rest)) = arrival {
+            if let Some((line, passing)) = self.passing(arrival, rest, now) {
+                self.open_passing(Request::headed(&line.api, arrival.head), passing, now);
+                self.client.stream(len);
+                return Ok(true);
             }
-            Some(_) => return None,
-        };
-        self.count(Stat::Requests { api: api.name }, 1);
-        self.count(Stat::UpstreamRequests { api: api.name }, 1);
-        if answered {
-            let unread = head.key == ApiKey::Produce as i16;
-            let pending = if unread { apis::records::produce::unread(&self.shared, head.version) } else { None };
-            self.open(Request::headed(api, &head), pending, now);
         }
-        Some(len)
+        let arrival = arrival.map(|(arrival, _)| arrival);
+        let is_whole = self.client.input.len() >= len;
+        if !self.admit_frame(len, now)? || (is_whole && !self.has_room_for_answer(arrival, len, now)) {
+            self.waits_for_room = true;
+            return Ok(false);
+        }
+        if let Some(question) = arrival.map(|arrival| self.question_before(arrival, now)).transpose()?.flatten() {
+            self.ask(question, now)?;
+            return Ok(true);
+        }
+        self.gathering = window.len() == limits::WINDOW_BYTES;
+        drop(window);
+        let Some(frame) = self.client.input.take(len) else { return Ok(false) };
+        self.gathering = false;
+        self.client.room = None;
+        self.handle_request(arrival.ok_or(Fault::RequestHeader)?, frame, now)?;
+        Ok(true)
     }
 
-    fn handle_request(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
+    /// Whose request starts in `window`, and what of it is there behind its head. None while its head is not complete.
+    fn arrival<'w>(&self, window: &'w [u8]) -> Option<(Arrival, &'w [u8])> {
+        let (head, rest) = RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
+        let admission = TABLE.find(head.key).map_or(Admission::Proven, |line| line.api.admission);
+        let line = TABLE.offered(head.key, head.version, &self.shared);
+        Some((Arrival { head, line, admission }, rest))
+    }
+
+    /// If the frame that starts in `window`, outside this connection, goes on untouched whatever the rest of it holds:
+    /// opens its exchange. Tells whether it does.
+    pub(super) fn begin_passing(&mut self, window: &[u8], now: Millis) -> bool {
+        let Some(prefix) = window.get(..frame::LENGTH_BYTES) else { return false };
+        let Ok(len) = frame::checked_len(prefix, self.shared.config.limits.frame_bytes) else { return false };
+        let Some((arrival, rest)) = self.arrival(window.get(..len).unwrap_or(window)) else { return false };
+        let Some((line, passing)) = self.passing(arrival, rest, now) else { return false };
+        self.open_passing(Request::headed(&line.api, arrival.head), passing, now);
+        self.client.stream(len);
+        true
+    }
+
+    /// Whether a request goes on untouched whatever comes behind `rest`, its first bytes.
+    fn passing(&self, arrival: Arrival, rest: &[u8], now: Millis) -> Option<(&'static Line, Passing)> {
+        let line = arrival.line?;
+        if !self.session.authentication.is_open(now) || self.has_question_before(arrival.admission, now) {
+            return None;
+        }
+        let passing = match (line.reader(&self.session, &self.shared), line.early) {
+            (None, _) => Passing::Untouched,
+            (Some(_), Some(early)) => early(arrival.head, rest, &self.shared)?,
+            (Some(_), None) => return None,
+        };
+        Some((line, passing))
+    }
+
+    /// A request goes on untouched: its answer is due.
+    pub(super) fn open_passing(&mut self, request: Request, passing: Passing, now: Millis) {
+        let api = request.api.name;
+        self.count(Stat::Requests { api }, 1);
+        self.count(Stat::UpstreamRequests { api }, 1);
+        self.open(request, passing, now);
+    }
+
+    fn handle_request(&mut self, arrival: Arrival, frame: Bytes, now: Millis) -> Result<(), Fault> {
         self.has_asked = true;
-        let mut body = frame.slice(frame::LENGTH_BYTES..);
-        let unread = body.clone();
-        let head = apis::RequestHead::parse(&unread).ok_or(Fault::RequestHeader)?;
-        let shared = Rc::clone(&self.shared);
-        self.session.authentication.admit(head.key, now)?;
+        let head = arrival.head;
+        self.session.authentication.admit(arrival.admission, head.key, now)?;
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
             return Err(Fault::Pipelined { bytes: frame.len() });
         }
-        let Some(api) = apis::offered(head.key, head.version, &shared) else {
-            return self.handle_unoffered(&head, now);
-        };
-        let mut request = Request::headed(api, &head);
-        request.client_id = header::take_request_header(api.key, head.version, &mut body)?;
-        request.body = body;
-        let (plan, outcome) = match api.decision.reader(&self.session, &shared) {
+        let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
+        let api = &line.api;
+        let mut request = Request::headed(api, head);
+        request.body = frame.slice(frame::LENGTH_BYTES..);
+        let client_id = header::take_request_header(api.key, head.version, &mut request.body)?;
+        request.client_id = client_id.map(|id| self.session.client_id(id));
+        let shared = Rc::clone(&self.shared);
+        let (plan, outcome) = match line.reader(&self.session, &shared) {
             Some(half) => {
-                let mut cx = self.context(&shared, now);
+                let mut cx = self.context(&shared, api, now);
                 (half(&mut cx, &request)?, cx.outcome)
             }
-            None => (Plan::Pass { answered: true }, Outcome::Ok),
+            None => (Plan::Pass(Passing::Untouched), Outcome::Ok),
         };
-        if let Plan::After(topics) = plan {
-            self.client.push_front(frame);
-            return self.ask_topics(topics, now);
+        match plan {
+            Plan::After(question) => {
+                self.client.input.push_front(frame);
+                self.ask(question, now)
+            }
+            Plan::Wait => {
+                self.wait_for_verdict(frame);
+                Ok(())
+            }
+            plan => {
+                self.session.asked = Asked::default();
+                self.count(Stat::Requests { api: api.name }, 1);
+                self.carry_out(plan, outcome, request, frame, now)
+            }
         }
-        if matches!(plan, Plan::Wait) {
-            self.wait_for_verdict(frame);
-            return Ok(());
-        }
-        self.session.asked = Asked::default();
-        self.count(Stat::Requests { api: api.name }, 1);
-        self.carry_out(plan, outcome, request, frame, now)
     }
 
     /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by closing.
-    fn handle_unoffered(&mut self, head: &apis::RequestHead, now: Millis) -> Result<(), Fault> {
+    fn handle_unoffered(&mut self, arrival: Arrival, now: Millis) -> Result<(), Fault> {
+        let head = arrival.head;
         let refused = Fault::NotOffered { key: head.key, version: head.version };
-        if head.key != ApiKey::ApiVersions as i16 {
+        if arrival.admission != Admission::Negotiation {
             return Err(refused);
         }
-        let api = apis::offered(head.key, 0, &self.shared).ok_or(refused)?;
+        let api = &TABLE.offered(head.key, 0, &self.shared).ok_or(refused)?.api;
         self.count(Stat::Requests { api: api.name }, 1);
-        let mut request = Request::headed(api, head);
-        request.version = 0;
+        let request = Request::headed(api, RequestHead { version: 0, ..head });
         let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, now);
-        let plan = apis::cluster::api_versions::unsupported(&mut cx)?;
+        let mut cx = self.context(&shared, api, now);
+        let plan = api_versions::unsupported(&mut cx)?;
         let outcome = cx.outcome;
         self.carry_out(plan, outcome, request, Bytes::new(), now)
     }
@@ -163,29 +206,18 @@ impl Connection {
     ) -> Result<(), Fault> {
         // A token's time is that since it came.
         let waited = self.session.authentication.waits_since.take().map_or(0, |since| now.saturating_sub(since));
-        // Only record sets are large, and no exchange keeps one.
-        let pending_bytes = if request.api.key == ApiKey::Produce as i16 { 0 } else { frame.len() };
         match plan {
-            Plan::Pass { answered } => {
+            Plan::Pass(passing) => {
                 self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
                 self.pass_up(frame);
-                if answered {
-                    self.open(request, None, now);
-                }
-                Ok(())
-            }
-            Plan::PassUp(pending) => {
-                self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
-                self.pass_up(frame);
-                self.open(request, Some(pending), now);
+                self.open(request, passing, now);
                 Ok(())
             }
             Plan::Send { requests, pending, barrier } => {
-                self.send(requests, &request, now, Some(pending), barrier)?;
-                if let Some(exchange) = self.exchanges.back_mut() {
-                    exchange.frame_bytes = pending_bytes;
-                }
-                Ok(())
+                let frame_bytes = if request.api.keeps_frame { frame.len() } else { 0 };
+                let exchange = Exchange::asking(request, pending, now);
+                let barrier = barrier || exchange.barrier;
+                self.send(requests, Exchange { barrier, frame_bytes, ..exchange })
             }
             Plan::After(_) | Plan::Wait => Err(Fault::Exchange),
             Plan::Forget { requests, then } => {
@@ -195,64 +227,52 @@ impl Connection {
                 then.map_or(Ok(()), Err)
             }
             Plan::Answer(body) => {
-                let pending = Box::new(Carried { body: Some(body), outcome });
-                let carrier = self.carrier(now)?;
-                self.send(vec![carrier], &request, now, Some(pending), false)
+                let carrier = self.carrier(request.api, now)?;
+                self.send(vec![carrier], Exchange::asking(request, Box::new(Carried { body, outcome }), now))
             }
             Plan::AnswerLater { answer, delay_ms } => {
-                let pending = Box::new(Carried { body: Some(answer), outcome: Outcome::Error });
-                self.answer_later(pending, &request, delay_ms, now)
+                let pending = Box::new(Carried { body: answer, outcome: Outcome::Error });
+                self.answer_later(pending, request, delay_ms, now)
             }
             Plan::Refuse { answer, fault } => {
                 let delay_ms = limits::FAILURE_DELAY_MS.saturating_sub(waited);
-                self.answer_later(Box::new(Refusing { answer, fault }), &request, delay_ms, now)
+                self.answer_later(Box::new(Refusing { answer, fault }), request, delay_ms, now)
             }
         }
     }
 
-    pub(super) fn send(
-        &mut self,
-        requests: Vec<Upstream>,
-        request: &Request,
-        now: Millis,
-        pending: Option<Box<dyn Pending>>,
-        barrier: bool,
-    ) -> Result<(), Fault> {
-        let awaited = requests.iter().map(|upstream| (upstream.key, upstream.version)).collect();
+    /// Sends what `exchange` waits for, and opens it.
+    pub(super) fn send(&mut self, requests: Vec<Upstream>, mut exchange: Exchange) -> Result<(), Fault> {
+        self.send_round(requests, &mut exchange)?;
+        self.exchanges.push(exchange);
+        Ok(())
+    }
+
+    /// Sends what `exchange` waits for from now on, too.
+    pub(super) fn send_round(&mut self, requests: Vec<Upstream>, exchange: &mut Exchange) -> Result<(), Fault> {
         for upstream in requests {
-            self.send_upstream(upstream, request)?;
-        }
-        self.open(request.without_body(), pending, now);
-        if let Some(exchange) = self.exchanges.back_mut() {
-            exchange.awaited = awaited;
-            exchange.barrier = barrier;
+            exchange.awaited.push_back((upstream.key, upstream.version));
+            self.send_upstream(upstream, &exchange.request)?;
         }
         Ok(())
     }
 
     pub(super) fn send_upstream(&mut self, upstream: Upstream, request: &Request) -> Result<(), Fault> {
-        let api = apis::name(upstream.key);
+        let api = TABLE.name(upstream.key);
         let bytes = self.upstream_frame(upstream, request)?;
         self.actions.push_back(Action::ToBroker(bytes));
         self.count(Stat::UpstreamRequests { api }, 1);
         Ok(())
     }
 
-    pub(super) fn open(&mut self, request: Request, pending: Option<Box<dyn Pending>>, now: Millis) {
-        let client_id = request.client_id.map(|id| self.session.client_id(id));
-        self.exchanges.push_back(Exchange {
-            correlation_id: request.correlation_id,
-            api: request.api,
-            version: request.version,
-            client_id,
-            started: now,
-            awaited: pending.iter().map(|_| (request.api.key, request.version)).collect(),
-            barrier: false,
-            frame_bytes: 0,
-            pending,
-            own: false,
-            bare: false,
-        });
+    /// The answer to a request that went on untouched is due.
+    fn open(&mut self, request: Request, passing: Passing, now: Millis) {
+        let pending = match passing {
+            Passing::Unanswered => return,
+            Passing::Untouched => None,
+            Passing::Read(pending) => Some(pending),
+        };
+        self.exchanges.push(Exchange::passing(request, pending, now));
     }
 
     /// What the filter sends for the sake of `request`. It goes under the client's id, since brokers have quotas for these, but

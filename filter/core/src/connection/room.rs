@@ -1,7 +1,7 @@
 //! What a connection takes of its worker's memory.
 
+use super::requests::Arrival;
 use super::Connection;
-use crate::apis;
 use crate::error::Fault;
 use crate::exchange::handler::Exchange;
 use crate::limits;
@@ -15,7 +15,7 @@ impl Connection {
     /// Whether the frame that starts in `window`, and does not pass, can be taken now. If not, its bytes are better left
     /// where they are, and [`Self::resume`] asked from time to time.
     pub fn has_room_for(&self, window: &[u8]) -> bool {
-        if !self.client.is_empty() || self.client_stream > 0 {
+        if !self.client.input.is_empty() || self.client.is_streaming() {
             return true;
         }
         // What is no frame, or too long a one, is for the core to refuse.
@@ -37,15 +37,15 @@ impl Connection {
     /// Bytes of the worker's memory that are kept for this connection, more or less.
     pub fn held_bytes(&self) -> usize {
         let kept = |exchange: &Exchange| {
-            EXCHANGE_BYTES + exchange.frame_bytes + exchange.client_id.as_ref().map_or(0, |id| id.len())
+            EXCHANGE_BYTES + exchange.frame_bytes + exchange.request.client_id.as_ref().map_or(0, |id| id.len())
         };
         let pinned: usize = self.exchanges.iter().map(kept).sum();
-        self.client.len() + self.broker.len() + pinned
+        self.client.input.len() + self.broker.input.len() + pinned
     }
 
     /// Since when a frame of the client's is being put together.
     pub fn gathers_since(&self) -> Option<Millis> {
-        self.client_room.as_ref().map(|(_, since)| *since)
+        self.client.room.as_ref().map(|(_, since)| *since)
     }
 
     /// Ends the connection to make room for the others of the worker.
@@ -56,12 +56,12 @@ impl Connection {
 
     /// What comes behind a request that has to be answered first is not wanted, but it comes: see [`limits::PIPELINED_BYTES_MAX`].
     pub(super) fn check_pipelined(&mut self) -> Result<(), Fault> {
-        let bytes = self.client.len();
+        let bytes = self.client.input.len();
         let most = if self.is_stranger() { limits::SMALL_FRAME_BYTES } else { limits::PIPELINED_BYTES_MAX };
         if bytes <= most || !self.is_blocked() {
             return Ok(());
         }
-        let next = self.client.frame_len()?.unwrap_or(0);
+        let next = self.client.input.frame_len()?.unwrap_or(0);
         if bytes > most + next {
             return Err(Fault::Pipelined { bytes });
         }
@@ -86,19 +86,18 @@ impl Connection {
             return Err(Fault::NoRoomForFrame { bytes: len, limit });
         }
         // What is here already is alive, and counted as that.
-        let left = len.saturating_sub(self.client.len());
-        if self.client_room.is_none() && left > 0 && len > limits::SMALL_FRAME_BYTES {
+        let left = len.saturating_sub(self.client.input.len());
+        if self.client.room.is_none() && left > 0 && len > limits::SMALL_FRAME_BYTES {
             let room = self.shared.budget.admit(left, self.is_stranger());
-            self.client_room = room.map(|room| (room, now));
-            return Ok(self.client_room.is_some());
+            self.client.room = room.map(|room| (room, now));
+            return Ok(self.client.room.is_some());
         }
         Ok(true)
     }
 
-    /// Whether the request of `len` bytes that starts in `window` may be asked now, by what its answer will probably take.
-    /// Its own bytes are let go then.
-    pub(super) fn has_room_for_answer(&self, window: &[u8], len: usize, now: Millis) -> bool {
-        let head = window.get(frame::LENGTH_BYTES..).and_then(apis::RequestHead::parse);
-        head.is_none_or(|head| self.shared.budget.has_room_for_answer(head.key, len, now))
+    /// Whether the request of `len` bytes may be asked now, by what its answer will probably take. Its own bytes are let go
+    /// then.
+    pub(super) fn has_room_for_answer(&self, arrival: Option<Arrival>, len: usize, now: Millis) -> bool {
+        arrival.is_none_or(|arrival| self.shared.budget.has_room_for_answer(arrival.head.key, len, now))
     }
 }

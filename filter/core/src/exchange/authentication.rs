@@ -10,11 +10,11 @@
 //! nobody else.
 
 use crate::error::Fault;
+use crate::exchange::api::Admission;
 use crate::limits;
 use crate::sasl::identity::Identity;
 use crate::sasl::{Authenticator, Mechanism, Server};
 use crate::time::Millis;
-use kafka_protocol::messages::ApiKey;
 
 /// An authentication that is under way.
 pub(crate) struct Tokens {
@@ -87,13 +87,14 @@ impl Authentication {
 
     /// # Errors
     /// [`Fault::NotAuthenticated`], [`Fault::SessionExpired`]: a request of `key` may not come now. Kafka closes, too.
-    pub(crate) fn admit(&self, key: i16, now: Millis) -> Result<(), Fault> {
-        let is = |api: ApiKey| key == api as i16;
+    pub(crate) fn admit(&self, admission: Admission, key: i16, now: Millis) -> Result<(), Fault> {
         let admitted = match self.state {
             State::Trusting => true,
-            State::Unproven => is(ApiKey::ApiVersions) || is(ApiKey::SaslHandshake),
-            State::Tokens(_) => is(ApiKey::SaslAuthenticate),
-            State::Proven if self.has_ended(now) && !is(ApiKey::SaslHandshake) => return Err(Fault::SessionExpired),
+            State::Unproven => matches!(admission, Admission::Negotiation | Admission::Handshake),
+            State::Tokens(_) => admission == Admission::Token,
+            State::Proven if self.has_ended(now) && admission != Admission::Handshake => {
+                return Err(Fault::SessionExpired);
+            }
             State::Proven => true,
             State::Relaying(_) | State::Failed => false,
         };

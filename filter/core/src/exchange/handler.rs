@@ -18,86 +18,65 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
-use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::{self, Encodable, StrBytes};
 
-use crate::apis::cluster::api_versions::Versions;
-use crate::apis::{Api, RequestHead};
 use crate::brokers;
-use crate::config::Config;
-use crate::connection::Action;
 use crate::error::{Blame, Fault};
-use crate::exchange::authentication::Authentication;
-use crate::exchange::located::Asked;
-use crate::exchange::renewals::Renewals;
-use crate::exchange::rounds;
-use crate::own::login::LoggedIn;
-use crate::sasl::Nonces;
+use crate::exchange::action::Action;
+use crate::exchange::api::{Api, Apis};
+use crate::exchange::session::Session;
+use crate::shared::Shared;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
+use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
-use crate::wire::shape::Shape;
-use crate::Shared;
+use crate::wire::shape::{self, Shaped};
 
 /// The client id of what the filter asks in its own name.
 pub(crate) const OWN_CLIENT_ID: &[u8] = b"kafka-partition-remapper";
 
-/// A client request, its header read and its body not yet.
+/// Where the answer to a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// To the client, behind Kafka's header.
+    Framed,
+    /// To the client: a SASL token without Kafka's header (SaslHandshake v0), as the request is one.
+    Bare,
+    /// The filter itself has asked.
+    Own,
+}
+
+/// A request, its header read and its body not yet.
 pub(crate) struct Request {
     pub(crate) api: &'static Api,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
     pub(crate) client_id: Option<Bytes>,
+    pub(crate) reply: Reply,
+    /// Empty where the header alone matters.
     pub(crate) body: Bytes,
 }
 
 impl Request {
     /// A request of which only the head was read.
-    pub(crate) fn headed(api: &'static Api, head: &RequestHead<'_>) -> Self {
-        Self { api, version: head.version, correlation_id: head.correlation_id, client_id: None, body: Bytes::new() }
+    pub(crate) fn headed(api: &'static Api, head: RequestHead) -> Self {
+        let RequestHead { version, correlation_id, .. } = head;
+        Self { api, version, correlation_id, client_id: None, reply: Reply::Framed, body: Bytes::new() }
     }
 
-    /// A request of the filter's own.
-    pub(crate) fn own(api: &'static Api) -> Self {
-        Self {
-            api,
-            version: 0,
-            correlation_id: 0,
-            client_id: Some(Bytes::from_static(OWN_CLIENT_ID)),
-            body: Bytes::new(),
-        }
-    }
-
-    /// The request that opened `exchange`, without its body.
-    pub(crate) fn of(exchange: &Exchange) -> Self {
-        let Exchange { api, version, correlation_id, client_id, .. } = exchange;
-        Self {
-            api,
-            version: *version,
-            correlation_id: *correlation_id,
-            client_id: client_id.clone(),
-            body: Bytes::new(),
-        }
-    }
-
-    pub(crate) fn without_body(&self) -> Self {
-        Self {
-            api: self.api,
-            version: self.version,
-            correlation_id: self.correlation_id,
-            client_id: self.client_id.clone(),
-            body: Bytes::new(),
-        }
+    /// A request without Kafka's header; `reply` tells whose.
+    pub(crate) fn headless(api: &'static Api, reply: Reply) -> Self {
+        let client_id = Some(Bytes::from_static(OWN_CLIENT_ID));
+        Self { api, version: 0, correlation_id: 0, client_id, reply, body: Bytes::new() }
     }
 
     /// The body as a message of its version.
     ///
     /// # Errors
     /// [`Fault::Request`]: the client's fault.
-    pub(crate) fn decode<M: Decodable>(&self, shape: &Shape) -> Result<M, Fault> {
-        crate::wire::shape::decode_request(shape, &self.body, self.version)
+    pub(crate) fn decode<M: Shaped>(&self) -> Result<M, Fault> {
+        shape::decode_request(&self.body, self.version)
             .map_err(|error| Fault::Request { api: self.api.name, at: error.at })
     }
 }
@@ -113,26 +92,59 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// # Errors
     /// [`Fault::Encode`]
-    pub(crate) fn new<M: Encodable>(key: i16, version: i16, message: &M) -> Result<Self, Fault> {
-        let mut body = Rope::new();
-        body.put_message(message, version)?;
-        Ok(Self { key, version, body })
+    pub(crate) fn new<M: protocol::Request>(version: i16, message: &M) -> Result<Self, Fault> {
+        encode(message, version).map(|body| Self::written::<M>(version, body))
     }
+
+    /// `body`: an `M` of this version, written by hand.
+    pub(crate) fn written<M: protocol::Request>(version: i16, body: Rope) -> Self {
+        Self { key: M::KEY, version, body }
+    }
+}
+
+/// The body of `message`.
+///
+/// # Errors
+/// [`Fault::Encode`]
+fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
+    let mut body = Rope::new();
+    body.put_message(message, version)?;
+    Ok(body)
+}
+
+/// The body of a broker's answer as a message of its version.
+///
+/// # Errors
+/// [`Fault::Answer`]: the broker's fault.
+pub(crate) fn read_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, Fault> {
+    shape::decode_answer(body, version).map_err(|_| Fault::Answer { api: M::API, what: "it is malformed" })
+}
+
+/// What the filter asks a broker in its own name.
+pub(crate) struct Question {
+    pub(crate) request: Upstream,
+    pub(crate) pending: Box<dyn Pending>,
+}
+
+/// What becomes of the answer to a request that goes on untouched.
+pub(crate) enum Passing {
+    /// There is none (Produce with acks=0).
+    Unanswered,
+    /// It goes on untouched as well.
+    Untouched,
+    Read(Box<dyn Pending>),
 }
 
 /// What a request half decides.
 pub(crate) enum Plan {
-    /// The frame goes on untouched, and so does its answer.
-    Pass { answered: bool },
-    /// The frame goes on untouched; its answer is for `Pending`.
-    PassUp(Box<dyn Pending>),
+    /// The frame goes on untouched.
+    Pass(Passing),
     /// These go up instead, one answer each.
     Send { requests: Vec<Upstream>, pending: Box<dyn Pending>, barrier: bool },
     /// These go up instead, and none is answered (Produce with acks=0). `then`: the connection ends behind them.
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
-    /// Nothing yet: what is known of these topics does not suffice. The filter asks for them in its own name, and then the same
-    /// request is handled again.
-    After(Vec<TopicName>),
+    /// Nothing yet: what is known does not suffice. The filter asks in its own name, and then the same request is handled again.
+    After(Question),
     /// Nothing yet: what the request asks for is still to be computed. The same request is handled again when it is.
     Wait,
     /// The answer's body is known already; it rides on a carrier's answer.
@@ -143,10 +155,22 @@ pub(crate) enum Plan {
     Refuse { answer: Option<Rope>, fault: Fault },
 }
 
-/// What a response half decides.
+impl Plan {
+    /// `message` is the answer.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
+    pub(crate) fn answer<M: Encodable>(message: &M, version: i16) -> Result<Self, Fault> {
+        encode(message, version).map(Self::Answer)
+    }
+}
+
+/// What a response half decides, and which stage takes the next answer.
 pub(crate) enum Next {
-    Wait,
-    Send(Vec<Upstream>),
+    /// More answers are due.
+    Wait(Box<dyn Pending>),
+    /// Another round goes up: of a barrier only.
+    Send(Vec<Upstream>, Box<dyn Pending>),
     Answer(Rope),
     /// As `Answer`, after a delay: of a barrier only. What the client sends meanwhile waits.
     AnswerLater {
@@ -160,18 +184,26 @@ pub(crate) enum Next {
     },
 }
 
+impl Next {
+    /// `message` is the answer.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
+    pub(crate) fn answer<M: Encodable>(message: &M, version: i16) -> Result<Self, Fault> {
+        encode(message, version).map(Self::Answer)
+    }
+}
+
 /// The response half of an API: what an exchange remembers between its request and its answers.
 pub(crate) trait Pending {
     /// One answer body, in the order of the requests.
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault>;
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault>;
 }
 
 /// What lies in the queue for each request that will be answered.
 pub(crate) struct Exchange {
-    pub(crate) correlation_id: i32,
-    pub(crate) api: &'static Api,
-    pub(crate) version: i16,
-    pub(crate) client_id: Option<Bytes>,
+    /// Without its body.
+    pub(crate) request: Request,
     pub(crate) started: Millis,
     /// API key and version of the broker's answers that are still due, oldest first.
     pub(crate) awaited: VecDeque<(i16, i16)>,
@@ -180,22 +212,38 @@ pub(crate) struct Exchange {
     pub(crate) frame_bytes: usize,
     /// None: the answer passes.
     pub(crate) pending: Option<Box<dyn Pending>>,
-    /// The answer is for the filter itself: nothing goes to the client.
-    pub(crate) own: bool,
-    /// A SASL token without Kafka's headers (SaslHandshake v0), and so is the answer.
-    pub(crate) bare: bool,
+}
+
+impl Exchange {
+    /// One whose request goes on untouched, and whose answer is for `pending`, or passes.
+    pub(crate) fn passing(request: Request, pending: Option<Box<dyn Pending>>, now: Millis) -> Self {
+        let awaited = pending.iter().map(|_| (request.api.key, request.version)).collect();
+        Self { awaited, pending, ..Self::new(request, now) }
+    }
+
+    /// One whose answers are for `pending`; which ones are due is told when they are asked for.
+    pub(crate) fn asking(request: Request, pending: Box<dyn Pending>, now: Millis) -> Self {
+        Self { pending: Some(pending), ..Self::new(request, now) }
+    }
+
+    fn new(mut request: Request, now: Millis) -> Self {
+        request.body = Bytes::new();
+        // What follows a token without a header is a token or a request: the answer tells which, or is the last.
+        let barrier = request.reply == Reply::Bare;
+        Self { request, started: now, awaited: VecDeque::new(), barrier, frame_bytes: 0, pending: None }
+    }
 }
 
 /// A known answer, waiting for its carrier's.
 pub(crate) struct Carried {
-    pub(crate) body: Option<Rope>,
+    pub(crate) body: Rope,
     pub(crate) outcome: Outcome,
 }
 
 impl Pending for Carried {
-    fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
         cx.note_outcome(self.outcome);
-        self.body.take().map(Next::Answer).ok_or(Fault::Exchange)
+        Ok(Next::Answer(self.body))
     }
 }
 
@@ -206,95 +254,20 @@ pub(crate) struct Refusing {
 }
 
 impl Pending for Refusing {
-    fn response(&mut self, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, _body: Bytes) -> Result<Next, Fault> {
         cx.note_outcome(Outcome::Error);
-        Ok(Next::Refuse { answer: self.answer.take(), fault: self.fault.clone() })
-    }
-}
-
-/// What a connection remembers between exchanges.
-pub(crate) struct Session {
-    /// `client_software_name` of ApiVersions v3+ (KIP-511).
-    pub(crate) software: Option<StrBytes>,
-    /// The client id that came last: exchanges share it.
-    client_id: Bytes,
-    /// Counts Fetches, so that the position asked first rotates.
-    pub(crate) turn: usize,
-    /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
-    pub(crate) fetched_last: Option<rounds::Place>,
-    /// When the members on this connection have their offsets renewed.
-    pub(crate) renewals: Renewals,
-    pub(crate) authentication: Authentication,
-    /// The filter's own session at the broker, once it has logged in (KIP-368).
-    pub(crate) login: Option<LoggedIn>,
-    pub(crate) nonces: Nonces,
-    /// The broker's answer to ApiVersions, for clients that ask before the filter has logged in.
-    pub(crate) versions: Versions,
-    /// The broker's Metadata is known to have topic ids.
-    pub(crate) has_topic_ids: bool,
-    /// What was asked for the sake of the request that is handled next.
-    pub(crate) asked: Asked,
-    /// The client sends nothing more. Whatever goes to the broker now takes that end with it.
-    pub(crate) client_ended: bool,
-}
-
-impl Session {
-    pub(crate) fn new(shared: &Shared, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
-        Self {
-            software: None,
-            client_id: Bytes::new(),
-            turn: 0,
-            fetched_last: None,
-            renewals: Renewals::default(),
-            authentication: Authentication::new(shared.config.sasl.is_some()),
-            login: None,
-            nonces: Nonces::new(entropy),
-            versions: versions.map_or(Versions::Unknown, Versions::Known),
-            has_topic_ids: false,
-            asked: Asked::default(),
-            client_ended: false,
-        }
-    }
-}
-
-impl Session {
-    /// The client is librdkafka, or a binding that gives a name of its own.
-    pub(crate) fn is_librdkafka(&self) -> bool {
-        let name = self.software.as_deref().unwrap_or_default();
-        name.contains("rdkafka") || name.starts_with("confluent-kafka-")
-    }
-
-    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its words, but
-    /// librdkafka tries again for ever: it stops, and shows the words, only where its transactional id is not allowed.
-    pub(crate) fn no_transactions(&self) -> ResponseError {
-        if self.is_librdkafka() {
-            ResponseError::TransactionalIdAuthorizationFailed
-        } else {
-            ResponseError::InvalidRequest
-        }
-    }
-}
-
-impl Session {
-    /// The client may say who may do what, and set brokers up: the name in which brokers do that is its own, or the
-    /// configuration lets all do it in the name that they share.
-    pub(crate) fn may_administer(&self, config: &Config) -> bool {
-        let has_own_identity = self.authentication.is_brokers_client || self.login.is_some_and(|login| login.is_own);
-        has_own_identity || config.shared_administration
-    }
-
-    /// The same bytes as `id`. Clients send the same one with each request: it is kept once.
-    pub(crate) fn client_id(&mut self, id: Bytes) -> Bytes {
-        if self.client_id != id {
-            self.client_id = id;
-        }
-        self.client_id.clone()
+        let Self { answer, fault } = *self;
+        Ok(Next::Refuse { answer, fault })
     }
 }
 
 /// What a request or response half may look at and say.
 pub(crate) struct Context<'a> {
     pub(crate) shared: &'a Shared,
+    /// Every API that there is: for answers that say what is offered.
+    pub(crate) apis: Apis,
+    /// Whose request or answer is handled.
+    pub(crate) api: &'static Api,
     pub(crate) session: &'a mut Session,
     pub(crate) now: Millis,
     pub(crate) actions: &'a mut VecDeque<Action>,

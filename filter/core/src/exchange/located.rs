@@ -1,205 +1,90 @@
-//! Where virtual partitions live on the cluster, told only of topics that are known to fit their mapping.
-//!
-//! With another number of partitions than the mapping says, every place would be a guess, and records written there would
-//! belong to somebody else once the configuration is right again. So a request that names a mapped topic of which the worker
-//! knows nothing has to wait ([`Plan::After`]) until the filter has asked Metadata in its own name. A topic that does not exist, or
-//! that the caller may not see, is left to the broker: it refuses the request by itself.
+//! Partitions that clients name, and where they are on the cluster.
 
-use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
-use bytes::Bytes;
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::{ApiKey, MetadataRequest, TopicName};
-use kafka_protocol::ResponseError;
+use kafka_protocol::messages::TopicName;
 
-use crate::apis::cluster::metadata;
-use crate::error::{Blame, Fault};
-use crate::exchange::handler::{Context, Next, Pending, Plan, Upstream};
-use crate::limits;
-use crate::remapper::{Lane, PartitionRemapper, PhysicalPartition, VirtualPartition};
-use crate::stats::Stat;
-use crate::wire::rope::Rope;
+use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition, RemapError, VirtualPartition};
 
-/// The oldest version that can ask without leave to create a topic, and what is asked where nothing is known of the broker.
-const VERSION: i16 = 4;
-/// The first version whose answers hold topic ids (KIP-516).
-const TOPIC_IDS: i16 = 10;
-
-/// Why a partition of a mapped topic has no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Misplaced {
-    /// The mapping has no such virtual partition.
-    Outside,
-    /// The topic does not fit its mapping, or the broker does not say whether it does.
-    Misfit,
+/// A topic's physical partition, as the broker names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) topic: TopicName,
+    pub(crate) partition: PhysicalPartition,
 }
 
-impl Misplaced {
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Outside => "the topic has fewer virtual partitions",
-            Self::Misfit => "the topic's partitions on the cluster are not known to be as many as its mapping says",
-        }
-    }
+/// A topic that a request names, and its mapping if it has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: TopicName,
+    mapping: Option<Rc<PartitionRemapper>>,
+    /// The topic has as many partitions on the cluster as its mapping says.
+    pub(crate) fits: bool,
 }
 
-/// What the broker said of one topic in answer to a question of the filter's own.
-#[derive(Debug, Clone, Copy)]
-enum Told {
-    Partitions(usize),
-    /// There is none, or none that the caller may see: the broker refuses what is asked of it.
-    Absent,
-    Unclear,
-}
-
-/// What one request of a client still needed when it first came, and what the broker then said.
-#[derive(Debug, Default)]
-pub(crate) struct Asked {
-    told: HashMap<TopicName, Told>,
-    questions: usize,
-}
-
-/// What is known of a mapped topic.
-enum Fit {
-    Fits,
-    Misfit { partitions: usize },
-    Unclear,
-    Unknown,
-}
-
-impl Context<'_> {
-    /// To be called once for each request that names partitions, before [`Self::locate`]. Some: the plan of a request that has to
-    /// wait until it is known whether `topics` fit their mappings. Counts and logs those that do not.
-    pub(crate) fn ask_first<'t>(&mut self, topics: impl IntoIterator<Item = &'t TopicName>) -> Option<Plan> {
-        let mut seen = HashSet::new();
-        let (mut lacking, mut misfits) = (vec![], vec![]);
-        for topic in topics {
-            let Some(remapper) = self.shared.topics.remapper(&topic.0).filter(|_| seen.insert(topic)) else { continue };
-            match self.fit(topic, &remapper) {
-                Fit::Unknown if lacking.len() < limits::TOPICS_ASKED_MAX => lacking.push(topic.clone()),
-                Fit::Misfit { partitions } => misfits.push((topic, partitions, remapper)),
-                Fit::Fits | Fit::Unclear | Fit::Unknown => {}
-            }
-        }
-        if !lacking.is_empty() && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX {
-            self.session.asked.questions += 1;
-            return Some(Plan::After(lacking));
-        }
-        for (topic, partitions, remapper) in misfits {
-            self.refuse_misfit(&topic.0, partitions, &remapper);
-        }
-        None
+impl Topic {
+    /// `fits`: whether the topic is known to have as many partitions on the cluster as `mapping` says.
+    pub(crate) fn new(name: TopicName, mapping: Option<Rc<PartitionRemapper>>, fits: bool) -> Self {
+        Self { name, mapping, fits }
     }
 
-    /// Where a virtual partition of `topic` lives.
-    ///
-    /// # Errors
-    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask Metadata, which says more.
-    pub(crate) fn locate(
-        &self,
-        topic: &TopicName,
-        remapper: &PartitionRemapper,
-        partition: i32,
-    ) -> Result<(PhysicalPartition, Lane), Misplaced> {
-        let place = remapper.virtual_to_physical(VirtualPartition(partition)).map_err(|_| Misplaced::Outside)?;
-        match self.fit(topic, remapper) {
-            Fit::Fits => Ok(place),
-            Fit::Misfit { .. } | Fit::Unclear | Fit::Unknown => Err(Misplaced::Misfit),
-        }
-    }
-
-    /// Whether `topic` is known not to fit its mapping; nothing is asked.
-    pub(crate) fn is_misfit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> bool {
-        matches!(self.fit(topic, remapper), Fit::Misfit { .. } | Fit::Unclear)
-    }
-
-    /// Counts and logs a topic that has another number of `partitions` on the cluster than its mapping says.
-    pub(crate) fn refuse_misfit(&mut self, topic: &str, partitions: usize, remapper: &PartitionRemapper) {
-        self.count(Stat::TopicMismatch, 1);
-        self.count(Stat::Errors { blame: Blame::Config }, 1);
-        self.warn(format!(
-            "topic {topic} has {partitions} partitions on the cluster, the mapping says physical_partitions {}: \
-             it is refused until one of the two is changed",
-            remapper.physical_partitions()
-        ));
-    }
-
-    fn fit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> Fit {
-        let told = match self.session.asked.told.get(topic) {
-            Some(Told::Absent) => return Fit::Fits,
-            Some(Told::Unclear) => return Fit::Unclear,
-            Some(Told::Partitions(partitions)) => Some(*partitions),
-            None => None,
+    /// Where a virtual partition lives, whether or not the topic fits its mapping. None: there is none of this number.
+    pub(crate) fn place(&self, partition: i32) -> Option<Located> {
+        let partition = VirtualPartition(partition);
+        let (physical, lane) = match &self.mapping {
+            Some(mapping) => mapping.virtual_to_physical(partition).ok()?,
+            None => (PhysicalPartition(partition.0), Lane(0)),
         };
-        let may_ask = !self.session.client_ended;
-        let fact = self.shared.facts.of(&topic.0);
-        let fact = fact.filter(|fact| !may_ask || self.now.saturating_sub(fact.seen) < limits::TOPIC_FACT_MS_MAX);
-        let partitions = told.or(fact.map(|fact| fact.partitions));
-        match partitions {
-            Some(partitions) if usize::try_from(remapper.physical_partitions()) == Ok(partitions) => Fit::Fits,
-            Some(partitions) => Fit::Misfit { partitions },
-            None if may_ask => Fit::Unknown,
-            // A question would take the end of the client's stream with it, and the request could not follow.
-            None => Fit::Fits,
-        }
+        let place = Place { topic: self.name.clone(), partition: physical };
+        Some(Located { partition, place, lane, mapping: self.mapping.clone() })
     }
 }
 
-/// Waits for what the broker says of topics.
-pub(crate) struct Asking {
-    version: i16,
-    topics: Vec<TopicName>,
+/// A partition that a client names, found on the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    /// As the client names it; of a topic that is not mapped as the broker does, too.
+    pub(crate) partition: VirtualPartition,
+    pub(crate) place: Place,
+    /// 0 where the topic is not mapped.
+    pub(crate) lane: Lane,
+    mapping: Option<Rc<PartitionRemapper>>,
 }
 
-impl Asking {
-    /// `has_ids`: the broker is known to take versions with topic ids.
+impl Located {
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
+    }
+
+    /// Offsets are the broker's own: records go on as they are.
+    pub(crate) fn keeps_offsets(&self) -> bool {
+        self.mapping.as_ref().is_none_or(|mapping| mapping.offset_encoding() == OffsetEncoding::Identity)
+    }
+
+    /// How virtual partitions lie on physical ones. None: the topic is not mapped.
+    pub(crate) fn mapping(&self) -> Option<&PartitionRemapper> {
+        self.mapping.as_deref()
+    }
+
+    /// An offset of the client's, as the broker has it. Negative ones have a meaning of their own, and stay.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
-    pub(crate) fn start(topics: Vec<TopicName>, has_ids: bool) -> Result<(Upstream, Box<dyn Pending>), Fault> {
-        let version = if has_ids { TOPIC_IDS } else { VERSION };
-        let named = topics.iter().map(|topic| MetadataRequestTopic::default().with_name(Some(topic.clone())));
-        let message =
-            MetadataRequest::default().with_topics(Some(named.collect())).with_allow_auto_topic_creation(false);
-        let upstream = Upstream::new(ApiKey::Metadata as i16, version, &message)?;
-        Ok((upstream, Box::new(Self { version, topics })))
-    }
-}
-
-impl Pending for Asking {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer = metadata::decode(body, self.version)?;
-        metadata::learn(cx, &answer);
-        let mut found = HashMap::new();
-        for topic in &answer.topics {
-            cx.shared.facts.note(topic, cx.now);
-            found.extend(topic.name.as_ref().map(|name| (name, Told::of(topic))));
-        }
-        for topic in self.topics.drain(..) {
-            let told = found.get(&topic).copied().unwrap_or(Told::Unclear);
-            cx.session.asked.told.insert(topic, told);
-        }
-        Ok(Next::Answer(Rope::new()))
-    }
-}
-
-impl Told {
-    fn of(topic: &MetadataResponseTopic) -> Self {
-        let absent = [
-            ResponseError::UnknownTopicOrPartition,
-            ResponseError::TopicAuthorizationFailed,
-            ResponseError::InvalidTopicException,
-        ];
-        match topic.error_code {
-            0 => Self::Partitions(topic.partitions.len()),
-            code if absent.iter().any(|error| error.code() == code) => Self::Absent,
-            _ => Self::Unclear,
+    /// [`RemapError`]: the mapping has no such offset.
+    pub(crate) fn offset_for_broker(&self, offset: i64) -> Result<i64, RemapError> {
+        match &self.mapping {
+            Some(mapping) => mapping.virtual_to_physical_offset(self.lane, offset),
+            None => Ok(offset),
         }
     }
-}
 
-/// Whether the broker takes Metadata versions with topic ids, by the range that it offers.
-pub(crate) fn has_topic_ids(version_min: i16, version_max: i16) -> bool {
-    (version_min..=version_max).contains(&TOPIC_IDS)
+    /// An offset of the broker's, as the client has it. Negative ones have a meaning of their own, and stay.
+    ///
+    /// # Errors
+    /// [`RemapError`]: the offset lies beyond `offset_range`.
+    pub(crate) fn offset_for_client(&self, offset: i64) -> Result<i64, RemapError> {
+        match &self.mapping {
+            Some(mapping) => mapping.physical_to_virtual_offset(self.lane, offset),
+            None => Ok(offset),
+        }
+    }
 }

@@ -11,6 +11,8 @@ use std::hash::Hash;
 use kafka_protocol::messages::TopicName;
 
 use crate::error::Fault;
+use crate::exchange::located::Place;
+use crate::remapper::PhysicalPartition;
 
 /// Finds, place by place, the first round in which a key has not been named.
 #[derive(Debug)]
@@ -30,9 +32,6 @@ impl<K: Hash + Eq> Turns<K> {
         *taken - 1
     }
 }
-
-/// A topic's physical partition, as the broker names it.
-pub(crate) type Place = (TopicName, i32);
 
 /// Who waits for the answer at each place of one request. A place that the request names several times has as many
 /// answers, in the order of its names.
@@ -54,9 +53,9 @@ impl<T> Awaited<T> {
     ///
     /// # Errors
     /// [`Fault::Answer`] when nobody does.
-    pub(crate) fn take(&mut self, api: &'static str, topic: &TopicName, partition: i32) -> Result<T, Fault> {
+    pub(crate) fn take(&mut self, api: &'static str, place: Place) -> Result<T, Fault> {
         let nobody = Fault::Answer { api, what: "it names a partition that was not asked for" };
-        let Entry::Occupied(mut place) = self.waiting.entry((topic.clone(), partition)) else { return Err(nobody) };
+        let Entry::Occupied(mut place) = self.waiting.entry(place) else { return Err(nobody) };
         let waits = place.get_mut().pop_front().ok_or(nobody)?;
         if place.get().is_empty() {
             place.remove();
@@ -110,11 +109,11 @@ impl<Q, A> Round<Q, A> {
     }
 
     /// The questions by topic, in the order in which the topics were first named.
-    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(i32, Q)>)>
+    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(PhysicalPartition, Q)>)>
     where
         Q: Copy,
     {
-        group(self.questions.iter().map(|((topic, partition), question)| (topic.clone(), (*partition, *question))))
+        group(self.questions.iter().map(|(place, question)| (place.topic.clone(), (place.partition, *question))))
     }
 }
 
@@ -177,8 +176,8 @@ mod tests {
     use super::*;
     use kafka_protocol::protocol::StrBytes;
 
-    fn topic(name: &'static str) -> TopicName {
-        TopicName(StrBytes::from_static_str(name))
+    fn place(name: &'static str, partition: i32) -> Place {
+        Place { topic: TopicName(StrBytes::from_static_str(name)), partition: PhysicalPartition(partition) }
     }
 
     #[test]
@@ -187,18 +186,20 @@ mod tests {
         for (topic_name, partition, question, asker) in
             [("t", 0, 'a', 0), ("t", 0, 'b', 4), ("t", 1, 'a', 1), ("t", 0, 'a', 8), ("u", 0, 'b', 9)]
         {
-            rounds.ask((topic(topic_name), partition), question, asker);
+            rounds.ask(place(topic_name, partition), question, asker);
         }
         let mut rounds = rounds.into_rounds();
         let shown: Vec<Vec<(&str, i32, char)>> = rounds
             .iter()
-            .map(|round| round.questions.iter().map(|((t, p), q)| (t.0.as_str(), *p, *q)).collect())
+            .map(|round| {
+                round.questions.iter().map(|(place, q)| (place.topic.0.as_str(), place.partition.0, *q)).collect()
+            })
             .collect();
         assert_eq!(shown, [vec![("t", 0, 'a'), ("t", 1, 'a'), ("u", 0, 'b')], vec![("t", 0, 'b')]]);
-        assert_eq!(rounds[0].take_askers(&(topic("t"), 0)), [0, 8]);
-        assert_eq!(rounds[0].take_askers(&(topic("t"), 0)), [0; 0], "an answer counts once");
+        assert_eq!(rounds[0].take_askers(&place("t", 0)), [0, 8]);
+        assert_eq!(rounds[0].take_askers(&place("t", 0)), [0; 0], "an answer counts once");
         assert!(rounds[0].is_open() && rounds[1].is_open());
-        assert_eq!(rounds[1].take_askers(&(topic("t"), 0)), [4]);
+        assert_eq!(rounds[1].take_askers(&place("t", 0)), [4]);
         assert!(!rounds[1].is_open());
     }
 
@@ -206,24 +207,24 @@ mod tests {
     fn questions_without_number_take_linear_time() {
         let mut rounds = Rounds::new();
         for question in 0..200_000 {
-            rounds.ask((topic("t"), 0), question, question);
+            rounds.ask(place("t", 0), question, question);
         }
         let rounds = rounds.into_rounds();
         assert_eq!(rounds.len(), 200_000);
-        assert!(rounds.iter().enumerate().all(|(at, round)| round.questions == [((topic("t"), 0), at)]));
+        assert!(rounds.iter().enumerate().all(|(at, round)| round.questions == [(place("t", 0), at)]));
     }
 
     #[test]
     fn answers_find_who_waits_for_them() {
-        let mut awaited = Awaited::new([((topic("t"), 0), 'a'), ((topic("t"), 1), 'b'), ((topic("t"), 0), 'c')]);
-        assert_eq!(["t", "t"].map(|name| awaited.take("Any", &topic(name), 0).unwrap()), ['a', 'c']);
+        let mut awaited = Awaited::new([(place("t", 0), 'a'), (place("t", 1), 'b'), (place("t", 0), 'c')]);
+        assert_eq!(["t", "t"].map(|name| awaited.take("Any", place(name, 0)).unwrap()), ['a', 'c']);
         for (name, partition) in [("t", 0), ("t", 2), ("u", 1)] {
             let nobody = Fault::Answer { api: "Any", what: "it names a partition that was not asked for" };
-            assert_eq!(awaited.take("Any", &topic(name), partition), Err(nobody));
+            assert_eq!(awaited.take("Any", place(name, partition)), Err(nobody));
         }
-        assert_eq!(awaited.take("Any", &topic("t"), 1), Ok('b'));
+        assert_eq!(awaited.take("Any", place("t", 1)), Ok('b'));
         assert_eq!(awaited.finish("Any"), Ok(()));
-        let open = Awaited::new([((topic("t"), 0), 'a')]).finish("Any");
+        let open = Awaited::new([(place("t", 0), 'a')]).finish("Any");
         assert_eq!(open, Err(Fault::Answer { api: "Any", what: "a partition is missing" }));
     }
 

@@ -4,12 +4,13 @@
 //! own name. If the broker turns out to live elsewhere, the connection is closed: the client reconnects, and is then sent right.
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, MetadataRequest};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 
-use crate::apis::cluster::metadata;
 use crate::brokers::{Address, Route};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Upstream};
+use crate::exchange::action::Action;
+use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Upstream};
+use crate::limits;
 use crate::wire::rope::Rope;
 
 /// A connection that was sent to `connected` for want of knowing better, and stands for broker `broker`.
@@ -30,16 +31,17 @@ pub(crate) struct Learner {
 impl Learner {
     /// # Errors
     /// [`Fault::Encode`]
-    pub(crate) fn start(learn: Learn) -> Result<(Upstream, Box<dyn Pending>), Fault> {
+    pub(crate) fn question(learn: Learn) -> Result<Question, Fault> {
         let nothing = MetadataRequest::default().with_topics(Some(vec![]));
-        Ok((Upstream::new(ApiKey::Metadata as i16, METADATA_VERSION, &nothing)?, Box::new(Self { learn })))
+        let request = Upstream::new(METADATA_VERSION, &nothing)?;
+        Ok(Question { request, pending: Box::new(Self { learn }) })
     }
 }
 
 impl Pending for Learner {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer = metadata::decode(body, METADATA_VERSION)?;
-        metadata::learn(cx, &answer);
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: MetadataResponse = read_answer(&body, METADATA_VERSION)?;
+        note_addresses(cx, &answer);
         let Learn { broker, connected } = &self.learn;
         let found = answer.brokers.iter().find(|known| known.node_id.0 == *broker);
         // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does not lead.
@@ -53,4 +55,14 @@ impl Pending for Learner {
         }
         Ok(Next::Answer(Rope::new()))
     }
+}
+
+/// Tells the process who the brokers are, where connections are routed by broker id.
+pub(crate) fn note_addresses(cx: &mut Context<'_>, answer: &MetadataResponse) {
+    if matches!(cx.shared.config.route, Route::Envoy) {
+        return;
+    }
+    let known = answer.brokers.iter();
+    let known = known.filter_map(|broker| Some((broker.node_id.0, Address::of(&broker.host, broker.port)?)));
+    cx.actions.push_back(Action::Learn(known.take(limits::LEARNED_BROKERS_MAX).collect()));
 }

@@ -9,20 +9,20 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::{
-    ApiKey, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::apis::cluster::api_versions;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Upstream};
+use crate::exchange::session::LoggedIn;
 use crate::limits;
+use crate::own::versions;
 use crate::sasl::client::{Client, Reply};
 use crate::sasl::Mechanism;
 use crate::stats::{AuthOutcome, Stat};
 use crate::time::Millis;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 /// Kafka 1.0 and later: tokens in SaslAuthenticate.
 const HANDSHAKE_VERSION: i16 = 1;
@@ -32,15 +32,6 @@ const AUTHENTICATE_VERSION: i16 = 1;
 
 /// Least time in milliseconds between two logins of a connection: a broker takes an earlier one for an error (KIP-368).
 const RENEWAL_MS_MIN: Millis = 1_000;
-
-/// The filter is logged in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LoggedIn {
-    /// None: the broker sets no limit.
-    pub(crate) renew_at: Option<Millis>,
-    /// With an identity of the client's own: what the broker does is done for this client alone.
-    pub(crate) is_own: bool,
-}
 
 enum Stage {
     Handshake,
@@ -85,7 +76,7 @@ impl Login {
         let told_versions = cx.shared.config.sasl.is_some() && cx.session.login.is_none();
         let name = StrBytes::from_static_str(mechanism.name());
         let request = SaslHandshakeRequest::default().with_mechanism(name);
-        let request = Upstream::new(ApiKey::SaslHandshake as i16, HANDSHAKE_VERSION, &request)?;
+        let request = Upstream::new(HANDSHAKE_VERSION, &request)?;
         Ok((request, Self { client, mechanism, is_own: acting.is_own, stage: Stage::Handshake, told_versions }))
     }
 
@@ -94,21 +85,19 @@ impl Login {
         match self.stage {
             Stage::Handshake => self.handshake_answer(cx, body),
             Stage::Tokens => self.token_answer(cx, body),
-            Stage::Versions(version) => match api_versions::learn(cx, body, version)? {
-                api_versions::Learned::AskAgain(version) => {
+            Stage::Versions(version) => match versions::learn(cx, body, version)? {
+                versions::Learned::AskAgain(version) => {
                     self.stage = Stage::Versions(version);
-                    Ok(Progress::Send(api_versions::own_request(version)?))
+                    Ok(Progress::Send(versions::own_request(version)?))
                 }
-                api_versions::Learned::AsTold => Ok(Progress::Done),
-                api_versions::Learned::Otherwise => Ok(Progress::Refused(Fault::VersionsLearned)),
+                versions::Learned::AsTold => Ok(Progress::Done),
+                versions::Learned::Otherwise => Ok(Progress::Refused(Fault::VersionsLearned)),
             },
         }
     }
 
     fn handshake_answer(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Progress, Fault> {
-        let answer: SaslHandshakeResponse =
-            shape::decode_answer(&shape::responses::SASL_HANDSHAKE, &body, HANDSHAKE_VERSION)
-                .map_err(|_| Fault::Answer { api: "SaslHandshake", what: "it is malformed" })?;
+        let answer: SaslHandshakeResponse = read_answer(&body, HANDSHAKE_VERSION)?;
         if answer.error_code != 0 {
             let known: Vec<&str> = answer.mechanisms.iter().map(|name| &name[..]).collect();
             let why = format!("error {}; the broker takes {}", answer.error_code, known.join(", "));
@@ -120,9 +109,7 @@ impl Login {
     }
 
     fn token_answer(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Progress, Fault> {
-        let answer: SaslAuthenticateResponse =
-            shape::decode_answer(&shape::responses::SASL_AUTHENTICATE, &body, AUTHENTICATE_VERSION)
-                .map_err(|_| Fault::Answer { api: "SaslAuthenticate", what: "it is malformed" })?;
+        let answer: SaslAuthenticateResponse = read_answer(&body, AUTHENTICATE_VERSION)?;
         if answer.error_code != 0 {
             let said = answer.error_message.as_deref().unwrap_or_default();
             let why = format!("error {}: {said}", answer.error_code);
@@ -142,9 +129,9 @@ impl Login {
         let renew_at = lifetime_ms.map(|lifetime_ms| cx.now + (lifetime_ms / 100 * 85).max(RENEWAL_MS_MIN));
         cx.session.login = Some(LoggedIn { renew_at, is_own: self.is_own });
         if self.told_versions {
-            let version = api_versions::OWN_VERSION;
+            let version = versions::OWN_VERSION;
             self.stage = Stage::Versions(version);
-            return api_versions::own_request(version).map(Progress::Send);
+            return versions::own_request(version).map(Progress::Send);
         }
         Ok(Progress::Done)
     }
@@ -159,25 +146,39 @@ impl Login {
 
 fn token_request(token: Vec<u8>) -> Result<Upstream, Fault> {
     let request = SaslAuthenticateRequest::default().with_auth_bytes(token.into());
-    Upstream::new(ApiKey::SaslAuthenticate as i16, AUTHENTICATE_VERSION, &request)
+    Upstream::new(AUTHENTICATE_VERSION, &request)
+}
+
+/// The filter's own login, where no request of the client's is for one.
+///
+/// # Errors
+/// [`Fault::Login`] where `upstream.sasl` has no identity for the client.
+pub(crate) fn question(cx: &mut Context<'_>) -> Result<Question, Fault> {
+    match Login::start(cx) {
+        Ok((request, login)) => Ok(Question { request, pending: Box::new(OwnLogin(login)) }),
+        Err(fault @ Fault::Login { .. }) if cx.session.login.is_none() => {
+            Ok(Question { request: versions::carrier(cx)?, pending: Box::new(NoLogin(fault)) })
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 /// A client for which there is no login: the answer to the filter's own question is the place to say so.
-pub(crate) struct NoLogin(pub(crate) Option<Fault>);
+struct NoLogin(Fault);
 
 impl Pending for NoLogin {
-    fn response(&mut self, _: &mut Context<'_>, _: Bytes) -> Result<Next, Fault> {
-        Ok(Next::Refuse { answer: None, fault: self.0.take().unwrap_or(Fault::Exchange) })
+    fn response(self: Box<Self>, _: &mut Context<'_>, _: Bytes) -> Result<Next, Fault> {
+        Ok(Next::Refuse { answer: None, fault: self.0 })
     }
 }
 
 /// A login that no request of the client's waits for.
-pub(crate) struct OwnLogin(pub(crate) Login);
+struct OwnLogin(Login);
 
 impl Pending for OwnLogin {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         Ok(match self.0.response(cx, body)? {
-            Progress::Send(request) => Next::Send(vec![request]),
+            Progress::Send(request) => Next::Send(vec![request], self),
             Progress::Done => Next::Answer(Rope::new()),
             Progress::Refused(fault) => Next::Refuse { answer: None, fault },
         })

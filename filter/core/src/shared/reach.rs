@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::limits;
-use crate::Millis;
+use crate::time::Millis;
 
 /// What one worker has seen. Other workers may have seen more.
 #[derive(Debug, Default)]

@@ -79,12 +79,12 @@ impl Input {
     /// A negative length or one above the limit: the peer does not speak Kafka, or means harm.
     pub fn frame_len(&mut self) -> Result<Option<usize>, Fault> {
         let frame_bytes_max = self.frame_bytes_max;
-        self.peek(LENGTH_BYTES).map(|prefix| checked_len(prefix, frame_bytes_max)).transpose()
+        self.peek(LENGTH_BYTES).map(|prefix| checked_len(&prefix, frame_bytes_max)).transpose()
     }
 
     /// The first `n` bytes in one piece, or None when fewer are there. Joins chunks only as far as `n`
     /// reaches.
-    pub(crate) fn peek(&mut self, n: usize) -> Option<&[u8]> {
+    pub(crate) fn peek(&mut self, n: usize) -> Option<Bytes> {
         if self.len < n {
             return None;
         }
@@ -93,7 +93,7 @@ impl Input {
             self.len += head.len();
             self.chunks.push_front(head);
         }
-        self.chunks.front().and_then(|front| front.get(..n))
+        self.chunks.front().filter(|front| front.len() >= n).map(|front| front.slice(..n))
     }
 
     /// Exactly `n` bytes in one piece, or None (and nothing taken) while fewer are there.

@@ -8,6 +8,29 @@ use crate::error::Fault;
 use crate::wire::rope::Rope;
 use crate::wire::types::Reader;
 
+/// The start of a request frame, behind its length field (protocol guide: request header v0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestHead {
+    pub(crate) key: i16,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+}
+
+impl RequestHead {
+    /// With what of `frame` is there behind the head. None when `frame` is too short.
+    pub(crate) fn parse(frame: &[u8]) -> Option<(Self, &[u8])> {
+        let (key, rest) = frame.split_first_chunk()?;
+        let (version, rest) = rest.split_first_chunk()?;
+        let (correlation_id, rest) = rest.split_first_chunk()?;
+        let head = Self {
+            key: i16::from_be_bytes(*key),
+            version: i16::from_be_bytes(*version),
+            correlation_id: i32::from_be_bytes(*correlation_id),
+        };
+        Some((head, rest))
+    }
+}
+
 /// The first request header with tagged fields (KIP-482).
 const TAGGED_REQUEST_HEADER: i16 = 2;
 /// The first response header with tagged fields.

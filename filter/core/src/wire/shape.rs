@@ -13,6 +13,7 @@ use kafka_protocol::protocol::Decodable;
 use crate::limits;
 use crate::text::as_java;
 
+mod messages;
 pub mod requests;
 pub mod responses;
 
@@ -53,6 +54,14 @@ pub(crate) enum Field {
 pub struct Shape {
     pub(crate) fields: &'static [Field],
     pub(crate) flexible_since: i16,
+}
+
+/// A message that peers send, with its shape: nothing else is decoded.
+pub trait Shaped: Decodable {
+    /// The API's name in the protocol guide.
+    const API: &'static str;
+    /// Requests and answers of one API have shapes of their own.
+    const SHAPE: Shape;
 }
 
 /// Where, in bytes from the start of the body, and why a body is not the message that it should be.
@@ -115,22 +124,22 @@ impl Shape {
 ///
 /// # Errors
 /// As [`Shape::check`] with [`limits::ELEMENTS_MAX`].
-pub fn decode_request<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
+pub fn decode_request<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
     let bounds = Bounds { elements: limits::ELEMENTS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
-    decode_plain(shape, body, version, bounds)
+    decode_plain(body, version, bounds)
 }
 
 /// As [`decode_request`], for an answer of the own broker, whose size follows from the cluster's.
 ///
 /// # Errors
 /// As [`Shape::check`] with [`limits::ANSWER_ELEMENTS_MAX`].
-pub fn decode_answer<M: Decodable>(shape: &Shape, body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_plain(shape, body, version, Bounds { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
+pub fn decode_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
+    decode_plain(body, version, Bounds { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
 }
 
-fn decode_plain<M: Decodable>(shape: &Shape, body: &Bytes, version: i16, bounds: Bounds) -> Result<M, ShapeError> {
-    let is_plain = shape.is_plain(version, body, bounds)?;
-    let mut rest = if is_plain { body.clone() } else { shape.plain(version, body, bounds)? };
+fn decode_plain<M: Shaped>(body: &Bytes, version: i16, bounds: Bounds) -> Result<M, ShapeError> {
+    let is_plain = M::SHAPE.is_plain(version, body, bounds)?;
+    let mut rest = if is_plain { body.clone() } else { M::SHAPE.plain(version, body, bounds)? };
     let bytes = rest.len();
     M::decode(&mut rest, version).map_err(|_| ShapeError { at: bytes - rest.len(), what: Misshape::Undecodable })
 }

@@ -6,9 +6,9 @@ use std::fmt::Debug;
 use bytes::{Bytes, BytesMut};
 use kafka_partition_remapper_core::fuzzing::{offered_versions, text_as_java};
 use kafka_partition_remapper_core::limits::{ANSWER_ELEMENTS_MAX, ELEMENTS_MAX};
-use kafka_partition_remapper_core::wire::shape::{self, requests, responses, Shape};
+use kafka_partition_remapper_core::wire::shape::{self, Shaped};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, Request};
+use kafka_protocol::protocol::{Encodable, Request};
 
 use crate::bounds::bounded;
 use crate::input::Input;
@@ -22,50 +22,50 @@ pub fn bodies(data: &[u8]) {
     let (kind, version) = (input.below(6 + OTHERS.len()), input.byte());
     let body = input.rest();
     match kind {
-        0 => drop(request::<ApiVersionsRequest>(&requests::API_VERSIONS, version, body)),
+        0 => drop(request::<ApiVersionsRequest>(version, body)),
         1 => {
-            let (version, read) = request::<SaslHandshakeRequest>(&requests::SASL_HANDSHAKE, version, body);
+            let (version, read) = request::<SaslHandshakeRequest>(version, body);
             let second = field(body, version, 2, None).map(|bytes| text_as_java(bytes).into_owned());
             assert_eq!(read.map(|message| message.mechanism.to_string()), second);
         }
         2 => {
-            let (version, read) = request::<SaslAuthenticateRequest>(&requests::SASL_AUTHENTICATE, version, body);
+            let (version, read) = request::<SaslAuthenticateRequest>(version, body);
             let second = field(body, version, 4, Some(2)).map(Bytes::copy_from_slice);
             assert_eq!(read.map(|message| message.auth_bytes), second);
         }
-        3 => answer::<ApiVersionsRequest>(&responses::API_VERSIONS, version, body),
-        4 => answer::<SaslHandshakeRequest>(&responses::SASL_HANDSHAKE, version, body),
-        5 => answer::<SaslAuthenticateRequest>(&responses::SASL_AUTHENTICATE, version, body),
+        3 => answer::<ApiVersionsRequest>(version, body),
+        4 => answer::<SaslHandshakeRequest>(version, body),
+        5 => answer::<SaslAuthenticateRequest>(version, body),
         other => OTHERS[other - 6](version, body),
     }
 }
 
 macro_rules! others {
-    ($($shape:ident $request:ty;)*) => {
+    ($($request:ty;)*) => {
         [$(
-            |version, body| drop(request::<$request>(&requests::$shape, version, body)),
-            |version, body| answer::<$request>(&responses::$shape, version, body),
+            |version, body| drop(request::<$request>(version, body)),
+            |version, body| answer::<$request>(version, body),
         )*]
     };
 }
 
 /// What else the filter reads, request and answer in turn.
 const OTHERS: [fn(u8, &[u8]); 30] = others! {
-    PRODUCE ProduceRequest;
-    FETCH FetchRequest;
-    LIST_OFFSETS ListOffsetsRequest;
-    METADATA MetadataRequest;
-    OFFSET_COMMIT OffsetCommitRequest;
-    OFFSET_FETCH OffsetFetchRequest;
-    FIND_COORDINATOR FindCoordinatorRequest;
-    HEARTBEAT HeartbeatRequest;
-    DESCRIBE_GROUPS DescribeGroupsRequest;
-    LIST_GROUPS ListGroupsRequest;
-    INIT_PRODUCER_ID InitProducerIdRequest;
-    OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpochRequest;
-    DELETE_GROUPS DeleteGroupsRequest;
-    OFFSET_DELETE OffsetDeleteRequest;
-    DESCRIBE_CLUSTER DescribeClusterRequest;
+    ProduceRequest;
+    FetchRequest;
+    ListOffsetsRequest;
+    MetadataRequest;
+    OffsetCommitRequest;
+    OffsetFetchRequest;
+    FindCoordinatorRequest;
+    HeartbeatRequest;
+    DescribeGroupsRequest;
+    ListGroupsRequest;
+    InitProducerIdRequest;
+    OffsetForLeaderEpochRequest;
+    DeleteGroupsRequest;
+    OffsetDeleteRequest;
+    DescribeClusterRequest;
 };
 
 /// The only field of a message, with a length of so many bytes or, from some version on, a compact one and tags.
@@ -88,39 +88,39 @@ fn version_of<R: Request>(number: u8) -> i16 {
     min + i16::from(number) % (max - min + 1)
 }
 
-fn request<R>(shape: &Shape, number: u8, body: &[u8]) -> (i16, Option<R>)
+fn request<R>(number: u8, body: &[u8]) -> (i16, Option<R>)
 where
-    R: Request + PartialEq + Debug,
+    R: Request + Shaped + PartialEq + Debug,
 {
     let version = version_of::<R>(number);
     let bytes = Bytes::copy_from_slice(body);
-    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_request::<R>(shape, &bytes, version));
+    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_request::<R>(&bytes, version));
     if let Ok(message) = &read {
-        comes_back(shape, version, message, ELEMENTS_MAX);
+        comes_back(version, message, ELEMENTS_MAX);
     }
     (version, read.ok())
 }
 
-fn answer<R>(shape: &Shape, number: u8, body: &[u8])
+fn answer<R>(number: u8, body: &[u8])
 where
     R: Request,
-    R::Response: PartialEq + Debug,
+    R::Response: Shaped + PartialEq + Debug,
 {
     let version = version_of::<R>(number);
     let bytes = Bytes::copy_from_slice(body);
-    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_answer::<R::Response>(shape, &bytes, version));
+    let read = bounded(body, BYTES_PER_BYTE, || shape::decode_answer::<R::Response>(&bytes, version));
     if let Ok(message) = &read {
-        comes_back(shape, version, message, ANSWER_ELEMENTS_MAX);
+        comes_back(version, message, ANSWER_ELEMENTS_MAX);
     }
 }
 
 /// What was read is written plainly, and read as the same.
-fn comes_back<M: Decodable + Encodable + PartialEq + Debug>(shape: &Shape, version: i16, message: &M, elements: usize) {
+fn comes_back<M: Shaped + Encodable + PartialEq + Debug>(version: i16, message: &M, elements: usize) {
     let mut written = BytesMut::new();
     if message.encode(&mut written, version).is_err() {
         return;
     }
     let written = written.freeze();
-    assert_eq!(shape.check(version, &written, elements), Ok(true), "{message:?}");
+    assert_eq!(M::SHAPE.check(version, &written, elements), Ok(true), "{message:?}");
     assert_eq!(&M::decode(&mut written.clone(), version).unwrap(), message);
 }

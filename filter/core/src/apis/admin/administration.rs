@@ -15,10 +15,8 @@ use kafka_protocol::protocol::{Encodable, StrBytes};
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::limits;
-use crate::wire::rope::Rope;
-use crate::wire::shape::requests as shapes;
 
 const ERROR: ResponseError = ResponseError::ClusterAuthorizationFailed;
 
@@ -39,14 +37,14 @@ pub(crate) fn describe_acls(cx: &mut Context<'_>, request: &Request) -> Result<P
 }
 
 pub(crate) fn create_acls(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: CreateAclsRequest = request.decode(&shapes::CREATE_ACLS)?;
+    let message: CreateAclsRequest = request.decode()?;
     let result = |entry| AclCreationResult::default().with_error_code(ERROR.code()).with_error_message(words(entry));
     let results = (0..message.creations.len()).map(result).collect();
     refuse(cx, request, &CreateAclsResponse::default().with_results(results))
 }
 
 pub(crate) fn delete_acls(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: DeleteAclsRequest = request.decode(&shapes::DELETE_ACLS)?;
+    let message: DeleteAclsRequest = request.decode()?;
     let result =
         |entry| DeleteAclsFilterResult::default().with_error_code(ERROR.code()).with_error_message(words(entry));
     let results = (0..message.filters.len()).map(result).collect();
@@ -56,9 +54,9 @@ pub(crate) fn delete_acls(cx: &mut Context<'_>, request: &Request) -> Result<Pla
 /// Topics' configurations are theirs who may alter the topic. One entry for anything else, and none is altered: which
 /// part of a request was done is hard to tell for whoever sent it.
 pub(crate) fn alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: AlterConfigsRequest = request.decode(&shapes::ALTER_CONFIGS)?;
+    let message: AlterConfigsRequest = request.decode()?;
     if message.resources.iter().all(|resource| resource.resource_type == TOPIC) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let response = |(entry, resource): (usize, alter_configs_request::AlterConfigsResource)| {
         AlterConfigsResourceResponse::default()
@@ -73,9 +71,9 @@ pub(crate) fn alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<P
 
 /// As [`alter_configs`].
 pub(crate) fn incremental_alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: IncrementalAlterConfigsRequest = request.decode(&shapes::INCREMENTAL_ALTER_CONFIGS)?;
+    let message: IncrementalAlterConfigsRequest = request.decode()?;
     if message.resources.iter().all(|resource| resource.resource_type == TOPIC) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let response = |(entry, resource): (usize, incremental_alter_configs_request::AlterConfigsResource)| {
         IncrementalResponse::default()
@@ -94,7 +92,7 @@ pub(crate) fn describe_client_quotas(cx: &mut Context<'_>, request: &Request) ->
 }
 
 pub(crate) fn alter_client_quotas(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: AlterClientQuotasRequest = request.decode(&shapes::ALTER_CLIENT_QUOTAS)?;
+    let message: AlterClientQuotasRequest = request.decode()?;
     let entity = |entity: alter_client_quotas_request::EntityData| {
         AlteredEntity::default().with_entity_type(entity.entity_type).with_entity_name(entity.entity_name)
     };
@@ -112,7 +110,7 @@ pub(crate) fn describe_scram_credentials(cx: &mut Context<'_>, request: &Request
 }
 
 pub(crate) fn alter_scram_credentials(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: AlterUserScramCredentialsRequest = request.decode(&shapes::ALTER_USER_SCRAM_CREDENTIALS)?;
+    let message: AlterUserScramCredentialsRequest = request.decode()?;
     let users = message.deletions.into_iter().map(|deletion| deletion.name);
     let users = users.chain(message.upsertions.into_iter().map(|upsertion| upsertion.name));
     let result = |(entry, user)| {
@@ -126,7 +124,5 @@ pub(crate) fn alter_scram_credentials(cx: &mut Context<'_>, request: &Request) -
 fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> Result<Plan, Fault> {
     cx.note(ERROR.code());
     cx.warn(format!("a client was refused {}: {WORDS}", request.api.name));
-    let mut out = Rope::new();
-    out.put_message(answer, request.version)?;
-    Ok(Plan::Answer(out))
+    Plan::answer(answer, request.version)
 }

@@ -13,7 +13,6 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::rope::Rope;
 
 const ERROR: ResponseError = ResponseError::DelegationTokenRequestNotAllowed;
 
@@ -52,7 +51,5 @@ fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> 
          authenticate by SASL at the broker itself, through the filter",
         request.api.name
     ));
-    let mut out = Rope::new();
-    out.put_message(answer, request.version)?;
-    Ok(Plan::Answer(out))
+    Plan::answer(answer, request.version)
 }

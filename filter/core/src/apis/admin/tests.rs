@@ -28,7 +28,7 @@ fn refused<R: Request + Clone + PartialEq + Debug>(message: &R, check: impl Fn(R
 where
     R::Response: Default + Clone + PartialEq + Debug,
 {
-    let api = crate::apis::find(R::KEY).unwrap();
+    let api = crate::apis::TABLE.apis.find(R::KEY).unwrap();
     for version in api.version_min..=api.version_max {
         for config in SHARED {
             check(ask_alone(config, version, message), version);

@@ -4,13 +4,11 @@ use bytes::Bytes;
 use kafka_protocol::messages::DescribeClusterResponse;
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request};
-use crate::wire::rope::Rope;
-use crate::wire::shape;
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
 
 /// `endpoint_type` 2 of version 1 asks for controllers (KIP-919), which a broker refuses: its answer lists nobody.
 pub(crate) fn request(_cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    Ok(Plan::PassUp(Box::new(Answer { version: request.version })))
+    Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))
 }
 
 struct Answer {
@@ -18,14 +16,10 @@ struct Answer {
 }
 
 impl Pending for Answer {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer: DescribeClusterResponse =
-            shape::decode_answer(&shape::responses::DESCRIBE_CLUSTER, &body, self.version)
-                .map_err(|_| Fault::Answer { api: "DescribeCluster", what: "it is malformed" })?;
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer: DescribeClusterResponse = read_answer(&body, self.version)?;
         cx.note(answer.error_code);
         answer.brokers.retain_mut(|broker| cx.readdress(broker.broker_id.0, &mut broker.host, &mut broker.port));
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(Next::Answer(out))
+        Next::answer(&answer, self.version)
     }
 }

@@ -9,23 +9,22 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 /// FindCoordinator key type 1 (KIP-98).
 const TRANSACTION: i8 = 1;
 const NO_TRANSACTIONS: &str = "transactions are not supported while the partition remapper maps topics";
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: FindCoordinatorRequest = request.decode(&shape::requests::FIND_COORDINATOR)?;
+    let message: FindCoordinatorRequest = request.decode()?;
     if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
         let code = cx.refuse_transactions();
         let mut out = Rope::new();
         out.put_message(&refusal(&message, request.version, code), request.version)?;
         return Ok(Plan::Answer(out));
     }
-    Ok(Plan::PassUp(Box::new(Answer { version: request.version })))
+    Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))
 }
 
 fn refusal(message: &FindCoordinatorRequest, version: i16, code: i16) -> FindCoordinatorResponse {
@@ -55,10 +54,8 @@ struct Answer {
 }
 
 impl Pending for Answer {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer: FindCoordinatorResponse =
-            shape::decode_answer(&shape::responses::FIND_COORDINATOR, &body, self.version)
-                .map_err(|_| Fault::Answer { api: "FindCoordinator", what: "it is malformed" })?;
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer: FindCoordinatorResponse = read_answer(&body, self.version)?;
         let unavailable = ResponseError::CoordinatorNotAvailable.code();
         if self.version >= 4 {
             for found in &mut answer.coordinators {
@@ -73,8 +70,6 @@ impl Pending for Answer {
                 answer.error_code = unavailable;
             }
         }
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(Next::Answer(out))
+        Next::answer(&answer, self.version)
     }
 }

@@ -14,24 +14,22 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
-use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::brokers::{Address, Advertise, Route};
-use crate::connection::Action;
+use crate::brokers::Advertise;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::limits;
+use crate::exchange::action::Action;
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::own::brokers;
 use crate::remapper::{PartitionRemapper, VirtualPartition};
 use crate::stats::Stat;
-use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 /// The first version that can ask without leave to create a topic.
 const NO_CREATION: i16 = 4;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: MetadataRequest = request.decode(&shape::requests::METADATA)?;
+    let message: MetadataRequest = request.decode()?;
     // Version 0 has no null list: there an empty one asks for all topics.
     let all = message.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
     let mut answers = Answers {
@@ -46,7 +44,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let is_mapped = |topic: &MetadataRequestTopic| topic.name.as_ref().is_some_and(|name| cx.is_mapped(name));
     answers.creates = message.allow_auto_topic_creation && named.iter().any(is_mapped);
     if !answers.creates {
-        return Ok(Plan::PassUp(Box::new(answers)));
+        return Ok(Plan::Pass(Passing::Read(Box::new(answers))));
     }
     // Where ids are named a broker looks at them alone, and creates nothing.
     let by_id = named.iter().any(|topic| topic.name.is_none());
@@ -56,7 +54,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut requests = vec![];
     let mut ask = |version: i16, message: MetadataRequest| -> Result<(), Fault> {
         answers.asked.push_back(version);
-        requests.push(Upstream::new(ApiKey::Metadata as i16, version, &message)?);
+        requests.push(Upstream::new(version, &message)?);
         Ok(())
     };
     if !others.is_empty() {
@@ -81,8 +79,8 @@ struct Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer = decode(body, self.asked.pop_front().ok_or(Fault::Exchange)?)?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer = read_answer::<MetadataResponse>(&body, self.asked.pop_front().ok_or(Fault::Exchange)?)?;
         if let Some(former) = self.gathered.take() {
             answer.topics.extend(former.topics);
             answer.topics.sort_by_key(|topic| topic.name.as_ref().and_then(|name| self.order.get(name)).copied());
@@ -91,9 +89,9 @@ impl Pending for Answers {
         }
         if !self.asked.is_empty() {
             self.gathered = Some(answer);
-            return Ok(Next::Wait);
+            return Ok(Next::Wait(self));
         }
-        learn(cx, &answer);
+        brokers::note_addresses(cx, &answer);
         self.watch(cx, &answer);
         answer.brokers.retain_mut(|broker| cx.readdress(broker.node_id.0, &mut broker.host, &mut broker.port));
         answer.topics.retain_mut(|topic| {
@@ -102,9 +100,7 @@ impl Pending for Answers {
             cx.note(if told { topic.error_code } else { 0 });
             told
         });
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(Next::Answer(out))
+        Next::answer(&answer, self.version)
     }
 }
 
@@ -153,23 +149,6 @@ impl Answers {
         topic.partitions.clear();
         false
     }
-}
-
-/// # Errors
-/// [`Fault::Answer`]
-pub(crate) fn decode(body: Bytes, version: i16) -> Result<MetadataResponse, Fault> {
-    shape::decode_answer(&shape::responses::METADATA, &body, version)
-        .map_err(|_| Fault::Answer { api: "Metadata", what: "it is malformed" })
-}
-
-/// Tells the process who the brokers are, where connections are routed by broker id.
-pub(crate) fn learn(cx: &mut Context<'_>, answer: &MetadataResponse) {
-    if matches!(cx.shared.config.route, Route::Envoy) {
-        return;
-    }
-    let known = answer.brokers.iter();
-    let known = known.filter_map(|broker| Some((broker.node_id.0, Address::of(&broker.host, broker.port)?)));
-    cx.actions.push_back(Action::Learn(known.take(limits::LEARNED_BROKERS_MAX).collect()));
 }
 
 /// The virtual partitions, or None when `physical` is not exactly 0..P.

@@ -10,7 +10,6 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::rope::Rope;
 
 const WORDS: &str = "the partition remapper does not support group.protocol=consumer; use group.protocol=classic";
 
@@ -21,7 +20,5 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let answer = ConsumerGroupHeartbeatResponse::default()
         .with_error_code(code)
         .with_error_message(Some(StrBytes::from_static_str(WORDS)));
-    let mut out = Rope::new();
-    out.put_message(&answer, request.version)?;
-    Ok(Plan::Answer(out))
+    Plan::answer(&answer, request.version)
 }

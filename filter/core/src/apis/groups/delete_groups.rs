@@ -8,21 +8,20 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
-use kafka_protocol::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
+use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Shadows};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let message: DeleteGroupsRequest = request.decode(&shape::requests::DELETE_GROUPS)?;
+    let message: DeleteGroupsRequest = request.decode()?;
     let lanes = cx.shared.topics.lanes_max();
     let mut answers = Answers {
         version: request.version,
@@ -48,7 +47,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 
 fn delete(groups: Vec<GroupId>, version: i16) -> Result<Upstream, Fault> {
     let message = DeleteGroupsRequest::default().with_groups_names(groups);
-    Upstream::new(ApiKey::DeleteGroups as i16, version, &message)
+    Upstream::new(version, &message)
 }
 
 struct Answers {
@@ -88,12 +87,13 @@ impl Answers {
     }
 
     /// Deletes the next shadows; answers when there are none.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+    fn go_on(mut self: Box<Self>, cx: &mut Context<'_>) -> Result<Next, Fault> {
         let piece = self.shadows.as_mut().map(Shadows::next_piece).unwrap_or_default();
         if piece.is_empty() {
             return Ok(Next::Answer(self.merge(cx)?));
         }
-        Ok(Next::Send(vec![delete(piece, self.version)?]))
+        let upstream = delete(piece, self.version)?;
+        Ok(Next::Send(vec![upstream], self))
     }
 
     fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
@@ -107,10 +107,8 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let found: DeleteGroupsResponse =
-            shape::decode_answer(&shape::responses::DELETE_GROUPS, &body, self.version)
-                .map_err(|_| Fault::Answer { api: "DeleteGroups", what: "it is malformed" })?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let found: DeleteGroupsResponse = read_answer(&body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
         match self.shadows.take() {
             Some(shadows) => {

@@ -6,26 +6,25 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use kafka_protocol::messages::describe_groups_response::DescribedGroup;
-use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
+use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::Shadows;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const EMPTY: StrBytes = StrBytes::from_static_str("Empty");
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let lanes = cx.shared.topics.lanes_max();
     if !(2..=limits::LANES_LISTED_MAX).contains(&lanes) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let message: DescribeGroupsRequest = request.decode(&shape::requests::DESCRIBE_GROUPS)?;
-    let requests = vec![Upstream::new(ApiKey::DescribeGroups as i16, request.version, &message)?];
+    let message: DescribeGroupsRequest = request.decode()?;
+    let requests = vec![Upstream::new(request.version, &message)?];
     let answers = Answers {
         version: request.version,
         lanes,
@@ -49,13 +48,14 @@ struct Answers {
 
 impl Answers {
     /// Asks for the next shadows; answers when there are none.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+    fn go_on(mut self: Box<Self>, cx: &mut Context<'_>) -> Result<Next, Fault> {
         let piece = self.shadows.as_mut().map(Shadows::next_piece).unwrap_or_default();
         if piece.is_empty() {
             return Ok(Next::Answer(self.merge(cx)?));
         }
         let message = DescribeGroupsRequest::default().with_groups(piece);
-        Ok(Next::Send(vec![Upstream::new(ApiKey::DescribeGroups as i16, self.version, &message)?]))
+        let upstream = Upstream::new(self.version, &message)?;
+        Ok(Next::Send(vec![upstream], self))
     }
 
     fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
@@ -77,10 +77,8 @@ fn is_unknown(group: &DescribedGroup) -> bool {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: DescribeGroupsResponse =
-            shape::decode_answer(&shape::responses::DESCRIBE_GROUPS, &body, self.version)
-                .map_err(|_| Fault::Answer { api: "DescribeGroups", what: "it is malformed" })?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: DescribeGroupsResponse = read_answer(&body, self.version)?;
         match &self.shadows {
             Some(shadows) => {
                 let found = answer.groups.iter().filter(|shadow| shadow.error_code == 0 && !is_unknown(shadow));

@@ -14,8 +14,8 @@ use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartitio
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use kafka_protocol::messages::{
-    ApiKey, GroupId, HeartbeatRequest, HeartbeatResponse, OffsetCommitResponse, OffsetFetchRequest,
-    OffsetFetchResponse, TopicName,
+    GroupId, HeartbeatRequest, HeartbeatResponse, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+    TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -23,24 +23,23 @@ use crate::apis::groups::lanes;
 use crate::apis::groups::members::{self, Described};
 use crate::apis::groups::offset_commit::{self, BROKERS_RETENTION, SHADOW_VERSION};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::renewals::MemberKey;
 use crate::exchange::rounds;
 use crate::limits;
-use crate::remapper::{Lane, VirtualPartition};
+use crate::remapper::Lane;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 /// Asks for several groups, and is the last one without membership (KIP-709).
 const OFFSET_FETCH_VERSION: i16 = 8;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let pass = Plan::Pass { answered: true };
+    let pass = Plan::Pass(Passing::Untouched);
     if !cx.shared.topics.maps_anything() {
         return Ok(pass);
     }
     // What cannot be read is the broker's to refuse.
-    let Ok(message) = request.decode::<HeartbeatRequest>(&shape::requests::HEARTBEAT) else { return Ok(pass) };
+    let Ok(message) = request.decode::<HeartbeatRequest>() else { return Ok(pass) };
     let key = MemberKey::new(&message.group_id, &message.member_id);
     if !cx.session.renewals.begin(key, cx.now, cx.shared.config.shadow_renew_ms) || cx.shared.topics.lanes_max() < 2 {
         return Ok(pass);
@@ -93,9 +92,9 @@ impl Renewal {
         }
         let mut owned: Vec<(Lane, TopicName, i32)> = vec![];
         for (topic, partition) in described.assigned(&self.member).unwrap_or_default() {
-            let remapper = cx.shared.topics.remapper(&topic.0);
-            let located = remapper.and_then(|mapped| mapped.virtual_to_physical(VirtualPartition(partition)).ok());
-            owned.extend(located.filter(|(_, lane)| lane.0 > 0).map(|(p, lane)| (lane, topic, p.0)));
+            // Also where the topic is not known to fit its mapping just now: what is not renewed is lost.
+            let located = cx.topic(&topic).place(partition).filter(|located| located.lane > Lane(0));
+            owned.extend(located.map(|located| (located.lane, topic, located.place.partition.0)));
         }
         owned.sort_unstable();
         owned.dedup();
@@ -110,7 +109,7 @@ impl Renewal {
     }
 
     /// Asks for what the shadows hold; without any, the Heartbeat goes on at once.
-    fn fetch(&mut self, owned: Owned) -> Result<Next, Fault> {
+    fn fetch(mut self: Box<Self>, owned: Owned) -> Result<Next, Fault> {
         let topic =
             |(name, partitions)| OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(partitions);
         let mut asked = vec![];
@@ -127,14 +126,15 @@ impl Renewal {
         self.stage = Stage::Fetch;
         // Offsets of open transactions are no one's to write again.
         let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(true);
-        Ok(Next::Send(vec![Upstream::new(ApiKey::OffsetFetch as i16, OFFSET_FETCH_VERSION, &message)?]))
+        Ok(Next::Send(vec![Upstream::new(OFFSET_FETCH_VERSION, &message)?], self))
     }
 
-    fn beat(&mut self, commits: Vec<Upstream>) -> Next {
+    fn beat(mut self: Box<Self>, commits: Vec<Upstream>) -> Next {
         self.stage = Stage::Heartbeat(commits);
         let mut body = Rope::new();
         body.put_bytes(&self.heartbeat);
-        Next::Send(vec![Upstream { key: ApiKey::Heartbeat as i16, version: self.version, body }])
+        let heartbeat = Upstream::written::<HeartbeatRequest>(self.version, body);
+        Next::Send(vec![heartbeat], self)
     }
 
     /// The commits that write again what was found.
@@ -171,7 +171,7 @@ impl Renewal {
 }
 
 impl Pending for Renewal {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match std::mem::replace(&mut self.stage, Stage::Describe) {
             Stage::Describe => match Described::read(body) {
                 Ok(described) => {
@@ -184,12 +184,12 @@ impl Pending for Renewal {
                 }
             },
             Stage::Fetch => {
-                let found = shape::decode_answer(&shape::responses::OFFSET_FETCH, &body, OFFSET_FETCH_VERSION);
+                let found = read_answer(&body, OFFSET_FETCH_VERSION);
                 let commits = self.commits(cx, found.unwrap_or_default())?;
                 Ok(self.beat(commits))
             }
             Stage::Heartbeat(commits) => {
-                let answer = shape::decode_answer(&shape::responses::HEARTBEAT, &body, self.version);
+                let answer = read_answer(&body, self.version);
                 let accepted = answer.is_ok_and(|answer: HeartbeatResponse| answer.error_code == 0);
                 let mut out = Rope::new();
                 out.put_bytes(&body);
@@ -200,10 +200,10 @@ impl Pending for Renewal {
                     return Ok(Next::Answer(out));
                 }
                 self.stage = Stage::Commit(commits.len(), out);
-                Ok(Next::Send(commits))
+                Ok(Next::Send(commits, self))
             }
             Stage::Commit(left, out) => {
-                let answer = shape::decode_answer(&shape::responses::OFFSET_COMMIT, &body, SHADOW_VERSION);
+                let answer = read_answer(&body, SHADOW_VERSION);
                 let all_good = |answer: &OffsetCommitResponse| {
                     let mut committed = answer.topics.iter().flat_map(|topic| &topic.partitions);
                     committed.all(|partition| partition.error_code == 0)
@@ -215,7 +215,7 @@ impl Pending for Renewal {
                     return Ok(Next::Answer(out));
                 }
                 self.stage = Stage::Commit(left - 1, out);
-                Ok(Next::Wait)
+                Ok(Next::Wait(self))
             }
         }
     }

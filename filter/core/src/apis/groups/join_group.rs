@@ -7,7 +7,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Plan, Request};
+use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::text::as_java;
 use crate::wire::rope::Rope;
 use crate::wire::types::Reader;
@@ -21,7 +21,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     // What the broker will take the name for: other bytes may become a shadow's.
     let group = GroupId(StrBytes::from_string(as_java(group).into_owned()));
     if !cx.shared.topics.maps_anything() || !lanes::is_shadow(&group) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let code = ResponseError::InvalidGroupId.code();
     cx.note(code);

@@ -8,13 +8,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, ListGroupsRequest};
+use kafka_protocol::messages::ListGroupsRequest;
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::shadow;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 use crate::wire::types::Reader;
 
 /// The first flexible version (KIP-482).
@@ -25,18 +24,18 @@ const TYPES: i16 = 5;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let version = request.version;
-    let message: ListGroupsRequest = request.decode(&shape::requests::LIST_GROUPS)?;
+    let message: ListGroupsRequest = request.decode()?;
     // Filters as a broker reads them: in any case, and states with blanks around them. An unknown word fits no group.
     let states = message.states_filter.iter().map(|state| state.trim().to_owned()).collect();
     let types = message.types_filter.iter().map(|kind| kind.to_string()).collect();
     let answer = Answer { version, states, types };
     if answer.states.is_empty() && answer.types.is_empty() {
-        return Ok(Plan::PassUp(Box::new(answer)));
+        return Ok(Plan::Pass(Passing::Read(Box::new(answer))));
     }
-    let requests = vec![Upstream::new(ApiKey::ListGroups as i16, version, &ListGroupsRequest::default())?];
+    let requests = vec![Upstream::new(version, &ListGroupsRequest::default())?];
     Ok(Plan::Send { requests, pending: Box::new(answer), barrier: false })
 }
 
@@ -154,7 +153,7 @@ fn fits(filter: &[String], value: Option<&[u8]>) -> bool {
 }
 
 impl Pending for Answer {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let rewritten = self.rewrite(&body);
         let (out, error_code) = rewritten.ok_or(Fault::Answer { api: "ListGroups", what: "it is malformed" })?;
         cx.note(error_code);

@@ -7,16 +7,15 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use kafka_protocol::messages::describe_groups_response::DescribedGroup;
 use kafka_protocol::messages::{
-    ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId, HeartbeatRequest, HeartbeatResponse, TopicName,
+    DescribeGroupsRequest, DescribeGroupsResponse, GroupId, HeartbeatRequest, HeartbeatResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::error::Fault;
-use crate::exchange::handler::Upstream;
+use crate::exchange::handler::{read_answer, Upstream};
 use crate::remapper::Lane;
-use crate::wire::shape;
 use crate::wire::types::Reader;
 
 /// Knows static members (KIP-345), and is the last one before flexible versions.
@@ -32,7 +31,7 @@ const CONSUMER: &str = "consumer";
 /// [`Fault::Encode`]
 pub(crate) fn describe(group: &GroupId) -> Result<Upstream, Fault> {
     let describe = DescribeGroupsRequest::default().with_groups(vec![group.clone()]);
-    Upstream::new(ApiKey::DescribeGroups as i16, DESCRIBE_GROUPS_VERSION, &describe)
+    Upstream::new(DESCRIBE_GROUPS_VERSION, &describe)
 }
 
 /// A group as its coordinator described it.
@@ -42,9 +41,7 @@ impl Described {
     /// # Errors
     /// [`Fault::Answer`]
     pub(crate) fn read(body: Bytes) -> Result<Self, Fault> {
-        let answer: DescribeGroupsResponse =
-            shape::decode_answer(&shape::responses::DESCRIBE_GROUPS, &body, DESCRIBE_GROUPS_VERSION)
-                .map_err(|_| Fault::Answer { api: "DescribeGroups", what: "it is malformed" })?;
+        let answer: DescribeGroupsResponse = read_answer(&body, DESCRIBE_GROUPS_VERSION)?;
         let group = answer.groups.into_iter().next();
         group.map(Self).ok_or(Fault::Answer { api: "DescribeGroups", what: "the group is missing" })
     }
@@ -143,7 +140,7 @@ impl Caller {
             .with_generation_id(self.generation)
             .with_member_id(self.member.clone())
             .with_group_instance_id(self.instance.clone());
-        Upstream::new(ApiKey::Heartbeat as i16, HEARTBEAT_VERSION, &heartbeat)
+        Upstream::new(HEARTBEAT_VERSION, &heartbeat)
     }
 }
 
@@ -199,8 +196,7 @@ impl Fence {
                 _ => Err(error_code),
             }));
         };
-        let answer: HeartbeatResponse = shape::decode_answer(&shape::responses::HEARTBEAT, &body, HEARTBEAT_VERSION)
-            .map_err(|_| Fault::Answer { api: "Heartbeat", what: "it is malformed" })?;
+        let answer: HeartbeatResponse = read_answer(&body, HEARTBEAT_VERSION)?;
         // While a group prepares a rebalance its members may still commit.
         let allowed = [0, ResponseError::RebalanceInProgress.code()];
         Ok(Some(match described {

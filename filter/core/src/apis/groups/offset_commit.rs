@@ -13,19 +13,18 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{ApiKey, GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::apis::groups::members::{Caller, Fence};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{Located, Place, Topic};
 use crate::exchange::renewals::MemberKey;
-use crate::exchange::rounds::{self, Awaited, Place};
-use crate::remapper::{Lane, PartitionRemapper};
-use crate::stats::Stat;
+use crate::exchange::rounds::{self, Awaited};
+use crate::remapper::{Lane, PhysicalPartition};
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const API: &str = "OffsetCommit";
 /// The last version with a retention time.
@@ -35,9 +34,9 @@ pub(crate) const BROKERS_RETENTION: i64 = -1;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let mut message: OffsetCommitRequest = request.decode(&shape::requests::OFFSET_COMMIT)?;
+    let mut message: OffsetCommitRequest = request.decode()?;
     let mut answers = Answers::new(&message, request.version);
     if lanes::is_shadow(&message.group_id) {
         for topic in &message.topics {
@@ -48,9 +47,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(Plan::Answer(answers.merge()?));
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     if message.retention_time_ms != BROKERS_RETENTION {
@@ -61,23 +60,20 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     answers.plan(cx, message, lanes)
 }
 
-/// A place on the broker, and the partition that the client calls it.
-type Slot = (Place, i32);
-type Commit = (Slot, OffsetCommitRequestPartition);
+/// A commit under its physical partition and offset, and who made it.
+type Commit = (Located, OffsetCommitRequestPartition);
 
-/// Where a commit goes: the lane, and the commit itself under its physical partition and offset.
+/// Where a commit goes.
 fn locate(
-    cx: &Context<'_>,
-    topic: &TopicName,
-    remapper: &PartitionRemapper,
+    cx: &mut Context<'_>,
+    topic: &Topic,
     commit: &mut OffsetCommitRequestPartition,
-) -> Result<Lane, ResponseError> {
-    let (p, lane) =
-        cx.locate(topic, remapper, commit.partition_index).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
-    let offset = remapper.virtual_to_physical_offset(lane, commit.committed_offset);
+) -> Result<Located, ResponseError> {
+    let located = cx.locate(topic, commit.partition_index).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    let offset = located.offset_for_broker(commit.committed_offset);
     commit.committed_offset = offset.map_err(|_| ResponseError::OffsetOutOfRange)?;
-    commit.partition_index = p.0;
-    Ok(lane)
+    commit.partition_index = located.place.partition.0;
+    Ok(located)
 }
 
 /// Which answer comes next.
@@ -93,9 +89,9 @@ struct Answers {
     version: i16,
     fence: Fence,
     stage: Stage,
-    group: Vec<Slot>,
+    group: Vec<Located>,
     /// What is written to shadows once the fence is passed; emptied from the front while their answers come.
-    lanes: VecDeque<(Vec<Slot>, Option<Upstream>)>,
+    lanes: VecDeque<(Vec<Located>, Option<Upstream>)>,
     throttle_time_ms: i32,
     answered: Vec<(TopicName, OffsetCommitResponsePartition)>,
 }
@@ -116,19 +112,11 @@ impl Answers {
     fn sort(&mut self, cx: &mut Context<'_>, topics: Vec<OffsetCommitRequestTopic>) -> BTreeMap<Lane, Vec<Commit>> {
         let mut lanes: BTreeMap<Lane, Vec<Commit>> = BTreeMap::new();
         for topic in topics {
-            let remapper = cx.shared.topics.remapper(&topic.name.0);
+            let at = cx.topic(&topic.name);
             for mut commit in topic.partitions {
                 let partition = commit.partition_index;
-                let lane = match &remapper {
-                    Some(remapper) => locate(cx, &topic.name, remapper, &mut commit),
-                    None => Ok(Lane(0)),
-                };
-                match lane {
-                    Ok(lane) => {
-                        cx.count(Stat::RemappedPartitions { api: API }, usize::from(remapper.is_some()));
-                        let slot = ((topic.name.clone(), commit.partition_index), partition);
-                        lanes.entry(lane).or_default().push((slot, commit));
-                    }
+                match locate(cx, &at, &mut commit) {
+                    Ok(located) => lanes.entry(located.lane).or_default().push((located, commit)),
                     Err(error) => self.refuse(cx, &topic.name, partition, error.code()),
                 }
             }
@@ -147,8 +135,8 @@ impl Answers {
         let retention_ms = cx.shared.config.shadow_retention_ms.unwrap_or(message.retention_time_ms);
         for (lane, commits) in lanes {
             let Some(shadow) = lanes::holder(&message.group_id, lane) else {
-                for (((topic, _), partition), _) in commits {
-                    self.refuse(cx, &topic, partition, ResponseError::InvalidGroupId.code());
+                for (located, _) in commits {
+                    self.answer(cx, &located, ResponseError::InvalidGroupId.code());
                 }
                 continue;
             };
@@ -164,7 +152,7 @@ impl Answers {
         } else {
             let (slots, topics) = by_topic(own, self.version);
             self.group = slots;
-            vec![Upstream::new(ApiKey::OffsetCommit as i16, self.version, &message.with_topics(topics))?]
+            vec![Upstream::new(self.version, &message.with_topics(topics))?]
         };
         let barrier = !self.lanes.is_empty();
         Ok(Plan::Send { requests, pending: Box::new(self), barrier })
@@ -177,32 +165,43 @@ impl Answers {
         self.answered.push((topic.clone(), answer));
     }
 
+    fn answer(&mut self, cx: &mut Context<'_>, located: &Located, error_code: i16) {
+        self.refuse(cx, &located.place.topic, located.partition.0, error_code);
+    }
+
     fn refuse_lanes(&mut self, cx: &mut Context<'_>, error_code: i16) -> Result<Next, Fault> {
         for (slots, _) in std::mem::take(&mut self.lanes) {
-            for ((topic, _), partition) in slots {
-                self.refuse(cx, &topic, partition, error_code);
+            for located in slots {
+                self.answer(cx, &located, error_code);
             }
         }
         Ok(Next::Answer(self.merge()?))
     }
 
-    fn send_lanes(&mut self) -> Next {
+    fn send_lanes(mut self: Box<Self>) -> Next {
         self.stage = Stage::Lanes;
-        Next::Send(self.lanes.iter_mut().filter_map(|(_, upstream)| upstream.take()).collect())
+        let requests = self.lanes.iter_mut().filter_map(|(_, upstream)| upstream.take()).collect();
+        Next::Send(requests, self)
     }
 
     /// Takes one answer for `slots`; gives the broker's error codes.
-    fn take(&mut self, cx: &mut Context<'_>, slots: Vec<Slot>, body: Bytes, version: i16) -> Result<Vec<i16>, Fault> {
-        let answer: OffsetCommitResponse = shape::decode_answer(&shape::responses::OFFSET_COMMIT, &body, version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+    fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        slots: Vec<Located>,
+        body: Bytes,
+        version: i16,
+    ) -> Result<Vec<i16>, Fault> {
+        let answer: OffsetCommitResponse = read_answer(&body, version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
-        let mut awaited = Awaited::new(slots);
+        let mut awaited = Awaited::new(slots.into_iter().map(|located| (located.place.clone(), located)));
         let mut codes = vec![];
         for topic in answer.topics {
             for committed in topic.partitions {
-                let partition = awaited.take(API, &topic.name, committed.partition_index)?;
+                let partition = PhysicalPartition(committed.partition_index);
+                let located = awaited.take(API, Place { topic: topic.name.clone(), partition })?;
                 codes.push(committed.error_code);
-                self.refuse(cx, &topic.name, partition, committed.error_code);
+                self.answer(cx, &located, committed.error_code);
             }
         }
         awaited.finish(API)?;
@@ -224,7 +223,7 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match self.stage {
             Stage::Group => {
                 let slots = std::mem::take(&mut self.group);
@@ -237,12 +236,12 @@ impl Pending for Answers {
                     Verdict::Refused(error_code) => self.refuse_lanes(cx, error_code),
                     Verdict::Unknown => {
                         self.stage = Stage::Fence;
-                        Ok(Next::Send(self.fence.requests()?))
+                        Ok(Next::Send(self.fence.requests()?, self))
                     }
                 }
             }
             Stage::Fence => match self.fence.response(body)? {
-                None => Ok(Next::Wait),
+                None => Ok(Next::Wait(self)),
                 Some(Ok(())) => Ok(self.send_lanes()),
                 Some(Err(error_code)) => self.refuse_lanes(cx, error_code),
             },
@@ -252,7 +251,7 @@ impl Pending for Answers {
                 if self.lanes.is_empty() {
                     return Ok(Next::Answer(self.merge()?));
                 }
-                Ok(Next::Wait)
+                Ok(Next::Wait(self))
             }
         }
     }
@@ -284,15 +283,15 @@ fn verdict(codes: &[i16]) -> Verdict {
     }
 }
 
-fn by_topic(commits: Vec<Commit>, version: i16) -> (Vec<Slot>, Vec<OffsetCommitRequestTopic>) {
+fn by_topic(commits: Vec<Commit>, version: i16) -> (Vec<Located>, Vec<OffsetCommitRequestTopic>) {
     let mut slots = vec![];
     let mut named = vec![];
-    for (slot, mut commit) in commits {
+    for (located, mut commit) in commits {
         if version < LEADER_EPOCH_SINCE {
             commit.committed_leader_epoch = -1;
         }
-        named.push((slot.0 .0.clone(), commit));
-        slots.push(slot);
+        named.push((located.place.topic.clone(), commit));
+        slots.push(located);
     }
     (slots, topics(named))
 }
@@ -319,5 +318,5 @@ pub(crate) fn shadow_commit(
         .with_generation_id_or_member_epoch(-1)
         .with_retention_time_ms(retention_ms)
         .with_topics(topics);
-    Upstream::new(ApiKey::OffsetCommit as i16, SHADOW_VERSION, &commit)
+    Upstream::new(SHADOW_VERSION, &commit)
 }

@@ -10,44 +10,40 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
-use kafka_protocol::messages::{ApiKey, GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
 use crate::apis::groups::members::{self, Described};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::exchange::rounds::{self, Awaited, Place};
-use crate::remapper::Lane;
-use crate::stats::Stat;
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{Located, Place};
+use crate::exchange::rounds::{self, Awaited};
+use crate::remapper::{Lane, PhysicalPartition};
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const API: &str = "OffsetDelete";
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let message: OffsetDeleteRequest = request.decode(&shape::requests::OFFSET_DELETE)?;
+    let message: OffsetDeleteRequest = request.decode()?;
     let mut answers = Answers::new(&message, request.version);
     if lanes::is_shadow(&message.group_id) {
         answers.error_code = ResponseError::InvalidGroupId.code();
         return Ok(Plan::Answer(answers.merge(cx)?));
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name)) {
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     answers.sort(cx, &message);
     let requests = vec![members::describe(&message.group_id)?];
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: true })
 }
-
-/// A place on the broker, and the partition that the client calls it.
-type Slot = (Place, i32);
 
 /// Which answer comes next.
 enum Stage {
@@ -62,10 +58,10 @@ struct Answers {
     group: GroupId,
     stage: Stage,
     /// What is deleted from the group itself, and from each lane's shadow.
-    own: Vec<Slot>,
-    lanes: BTreeMap<Lane, Vec<Slot>>,
+    own: Vec<Located>,
+    lanes: BTreeMap<Lane, Vec<Located>>,
     /// What was asked of shadows, in the order of the answers.
-    awaited: VecDeque<Vec<Slot>>,
+    awaited: VecDeque<Vec<Located>>,
     /// Whether some holder of offsets was known to the broker.
     known: bool,
     error_code: i16,
@@ -91,22 +87,13 @@ impl Answers {
 
     fn sort(&mut self, cx: &mut Context<'_>, message: &OffsetDeleteRequest) {
         for topic in &message.topics {
-            let remapper = cx.shared.topics.remapper(&topic.name.0);
+            let at = cx.topic(&topic.name);
             for asked in &topic.partitions {
                 let partition = asked.partition_index;
-                let Some(remapper) = &remapper else {
-                    self.own.push(((topic.name.clone(), partition), partition));
-                    continue;
-                };
-                let Ok((p, lane)) = cx.locate(&topic.name, remapper, partition) else {
-                    self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code());
-                    continue;
-                };
-                cx.count(Stat::RemappedPartitions { api: API }, 1);
-                let slot = ((topic.name.clone(), p.0), partition);
-                match lane {
-                    Lane(0) => self.own.push(slot),
-                    _ => self.lanes.entry(lane).or_default().push(slot),
+                match cx.locate(&at, partition) {
+                    Ok(located) if located.lane == Lane(0) => self.own.push(located),
+                    Ok(located) => self.lanes.entry(located.lane).or_default().push(located),
+                    Err(_) => self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code()),
                 }
             }
         }
@@ -118,9 +105,9 @@ impl Answers {
         self.answered.push((topic.clone(), told));
     }
 
-    fn tell_all(&mut self, cx: &mut Context<'_>, slots: Vec<Slot>, error_code: i16) {
-        for ((topic, _), partition) in slots {
-            self.tell(cx, &topic, partition, error_code);
+    fn tell_all(&mut self, cx: &mut Context<'_>, slots: Vec<Located>, error_code: i16) {
+        for located in slots {
+            self.tell(cx, &located.place.topic, located.partition.0, error_code);
         }
     }
 
@@ -139,20 +126,20 @@ impl Answers {
     fn refuse_of(
         &mut self,
         cx: &mut Context<'_>,
-        slots: Vec<Slot>,
+        slots: Vec<Located>,
         code: &impl Fn(&TopicName) -> Option<i16>,
-    ) -> Vec<Slot> {
+    ) -> Vec<Located> {
         let mut left = vec![];
-        for slot in slots {
-            match code(&slot.0 .0) {
-                Some(error_code) => self.tell(cx, &slot.0 .0, slot.1, error_code),
-                None => left.push(slot),
+        for located in slots {
+            match code(&located.place.topic) {
+                Some(error_code) => self.tell(cx, &located.place.topic, located.partition.0, error_code),
+                None => left.push(located),
             }
         }
         left
     }
 
-    fn take_description(&mut self, cx: &mut Context<'_>, described: &Described) -> Result<Next, Fault> {
+    fn take_description(mut self: Box<Self>, cx: &mut Context<'_>, described: &Described) -> Result<Next, Fault> {
         self.error_code = described.error_code();
         if self.error_code != 0 {
             return Ok(Next::Answer(self.merge(cx)?));
@@ -171,11 +158,12 @@ impl Answers {
         }
         // The group itself is always asked: its errors are the answer's.
         self.stage = Stage::Group;
-        Ok(Next::Send(vec![self.delete(self.group.clone(), &self.own)?]))
+        let request = self.delete(self.group.clone(), &self.own)?;
+        Ok(Next::Send(vec![request], self))
     }
 
     /// Behind the group's own answer: every lane's request.
-    fn send_lanes(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+    fn send_lanes(mut self: Box<Self>, cx: &mut Context<'_>) -> Result<Next, Fault> {
         self.stage = Stage::Lanes;
         let mut requests = vec![];
         for (lane, slots) in std::mem::take(&mut self.lanes) {
@@ -191,7 +179,7 @@ impl Answers {
         if requests.is_empty() {
             return self.finish(cx);
         }
-        Ok(Next::Send(requests))
+        Ok(Next::Send(requests, self))
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
@@ -201,26 +189,25 @@ impl Answers {
         Ok(Next::Answer(self.merge(cx)?))
     }
 
-    fn delete(&self, holder: GroupId, slots: &[Slot]) -> Result<Upstream, Fault> {
-        let partition = |index| OffsetDeleteRequestPartition::default().with_partition_index(index);
-        let places = slots.iter().map(|(place, _)| place.clone());
+    fn delete(&self, holder: GroupId, slots: &[Located]) -> Result<Upstream, Fault> {
+        let partition = |at: PhysicalPartition| OffsetDeleteRequestPartition::default().with_partition_index(at.0);
+        let places = slots.iter().map(|located| (located.place.topic.clone(), located.place.partition));
         let topics = rounds::group(places).into_iter().map(|(name, partitions)| {
             let partitions = partitions.into_iter().map(partition).collect();
             OffsetDeleteRequestTopic::default().with_name(name).with_partitions(partitions)
         });
         let message = OffsetDeleteRequest::default().with_group_id(holder).with_topics(topics.collect());
-        Upstream::new(ApiKey::OffsetDelete as i16, self.version, &message)
+        Upstream::new(self.version, &message)
     }
 
     /// Takes one holder's answer for `slots`. Gives its error code, and the topics that it refused as such.
     fn take(
         &mut self,
         cx: &mut Context<'_>,
-        slots: Vec<Slot>,
+        slots: Vec<Located>,
         body: Bytes,
     ) -> Result<(i16, HashMap<TopicName, i16>), Fault> {
-        let found: OffsetDeleteResponse = shape::decode_answer(&shape::responses::OFFSET_DELETE, &body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let found: OffsetDeleteResponse = read_answer(&body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
         if found.error_code != 0 {
             // A holder that was never written holds nothing to delete.
@@ -232,11 +219,12 @@ impl Answers {
         self.known = true;
         let of_topic = [ResponseError::GroupSubscribedToTopic.code(), ResponseError::TopicAuthorizationFailed.code()];
         let mut refused = HashMap::new();
-        let mut awaited = Awaited::new(slots);
+        let mut awaited = Awaited::new(slots.into_iter().map(|located| (located.place.clone(), located)));
         for topic in found.topics {
             for deleted in topic.partitions {
-                let partition = awaited.take(API, &topic.name, deleted.partition_index)?;
-                self.tell(cx, &topic.name, partition, deleted.error_code);
+                let partition = PhysicalPartition(deleted.partition_index);
+                let located = awaited.take(API, Place { topic: topic.name.clone(), partition })?;
+                self.tell(cx, &topic.name, located.partition.0, deleted.error_code);
                 if of_topic.contains(&deleted.error_code) {
                     refused.insert(topic.name.clone(), deleted.error_code);
                 }
@@ -263,7 +251,7 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match self.stage {
             Stage::Describe => {
                 let described = Described::read(body)?;
@@ -286,7 +274,7 @@ impl Pending for Answers {
                 if self.awaited.is_empty() {
                     return self.finish(cx);
                 }
-                Ok(Next::Wait)
+                Ok(Next::Wait(self))
             }
         }
     }

@@ -15,20 +15,19 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{ApiKey, GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Piece};
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::exchange::located::Misplaced;
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::Place;
 use crate::exchange::rounds;
 use crate::limits;
+use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
-use crate::stats::Stat;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 
 const API: &str = "OffsetFetch";
 /// The first version that asks for several groups (KIP-709).
@@ -36,15 +35,15 @@ const GROUPS: i16 = 8;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    let message: OffsetFetchRequest = request.decode(&shape::requests::OFFSET_FETCH)?;
+    let message: OffsetFetchRequest = request.decode()?;
     let asked = asked_groups(&message, request.version);
     if !asked.iter().any(|group| concerns_lanes(cx, group)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let named = asked.iter().flat_map(|group| group.topics.iter().flatten()).map(|topic| &topic.name);
-    if let Some(plan) = cx.ask_first(named) {
+    if let Some(plan) = cx.ask_first(named)? {
         return Ok(plan);
     }
     let mut answers = Answers {
@@ -177,7 +176,7 @@ impl Answers {
             return Ok(None);
         }
         let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(self.require_stable);
-        Upstream::new(ApiKey::OffsetFetch as i16, self.upstream_version, &message).map(Some)
+        Upstream::new(self.upstream_version, &message).map(Some)
     }
 
     fn take(&mut self, cx: &mut Context<'_>, found: OffsetFetchResponseGroup) -> Result<(), Fault> {
@@ -218,10 +217,8 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let found: OffsetFetchResponse =
-            shape::decode_answer(&shape::responses::OFFSET_FETCH, &body, self.upstream_version)
-                .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let found: OffsetFetchResponse = read_answer(&body, self.upstream_version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
         for group in found.groups {
             self.take(cx, group)?;
@@ -231,14 +228,14 @@ impl Pending for Answers {
         }
         self.holders.clear();
         match self.next_piece()? {
-            Some(upstream) => Ok(Next::Send(vec![upstream])),
+            Some(upstream) => Ok(Next::Send(vec![upstream], self)),
             None => Ok(Next::Answer(self.merge(cx)?)),
         }
     }
 }
 
 type Places = BTreeMap<Lane, Vec<OffsetFetchRequestTopics>>;
-type Named = HashMap<(Lane, TopicName, i32), Vec<i32>>;
+type Named = HashMap<(Lane, Place), Vec<i32>>;
 
 /// The places to ask for, by lane, and who asked; partitions that do not exist are answered at once.
 fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTopics]) -> (Places, Named) {
@@ -247,26 +244,22 @@ fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTop
     // The group itself is always asked: its errors are the group's.
     places.insert(Lane(0), vec![]);
     for topic in topics {
-        let remapper = cx.shared.topics.remapper(&topic.name.0);
+        let at = cx.topic(&topic.name);
         for partition in &topic.partition_indexes {
-            let (mut physical, mut lane) = (*partition, Lane(0));
-            if let Some(remapper) = &remapper {
-                let mapped = match cx.locate(&topic.name, remapper, *partition) {
-                    Ok(mapped) => mapped,
-                    Err(misplaced) => {
-                        let misfit = ResponseError::UnknownTopicOrPartition.code();
-                        let code = if misplaced == Misplaced::Misfit { misfit } else { 0 };
-                        cx.note(code);
-                        group.answered.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
-                        continue;
-                    }
-                };
-                cx.count(Stat::RemappedPartitions { api: API }, 1);
-                (physical, lane) = (mapped.0 .0, mapped.1);
-            }
-            let askers = named.entry((lane, topic.name.clone(), physical)).or_default();
+            let located = match cx.locate(&at, *partition) {
+                Ok(located) => located,
+                Err(misplaced) => {
+                    let misfit = ResponseError::UnknownTopicOrPartition.code();
+                    let code = if misplaced == Misplaced::Misfit { misfit } else { 0 };
+                    cx.note(code);
+                    group.answered.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
+                    continue;
+                }
+            };
+            let physical = located.place.partition.0;
+            let askers = named.entry((located.lane, located.place)).or_default();
             if askers.is_empty() {
-                places.entry(lane).or_default().push((topic.name.clone(), physical));
+                places.entry(located.lane).or_default().push((topic.name.clone(), physical));
             }
             askers.push(*partition);
         }
@@ -303,7 +296,10 @@ impl Group {
         let remapper = cx.shared.topics.remapper(&topic.0);
         let physical = found.partition_index;
         let askers = match (&mut self.named, &remapper) {
-            (Some(named), _) => named.remove(&(lane, topic.clone(), physical)).unwrap_or_default(),
+            (Some(named), _) => {
+                let place = Place { topic: topic.clone(), partition: PhysicalPartition(physical) };
+                named.remove(&(lane, place)).unwrap_or_default()
+            }
             // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no longer.
             (None, Some(remapper)) if cx.is_misfit(topic, remapper) => vec![],
             (None, Some(remapper)) => {

@@ -18,36 +18,34 @@ mod share;
 mod sibling;
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::FetchResponse;
-use kafka_protocol::messages::{ApiKey, FetchRequest, TopicName};
+use kafka_protocol::messages::{FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::error::{Blame, Fault};
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
-use crate::exchange::rounds;
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{self, Located, Topic};
 use crate::limits;
-use crate::remapper::{Lane, PartitionRemapper};
+use crate::remapper::PhysicalPartition;
 use crate::shared::budget::Promise;
 use crate::shared::facts::TopicId;
 use crate::shared::skips::Skip;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 use place::Place;
 use sibling::{Sibling, Word};
 
 const API: &str = "Fetch";
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: FetchRequest = request.decode(&shape::requests::FETCH)?;
+    let message: FetchRequest = request.decode()?;
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.topic)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     if message.session_id != 0 {
         cx.note(ResponseError::FetchSessionIdNotFound.code());
@@ -56,7 +54,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             request.version,
         )?));
     }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic)) {
+    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic))? {
         return Ok(plan);
     }
     cx.session.turn = cx.session.turn.wrapping_add(1);
@@ -102,7 +100,7 @@ struct Rounds {
     stage: Stage,
     siblings: Vec<Sibling>,
     places: Vec<Place>,
-    place_at: HashMap<rounds::Place, usize>,
+    place_at: HashMap<located::Place, usize>,
     /// The place that is named first in the next round.
     first: usize,
     kept_bytes: usize,
@@ -141,14 +139,13 @@ impl Rounds {
             throttle_time_ms: 0,
             _promise: promise,
         };
-        let mut mapped: Option<(TopicName, Option<Rc<PartitionRemapper>>)> = None;
-        for (topic, asked) in named {
-            let remapper = match &mapped {
-                Some((last, remapper)) if *last == topic => remapper.clone(),
-                _ => cx.shared.topics.remapper(&topic.0),
+        let mut topic: Option<Topic> = None;
+        for (name, asked) in named {
+            let topic = match &mut topic {
+                Some(last) if last.name == name => last,
+                other => other.insert(cx.topic(&name)),
             };
-            this.add(cx, &topic, &asked, remapper.as_ref());
-            mapped = Some((topic, remapper));
+            this.add(cx, topic, &asked);
         }
         for place in &mut this.places {
             place.sort(&this.siblings);
@@ -158,30 +155,22 @@ impl Rounds {
         this
     }
 
-    fn add(
-        &mut self,
-        cx: &mut Context<'_>,
-        topic: &TopicName,
-        asked: &FetchPartition,
-        remapper: Option<&Rc<PartitionRemapper>>,
-    ) {
-        let mut sibling = Sibling::new(topic, asked);
-        let mut physical = asked.partition;
-        if let Some(remapper) = remapper {
-            let (found, lane, position) = match locate(cx, topic, remapper, asked) {
-                Ok(located) => located,
-                Err(error) => return self.refuse(sibling, error),
-            };
-            cx.count(Stat::RemappedPartitions { api: API }, 1);
-            physical = found;
-            sibling.start(position, Rc::clone(remapper), lane);
-            let id = topic_id(cx, topic);
-            let skip = sibling.key(physical).and_then(|key| cx.shared.skips.find(&key, position, id, cx.now));
+    fn add(&mut self, cx: &mut Context<'_>, topic: &Topic, asked: &FetchPartition) {
+        let mut sibling = Sibling::new(&topic.name, asked);
+        let (located, position) = match locate(cx, topic, asked) {
+            Ok(found) => found,
+            Err(error) => return self.refuse(sibling, error),
+        };
+        let key = located.place.clone();
+        if located.is_mapped() {
+            sibling.start(position, located);
+            let id = topic_id(cx, &topic.name);
+            let skip = sibling.key().and_then(|key| cx.shared.skips.find(&key, position, id, cx.now));
             skip.into_iter().for_each(|skip| sibling.jump(skip));
         }
-        let at = *self.place_at.entry((topic.clone(), physical)).or_insert(self.places.len());
+        let at = *self.place_at.entry(key.clone()).or_insert(self.places.len());
         if at == self.places.len() {
-            self.places.push(Place::new(topic.clone(), physical));
+            self.places.push(Place::new(key));
         }
         if let Some(place) = self.places.get_mut(at) {
             place.siblings.push(self.siblings.len());
@@ -211,7 +200,7 @@ impl Rounds {
             let Some(place) = self.places.get_mut(at) else { continue };
             let Some(question) = place.question(&self.siblings, self.turn) else { continue };
             may_wait &= place.may_wait(&self.siblings);
-            asked.push((place.topic.clone(), question));
+            asked.push((place.at.topic.clone(), question));
         }
         self.stage = Stage::Reading;
         let frame = self.frame.clone();
@@ -220,7 +209,7 @@ impl Rounds {
             .with_min_bytes(remaining(self.frame.min_bytes, self.kept_bytes))
             .with_max_bytes(remaining(self.frame.max_bytes, self.kept_bytes).max(1))
             .with_topics(by_topic(asked));
-        Upstream::new(ApiKey::Fetch as i16, self.version, &message)
+        Upstream::new(self.version, &message)
     }
 
     /// A round that proves skips, if the client may not be answered without.
@@ -230,7 +219,7 @@ impl Rounds {
             let Some(place) = self.places.get_mut(at).filter(|_| bytes < limits::SKIP_PROOF_BYTES_MAX) else { break };
             let Some(question) = place.doubt(&self.siblings, self.turn, self.filler, now) else { continue };
             bytes = bytes.saturating_add(question.partition_max_bytes);
-            asked.push((place.topic.clone(), question));
+            asked.push((place.at.topic.clone(), question));
         }
         if asked.is_empty() {
             return Ok(None);
@@ -240,7 +229,7 @@ impl Rounds {
         let frame = self.frame.clone();
         let message =
             frame.with_max_wait_ms(0).with_min_bytes(0).with_max_bytes(bytes.max(1)).with_topics(by_topic(asked));
-        Ok(Some(Upstream::new(ApiKey::Fetch as i16, self.version, &message)?))
+        Ok(Some(Upstream::new(self.version, &message)?))
     }
 
     fn remaining_ms(&self, now: Millis) -> i32 {
@@ -255,7 +244,8 @@ impl Rounds {
         let max_bytes = usize::try_from(self.frame.max_bytes).unwrap_or(0);
         for topic in answer.responses {
             for data in topic.partitions {
-                let key = (topic.topic.clone(), data.partition_index);
+                let key =
+                    located::Place { topic: topic.topic.clone(), partition: PhysicalPartition(data.partition_index) };
                 let (at, place) = asked_place(&self.place_at, &mut self.places, &key)?;
                 let records = data.records.as_ref().map_or(0, Bytes::len);
                 cx.count(Stat::FetchBytesUpstream, records);
@@ -263,7 +253,7 @@ impl Rounds {
                 let shared = place.take(&mut self.siblings, data, room, &cx.shared.skips);
                 if records > 0 {
                     self.first = at + 1;
-                    cx.session.fetched_last = Some((place.topic.clone(), place.physical));
+                    cx.session.fetched_last = Some(place.at.clone());
                 }
                 cx.count(Stat::BatchesDropped, shared.dropped);
                 cx.count(Stat::BatchesUnknownLane, shared.unknown);
@@ -287,7 +277,8 @@ impl Rounds {
     fn judge(&mut self, cx: &mut Context<'_>, answer: FetchResponse) -> Result<(), Fault> {
         for topic in answer.responses {
             for data in topic.partitions {
-                let key = (topic.topic.clone(), data.partition_index);
+                let key =
+                    located::Place { topic: topic.topic.clone(), partition: PhysicalPartition(data.partition_index) };
                 let (_, place) = asked_place(&self.place_at, &mut self.places, &key)?;
                 place.judge(&mut self.siblings, &data, cx.now, &cx.shared.skips);
             }
@@ -313,7 +304,7 @@ impl Rounds {
                         // There was no round left to prove its skip: its turn comes with another Fetch.
                         sibling.reset();
                     }
-                    remember(cx, sibling, place.physical, self.filler);
+                    remember(cx, sibling, self.filler);
                 }
             }
         }
@@ -338,10 +329,9 @@ impl Rounds {
 }
 
 impl Pending for Rounds {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let frame_bytes = body.len();
-        let answer: FetchResponse = shape::decode_answer(&shape::responses::FETCH, &body, self.version)
-            .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })?;
+        let answer: FetchResponse = read_answer(&body, self.version)?;
         if answer.error_code != 0 {
             cx.note(answer.error_code);
             return Ok(Next::Answer(answer::top_level_error(answer.error_code, self.version)?));
@@ -358,7 +348,7 @@ impl Pending for Rounds {
         let may_prove = self.stage != Stage::Proving(limits::SKIP_PROOF_ROUNDS_MAX);
         if may_prove && (self.stage != Stage::Reading || self.is_done(cx.now)) {
             if let Some(upstream) = self.doubt(cx.now)? {
-                return Ok(Next::Send(vec![upstream]));
+                return Ok(Next::Send(vec![upstream], self));
             }
         }
         if self.is_done(cx.now) {
@@ -367,7 +357,8 @@ impl Pending for Rounds {
                 (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
             });
         }
-        Ok(Next::Send(vec![self.ask(cx)?]))
+        let upstream = self.ask(cx)?;
+        Ok(Next::Send(vec![upstream], self))
     }
 }
 
@@ -414,42 +405,36 @@ fn by_topic(asked: Vec<(TopicName, FetchPartition)>) -> Vec<FetchTopic> {
 
 /// The place of a partition in an answer, and where it stands.
 fn asked_place<'a>(
-    place_at: &HashMap<rounds::Place, usize>,
+    place_at: &HashMap<located::Place, usize>,
     places: &'a mut [Place],
-    key: &rounds::Place,
+    key: &located::Place,
 ) -> Result<(usize, &'a mut Place), Fault> {
     let at = place_at.get(key).copied();
     let place = at.and_then(|at| Some((at, places.get_mut(at)?)));
     place.ok_or(Fault::Answer { api: API, what: "it names a partition that was not asked for" })
 }
 
-/// Physical partition, lane and position of a virtual partition; or why it cannot be read.
-fn locate(
-    cx: &Context<'_>,
-    topic: &TopicName,
-    remapper: &PartitionRemapper,
-    asked: &FetchPartition,
-) -> Result<(i32, Lane, i64), ResponseError> {
-    let found = cx.locate(topic, remapper, asked.partition);
-    let (p, lane) = found.map_err(|_| ResponseError::UnknownTopicOrPartition)?;
-    let position = remapper.virtual_to_physical_offset(lane, asked.fetch_offset);
-    Ok((p.0, lane, position.map_err(|_| ResponseError::OffsetOutOfRange)?))
+/// Where a partition is, and the client's position in it; or why it cannot be read.
+fn locate(cx: &mut Context<'_>, topic: &Topic, asked: &FetchPartition) -> Result<(Located, i64), ResponseError> {
+    let located = cx.locate(topic, asked.partition).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    let position = located.offset_for_broker(asked.fetch_offset).map_err(|_| ResponseError::OffsetOutOfRange)?;
+    Ok((located, position))
 }
 
-fn tell_of_lanes(cx: &mut Context<'_>, (topic, partition): &rounds::Place, shared: &share::Shared) {
+fn tell_of_lanes(cx: &mut Context<'_>, place: &located::Place, shared: &share::Shared) {
     if let Some(lane) = shared.unknown_lane {
         cx.warn(format!(
             "topic {}: dropped a record batch of lane {lane}, which the mapping does not have: elsewhere virtual_partitions \
              are more, or were",
-            topic.0
+            place.topic.0
         ));
     }
     if let Some(lane) = shared.alien {
         cx.count(Stat::Errors { blame: Blame::Config }, 1);
         cx.warn(format!(
-            "topic {}, partition {partition}: a record batch is of lane {lane}, which the mapping does not have: \
+            "topic {}, partition {}: a record batch is of lane {lane}, which the mapping does not have: \
              its virtual_partitions were more when it was written",
-            topic.0
+            place.topic.0, place.partition
         ));
     }
 }
@@ -459,8 +444,8 @@ fn topic_id(cx: &Context<'_>, topic: &TopicName) -> Option<TopicId> {
 }
 
 /// Keeps for the worker what this Fetch has found, or found to be as it was; see [`crate::shared::skips`].
-fn remember(cx: &Context<'_>, sibling: &Sibling, physical: i32, filler: bool) {
-    let Some(key) = sibling.key(physical).filter(|_| !sibling.is_final()) else { return };
+fn remember(cx: &Context<'_>, sibling: &Sibling, filler: bool) {
+    let Some(key) = sibling.key().filter(|_| !sibling.is_final()) else { return };
     let start = match &sibling.skip {
         Some(skip) if sibling.proven => {
             cx.shared.skips.note(&key, *skip);

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::shape::{self, Shape};
+use crate::remapper::PhysicalPartition;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<ListOffsets>(cx, request)
@@ -19,10 +19,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 struct ListOffsets;
 
 impl Lookup for ListOffsets {
-    const API: &'static str = "ListOffsets";
-    const KEY: i16 = 2;
-    const REQUEST: &'static Shape = &shape::requests::LIST_OFFSETS;
-    const RESPONSE: &'static Shape = &shape::responses::LIST_OFFSETS;
     type Request = ListOffsetsRequest;
     type Response = ListOffsetsResponse;
     /// Current leader epoch and timestamp.
@@ -36,8 +32,8 @@ impl Lookup for ListOffsets {
         topics.map(|topic| (topic.name, topic.partitions.into_iter().map(question).collect())).collect()
     }
 
-    fn ask(frame: &Self::Request, topics: Topics<(i32, Self::Question)>) -> Self::Request {
-        let partition = |(partition, (leader_epoch, timestamp))| {
+    fn ask(frame: &Self::Request, topics: Topics<(PhysicalPartition, Self::Question)>) -> Self::Request {
+        let partition = |(PhysicalPartition(partition), (leader_epoch, timestamp))| {
             ListOffsetsPartition::default()
                 .with_partition_index(partition)
                 .with_current_leader_epoch(leader_epoch)

@@ -6,32 +6,27 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::protocol::{self, Encodable};
 use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds::{self, Round, Rounds};
-use crate::remapper::{Lane, PartitionRemapper};
-use crate::stats::Stat;
+use crate::remapper::PhysicalPartition;
 use crate::wire::rope::Rope;
-use crate::wire::shape::{self, Shape};
+use crate::wire::shape::Shaped;
 
 /// Topics, each with something per partition.
 pub(crate) type Topics<T> = Vec<(TopicName, Vec<T>)>;
 
 /// What is particular to one API.
 pub(crate) trait Lookup: 'static {
-    const API: &'static str;
-    const KEY: i16;
-    const REQUEST: &'static Shape;
-    const RESPONSE: &'static Shape;
-    type Request: Decodable + Encodable;
-    type Response: Decodable + Encodable;
+    type Request: Shaped + protocol::Request;
+    type Response: Shaped + Encodable;
     /// What makes two siblings' questions equal.
     type Question: Hash + Eq + Copy + 'static;
     /// The answer for one partition.
@@ -40,7 +35,7 @@ pub(crate) trait Lookup: 'static {
     /// Takes the questions out of a request; what is left of it goes for all.
     fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)>;
     /// Puts questions into (what is left of) the request.
-    fn ask(frame: &Self::Request, topics: Topics<(i32, Self::Question)>) -> Self::Request;
+    fn ask(frame: &Self::Request, topics: Topics<(PhysicalPartition, Self::Question)>) -> Self::Request;
     /// Throttle time in milliseconds, and what was found.
     fn found(answer: Self::Response) -> (i32, Topics<Self::Found>);
     fn answer(throttle_time_ms: i32, topics: Topics<Self::Found>) -> Self::Response;
@@ -49,46 +44,33 @@ pub(crate) trait Lookup: 'static {
     fn offset(found: &mut Self::Found) -> &mut i64;
 }
 
-/// Who asked, and how the offset is told to them.
-struct Asker {
-    partition: i32,
-    lane: Option<(Rc<PartitionRemapper>, Lane)>,
-}
-
 /// The request half.
 pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let mut frame: L::Request = request.decode(L::REQUEST)?;
+    let mut frame: L::Request = request.decode()?;
     let topics = L::questions(&mut frame);
     if !topics.iter().any(|(topic, _)| cx.is_mapped(topic)) {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(topics.iter().map(|(topic, _)| topic)) {
+    if let Some(plan) = cx.ask_first(topics.iter().map(|(topic, _)| topic))? {
         return Ok(plan);
     }
-    let mut rounds: Rounds<L::Question, Asker> = Rounds::new();
+    let mut rounds: Rounds<L::Question, Located> = Rounds::new();
     let mut answers =
         Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
     let repeated = repeated(&topics);
     for (topic, partition) in &repeated {
         answers.refuse(cx, topic, *partition, ResponseError::InvalidRequest);
     }
-    for (topic, questions) in topics {
-        let remapper = cx.shared.topics.remapper(&topic.0);
+    for (name, questions) in topics {
+        let topic = cx.topic(&name);
         for (partition, question) in questions {
-            if !repeated.is_empty() && repeated.contains(&(topic.clone(), partition)) {
+            if !repeated.is_empty() && repeated.contains(&(name.clone(), partition)) {
                 continue;
             }
-            let Some(remapper) = &remapper else {
-                rounds.ask((topic.clone(), partition), question, Asker { partition, lane: None });
-                continue;
-            };
-            let Ok((p, lane)) = cx.locate(&topic, remapper, partition) else {
-                answers.refuse(cx, &topic, partition, ResponseError::UnknownTopicOrPartition);
-                continue;
-            };
-            cx.count(Stat::RemappedPartitions { api: L::API }, 1);
-            let lane = Some((Rc::clone(remapper), lane));
-            rounds.ask((topic.clone(), p.0), question, Asker { partition, lane });
+            match cx.locate(&topic, partition) {
+                Ok(located) => rounds.ask(located.place.clone(), question, located),
+                Err(_) => answers.refuse(cx, &name, partition, ResponseError::UnknownTopicOrPartition),
+            }
         }
     }
     answers.rounds = rounds.into_rounds();
@@ -96,7 +78,7 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
         return Ok(Plan::Answer(answers.merge()?));
     }
     let upstream =
-        |round: &Round<L::Question, Asker>| Upstream::new(L::KEY, request.version, &L::ask(&frame, round.by_topic()));
+        |round: &Round<L::Question, Located>| Upstream::new(request.version, &L::ask(&frame, round.by_topic()));
     let requests = answers.rounds.iter().map(upstream).collect::<Result<_, _>>()?;
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
@@ -110,7 +92,7 @@ fn repeated<Q>(topics: &Topics<(i32, Q)>) -> HashSet<(TopicName, i32)> {
 
 struct Answers<L: Lookup> {
     version: i16,
-    rounds: Vec<Round<L::Question, Asker>>,
+    rounds: Vec<Round<L::Question, Located>>,
     /// The round whose answer comes next.
     next: usize,
     throttle_time_ms: i32,
@@ -127,16 +109,15 @@ impl<L: Lookup> Answers<L> {
         self.told.push((topic.clone(), refused));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, topic: &TopicName, asker: Asker, mut found: L::Found) {
-        *L::partition(&mut found) = asker.partition;
-        if let Some((remapper, lane)) = asker.lane {
-            let offset = L::offset(&mut found);
-            match remapper.physical_to_virtual_offset(lane, *offset) {
-                Ok(told) => *offset = told,
-                Err(error) => {
-                    cx.warn(format!("topic {}: {error}", topic.0));
-                    return self.refuse(cx, topic, asker.partition, ResponseError::UnknownServerError);
-                }
+    fn tell(&mut self, cx: &mut Context<'_>, asker: &Located, mut found: L::Found) {
+        let (topic, partition) = (&asker.place.topic, asker.partition.0);
+        *L::partition(&mut found) = partition;
+        let offset = L::offset(&mut found);
+        match asker.offset_for_client(*offset) {
+            Ok(told) => *offset = told,
+            Err(error) => {
+                cx.warn(format!("topic {}: {error}", topic.0));
+                return self.refuse(cx, topic, partition, ResponseError::UnknownServerError);
             }
         }
         cx.note(*L::error_code(&mut found));
@@ -152,26 +133,26 @@ impl<L: Lookup> Answers<L> {
 }
 
 impl<L: Lookup> Pending for Answers<L> {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: L::Response = shape::decode_answer(L::RESPONSE, &body, self.version)
-            .map_err(|_| Fault::Answer { api: L::API, what: "it is malformed" })?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: L::Response = read_answer(&body, self.version)?;
         let (throttle_time_ms, topics) = L::found(answer);
         self.throttle_time_ms = self.throttle_time_ms.max(throttle_time_ms);
         for (topic, partitions) in topics {
             for mut found in partitions {
-                let place = (topic.clone(), *L::partition(&mut found));
+                let partition = PhysicalPartition(*L::partition(&mut found));
+                let place = Place { topic: topic.clone(), partition };
                 let askers = self.rounds.get_mut(self.next).map(|round| round.take_askers(&place));
                 for asker in askers.unwrap_or_default() {
-                    self.tell(cx, &topic, asker, found.clone());
+                    self.tell(cx, &asker, found.clone());
                 }
             }
         }
         if self.rounds.get(self.next).is_none_or(Round::is_open) {
-            return Err(Fault::Answer { api: L::API, what: "a partition is missing" });
+            return Err(Fault::Answer { api: L::Request::API, what: "a partition is missing" });
         }
         self.next += 1;
         if self.next < self.rounds.len() {
-            return Ok(Next::Wait);
+            return Ok(Next::Wait(self));
         }
         Ok(Next::Answer(self.merge()?))
     }

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpoch
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::shape::{self, Shape};
+use crate::remapper::PhysicalPartition;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<OffsetForLeaderEpoch>(cx, request)
@@ -17,10 +17,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 struct OffsetForLeaderEpoch;
 
 impl Lookup for OffsetForLeaderEpoch {
-    const API: &'static str = "OffsetForLeaderEpoch";
-    const KEY: i16 = 23;
-    const REQUEST: &'static Shape = &shape::requests::OFFSET_FOR_LEADER_EPOCH;
-    const RESPONSE: &'static Shape = &shape::responses::OFFSET_FOR_LEADER_EPOCH;
     type Request = OffsetForLeaderEpochRequest;
     type Response = OffsetForLeaderEpochResponse;
     /// The current and the asked leader epoch.
@@ -34,8 +30,8 @@ impl Lookup for OffsetForLeaderEpoch {
         topics.map(|topic| (topic.topic, topic.partitions.into_iter().map(question).collect())).collect()
     }
 
-    fn ask(frame: &Self::Request, topics: Topics<(i32, Self::Question)>) -> Self::Request {
-        let partition = |(partition, (current, leader_epoch))| {
+    fn ask(frame: &Self::Request, topics: Topics<(PhysicalPartition, Self::Question)>) -> Self::Request {
+        let partition = |(PhysicalPartition(partition), (current, leader_epoch))| {
             OffsetForLeaderPartition::default()
                 .with_partition(partition)
                 .with_current_leader_epoch(current)

@@ -7,27 +7,24 @@
 //! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other addresses for
 //! clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{NodeEndpoint, PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, TopicName};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::apis::RequestHead;
 use crate::brokers::Advertise;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Next, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::located::{Located, Place, Topic};
 use crate::exchange::rounds::{self, Awaited, Turns};
-use crate::remapper::{Lane, PartitionRemapper};
+use crate::remapper::{Lane, PhysicalPartition};
+use crate::shared::Shared;
 use crate::stats::Stat;
-use crate::topics::TopicRegistry;
 use crate::wire::batch::{self, TagError};
+use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
-use crate::wire::shape;
 use crate::wire::types::Reader;
-use crate::Shared;
 
 const API: &str = "Produce";
 /// The first flexible version (KIP-482).
@@ -37,11 +34,10 @@ const ERROR_MESSAGES: i16 = 8;
 /// The first version whose answers name brokers by address (KIP-951).
 const NODE_ENDPOINTS: i16 = 10;
 
-/// Whether the request that starts with `head` names one topic only, and that unmapped: then it may stream. Tells, if so,
-/// whether it will be answered.
-pub(crate) fn passes(head: &RequestHead<'_>, topics: &TopicRegistry) -> Option<bool> {
+/// Requests for one topic only, and that unmapped, may stream.
+pub(crate) fn early(head: RequestHead, rest: &[u8], shared: &Shared) -> Option<Passing> {
     let flexible = head.version >= FLEXIBLE;
-    let mut reader = Reader::new(head.rest);
+    let mut reader = Reader::new(rest);
     reader.nullable_string(false)?;
     if flexible && reader.uvarint()? != 0 {
         return None;
@@ -53,34 +49,28 @@ pub(crate) fn passes(head: &RequestHead<'_>, topics: &TopicRegistry) -> Option<b
         return None;
     }
     let topic = std::str::from_utf8(reader.nullable_string(flexible)??).ok()?;
-    topics.remapper(topic).is_none().then_some(acks != 0)
+    shared.topics.remapper(topic).is_none().then(|| passing(shared, head.version, acks))
 }
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: ProduceRequest = request.decode(&shape::requests::PRODUCE)?;
+    let message: ProduceRequest = request.decode()?;
     let answered = message.acks != 0;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
-        return Ok(match unread(cx.shared, request.version).filter(|_| answered) {
-            Some(pending) => Plan::PassUp(pending),
-            None => Plan::Pass { answered },
-        });
+        return Ok(Plan::Pass(passing(cx.shared, request.version, message.acks)));
     }
-    if let Some(plan) = cx.ask_first(message.topic_data.iter().map(|topic| &topic.name)) {
+    if let Some(plan) = cx.ask_first(message.topic_data.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     let mut turns = Turns::new();
     let mut rounds: Vec<Vec<Part>> = vec![];
     let mut answers = Answers::new(request.version);
     for topic in &message.topic_data {
-        let name = detached(&topic.name);
-        let remapper = cx.shared.topics.remapper(&topic.name.0);
+        let topic_at = cx.topic(&detached(&topic.name));
         for data in &topic.partition_data {
-            let records = data.records.clone();
-            match Part::new(cx, &name, data.index, records, remapper.as_ref()) {
+            match Part::new(cx, &topic_at, data.index, data.records.clone()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
-                    cx.count(Stat::RemappedPartitions { api: API }, usize::from(part.asked.lane.is_some()));
-                    let round = turns.next((name.clone(), part.asked.physical));
+                    let round = turns.next(part.located.place.clone());
                     if rounds.len() == round {
                         rounds.push(vec![]);
                     }
@@ -88,7 +78,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
                         round.push(part);
                     }
                 }
-                Err(refusal) => answers.refuse(cx, &name, data.index, refusal),
+                Err(refusal) => answers.refuse(cx, &topic_at.name, data.index, refusal),
             }
         }
     }
@@ -101,14 +91,18 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if requests.is_empty() {
         return Ok(Plan::Answer(answers.merge()?));
     }
-    answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.asked).collect()).collect();
+    answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.located).collect()).collect();
     Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
 }
 
-/// What becomes of the answer to a request that goes by as it is. None: it goes by too.
-pub(crate) fn unread(shared: &Shared, version: i16) -> Option<Box<dyn Pending>> {
+/// What becomes of the answer to a request that goes by as it is.
+fn passing(shared: &Shared, version: i16, acks: i16) -> Passing {
     let names_brokers = version >= NODE_ENDPOINTS && shared.config.advertise != Advertise::Unchanged;
-    names_brokers.then(|| -> Box<dyn Pending> { Box::new(Unread { version }) })
+    match acks {
+        0 => Passing::Unanswered,
+        _ if names_brokers => Passing::Read(Box::new(Unread { version })),
+        _ => Passing::Untouched,
+    }
 }
 
 /// The answer to a request that went by: only its brokers are changed.
@@ -117,8 +111,8 @@ struct Unread {
 }
 
 impl Pending for Unread {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer = decode(body.clone(), self.version)?;
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let mut answer = read_answer::<ProduceResponse>(&body, self.version)?;
         answer.responses.iter().flat_map(|topic| &topic.partition_responses).for_each(|part| cx.note(part.error_code));
         let mut out = Rope::new();
         if answer.node_endpoints.is_empty() {
@@ -129,11 +123,6 @@ impl Pending for Unread {
         out.put_message(&answer, self.version)?;
         Ok(Next::Answer(out))
     }
-}
-
-fn decode(body: Bytes, version: i16) -> Result<ProduceResponse, Fault> {
-    shape::decode_answer(&shape::responses::PRODUCE, &body, version)
-        .map_err(|_| Fault::Answer { api: API, what: "it is malformed" })
 }
 
 /// Why a partition's records are not sent to the broker.
@@ -147,42 +136,22 @@ fn detached(name: &TopicName) -> TopicName {
     TopicName(StrBytes::from_string(name.to_string()))
 }
 
-/// Whose answer is due.
-struct Asked {
-    topic: TopicName,
-    /// As the client names it.
-    partition: i32,
-    physical: i32,
-    lane: Option<(Rc<PartitionRemapper>, Lane)>,
-}
-
 /// One partition of one round.
 struct Part {
-    asked: Asked,
+    located: Located,
     /// Replaces the header of `records`.
     header: Option<[u8; batch::HEADER_BYTES]>,
     records: Option<Bytes>,
 }
 
 impl Part {
-    fn new(
-        cx: &Context<'_>,
-        topic: &TopicName,
-        partition: i32,
-        records: Option<Bytes>,
-        remapper: Option<&Rc<PartitionRemapper>>,
-    ) -> Result<Self, Refusal> {
-        let topic = topic.clone();
-        let Some(remapper) = remapper else {
-            let asked = Asked { topic, partition, physical: partition, lane: None };
-            return Ok(Self { asked, header: None, records });
-        };
-        let (p, lane) = cx
-            .locate(&topic, remapper, partition)
+    fn new(cx: &mut Context<'_>, topic: &Topic, partition: i32, records: Option<Bytes>) -> Result<Self, Refusal> {
+        let located = cx
+            .locate(topic, partition)
             .map_err(|misplaced| Refusal { error: ResponseError::UnknownTopicOrPartition, words: misplaced.words() })?;
-        let header = tag(records.as_deref().unwrap_or_default(), lane)?;
-        let asked = Asked { topic, partition, physical: p.0, lane: Some((Rc::clone(remapper), lane)) };
-        Ok(Self { asked, header, records })
+        let is_tagged = located.is_mapped();
+        let header = if is_tagged { tag(records.as_deref().unwrap_or_default(), located.lane)? } else { None };
+        Ok(Self { located, header, records })
     }
 }
 
@@ -209,20 +178,20 @@ fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream 
     body.put_nullable_string(flexible, message.transactional_id.as_ref().map(|id| id.0.as_str()));
     body.put_i16(message.acks);
     body.put_i32(message.timeout_ms);
-    let topics = rounds::group(parts.iter().map(|part| (part.asked.topic.clone(), part)));
+    let topics = rounds::group(parts.iter().map(|part| (part.located.place.topic.clone(), part)));
     body.put_array_len(flexible, topics.len());
     for (topic, parts) in topics {
         body.put_nullable_string(flexible, Some(topic.0.as_str()));
         body.put_array_len(flexible, parts.len());
         for part in parts {
-            body.put_i32(part.asked.physical);
+            body.put_i32(part.located.place.partition.0);
             put_records(&mut body, flexible, part);
             body.put_no_tags(flexible);
         }
         body.put_no_tags(flexible);
     }
     body.put_no_tags(flexible);
-    Upstream { key: ApiKey::Produce as i16, version, body }
+    Upstream::written::<ProduceRequest>(version, body)
 }
 
 fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
@@ -239,7 +208,7 @@ fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
 
 struct Answers {
     version: i16,
-    rounds: Vec<Vec<Asked>>,
+    rounds: Vec<Vec<Located>>,
     /// The round whose answer comes next.
     next: usize,
     throttle_time_ms: i32,
@@ -263,32 +232,33 @@ impl Answers {
         self.answered.push((topic.clone(), answer));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, part: &Asked, mut answer: PartitionProduceResponse) {
-        answer.index = part.partition;
-        if let Some((remapper, lane)) = &part.lane {
+    fn tell(&mut self, cx: &mut Context<'_>, located: &Located, mut answer: PartitionProduceResponse) {
+        let (topic, partition) = (&located.place.topic, located.partition.0);
+        answer.index = partition;
+        if located.is_mapped() {
             // Brokers' words name the partition as they know it.
             let texts = answer.record_errors.iter_mut().map(|error| &mut error.batch_index_error_message);
             for text in texts.chain([&mut answer.error_message]).flatten() {
                 let (theirs, ours) =
-                    (format!("{}-{}", part.topic.0, part.physical), format!("{}-{}", part.topic.0, part.partition));
+                    (format!("{}-{}", topic.0, located.place.partition), format!("{}-{partition}", topic.0));
                 *text = StrBytes::from_string(text.replace(&theirs, &ours));
             }
-            let offset = |offset| remapper.physical_to_virtual_offset(*lane, offset);
+            let offset = |offset| located.offset_for_client(offset);
             match (offset(answer.base_offset), offset(answer.log_start_offset)) {
                 (Ok(base_offset), Ok(log_start_offset)) => {
                     answer.base_offset = base_offset;
                     answer.log_start_offset = log_start_offset;
                 }
                 (Err(error), _) | (_, Err(error)) => {
-                    cx.warn(format!("topic {}: {error}", part.topic.0));
+                    cx.warn(format!("topic {}: {error}", topic.0));
                     let words = "stored, but its offset lies beyond offset_range";
                     let refusal = Refusal { error: ResponseError::UnknownServerError, words };
-                    return self.refuse(cx, &part.topic, part.partition, refusal);
+                    return self.refuse(cx, topic, partition, refusal);
                 }
             }
         }
         cx.note(answer.error_code);
-        self.answered.push((part.topic.clone(), answer));
+        self.answered.push((topic.clone(), answer));
     }
 
     fn merge(&mut self) -> Result<Rope, Fault> {
@@ -315,22 +285,23 @@ impl Answers {
 }
 
 impl Pending for Answers {
-    fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer = decode(body, self.version)?;
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer = read_answer::<ProduceResponse>(&body, self.version)?;
         self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
         let parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
-        let mut awaited = Awaited::new(parts.into_iter().map(|part| ((part.topic.clone(), part.physical), part)));
+        let mut awaited = Awaited::new(parts.into_iter().map(|located| (located.place.clone(), located)));
         for topic in answer.responses {
             for answer in topic.partition_responses {
-                let part = awaited.take(API, &topic.name, answer.index)?;
-                self.tell(cx, &part, answer);
+                let place = Place { topic: topic.name.clone(), partition: PhysicalPartition(answer.index) };
+                let located = awaited.take(API, place)?;
+                self.tell(cx, &located, answer);
             }
         }
         awaited.finish(API)?;
         self.gather_endpoints(cx, answer.node_endpoints);
         self.next += 1;
         if self.next < self.rounds.len() {
-            return Ok(Next::Wait);
+            return Ok(Next::Wait(self));
         }
         Ok(Next::Answer(self.merge()?))
     }

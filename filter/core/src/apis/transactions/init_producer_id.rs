@@ -4,19 +4,15 @@
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Plan, Request};
-use crate::wire::rope::Rope;
-use crate::wire::shape;
+use crate::exchange::handler::{Context, Passing, Plan, Request};
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
-    let message: InitProducerIdRequest = request.decode(&shape::requests::INIT_PRODUCER_ID)?;
+    let message: InitProducerIdRequest = request.decode()?;
     if message.transactional_id.is_none() || !cx.shared.topics.maps_anything() {
-        return Ok(Plan::Pass { answered: true });
+        return Ok(Plan::Pass(Passing::Untouched));
     }
     let code = cx.refuse_transactions();
     let answer =
         InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
-    let mut out = Rope::new();
-    out.put_message(&answer, request.version)?;
-    Ok(Plan::Answer(out))
+    Plan::answer(&answer, request.version)
 }

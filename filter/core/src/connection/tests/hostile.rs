@@ -138,9 +138,9 @@ fn respond(seen: &Seen, random: &mut Random) -> Vec<u8> {
     let body = &seen.body;
     let nothing = || framed(&[&seen.correlation_id.to_be_bytes()[..], &[0; 14]].concat());
     let answer = match seen.key {
-        0 => shape::decode_request(&shape::requests::PRODUCE, body, seen.version)
+        0 => shape::decode_request(body, seen.version)
             .map_or_else(|_| nothing(), |message| answer_produce(&message, seen, random)),
-        1 => shape::decode_request(&shape::requests::FETCH, body, seen.version)
+        1 => shape::decode_request(body, seen.version)
             .map_or_else(|_| nothing(), |message| answer_fetch(&message, seen, random)),
         3 => seen.answer(&MetadataResponse::default().with_brokers(vec![node(1), node(7)])),
         18 if (0..=4).contains(&seen.version) => seen.answer(&api_versions()),

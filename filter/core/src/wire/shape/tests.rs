@@ -322,7 +322,7 @@ fn text_that_is_not_utf_8_is_put_right() {
 
 #[test]
 fn text_grows_by_so_much_and_no_more() {
-    let decode = |body: Bytes| decode_request::<DeleteGroupsRequest>(&requests::DELETE_GROUPS, &body, 0);
+    let decode = |body: Bytes| decode_request::<DeleteGroupsRequest>(&body, 0);
     let most = limits::TEXT_GROWTH_MAX / 2;
     let check = |count| requests::DELETE_GROUPS.check(0, &names_of(count), usize::MAX).map_err(|error| error.what);
     assert_eq!((check(most), check(most + 1)), (Ok(false), Err(Misshape::Growth)));
@@ -385,7 +385,7 @@ fn tags_beyond_java_s_numbers_are_dropped() {
     ];
     for (tags, kept) in TAGS {
         let body = Bytes::from([&[1, 1, 0, 0][..], tags].concat());
-        let message: MetadataRequest = decode_request(&requests::METADATA, &body, 9).unwrap();
+        let message: MetadataRequest = decode_request(&body, 9).unwrap();
         assert_eq!(encode(&message, 9), [&[1, 1, 0, 0][..], kept].concat(), "{tags:x?}");
     }
 }
@@ -393,21 +393,17 @@ fn tags_beyond_java_s_numbers_are_dropped() {
 #[test]
 fn decodes_what_fits() {
     let body = Bytes::from_static(&[0, 1, b'g', 0, 0, 0, 7, 0, 1, b'm', 9, 9]);
-    let request: HeartbeatRequest = decode_request(&requests::HEARTBEAT, &body, 0).unwrap();
+    let request: HeartbeatRequest = decode_request(&body, 0).unwrap();
     assert_eq!((request.group_id.as_str(), request.generation_id), ("g", 7));
 
     let not_utf8 = Bytes::from_static(&[0, 1, 0xff, 0, 0, 0, 7, 0, 1, b'm']);
-    let request: HeartbeatRequest = decode_request(&requests::HEARTBEAT, &not_utf8, 0).unwrap();
+    let request: HeartbeatRequest = decode_request(&not_utf8, 0).unwrap();
     assert_eq!(request.group_id.as_str(), "\u{fffd}");
 
-    let refused = decode_request::<HeartbeatRequest>(&requests::HEARTBEAT, &Bytes::new(), 0).unwrap_err();
+    let refused = decode_request::<HeartbeatRequest>(&Bytes::new(), 0).unwrap_err();
     assert_eq!(refused, ShapeError { at: 0, what: Misshape::Truncated });
-    let refused = decode_request::<HeartbeatRequest>(
-        &requests::HEARTBEAT,
-        &Bytes::from_static(&[2, b'g', 0, 0, 0, 7, 2, b'm', 0, 0]),
-        99,
-    )
-    .unwrap_err();
+    let refused =
+        decode_request::<HeartbeatRequest>(&Bytes::from_static(&[2, b'g', 0, 0, 0, 7, 2, b'm', 0, 0]), 99).unwrap_err();
     assert_eq!(refused.what, Misshape::Undecodable);
 }
 
@@ -474,7 +470,7 @@ fn more_unknown_tags_than_anyone_has_are_left_out() {
         Bytes::from(body)
     };
     let read = |tags: usize| {
-        let message: ApiVersionsRequest = decode_request(&requests::API_VERSIONS, &body(tags), 3).unwrap();
+        let message: ApiVersionsRequest = decode_request(&body(tags), 3).unwrap();
         assert_eq!((&message.client_software_name[..], &message.client_software_version[..]), ("n", "v"));
         message.unknown_tagged_fields.len()
     };

@@ -3,19 +3,18 @@
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::TopicName;
 use kafka_protocol::ResponseError;
 
 use super::share::{self, Shared};
 use super::sibling::{Sibling, Word};
+use crate::exchange::located;
 use crate::remapper::Lane;
 use crate::shared::skips::{Mark, Skip, Skips};
 use crate::time::Millis;
 use crate::wire::batch::{Batches, Entry};
 
 pub(super) struct Place {
-    pub(super) topic: TopicName,
-    pub(super) physical: i32,
+    pub(super) at: located::Place,
     /// Indexes into the Fetch's siblings, by lane. Of a topic that is not mapped it is one.
     pub(super) siblings: Vec<usize>,
     /// The offset asked for, while the answer is due.
@@ -25,8 +24,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(topic: TopicName, physical: i32) -> Self {
-        Self { topic, physical, siblings: vec![], asked: None, proving: None }
+    pub(super) fn new(at: located::Place) -> Self {
+        Self { at, siblings: vec![], asked: None, proving: None }
     }
 
     /// Sorts its siblings by lane, so that [`Self::of_lane`] finds them.
@@ -59,7 +58,7 @@ impl Place {
         let max_bytes = self.live(siblings).map(|sibling| sibling.partition_max_bytes).max();
         let last_fetched_epoch = if next.cursor == next.position { next.last_fetched_epoch } else { -1 };
         let question = FetchPartition::default()
-            .with_partition(self.physical)
+            .with_partition(self.at.partition.0)
             .with_current_leader_epoch(next.leader_epoch)
             .with_fetch_offset(cursor)
             .with_last_fetched_epoch(last_fetched_epoch)
@@ -113,7 +112,7 @@ impl Place {
             if let Some(sibling) = siblings.get_mut(*at).filter(|sibling| !sibling.is_final() && whom(sibling)) {
                 sibling.fail(word);
                 // A broker answers at once; without a mapping that is left as it is.
-                urgent |= !word.lasts() || sibling.lane.is_none();
+                urgent |= !word.lasts() || sibling.located.is_none();
             }
         }
         Shared { urgent, ..Shared::default() }
@@ -123,10 +122,7 @@ impl Place {
     /// remembered is forgotten. Any other error concerns the whole physical partition.
     fn fail(&self, siblings: &mut [Sibling], asked: i64, word: Word, skips: &Skips) -> Shared {
         if word.error_code == ResponseError::UnknownTopicOrPartition.code() {
-            self.siblings
-                .iter()
-                .filter_map(|at| siblings.get(*at)?.key(self.physical))
-                .for_each(|key| skips.forget_all(&key));
+            self.siblings.iter().filter_map(|at| siblings.get(*at)?.key()).for_each(|key| skips.forget_all(&key));
         }
         if word.error_code != ResponseError::OffsetOutOfRange.code() {
             return self.finish(siblings, |_| true, word);
@@ -148,7 +144,7 @@ impl Place {
 
     /// The skip is of another log: what was found behind it does not count.
     fn disprove(&self, sibling: &mut Sibling, skips: &Skips) {
-        if let (Some(key), Some(skip)) = (sibling.key(self.physical), sibling.skip) {
+        if let (Some(key), Some(skip)) = (sibling.key(), sibling.skip) {
             skips.forget(&key, &skip);
         }
         sibling.reset();
@@ -167,7 +163,7 @@ impl Place {
         let doubted = rotated.find_map(|at| siblings.get(*at).filter(|sibling| sibling.needs_proof(filler, now)))?;
         let skip = doubted.skip?;
         let question = FetchPartition::default()
-            .with_partition(self.physical)
+            .with_partition(self.at.partition.0)
             .with_current_leader_epoch(doubted.leader_epoch)
             .with_fetch_offset(skip.end.saturating_sub(1))
             .with_last_fetched_epoch(-1)
@@ -198,7 +194,7 @@ impl Place {
 }
 
 fn lane(siblings: &[Sibling], at: usize) -> Option<Lane> {
-    siblings.get(at)?.lane.as_ref().map(|(_, lane)| *lane)
+    siblings.get(at)?.located.as_ref().map(|located| located.lane)
 }
 
 fn first_mark(records: &Bytes) -> Option<Mark> {

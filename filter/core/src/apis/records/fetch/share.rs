@@ -105,9 +105,9 @@ impl<'a> Sharing<'a> {
     fn new(siblings: &'a mut [Sibling], place: &'a Place, asked: i64, room: usize) -> Self {
         let mut by_cursor = covered(siblings, place, asked, i64::MAX);
         by_cursor.sort_by_key(|at| siblings.get(*at).map(|sibling| sibling.cursor));
-        let remapper = place.siblings.first().and_then(|at| siblings.get(*at)?.lane.as_ref());
+        let mapping = place.siblings.first().and_then(|at| siblings.get(*at)?.located.as_ref()?.mapping());
         // Where V can grow and nothing moves, a higher lane is that of a partition which is not known here yet.
-        let lanes = remapper.map(|(remapper, _)| (remapper.lanes(), remapper.layout() == Layout::Modulo));
+        let lanes = mapping.map(|mapping| (mapping.lanes(), mapping.layout() == Layout::Modulo));
         Self {
             siblings,
             place,
@@ -219,7 +219,7 @@ impl Aborts {
     /// before a sibling's cursor must not be among them: it would take the producer's next transaction for that one.
     fn tell(self, siblings: &mut [Sibling], place: &Place, data: &PartitionData) {
         let Some(listed) = data.aborted_transactions.as_ref().filter(|listed| !listed.is_empty()) else { return };
-        let unmapped = place.siblings.first().and_then(|at| siblings.get_mut(*at)).filter(|one| one.lane.is_none());
+        let unmapped = place.siblings.first().and_then(|at| siblings.get_mut(*at)).filter(|one| one.located.is_none());
         if let Some(sibling) = unmapped {
             sibling.aborted.extend(listed.iter().map(|aborted| (aborted.first_offset, aborted.producer_id.0)));
             return;

@@ -1,7 +1,6 @@
 //! One partition of a client's Fetch: where it stands, what it was given, and what it is told.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
@@ -9,8 +8,9 @@ use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffse
 use kafka_protocol::messages::{BrokerId, ProducerId, TopicName};
 use kafka_protocol::ResponseError;
 
+use crate::exchange::located::Located;
 use crate::limits;
-use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, RemapError};
+use crate::remapper::RemapError;
 use crate::shared::skips::{Key, Mark, Skip};
 use crate::time::Millis;
 use crate::wire::batch;
@@ -101,7 +101,7 @@ pub(super) struct Sibling {
     /// As the client names it.
     pub(super) partition: i32,
     /// None: the topic is not mapped.
-    pub(super) lane: Option<(Rc<PartitionRemapper>, Lane)>,
+    pub(super) located: Option<Located>,
     pub(super) leader_epoch: i32,
     pub(super) last_fetched_epoch: i32,
     pub(super) log_start_offset: i64,
@@ -140,7 +140,7 @@ impl Sibling {
         Self {
             topic: topic.clone(),
             partition: asked.partition,
-            lane: None,
+            located: None,
             leader_epoch: asked.current_leader_epoch,
             last_fetched_epoch: asked.last_fetched_epoch,
             log_start_offset: asked.log_start_offset,
@@ -164,8 +164,8 @@ impl Sibling {
         }
     }
 
-    pub(super) fn start(&mut self, position: i64, remapper: Rc<PartitionRemapper>, lane: Lane) {
-        self.lane = Some((remapper, lane));
+    pub(super) fn start(&mut self, position: i64, located: Located) {
+        self.located = Some(located);
         (self.position, self.cursor, self.told) = (position, position, position);
         // Until the broker is heard, its log may well go on: an end told too early would end a client's reading.
         let end = position.saturating_add(1);
@@ -179,9 +179,9 @@ impl Sibling {
     }
 
     /// Under what the worker remembers skips for it. None: not mapped.
-    pub(super) fn key(&self, physical: i32) -> Option<Key> {
-        let (_, lane) = self.lane.as_ref()?;
-        Some(Key { topic: self.topic.clone(), partition: physical, lane: *lane })
+    pub(super) fn key(&self) -> Option<Key> {
+        let located = self.located.as_ref()?;
+        Some(Key { topic: self.topic.clone(), partition: located.place.partition.0, lane: located.lane })
     }
 
     /// Ends its part in this Fetch. What it was given already goes first: the client meets the error when it asks again.
@@ -217,12 +217,12 @@ impl Sibling {
 
     /// Whether its entries go on as they are: then neighbours go on as one.
     pub(super) fn is_verbatim(&self) -> bool {
-        self.lane.as_ref().is_none_or(|(remapper, _)| remapper.offset_encoding() == OffsetEncoding::Identity)
+        self.located.as_ref().is_none_or(Located::keeps_offsets)
     }
 
     /// Moves the client to the cursor with a control batch, if it stands before it. Tells whether it did.
     pub(super) fn fill(&mut self) -> bool {
-        if self.finished || self.lane.is_none() || self.cursor <= self.told {
+        if self.finished || self.located.is_none() || self.cursor <= self.told {
             return false;
         }
         let (leader_epoch, timestamp) = self.last_batch;
@@ -235,9 +235,9 @@ impl Sibling {
     /// Adds an entry, its base offset as the client sees it.
     pub(super) fn keep(&mut self, entry: &Bytes, base_offset: i64) {
         self.kept_bytes += entry.len();
-        let Some((remapper, lane)) = &self.lane else { return self.records.push(entry.clone()) };
-        match remapper.physical_to_virtual_offset(*lane, base_offset) {
-            Ok(_) if remapper.offset_encoding() == OffsetEncoding::Identity => self.records.push(entry.clone()),
+        let Some(located) = &self.located else { return self.records.push(entry.clone()) };
+        match located.offset_for_client(base_offset) {
+            Ok(_) if located.keeps_offsets() => self.records.push(entry.clone()),
             Ok(offset) => {
                 let mut head = BytesMut::new();
                 head.put_i64(offset);
@@ -266,15 +266,12 @@ impl Sibling {
         if let Some(error) = self.overflow.take() {
             return Err(error);
         }
-        if self.lane.is_some() && word.error_code == 0 && self.records.is_empty() && self.cursor > self.position {
+        if self.located.is_some() && word.error_code == 0 && self.records.is_empty() && self.cursor > self.position {
             // The client stays before its siblings' batches: to it the log ends there. Some reconnect on the real end.
             word.high_watermark = self.position;
             word.last_stable_offset = word.last_stable_offset.min(self.position);
         }
-        let offset = |offset| match &self.lane {
-            Some((remapper, lane)) => remapper.physical_to_virtual_offset(*lane, offset),
-            None => Ok(offset),
-        };
+        let offset = |offset| self.located.as_ref().map_or(Ok(offset), |located| located.offset_for_client(offset));
         let mut data = word.told(self.partition, offset)?;
         if let Some(listed) = &mut data.aborted_transactions {
             for (first_offset, producer_id) in &self.aborted {

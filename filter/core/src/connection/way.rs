@@ -1,0 +1,53 @@
+//! One of a connection's two ways: bytes that came and are not handled, and how many more of a frame go on untouched.
+
+use bytes::Bytes;
+
+use crate::shared::budget::Announced;
+use crate::time::Millis;
+use crate::wire::frame::Input;
+
+pub(super) struct Way {
+    pub(super) input: Input,
+    /// Bytes of the current frame that still go on untouched.
+    passing: usize,
+    /// Room in the worker's memory for the frame that is being put together, and since when that is.
+    pub(super) room: Option<(Announced, Millis)>,
+}
+
+impl Way {
+    /// `frame_bytes_max`: the longest frame that is put together, in bytes without its length field.
+    pub(super) fn new(frame_bytes_max: usize) -> Self {
+        Self { input: Input::new(frame_bytes_max), passing: 0, room: None }
+    }
+
+    /// Inside a frame that goes on untouched.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.passing > 0
+    }
+
+    /// A frame of `len` bytes, its length field included, goes on untouched: the next bytes are its.
+    pub(super) fn stream(&mut self, len: usize) {
+        self.passing = len;
+    }
+
+    /// Lets bytes go on that are elsewhere, `available` of them at most. Tells how many.
+    pub(super) fn pass(&mut self, available: usize) -> usize {
+        let n = self.passing.min(available);
+        self.passing -= n;
+        n
+    }
+
+    /// Lets bytes go on that are here.
+    pub(super) fn pass_input(&mut self) -> Bytes {
+        let bytes = self.input.take_up_to(self.passing);
+        self.passing -= bytes.len();
+        bytes
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.input.clear();
+        self.passing = 0;
+        self.room = None;
+    }
+}

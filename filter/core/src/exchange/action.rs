@@ -1,0 +1,47 @@
+//! What the core wants done.
+
+use bytes::Bytes;
+
+use crate::brokers::Address;
+use crate::stats::Stat;
+use crate::time::Millis;
+use crate::wire::rope::Rope;
+
+/// What the shell has to do, in this order.
+#[derive(Debug)]
+pub enum Action {
+    ToBroker(Rope),
+    /// As [`Self::ToBroker`], but after so many milliseconds. What the client sends meanwhile does not go with it: it is handed in
+    /// when the connection wants it again.
+    ToBrokerLater {
+        bytes: Rope,
+        delay_ms: Millis,
+        /// Where too many wait already: close the connection, instead of sending at once.
+        or_close: bool,
+    },
+    ToClient(Rope),
+    /// The client has proved who it is.
+    Authenticated {
+        principal: String,
+        mechanism: &'static str,
+    },
+    /// Brokers of the cluster under the addresses that they give themselves.
+    Learn(Vec<(i32, Address)>),
+    /// Clients are told of this broker, and no connection of this worker came in for it: if none of another worker did
+    /// either, somebody should hear of it.
+    Unreached {
+        broker: i32,
+        advertised: String,
+    },
+    /// The broker's API versions, for [`Opening::versions`](crate::connection::Opening) of later connections to it.
+    LearnVersions(Bytes),
+    Count(Stat, u64),
+    /// Normal life; to be logged as [`Shared::line_for`](crate::Shared) says.
+    Inform(String),
+    /// Somebody has to act; to be logged as [`Shared::line_for`](crate::Shared) says.
+    Warn(String),
+    /// As [`Self::Warn`], about a client that has not proved who it is; to be logged as [`Shared::line_for_stranger`](crate::Shared) says.
+    WarnOfStranger(String),
+    /// Close both sides; what was sent before is flushed. Nothing follows.
+    Close,
+}

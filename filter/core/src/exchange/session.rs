@@ -1,0 +1,126 @@
+//! What a connection remembers between exchanges.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
+
+use crate::config::Config;
+use crate::exchange::authentication::Authentication;
+use crate::exchange::located::Place;
+use crate::exchange::renewals::Renewals;
+use crate::sasl::Nonces;
+use crate::shared::Shared;
+use crate::time::Millis;
+
+/// The filter is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LoggedIn {
+    /// None: the broker sets no limit.
+    pub(crate) renew_at: Option<Millis>,
+    /// With an identity of the client's own: what the broker does is done for this client alone.
+    pub(crate) is_own: bool,
+}
+
+/// What a connection knows of its broker's API versions before the filter has logged in.
+pub(crate) enum Versions {
+    Unknown,
+    /// An answer's body, in the version in which the filter asks for itself.
+    Known(Bytes),
+    /// As [`Self::Known`], but the one good request that the broker takes was spent on it.
+    Spent(Bytes),
+}
+
+/// What the broker said of one topic in answer to a question of the filter's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Told {
+    Partitions(usize),
+    /// There is none, or none that the caller may see: the broker refuses what is asked of it.
+    Absent,
+    Unclear,
+}
+
+/// What one request of a client still needed when it first came, and what the broker then said.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) told: HashMap<TopicName, Told>,
+    pub(crate) questions: usize,
+}
+
+/// What a connection remembers between exchanges.
+pub(crate) struct Session {
+    /// `client_software_name` of ApiVersions v3+ (KIP-511).
+    pub(crate) software: Option<StrBytes>,
+    /// The client id that came last: exchanges share it.
+    client_id: Bytes,
+    /// Counts Fetches, so that the position asked first rotates.
+    pub(crate) turn: usize,
+    /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
+    pub(crate) fetched_last: Option<Place>,
+    /// When the members on this connection have their offsets renewed.
+    pub(crate) renewals: Renewals,
+    pub(crate) authentication: Authentication,
+    /// The filter's own session at the broker, once it has logged in (KIP-368).
+    pub(crate) login: Option<LoggedIn>,
+    pub(crate) nonces: Nonces,
+    /// The broker's answer to ApiVersions, for clients that ask before the filter has logged in.
+    pub(crate) versions: Versions,
+    /// The broker's Metadata is known to have topic ids.
+    pub(crate) has_topic_ids: bool,
+    /// What was asked for the sake of the request that is handled next.
+    pub(crate) asked: Asked,
+    /// The client sends nothing more. Whatever goes to the broker now takes that end with it.
+    pub(crate) client_ended: bool,
+}
+
+impl Session {
+    pub(crate) fn new(shared: &Shared, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
+        Self {
+            software: None,
+            client_id: Bytes::new(),
+            turn: 0,
+            fetched_last: None,
+            renewals: Renewals::default(),
+            authentication: Authentication::new(shared.config.sasl.is_some()),
+            login: None,
+            nonces: Nonces::new(entropy),
+            versions: versions.map_or(Versions::Unknown, Versions::Known),
+            has_topic_ids: false,
+            asked: Asked::default(),
+            client_ended: false,
+        }
+    }
+
+    /// The client is librdkafka, or a binding that gives a name of its own.
+    pub(crate) fn is_librdkafka(&self) -> bool {
+        let name = self.software.as_deref().unwrap_or_default();
+        name.contains("rdkafka") || name.starts_with("confluent-kafka-")
+    }
+
+    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its words, but
+    /// librdkafka tries again for ever: it stops, and shows the words, only where its transactional id is not allowed.
+    pub(crate) fn no_transactions(&self) -> ResponseError {
+        if self.is_librdkafka() {
+            ResponseError::TransactionalIdAuthorizationFailed
+        } else {
+            ResponseError::InvalidRequest
+        }
+    }
+
+    /// The client may say who may do what, and set brokers up: the name in which brokers do that is its own, or the
+    /// configuration lets all do it in the name that they share.
+    pub(crate) fn may_administer(&self, config: &Config) -> bool {
+        let has_own_identity = self.authentication.is_brokers_client || self.login.is_some_and(|login| login.is_own);
+        has_own_identity || config.shared_administration
+    }
+
+    /// The same bytes as `id`. Clients send the same one with each request: it is kept once.
+    pub(crate) fn client_id(&mut self, id: Bytes) -> Bytes {
+        if self.client_id != id {
+            self.client_id = id;
+        }
+        self.client_id.clone()
+    }
+}

@@ -1,0 +1,199 @@
+//! Where virtual partitions live on the cluster, told only of topics that are known to fit their mapping.
+//!
+//! With another number of partitions than the mapping says, every place would be a guess, and records written there would
+//! belong to somebody else once the configuration is right again. So a request that names a mapped topic of which the worker
+//! knows nothing has to wait ([`Plan::After`]) until the filter has asked Metadata in its own name. A topic that does not exist, or
+//! that the caller may not see, is left to the broker: it refuses the request by itself.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::ResponseError;
+
+use crate::error::{Blame, Fault};
+use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Question, Upstream};
+use crate::exchange::located::{Located, Topic};
+use crate::exchange::session::Told;
+use crate::limits;
+use crate::own::brokers;
+use crate::remapper::PartitionRemapper;
+use crate::stats::Stat;
+use crate::wire::rope::Rope;
+
+/// The oldest version that can ask without leave to create a topic, and what is asked where nothing is known of the broker.
+const VERSION: i16 = 4;
+/// The first version whose answers hold topic ids (KIP-516).
+const TOPIC_IDS: i16 = 10;
+
+/// Why a partition of a mapped topic has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misplaced {
+    /// The mapping has no such virtual partition.
+    Outside,
+    /// The topic does not fit its mapping, or the broker does not say whether it does.
+    Misfit,
+}
+
+impl Misplaced {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Outside => "the topic has fewer virtual partitions",
+            Self::Misfit => "the topic's partitions on the cluster are not known to be as many as its mapping says",
+        }
+    }
+}
+
+/// What is known of a mapped topic.
+enum Fit {
+    Fits,
+    Misfit { partitions: usize },
+    Unclear,
+    Unknown,
+}
+
+impl Context<'_> {
+    /// To be called once for each request that names partitions, before [`Self::locate`]. Some: the plan of a request that has to
+    /// wait until it is known whether `topics` fit their mappings. Counts and logs those that do not.
+    pub(crate) fn ask_first<'t>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'t TopicName>,
+    ) -> Result<Option<Plan>, Fault> {
+        let mut seen = HashSet::new();
+        let (mut lacking, mut misfits) = (vec![], vec![]);
+        for topic in topics {
+            let Some(remapper) = self.shared.topics.remapper(&topic.0).filter(|_| seen.insert(topic)) else { continue };
+            match self.fit(topic, &remapper) {
+                Fit::Unknown if lacking.len() < limits::TOPICS_ASKED_MAX => lacking.push(topic.clone()),
+                Fit::Misfit { partitions } => misfits.push((topic, partitions, remapper)),
+                Fit::Fits | Fit::Unclear | Fit::Unknown => {}
+            }
+        }
+        if !lacking.is_empty() && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX {
+            self.session.asked.questions += 1;
+            let question = Asking::question(lacking, self.session.has_topic_ids)?;
+            return Ok(Some(Plan::After(question)));
+        }
+        for (topic, partitions, remapper) in misfits {
+            self.refuse_misfit(&topic.0, partitions, &remapper);
+        }
+        Ok(None)
+    }
+
+    /// A topic that a request names, to [locate](Self::locate) its partitions.
+    pub(crate) fn topic(&self, name: &TopicName) -> Topic {
+        let mapping = self.shared.topics.remapper(&name.0);
+        let fits = mapping.as_ref().is_none_or(|mapping| matches!(self.fit(name, mapping), Fit::Fits));
+        Topic::new(name.clone(), mapping, fits)
+    }
+
+    /// Where a partition lives that a client names: the one place where a client's partition becomes a broker's. Counts it.
+    ///
+    /// # Errors
+    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask Metadata, which
+    /// says more.
+    pub(crate) fn locate(&mut self, topic: &Topic, partition: i32) -> Result<Located, Misplaced> {
+        let located = topic.place(partition).ok_or(Misplaced::Outside)?;
+        if !topic.fits {
+            return Err(Misplaced::Misfit);
+        }
+        self.count(Stat::RemappedPartitions { api: self.api.name }, usize::from(located.is_mapped()));
+        Ok(located)
+    }
+
+    /// Whether `topic` is known not to fit its mapping; nothing is asked.
+    pub(crate) fn is_misfit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> bool {
+        matches!(self.fit(topic, remapper), Fit::Misfit { .. } | Fit::Unclear)
+    }
+
+    /// Counts and logs a topic that has another number of `partitions` on the cluster than its mapping says.
+    pub(crate) fn refuse_misfit(&mut self, topic: &str, partitions: usize, remapper: &PartitionRemapper) {
+        self.count(Stat::TopicMismatch, 1);
+        self.count(Stat::Errors { blame: Blame::Config }, 1);
+        self.warn(format!(
+            "topic {topic} has {partitions} partitions on the cluster, the mapping says physical_partitions {}: \
+             it is refused until one of the two is changed",
+            remapper.physical_partitions()
+        ));
+    }
+
+    fn fit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> Fit {
+        let told = match self.session.asked.told.get(topic) {
+            Some(Told::Absent) => return Fit::Fits,
+            Some(Told::Unclear) => return Fit::Unclear,
+            Some(Told::Partitions(partitions)) => Some(*partitions),
+            None => None,
+        };
+        let may_ask = !self.session.client_ended;
+        let fact = self.shared.facts.of(&topic.0);
+        let fact = fact.filter(|fact| !may_ask || self.now.saturating_sub(fact.seen) < limits::TOPIC_FACT_MS_MAX);
+        let partitions = told.or(fact.map(|fact| fact.partitions));
+        match partitions {
+            Some(partitions) if usize::try_from(remapper.physical_partitions()) == Ok(partitions) => Fit::Fits,
+            Some(partitions) => Fit::Misfit { partitions },
+            None if may_ask => Fit::Unknown,
+            // A question would take the end of the client's stream with it, and the request could not follow.
+            None => Fit::Fits,
+        }
+    }
+}
+
+/// Waits for what the broker says of topics.
+struct Asking {
+    version: i16,
+    topics: Vec<TopicName>,
+}
+
+impl Asking {
+    /// `has_ids`: the broker is known to take versions with topic ids.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
+    fn question(topics: Vec<TopicName>, has_ids: bool) -> Result<Question, Fault> {
+        let version = if has_ids { TOPIC_IDS } else { VERSION };
+        let named = topics.iter().map(|topic| MetadataRequestTopic::default().with_name(Some(topic.clone())));
+        let message =
+            MetadataRequest::default().with_topics(Some(named.collect())).with_allow_auto_topic_creation(false);
+        let request = Upstream::new(version, &message)?;
+        Ok(Question { request, pending: Box::new(Self { version, topics }) })
+    }
+}
+
+impl Pending for Asking {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer: MetadataResponse = read_answer(&body, self.version)?;
+        brokers::note_addresses(cx, &answer);
+        let mut found = HashMap::new();
+        for topic in &answer.topics {
+            cx.shared.facts.note(topic, cx.now);
+            found.extend(topic.name.as_ref().map(|name| (name, Told::of(topic))));
+        }
+        for topic in self.topics {
+            let told = found.get(&topic).copied().unwrap_or(Told::Unclear);
+            cx.session.asked.told.insert(topic, told);
+        }
+        Ok(Next::Answer(Rope::new()))
+    }
+}
+
+impl Told {
+    fn of(topic: &MetadataResponseTopic) -> Self {
+        let absent = [
+            ResponseError::UnknownTopicOrPartition,
+            ResponseError::TopicAuthorizationFailed,
+            ResponseError::InvalidTopicException,
+        ];
+        match topic.error_code {
+            0 => Self::Partitions(topic.partitions.len()),
+            code if absent.iter().any(|error| error.code() == code) => Self::Absent,
+            _ => Self::Unclear,
+        }
+    }
+}
+
+/// Whether the broker takes Metadata versions with topic ids, by the range that it offers.
+pub(crate) fn has_topic_ids(version_min: i16, version_max: i16) -> bool {
+    (version_min..=version_max).contains(&TOPIC_IDS)
+}

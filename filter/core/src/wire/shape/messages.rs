@@ -1,0 +1,62 @@
+//! Which message has which shape.
+
+use kafka_protocol::messages::*;
+
+use super::{requests, responses, Shape, Shaped};
+
+macro_rules! shaped {
+    ($($api:literal: $message:ident as $shape:expr;)*) => {
+        $(impl Shaped for $message {
+            const API: &'static str = $api;
+            const SHAPE: Shape = $shape;
+        })*
+    };
+}
+
+shaped! {
+    "Produce": ProduceRequest as requests::PRODUCE;
+    "Fetch": FetchRequest as requests::FETCH;
+    "ListOffsets": ListOffsetsRequest as requests::LIST_OFFSETS;
+    "Metadata": MetadataRequest as requests::METADATA;
+    "OffsetCommit": OffsetCommitRequest as requests::OFFSET_COMMIT;
+    "OffsetFetch": OffsetFetchRequest as requests::OFFSET_FETCH;
+    "FindCoordinator": FindCoordinatorRequest as requests::FIND_COORDINATOR;
+    "Heartbeat": HeartbeatRequest as requests::HEARTBEAT;
+    "DescribeGroups": DescribeGroupsRequest as requests::DESCRIBE_GROUPS;
+    "ListGroups": ListGroupsRequest as requests::LIST_GROUPS;
+    "SaslHandshake": SaslHandshakeRequest as requests::SASL_HANDSHAKE;
+    "ApiVersions": ApiVersionsRequest as requests::API_VERSIONS;
+    "InitProducerId": InitProducerIdRequest as requests::INIT_PRODUCER_ID;
+    "OffsetForLeaderEpoch": OffsetForLeaderEpochRequest as requests::OFFSET_FOR_LEADER_EPOCH;
+    "SaslAuthenticate": SaslAuthenticateRequest as requests::SASL_AUTHENTICATE;
+    "DeleteGroups": DeleteGroupsRequest as requests::DELETE_GROUPS;
+    "OffsetDelete": OffsetDeleteRequest as requests::OFFSET_DELETE;
+    "DescribeCluster": DescribeClusterRequest as requests::DESCRIBE_CLUSTER;
+    "CreateAcls": CreateAclsRequest as requests::CREATE_ACLS;
+    "DeleteAcls": DeleteAclsRequest as requests::DELETE_ACLS;
+    "AlterConfigs": AlterConfigsRequest as requests::ALTER_CONFIGS;
+    "IncrementalAlterConfigs": IncrementalAlterConfigsRequest as requests::INCREMENTAL_ALTER_CONFIGS;
+    "AlterClientQuotas": AlterClientQuotasRequest as requests::ALTER_CLIENT_QUOTAS;
+    "AlterUserScramCredentials": AlterUserScramCredentialsRequest as requests::ALTER_USER_SCRAM_CREDENTIALS;
+}
+
+shaped! {
+    "Produce": ProduceResponse as responses::PRODUCE;
+    "Fetch": FetchResponse as responses::FETCH;
+    "ListOffsets": ListOffsetsResponse as responses::LIST_OFFSETS;
+    "Metadata": MetadataResponse as responses::METADATA;
+    "OffsetCommit": OffsetCommitResponse as responses::OFFSET_COMMIT;
+    "OffsetFetch": OffsetFetchResponse as responses::OFFSET_FETCH;
+    "FindCoordinator": FindCoordinatorResponse as responses::FIND_COORDINATOR;
+    "Heartbeat": HeartbeatResponse as responses::HEARTBEAT;
+    "DescribeGroups": DescribeGroupsResponse as responses::DESCRIBE_GROUPS;
+    "ListGroups": ListGroupsResponse as responses::LIST_GROUPS;
+    "SaslHandshake": SaslHandshakeResponse as responses::SASL_HANDSHAKE;
+    "ApiVersions": ApiVersionsResponse as responses::API_VERSIONS;
+    "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
+    "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
+    "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
+    "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
+    "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;
+    "DescribeCluster": DescribeClusterResponse as responses::DESCRIBE_CLUSTER;
+}
