@@ -11,13 +11,23 @@ use self::address::{AddressTemplate, HostTemplate};
 /// How a broker is named to clients in Metadata, FindCoordinator and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Advertise {
-    /// As it names itself; for a sidecar that captures the client's traffic.
+    /// As the broker names itself; for a sidecar that captures the client's traffic.
     #[default]
     Unchanged,
     /// One port per broker: `host:(base + id)`.
-    Ports { host: String, base: u16 },
-    /// One name per broker, told apart by the TLS server name.
-    Sni { host: HostTemplate, port: u16 },
+    Ports {
+        /// The name or IP address under which clients reach Envoy; an IPv6 address without brackets.
+        host: String,
+        /// The port of broker 0, 1..=65535.
+        base: u16,
+    },
+    /// One name per broker: the TLS server name says which broker a connection is for.
+    Sni {
+        /// The name that each broker gets.
+        host: HostTemplate,
+        /// The port of all brokers, 1..=65535.
+        port: u16,
+    },
     /// Every broker by hand.
     Table(BTreeMap<i32, Address>),
 }
@@ -89,14 +99,20 @@ pub struct DynamicRoute {
 
 impl DynamicRoute {
     /// Where broker `id` is reached that names itself `known`.
-    pub fn address_of(&self, id: i32, known: Address) -> Address {
+    pub(crate) fn address_of(&self, id: i32, known: Address) -> Address {
         self.address.as_ref().map_or(known, |template| template.fill(id))
     }
 }
 
-/// Whether a client that is told `advertised` of broker `id` would reach the broker itself: at the address that it gives itself
-/// (`own`), or at which the filter reaches it.
-pub fn leads_around(advertise: &Advertise, route: &Route, id: i32, own: (&str, i32), advertised: (&str, i32)) -> bool {
+/// Whether a client that is told `advertised` of broker `id` would reach the broker itself: at the address
+/// that it gives itself (`own`), or at which the filter reaches it.
+pub(crate) fn leads_around(
+    advertise: &Advertise,
+    route: &Route,
+    id: i32,
+    own: (&str, i32),
+    advertised: (&str, i32),
+) -> bool {
     let is_advertised = |host: &str, port: i32| advertised.1 == port && advertised.0.eq_ignore_ascii_case(host);
     let reached = match (route, Address::of(own.0, own.1)) {
         (Route::Dynamic(route), Some(known)) => Some(route.address_of(id, known)),
@@ -109,7 +125,9 @@ pub fn leads_around(advertise: &Advertise, route: &Route, id: i32, own: (&str, i
 /// A list of addresses that is never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
+    /// The address that is asked first.
     pub first: Address,
+    /// The addresses that are asked after the first, in the order of the configuration.
     pub others: Vec<Address>,
 }
 
@@ -127,10 +145,21 @@ pub enum Destination {
     /// Where Envoy's configuration says.
     Envoy,
     /// To the broker that it stands for.
-    Broker { id: i32, address: Address },
-    /// To any broker. With `learn`, the connection stands for an id that is not known yet: Metadata must
-    /// tell whether there is such a broker, and the connection may not stay if there is.
-    Bootstrap { address: Address, learn: Option<i32> },
+    Broker {
+        /// The broker's id, 0 or more.
+        id: i32,
+        /// Where the filter reaches the broker.
+        address: Address,
+    },
+    /// To any broker.
+    Bootstrap {
+        /// The bootstrap address whose turn it is.
+        address: Address,
+        /// The broker that the connection stands for, whose address is not known yet: Metadata must show
+        /// whether there is such a broker, and the connection may not stay if there is. `None`: the
+        /// connection stands for no broker.
+        learn: Option<i32>,
+    },
 }
 
 impl Route {

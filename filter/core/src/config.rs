@@ -1,6 +1,6 @@
 //! The filter's configuration: one JSON object, read once and turned into values that cannot be wrong.
 //!
-//! Whatever is wrong with it is told by the path of the field and what would be right, since the text
+//! An error names the path of the field and what would be right, since the text
 //! ends up in the log line with which Envoy refuses a listener. `envoy/filter-config.schema.json`
 //! describes the same for editors.
 
@@ -23,23 +23,27 @@ use crate::sasl::Sasl;
 use crate::topics::mapping::Mapping;
 
 pub use self::error::ConfigError;
-pub use self::filler::FillerMode;
+pub(crate) use self::filler::FillerMode;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Tells this filter's stats from those of others: one or more of `[A-Za-z0-9_-]`.
+    /// Keeps this filter's stats apart from those of others: one or more of `[A-Za-z0-9_-]`.
     pub stat_prefix: String,
+    /// Which topics are mapped, and how (`mapping`).
     pub mapping: Mapping,
+    /// How brokers are named to clients (`advertise`).
     pub advertise: Advertise,
+    /// Who decides where connections go (`route`).
     pub route: Route,
-    pub filler: FillerMode,
+    pub(crate) filler: FillerMode,
+    /// What connections may hold, and for how long (`limits`).
     pub limits: Limits,
-    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last commit or renewal.
-    /// `None`: as long as those of any group without members.
-    pub shadow_retention_ms: Option<i64>,
+    /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last
+    /// commit or renewal. `None`: as long as those of any group without members.
+    pub(crate) shadow_retention_ms: Option<i64>,
     /// Milliseconds between two renewals of what a member has committed to lanes above 0.
-    pub shadow_renew_ms: u64,
+    pub(crate) shadow_renew_ms: u64,
     /// How clients prove who they are. `None`: SASL is between them and the broker.
     pub sasl: Option<Sasl>,
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.
@@ -61,13 +65,14 @@ pub struct Limits {
     pub in_flight_requests: usize,
     /// Bytes that all connections of a worker may hold together.
     pub worker_bytes: usize,
-    /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first request.
+    /// Milliseconds that a connection has to prove who its client is; without `sasl`, to bring its first
+    /// request.
     pub authentication_ms: u64,
 }
 
 impl Config {
-    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped. `environment` tells the
-    /// values of environment variables that secrets name.
+    /// Reads and checks a configuration. Empty text is an empty object: nothing is mapped. `environment`
+    /// gives the values of environment variables that secrets name.
     ///
     /// # Errors
     /// On text that is no JSON object, on unknown fields, and on any value out of its range. No secret is
@@ -124,8 +129,8 @@ fn read(text: &str) -> Result<raw::Root, ConfigError> {
     Ok(root.0)
 }
 
-/// Sections whose values may be shown. The others have secrets among them, perhaps in the wrong place; and the whole
-/// configuration would be the value if it were put into quotes.
+/// Sections whose values may be shown. The others have secrets among them, perhaps in the wrong place; and
+/// the whole configuration would be the value if it were put into quotes.
 const SHOWN_SECTIONS: [&str; 7] = ["stat_prefix", "mapping", "advertise", "route", "shadow_groups", "fetch", "limits"];
 
 /// Cuts the value out of `invalid type: string "abc", expected an object`, unless it may be shown.

@@ -1,13 +1,14 @@
-//! Tells configurations apart.
+//! Marks that differ where configurations do.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Tells configurations apart, by their text.
+/// The mark of a configuration: the same text has the same, and another text another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
+    /// The fingerprint of a configuration: the first eight bytes of the SHA-256 of its text.
     pub fn of(configuration: &str) -> Self {
         let digest = Sha256::digest(configuration);
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))

@@ -24,7 +24,7 @@ pub(crate) mod pattern;
 pub mod principal;
 pub mod remapper;
 pub mod sasl;
-pub mod shadow;
+pub(crate) mod shadow;
 pub mod shared;
 pub mod stats;
 #[cfg(test)]

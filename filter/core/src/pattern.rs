@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use crate::limits::REGEX_BYTES_MAX;
 
 /// # Errors
-/// What is wrong with it; the text is meant to stand behind the pattern.
+/// What is wrong with the pattern; the text is meant to stand behind the pattern.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(limit) => format!("takes more than {limit} bytes compiled"),

@@ -1,5 +1,6 @@
 //! The arithmetic of the mapping: which physical partition and lane a virtual partition is, and what an
-//! offset looks like on either side. Pure and total: any number in gives an answer or an error, never a panic.
+//! offset looks like on either side. Pure and total: any number in gives an answer or an error, never a
+//! panic.
 //!
 //! `V` virtual partitions share `P` physical ones, `C = V / P` each. The lane tells those `C` siblings apart.
 
@@ -205,7 +206,7 @@ fn lane_count(virtual_partitions: i32, physical_partitions: i32) -> Result<u32, 
     if virtual_partitions % physical_partitions != 0 {
         return Err(MappingError::NotAMultiple { virtual_partitions, physical_partitions });
     }
-    // Both are positive.
+    // V and P are positive.
     let lanes = (virtual_partitions / physical_partitions) as u32;
     if lanes > LANES_MAX {
         return Err(MappingError::TooManyLanes { virtual_partitions, physical_partitions, lanes });

@@ -5,11 +5,11 @@
 //!   broker ◄─token─── Client::step ◄── challenge ──────────────────────── broker
 //! ```
 //!
-//! Nothing here knows of frames: `apis/sasl_handshake.rs` and `apis/sasl_authenticate.rs` carry the tokens of clients,
-//! `own/login.rs` those for brokers.
+//! Nothing here knows of frames: `apis/sasl_handshake.rs` and `apis/sasl_authenticate.rs` carry the tokens of
+//! clients, `own/login.rs` those for brokers.
 
 pub mod identities;
-pub mod settings;
+pub(crate) mod settings;
 
 mod authenticator;
 pub mod client;
@@ -20,7 +20,7 @@ pub mod scram;
 pub mod users;
 pub(crate) mod vault;
 
-pub mod identity;
+pub(crate) mod identity;
 mod keyed;
 mod mechanism;
 mod nonces;

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 /// Stands for a malformed sequence.
 const REPLACEMENT: &str = "\u{fffd}";
 
-/// What Java's `new String(bytes, UTF_8)` makes of `bytes`: each longest malformed sequence becomes one U+FFFD. Unlike in
-/// Rust's own conversion, the three bytes of an encoded surrogate (CESU-8) are one such sequence.
+/// What Java's `new String(bytes, UTF_8)` makes of `bytes`: each longest malformed sequence becomes one
+/// U+FFFD. Unlike in Rust's own conversion, the three bytes of an encoded surrogate (CESU-8) are one such
+/// sequence.
 pub(crate) fn as_java(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -26,7 +27,7 @@ fn replaced(bytes: &[u8]) -> String {
         }
         let (good, bad) = match std::str::from_utf8(rest) {
             Ok(_) => (rest.len(), 0),
-            // The rest of the input is one cut-off sequence where no length is told.
+            // Where the error has no length, the rest of the input is one cut-off sequence.
             Err(error) => (error.valid_up_to(), error.error_len().unwrap_or(rest.len() - error.valid_up_to())),
         };
         out.push_str(rest.get(..good).and_then(|good| std::str::from_utf8(good).ok()).unwrap_or_default());
@@ -39,7 +40,8 @@ fn replaced(bytes: &[u8]) -> String {
     out
 }
 
-/// Bytes of the encoded surrogate at the front of `bytes`, also of one that lacks its third; 0 if there is none.
+/// Bytes of the encoded surrogate at the front of `bytes`, also of one that lacks its third; 0 if there is
+/// none.
 fn surrogate_len(bytes: &[u8]) -> usize {
     match bytes {
         [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,

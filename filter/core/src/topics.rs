@@ -28,7 +28,7 @@ pub struct TopicRegistry {
 }
 
 impl TopicRegistry {
-    pub fn new(mapping: &Mapping) -> Self {
+    pub(crate) fn new(mapping: &Mapping) -> Self {
         let shared = |remapper: &Option<PartitionRemapper>| remapper.clone().map(Rc::new);
         let mut names = HashMap::new();
         let mut regexes = Vec::new();
@@ -46,7 +46,7 @@ impl TopicRegistry {
 
     /// The mapping of a topic, or `None` if it passes through. Topics that start with `__` are Kafka's own
     /// and are never mapped.
-    pub fn remapper(&self, topic: &str) -> Option<Rc<PartitionRemapper>> {
+    pub(crate) fn remapper(&self, topic: &str) -> Option<Rc<PartitionRemapper>> {
         if topic.starts_with("__") {
             return None;
         }
@@ -69,13 +69,13 @@ impl TopicRegistry {
     }
 
     /// Whether any topic can be mapped. If not, no frame needs to be read for partitions.
-    pub fn maps_anything(&self) -> bool {
+    pub(crate) fn maps_anything(&self) -> bool {
         let mut listed = self.names.values().chain(self.regexes.iter().map(|(_, resolved)| resolved));
         self.default.is_some() || listed.any(Option::is_some)
     }
 
     /// The most lanes that any mapping has; 0 when nothing is mapped.
-    pub fn lanes_max(&self) -> u32 {
+    pub(crate) fn lanes_max(&self) -> u32 {
         let listed = self.names.values().chain(self.regexes.iter().map(|(_, resolved)| resolved));
         listed.chain([&self.default]).flatten().map(|remapper| remapper.lanes()).max().unwrap_or(0)
     }

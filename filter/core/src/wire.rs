@@ -1,9 +1,10 @@
-//! Kafka's bytes: frames, headers, record batches' headers, and the shapes of messages. Knows no configuration.
+//! Kafka's bytes: frames, headers, record batches' headers, and the shapes of messages. Knows no
+//! configuration.
 
 pub(crate) mod crc;
 pub(crate) mod types;
 
-pub mod batch;
+pub(crate) mod batch;
 pub mod frame;
 pub(crate) mod header;
 pub mod rope;

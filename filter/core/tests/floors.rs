@@ -1,16 +1,18 @@
-//! The floors of the house: no file imports one of a floor above its own, and no files import each other in a circle.
+//! The floors of the house: no file imports one of a floor above its own, and no files import each other in a
+//! circle.
 //!
-//! An arrow is a path in the code, in `use` or anywhere else, from the file in which it stands to the file that it names.
-//! A path is followed as far as modules go and not through re-exports: who names `crate::sasl::Mechanism` imports
-//! `sasl.rs`, and with it all that `sasl.rs` has. Comments, tests and the declarations of modules are no arrows.
+//! An arrow is a path in the code, in `use` or anywhere else, from the file in which it stands to the file
+//! that it names. A path is followed as far as modules go and not through re-exports: who names
+//! `crate::sasl::Mechanism` imports `sasl.rs`, and with it all that `sasl.rs` has. Comments, tests and the
+//! declarations of modules are no arrows.
 #![allow(clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
-/// A floor: its files, and what they are. A name that ends in `/` stands for all files of a folder that no other floor
-/// names; a folder's own file (`sasl.rs` for `sasl/`) is named beside it.
+/// A floor: its files, and what they are. A name that ends in `/` stands for all files of a folder that no
+/// other floor names; a folder's own file (`sasl.rs` for `sasl/`) is named beside it.
 type Floor = (&'static str, &'static str);
 
 /// The core, from the top down.
@@ -242,7 +244,8 @@ fn without_tests(code: &str) -> String {
     out
 }
 
-/// The length of the item or statement that code begins with: up to a `;` or the `}` that closes its first `{`.
+/// The length of the item or statement that code begins with: up to a `;` or the `}` that closes its first
+/// `{`.
 fn item_length(code: &str) -> usize {
     let mut depth = 0;
     let end = code.char_indices().find(|(_, c)| {

@@ -14,13 +14,15 @@ const ID: &str = "{id}";
 /// A name or IP address, and a port of 1..=65535.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
+    /// A host name of at most [`HOST_BYTES_MAX`] bytes, or an IP address; an IPv6 address without brackets.
     pub host: String,
+    /// 1..=65535
     pub port: u16,
 }
 
 impl Address {
     /// The address that a broker gives itself in an answer, unless its port is none.
-    pub fn of(host: &str, port: i32) -> Option<Self> {
+    pub(crate) fn of(host: &str, port: i32) -> Option<Self> {
         let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
         Some(Self { host: host.to_owned(), port })
     }
@@ -65,7 +67,7 @@ impl HostTemplate {
 
     /// The broker whose host this is, whatever the letters' case; `None` if it is nobody's. Only the
     /// spelling that [`HostTemplate::fill`] makes counts, so an id has one name.
-    pub fn id_of(&self, host: &str) -> Option<i32> {
+    pub(crate) fn id_of(&self, host: &str) -> Option<i32> {
         let middle_end = host.len().checked_sub(self.after.len())?;
         let before = host.get(..self.before.len())?;
         let middle = host.get(self.before.len()..middle_end)?;
@@ -108,7 +110,7 @@ pub struct AddressTemplate {
 
 impl AddressTemplate {
     /// The address of a broker.
-    pub fn fill(&self, id: i32) -> Address {
+    pub(crate) fn fill(&self, id: i32) -> Address {
         Address { host: self.host.fill(id), port: self.port }
     }
 }
@@ -132,7 +134,7 @@ impl FromStr for AddressTemplate {
 ///
 /// # Errors
 /// [`AddressError::BadHost`] unless it is an IPv6 address, or made of letters, digits, `.`, `-` and `_`.
-pub fn parse_host(text: &str) -> Result<String, AddressError> {
+pub(crate) fn parse_host(text: &str) -> Result<String, AddressError> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if bracketed.is_some() || text.contains(':') {
         let host = bracketed.unwrap_or(text);
@@ -160,11 +162,18 @@ fn split(text: &str) -> Result<(&str, u16), AddressError> {
 /// What is wrong with an address; its text says what would be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
+    /// Nothing stands behind a colon.
     NoPort,
+    /// What stands behind the last colon is not a number of 1..=65535.
     BadPort,
+    /// The host is neither an IP address nor a name of letters, digits, `.`, `-` and `_`, or the name is too
+    /// long.
     BadHost,
+    /// An IPv6 address stands without brackets before a port.
     BareIpv6,
+    /// A template has no `{id}` in its host.
     NoId,
+    /// A template has `{id}` more than once.
     ManyIds,
 }
 

@@ -1,4 +1,4 @@
-//! What is said about a configuration that cannot be.
+//! The error of a configuration that cannot be.
 
 use std::fmt;
 

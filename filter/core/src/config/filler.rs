@@ -6,10 +6,12 @@ use serde::Deserialize;
 /// consumer past them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FillerMode {
+pub(crate) enum FillerMode {
     /// For clients that are known to take it well.
     #[default]
     Auto,
+    /// For every client.
     Always,
+    /// For none.
     Never,
 }

@@ -54,8 +54,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A JSON object whose keys are not known beforehand, each of them once. JSON leaves open what two entries of one name mean,
-/// and of a map serde would take the last in silence.
+/// A JSON object whose keys are not known beforehand, each of them once. JSON leaves open what two entries of
+/// one name mean, and of a map serde would take the last in silence.
 #[derive(Debug)]
 pub(super) struct Entries<T>(pub(super) BTreeMap<String, T>);
 

@@ -1,13 +1,14 @@
 //! What must not change about a mapping while Envoy runs, since records or consumers' positions depend on it.
 //!
-//! The lane of a stored batch and its physical partition tell its virtual partition only together with the layout: under
-//! `modulo` with P, so that V may grow; under `block` with C = V / P, so that it may not. And a running consumer's position is
-//! an offset in the mapping's encoding. A configuration that changes one of these for an entry of the mapping would show
-//! records on other partitions, or throw consumers back, in silence: it is refused.
+//! The lane of a stored batch and its physical partition tell its virtual partition only together with the
+//! layout: under `modulo` with P, so that V may grow; under `block` with C = V / P, so that it may not. And a
+//! running consumer's position is an offset in the mapping's encoding. A configuration that changes one of
+//! these for an entry of the mapping would show records on other partitions, or throw consumers back, in
+//! silence: it is refused.
 //!
-//! Entries are remembered for as long as Envoy's process lives, in memory that its workers share; also those that were removed,
-//! so that whatever was accepted once will be accepted again. Another P is not refused but another story: the broker has only
-//! one, and with the wrong one nothing is written or read.
+//! Entries are remembered for as long as Envoy's process lives, in memory that its workers share; also those
+//! that were removed, so that whatever was accepted once will be accepted again. Another P is not refused but
+//! another story: the broker has only one, and with the wrong one nothing is written or read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,16 +26,19 @@ use crate::topics::TopicRegistry;
 /// Mappings that this process has accepted, by entry.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placements {
-    /// Those of earlier mappings, and behind them the current mapping's in its order.
+    /// The entries of earlier mappings, and behind them the current mapping's in its order.
     known: Vec<Known>,
     /// Whole mappings and when they were last accepted, oldest first.
     mappings: Vec<(Fingerprint, Millis)>,
 }
 
-/// What is to be said of an accepted mapping.
+/// Lines for the log about an accepted mapping.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
+    /// Lines for the log, of what may be a mistake.
     pub warnings: Vec<String>,
+    /// Lines for the log, of what changes; at most [`CHANGES_LOGGED_MAX`], and one for the number of the
+    /// others.
     pub notes: Vec<String>,
 }
 
@@ -44,7 +48,7 @@ struct Known {
     entry: Entry,
     /// None: passes through.
     numbers: Option<Numbers>,
-    /// It stands in the mapping that was accepted last.
+    /// Whether the entry stands in the mapping that was accepted last.
     is_current: bool,
 }
 
@@ -66,7 +70,8 @@ struct Numbers {
     is_lane_encoded: bool,
 }
 
-/// The field that changes what records or positions mean: its name, what it was, what it shall be, the consequence.
+/// The field that changes what records or positions mean: its name, what it was, what it shall be, the
+/// consequence.
 type Conflict = (&'static str, String, String, &'static str);
 
 impl Numbers {
@@ -121,10 +126,11 @@ impl Placements {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Takes a mapping as the one in force. Each worker asks; what is to be said is said to the first.
+    /// Takes a mapping as the one in force. Each worker asks; only the first to ask gets the lines for the
+    /// log.
     ///
     /// # Errors
-    /// It contradicts an earlier one; then nothing changes.
+    /// The mapping contradicts an earlier one; then nothing changes.
     pub fn accept(&mut self, mapping: &Mapping, now: Millis) -> Result<Accepted, ConfigError> {
         let new = entries(mapping);
         self.check(&new)?;
@@ -165,7 +171,8 @@ impl Placements {
         Ok(())
     }
 
-    /// What the step from the mapping in force to `new` does to clients and cannot be refused, since it may be meant.
+    /// What the step from the mapping in force to `new` does to clients and cannot be refused, since it may
+    /// be meant.
     fn warnings(&self, mapping: &Mapping, new: &[Known]) -> Vec<String> {
         let olds: Vec<&Known> = self.known.iter().filter(|known| known.is_current).collect();
         let (before, after) = (registry(&olds), TopicRegistry::new(mapping));

@@ -1,8 +1,8 @@
 //! Java's regular expressions (`java.util.regex`), read for the crate regex.
 //!
-//! What is written here is understood: classes are written out character by character, and what the crate cannot match
-//! alike, or what Java's versions disagree about, is refused with its name. A rule that matches other names than it does in
-//! Kafka would give clients other principals.
+//! What is written here is understood: classes are written out character by character, and what the crate
+//! cannot match alike, or what Java's versions disagree about, is refused with its name. A rule that matches
+//! other names than it does in Kafka would give clients other principals.
 
 mod replacement;
 mod set;
@@ -17,8 +17,8 @@ pub(super) use self::set::LINE_ENDS;
 #[derive(Debug)]
 pub(super) struct Translated {
     pub(super) pattern: String,
-    /// `$` or `\Z` stands in it. In Java they also match before a line's end that ends the text, which the crate cannot: such
-    /// texts are not to be matched.
+    /// `$` or `\Z` stands in it. In Java they also match before a line's end that ends the text, which the
+    /// crate cannot: such texts are not to be matched.
     pub(super) has_dollar: bool,
 }
 
@@ -81,7 +81,7 @@ struct Flags {
 enum Escape {
     Char(char),
     Class(Set),
-    /// It matches a place, outside of classes.
+    /// A place in the text, outside of classes.
     Place(&'static str),
 }
 
@@ -201,7 +201,8 @@ impl Reader {
             _ => return Ok(may_be_empty),
         };
         self.at += 1;
-        // Java and the crate disagree about what such a repetition matches, and what its groups hold in the end.
+        // Java and the crate disagree about what such a repetition matches, and what its groups hold in the
+        // end.
         if may_be_empty && text != "?" {
             return unsupported("a * or + or {…} behind what may match nothing, as in (a*)+");
         }
@@ -319,7 +320,8 @@ impl Reader {
         Ok(if is_negated { set.not() } else { set })
     }
 
-    /// Behind the first `&`. Java's rules for what stands beside `&&` are strange, but for classes in brackets of their own.
+    /// Behind the first `&`. Java's rules for what stands beside `&&` are strange, but for classes in
+    /// brackets of their own.
     fn intersection(&mut self, set: Option<Set>, flags: Flags) -> Result<Set, String> {
         let form = || unsupported("&& in a class in another form than [a-z&&[^b]]");
         let Some(mut set) = set else { return form() };

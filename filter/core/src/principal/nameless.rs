@@ -5,8 +5,12 @@ use std::fmt;
 /// Why a certificate gives no principal. Its text is meant for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nameless {
+    /// No rule of `principal.mapping_rules` fits the name.
     NoRule,
+    /// The principal would be empty.
     Empty,
+    /// The name or the principal is longer than [`PRINCIPAL_BYTES_MAX`](crate::limits::PRINCIPAL_BYTES_MAX)
+    /// bytes.
     TooLong,
     /// The principal would have line ends or other control characters, and stands in logs.
     Control,
@@ -14,7 +18,7 @@ pub enum Nameless {
     Unlike,
     /// The certificate has no name of the kind that `principal.source` asks for.
     NoSource,
-    /// Envoy did not tell the name, or not as UTF-8.
+    /// Envoy did not give the name, or not as UTF-8.
     NotGiven,
 }
 

@@ -1,4 +1,4 @@
-//! Which name of a client's certificate counts, and what the TLS handshake told of it.
+//! Which name of a client's certificate counts, and what the filter knows of a client from its TLS handshake.
 
 use super::nameless::Nameless;
 use super::rules::Rules;
@@ -10,6 +10,7 @@ const ANONYMOUS: &str = "ANONYMOUS";
 /// Where in a certificate a client's name stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
+    /// The distinguished name of the subject.
     #[default]
     Subject,
     /// The first URI of the subject alternative names. SPIFFE has exactly one.
@@ -19,10 +20,10 @@ pub enum Source {
 }
 
 impl Source {
-    pub const ALL: [Self; 3] = [Self::Subject, Self::SanUri, Self::SanDns];
+    pub(crate) const ALL: [Self; 3] = [Self::Subject, Self::SanUri, Self::SanDns];
 
-    /// As the configuration has it.
-    pub fn name(self) -> &'static str {
+    /// The name of the source in the configuration.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::SanUri => "san_uri",
@@ -31,23 +32,26 @@ impl Source {
     }
 }
 
-/// What a client's TLS handshake told of the client.
+/// What the filter knows of a client from its TLS handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Peer {
     /// The client showed no certificate, or there was no TLS.
     #[default]
     Anonymous,
-    /// The client showed a certificate, with this name at the [`Source`] that counts, as Envoy writes it. Empty: with none.
+    /// The client showed a certificate, with this name at the [`Source`] that counts, as Envoy writes it.
+    /// Empty: with none.
     Certified(String),
-    /// Envoy did not tell.
+    /// Envoy did not give the name, or not as UTF-8.
     Unknown,
 }
 
 /// How clients are named after their certificates.
 #[derive(Clone, Debug, Default)]
 pub struct Principals {
+    /// Which name of a certificate counts (`principal.source`).
     pub source: Source,
-    pub rules: Rules,
+    /// What the name is turned into (`principal.mapping_rules`).
+    pub(crate) rules: Rules,
 }
 
 impl Principals {
@@ -55,7 +59,7 @@ impl Principals {
     ///
     /// # Errors
     /// The client has to be refused.
-    pub fn of(&self, peer: &Peer) -> Result<String, Nameless> {
+    pub(crate) fn of(&self, peer: &Peer) -> Result<String, Nameless> {
         let name = match peer {
             Peer::Anonymous => return Ok(ANONYMOUS.to_owned()),
             Peer::Unknown => return Err(Nameless::NotGiven),

@@ -1,8 +1,8 @@
 //! Who a client is by its certificate: Kafka's `ssl.principal.mapping.rules` (KIP-371), applied as its
 //! `SslPrincipalMapper` does.
 //!
-//! A rule is `DEFAULT`, which takes the distinguished name as it is, or `RULE:pattern/replacement/[LU]`. The first rule
-//! whose pattern matches the whole name decides.
+//! A rule is `DEFAULT`, which takes the distinguished name as it is, or `RULE:pattern/replacement/[LU]`. The
+//! first rule whose pattern matches the whole name decides.
 
 use regex::{Captures, Match, Regex};
 
@@ -44,11 +44,12 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Reads rules, one per item: 1 to [`PRINCIPAL_RULES_MAX`], each of at most [`PRINCIPAL_RULE_BYTES_MAX`] bytes.
-    /// Patterns are Java's, as far as the crate regex can match the same.
+    /// Reads rules, one per item: 1 to [`PRINCIPAL_RULES_MAX`], each of at most [`PRINCIPAL_RULE_BYTES_MAX`]
+    /// bytes. Patterns are Java's, as far as the crate regex can match the same.
     ///
     /// # Errors
-    /// Begins with the index of the rule in brackets, if one is to blame, and a colon: a path may stand before it.
+    /// Begins with the index of the rule in brackets, if one is to blame, and a colon: a path may stand
+    /// before it.
     pub fn parse(rules: &[String]) -> Result<Self, String> {
         if !(1..=PRINCIPAL_RULES_MAX).contains(&rules.len()) {
             return Err(format!(": {} rules are not in 1..={PRINCIPAL_RULES_MAX}", rules.len()));
@@ -58,7 +59,8 @@ impl Rules {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The principal for a name that a certificate has: an RFC 2253 distinguished name, as Java writes it, or another.
+    /// The principal for a name that a certificate has: an RFC 2253 distinguished name, as Java writes it, or
+    /// another.
     ///
     /// # Errors
     /// Why there is none, and how to get one: such a client has to be refused.
@@ -127,8 +129,8 @@ impl Rule {
 
 /// Java's `toLowerCase` and `toUpperCase`, where they are known to give the same.
 ///
-/// A sigma that ends a word becomes another letter, and Java finds words' ends in its own way: both agree where letters, spaces,
-/// commas or = stand beside the sigma.
+/// A sigma that ends a word becomes another letter, and Java finds words' ends in its own way: both agree
+/// where letters, spaces, commas or = stand beside the sigma.
 fn in_case(name: &str, case: Case) -> Result<String, Nameless> {
     let is_plain = |c: Option<char>| {
         c.is_none_or(|c| matches!(c, 'A'..='Z' | 'a'..='z' | 'Α'..='Ρ' | 'Σ'..='Ω' | 'α'..='ω' | ' ' | ',' | '='))
@@ -165,8 +167,8 @@ fn until_slash(text: &str) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-/// Java's `String.replaceAll`. It also finds an empty match right behind another one, which this crate's does not:
-/// `.*` matches a name twice.
+/// Java's `String.replaceAll`. It also finds an empty match right behind another one, which this crate's does
+/// not: `.*` matches a name twice.
 fn replace_all(pattern: &Regex, replacement: &[Part], subject: &str) -> Result<String, Nameless> {
     let mut result = String::new();
     let (mut copied, mut next) = (0, 0);

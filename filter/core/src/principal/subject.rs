@@ -1,4 +1,4 @@
-//! A certificate's subject as Envoy tells it, turned into the text that Kafka's rules were written for.
+//! A certificate's subject as Envoy writes it, turned into the text that Kafka's rules were written for.
 //!
 //! Both are RFC 2253. Envoy's is BoringSSL's `X509_NAME_print_ex` with `XN_FLAG_RFC2253`, Kafka's is Java's
 //! `X500Principal.getName()`:
@@ -12,14 +12,16 @@
 //! | the street | `street=` | `STREET=` |
 //!
 //! One thing stays apart. Attributes that RFC 2253 does not name keep BoringSSL's name and their text
-//! (`emailAddress=a@b.example`, where Java has `1.2.840.113549.1.9.1=#1609…`), since their encoding is not known here.
+//! (`emailAddress=a@b.example`, where Java has `1.2.840.113549.1.9.1=#1609…`), since their encoding is not
+//! known here.
 
 /// What Java escapes wherever it stands.
 const SPECIAL: &str = ",=+<>#;\"\\";
 
 /// The subject as Java would write it.
 pub(crate) fn as_java(subject: &str) -> String {
-    // BoringSSL ends no subject with a backslash that escapes nothing. Moved before another attribute, it would escape the `+`.
+    // BoringSSL ends no subject with a backslash that escapes nothing. Moved before another attribute, it
+    // would escape the `+`.
     let slashes = subject.len() - subject.trim_end_matches('\\').len();
     let subject = if slashes % 2 == 1 { subject.strip_suffix('\\').unwrap_or_default() } else { subject };
     let names = split(subject, b',').into_iter().map(|name| {
@@ -55,7 +57,7 @@ fn attribute(text: &str) -> String {
     if value.starts_with('#') {
         return format!("{name}={}", value.to_ascii_lowercase());
     }
-    // What is no text after all stays as it is.
+    // A value that is not UTF-8 when it is unescaped stays as it is.
     let value = String::from_utf8(unescaped(value)).map_or_else(|_| value.to_owned(), |value| escaped(&value));
     format!("{name}={value}")
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a mapping, and with a number that is put through it.
+//! What can be wrong with a mapping, and with a number that the mapping is applied to.
 
 use std::fmt;
 
@@ -8,12 +8,46 @@ use crate::limits::{LANES_MAX, OFFSET_RANGE_MIN};
 /// Why a mapping cannot be. Its text starts with the name of the field that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MappingError {
-    NoPhysicalPartitions { physical_partitions: i32 },
-    FewerThanPhysical { virtual_partitions: i32, physical_partitions: i32 },
-    NotAMultiple { virtual_partitions: i32, physical_partitions: i32 },
-    TooManyLanes { virtual_partitions: i32, physical_partitions: i32, lanes: u32 },
-    OffsetRangeTooSmall { offset_range: i64 },
-    OffsetRangeTooLarge { offset_range: i64, lanes: u32 },
+    /// P is below 1.
+    NoPhysicalPartitions {
+        /// P as it was given.
+        physical_partitions: i32,
+    },
+    /// V is below P.
+    FewerThanPhysical {
+        /// V as it was given.
+        virtual_partitions: i32,
+        /// P, at least 1.
+        physical_partitions: i32,
+    },
+    /// P does not divide V.
+    NotAMultiple {
+        /// V, at least P.
+        virtual_partitions: i32,
+        /// P, at least 1.
+        physical_partitions: i32,
+    },
+    /// More than [`LANES_MAX`] virtual partitions would share a physical one.
+    TooManyLanes {
+        /// V, a multiple of P.
+        virtual_partitions: i32,
+        /// P, at least 1.
+        physical_partitions: i32,
+        /// V / P.
+        lanes: u32,
+    },
+    /// R is below [`OFFSET_RANGE_MIN`].
+    OffsetRangeTooSmall {
+        /// R as it was given.
+        offset_range: i64,
+    },
+    /// V / P * R is above 2^63, so that not every encoded offset would be an `i64`.
+    OffsetRangeTooLarge {
+        /// R as it was given.
+        offset_range: i64,
+        /// V / P.
+        lanes: u32,
+    },
 }
 
 impl fmt::Display for MappingError {
@@ -53,8 +87,11 @@ impl std::error::Error for MappingError {}
 /// Which number of a mapping was out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionKind {
+    /// A partition number as clients see it.
     Virtual,
+    /// A partition number as the broker knows it.
     Physical,
+    /// A lane.
     Lane,
 }
 
@@ -62,12 +99,33 @@ pub enum PartitionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemapError {
     /// No such partition, or no such lane: valid are `0..count`.
-    PartitionOutOfRange { kind: PartitionKind, number: i64, count: i64 },
+    PartitionOutOfRange {
+        /// Which number is meant.
+        kind: PartitionKind,
+        /// The number as it was given.
+        number: i64,
+        /// How many there are.
+        count: i64,
+    },
     /// The offset has outgrown `offset_range`.
-    OffsetOverflow { offset: i64, offset_range: i64 },
+    OffsetOverflow {
+        /// The offset as it was given; `offset_range` or more.
+        offset: i64,
+        /// R of the mapping.
+        offset_range: i64,
+    },
     /// The client's offset is not one of its lane, whose offsets are `first..=last`: it is of another
     /// virtual partition, or was stored under another mapping.
-    OffsetForeign { offset: i64, lane: Lane, first: i64, last: i64 },
+    OffsetForeign {
+        /// The offset that the client sent; 0 or more.
+        offset: i64,
+        /// The lane of the client's partition.
+        lane: Lane,
+        /// The lane's first encoded offset.
+        first: i64,
+        /// The lane's last encoded offset.
+        last: i64,
+    },
 }
 
 impl fmt::Display for RemapError {

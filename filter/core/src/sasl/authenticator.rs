@@ -1,5 +1,5 @@
-//! What all connections of a plugin have in common to check clients and to log in at brokers, and the server's side of one
-//! authentication, whatever its mechanism.
+//! What all connections of a plugin have in common to check clients and to log in at brokers, and the
+//! server's side of one authentication, whatever its mechanism.
 
 use sha2::{Digest, Sha256};
 
@@ -23,8 +23,8 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// `seed`: unpredictable bytes for the keys of the caches. `salts`: as many for salts, where the configuration has no
-    /// secret for them; the same in all workers of the process.
+    /// `seed`: unpredictable bytes for the keys of the caches. `salts`: as many for salts, where the
+    /// configuration has no secret for them; the same in all workers of the process.
     pub(crate) fn new(settings: Option<&Sasl>, seed: [u8; 32], salts: [u8; 32], verifier: Box<dyn Verifier>) -> Self {
         let salts = settings.and_then(|sasl| sasl.salt_secret.as_ref()).map_or(salts, |secret| {
             let digest = Sha256::digest(secret.expose());
@@ -79,7 +79,8 @@ impl Server {
         }
     }
 
-    /// Why the client was refused, where more can be said than that its credentials are wrong. For the log only.
+    /// Why the client was refused, where more can be said than that its credentials are wrong. For the log
+    /// only.
     pub(crate) fn why(&self) -> Option<&'static str> {
         match self {
             Self::OauthBearer(server) => server.why(),

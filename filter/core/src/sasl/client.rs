@@ -22,7 +22,9 @@ use crate::limits::{SALTED_ENTRIES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_M
 /// An identity on the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerAccount {
+    /// The name as the broker knows it, prepared by SASLprep (RFC 4013).
     pub username: String,
+    /// The password, taken as it is; without a NUL for PLAIN.
     pub password: Secret,
 }
 
@@ -38,7 +40,8 @@ pub enum Reply {
     Done,
 }
 
-/// The broker does not speak the mechanism, or is not who it should be. The text is for the log, and holds no secret.
+/// The broker does not speak the mechanism, or is not who it should be. The text is for the log, and holds no
+/// secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub &'static str);
 
@@ -65,11 +68,12 @@ enum State {
 }
 
 impl Client {
-    /// `nonce`: the client's part for SCRAM. Printable ASCII without a comma, and never used before: take 18 random bytes
-    /// or more. Name and password go out as they are, see [`Credentials::derive`](super::scram::Credentials::derive).
+    /// `nonce`: the client's part for SCRAM. Printable ASCII without a comma, and never used before: take 18
+    /// random bytes or more. Name and password go out as they are, see
+    /// [`Credentials::derive`](super::scram::Credentials::derive).
     ///
-    /// None: OAUTHBEARER, which takes no password, or a NUL where the mechanism cannot carry one: in the name, and for PLAIN
-    /// in the password.
+    /// None: OAUTHBEARER, which takes no password, or a NUL where the mechanism cannot carry one: in the
+    /// name, and for PLAIN in the password.
     pub fn new(mechanism: Mechanism, account: &BrokerAccount, nonce: String) -> Option<Self> {
         let speaks = match mechanism {
             Mechanism::Plain if !account.password.expose().contains('\0') => Speaks::Plain,
@@ -81,8 +85,8 @@ impl Client {
         Some(client).filter(|client| !client.account.username.contains('\0'))
     }
 
-    /// As whom it logs in.
-    pub fn username(&self) -> &str {
+    /// The name of the account that logs in.
+    pub(crate) fn username(&self) -> &str {
         &self.account.username
     }
 
@@ -102,7 +106,8 @@ impl Client {
         }
     }
 
-    /// Takes the broker's answer to the token before. After [`Reply::Done`] and an error every answer is refused.
+    /// Takes the broker's answer to the token before. After [`Reply::Done`] and an error every answer is
+    /// refused.
     pub fn step(&mut self, cache: &SaltedCache, challenge: &[u8]) -> Result<Reply, Refused> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Plain if challenge.is_empty() => Ok(Reply::Done),
@@ -137,7 +142,7 @@ impl Client {
 
 const BROKER_ERROR: &str = "the broker ends SCRAM with an error";
 
-/// Judges server-final, in constant time.
+/// Checks server-final, in constant time.
 fn check_signature(expected: &[u8], challenge: &[u8]) -> Result<Reply, Refused> {
     match ServerFinal::parse(challenge) {
         Some(ServerFinal::Signature(signature)) if signature.ct_eq(expected).into() => Ok(Reply::Done),

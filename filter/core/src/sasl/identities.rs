@@ -1,8 +1,10 @@
-//! Who the filter is to brokers for a client: an identity of the client's own, or the one that stands for all.
+//! Who the filter is to brokers for a client: an identity of the client's own, or the one that stands for
+//! all.
 //!
-//! Principals of users, of tokens and of certificates share one name space. So an entry can say by which proof its principal
-//! has to come, and names are compared as they were proved: a user's prepared by SASLprep, any other byte for byte. One that
-//! differs from an entry only by its spelling is refused, since it would else act as somebody else or, in silence, for all.
+//! Principals of users, of tokens and of certificates share one name space. So an entry can say by which
+//! proof its principal has to come, and names are compared as they were proved: a user's prepared by
+//! SASLprep, any other byte for byte. One that differs from an entry only by its spelling is refused, since
+//! it would else act as somebody else or, in silence, for all.
 
 use std::collections::BTreeMap;
 
@@ -27,20 +29,20 @@ pub struct Upstream {
 /// The identity of one principal.
 #[derive(Clone, Debug)]
 pub struct PrincipalAccount {
-    pub account: BrokerAccount,
+    pub(crate) account: BrokerAccount,
     /// The principal as the configuration spells it.
-    pub written: String,
+    pub(crate) written: String,
     /// How its principal has to have proved itself. None: in any way.
-    pub proofs: Option<Vec<Proof>>,
-    /// No other client has this identity.
-    pub is_own: bool,
+    pub(crate) proofs: Option<Vec<Proof>>,
+    /// No other entry has this account, nor do clients without an entry.
+    pub(crate) is_own: bool,
 }
 
-/// As whom the filter logs in.
+/// The account that the filter logs in with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Acting<'a> {
     pub(crate) account: &'a BrokerAccount,
-    /// What brokers do for it they do for this client alone.
+    /// Brokers act in this account's name for this client alone.
     pub(crate) is_own: bool,
 }
 

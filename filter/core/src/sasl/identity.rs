@@ -5,14 +5,14 @@ use crate::time::Millis;
 
 /// How a client proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     Sasl(Mechanism),
     Certificate,
     Nothing,
 }
 
 impl Proof {
-    /// As Envoy's access log and RBAC see it.
+    /// The proof's name in Envoy's access log and RBAC.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sasl(mechanism) => mechanism.name(),
@@ -39,6 +39,6 @@ impl Proof {
 pub(crate) struct Identity {
     pub(crate) principal: String,
     pub(crate) proof: Proof,
-    /// When it has to prove it again.
+    /// When the client has to prove it again, by Envoy's clock.
     pub(crate) ends: Option<Millis>,
 }

@@ -1,5 +1,6 @@
-//! Digests under a secret key, and a bounded memory of what was computed for a secret. Nobody can foresee such a digest,
-//! so neither the place of an entry nor the time that it takes to find it says anything about the secret.
+//! Digests under a secret key, and a bounded memory of what was computed for a secret. Nobody can foresee
+//! such a digest, so neither the place of an entry nor the time that it takes to find it says anything about
+//! the secret.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,8 @@ impl Key {
         hmac::<Hmac<Sha256>>(&*self.0, &whole).into()
     }
 
-    /// `length` bytes that depend on `parts`, up to 255 digests of them (HKDF-Expand, RFC 5869, without the chain).
+    /// `length` bytes that depend on `parts`, up to 255 digests of them (HKDF-Expand, RFC 5869, without the
+    /// chain).
     pub(super) fn bytes(&self, parts: &[&[u8]], length: usize) -> Vec<u8> {
         let block = |number: u8| self.digest(&[&[number], parts.concat().as_slice(), &self.digest(parts)]);
         let mut bytes: Vec<u8> = (1..=u8::MAX).take(length.div_ceil(32)).flat_map(block).collect();
@@ -61,7 +63,8 @@ impl<V: Clone> Memory<V> {
         self.values.get(digest).cloned()
     }
 
-    /// Forgets everything when it is full: simple, and what is still in use is soon back, at the price of one PBKDF2.
+    /// Forgets everything when it is full: simple, and what is still in use is soon back, at the price of one
+    /// PBKDF2.
     pub(super) fn insert(&mut self, digest: KeyedDigest, value: V) {
         if self.values.len() >= self.entries_max {
             self.values.clear();

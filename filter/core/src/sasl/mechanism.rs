@@ -14,8 +14,10 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
+    /// All mechanisms.
     pub const ALL: [Self; 4] = [Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::OauthBearer];
 
+    /// The name in SaslHandshake and in the registry of IANA; OAUTHBEARER and SCRAM-SHA-512 as in Kafka.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
@@ -26,7 +28,7 @@ impl Mechanism {
     }
 
     /// The mechanism that is called `name`, exactly: names are in capitals (RFC 4422, section 3.1).
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mechanism| mechanism.name() == name)
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   message ─► ClientResponse ─► Jwt ─► Supply's keys, Verifier ─► claims ─► Done
-//!      │ malformed                ╰───────── anything wrong ─────────┴─────► Challenge ─► (any token) ─► Failed
+//!      │ malformed                ╰───────── anything wrong ─────────┴─────► Rejected ─► (any token) ─► Failed
 //!      └─► Failed                            no keys yet ──────────────────► Unavailable
 //! ```
 
 mod server;
 
-pub mod checker;
+pub(crate) mod checker;
 
 mod claims;
 mod jwt;
@@ -16,12 +16,12 @@ mod share;
 mod supply;
 
 pub(crate) mod message;
-pub mod settings;
+pub(crate) mod settings;
 
 pub mod jwks;
 mod key;
 pub(crate) mod object;
-pub mod verifier;
+pub(crate) mod verifier;
 
 pub use self::checker::Checker;
 pub(crate) use self::server::Server;

@@ -1,5 +1,5 @@
-//! Names in the messages of GS2 mechanisms: a comma would end one, so it is written as `=2C`, and an equals sign as `=3D`
-//! (`saslname`; RFC 5801, section 4, and RFC 5802, section 5.1).
+//! Names in the messages of GS2 mechanisms: a comma would end one, so it is written as `=2C`, and an equals
+//! sign as `=3D` (`saslname`; RFC 5801, section 4, and RFC 5802, section 5.1).
 
 pub(crate) fn escape(name: &str) -> String {
     name.replace('=', "=3D").replace(',', "=2C")

@@ -8,7 +8,7 @@ pub(super) mod credentials;
 pub(crate) mod messages;
 
 pub use self::credentials::{Credentials, Hash};
-pub use self::server::Server;
+pub(crate) use self::server::Server;
 
 #[cfg(test)]
 pub(super) mod tests;

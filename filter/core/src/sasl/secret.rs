@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// Hides a text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }

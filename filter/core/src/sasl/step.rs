@@ -7,16 +7,19 @@ use crate::time::Millis;
 pub(crate) enum Step {
     /// These bytes go to the client, which has to send one more token.
     Challenge(Vec<u8>),
-    /// It is refused, and told so by these bytes; whatever it sends next ends the authentication.
+    /// The client is refused, and learns so from these bytes; whatever the client sends next ends the
+    /// authentication.
     Rejected(Vec<u8>),
-    /// The client is who it says; `last` goes with the success. `expires`: when its credentials end, by Envoy's clock.
+    /// The client is who it says; `last` goes with the success. `expires`: when its credentials end, by
+    /// Envoy's clock.
     Done { principal: String, expires: Option<Millis>, last: Vec<u8> },
-    /// It is not, or it does not speak the mechanism. Why is told to nobody.
+    /// The client is not who it says, or does not speak the mechanism. Nobody but the log gets to know why.
     Failed,
-    /// It cannot be told now; the client should come again. The text is for the log.
+    /// The filter cannot decide now; the client should come again. The text says why, for the log.
     Unavailable(&'static str),
-    /// It will be known in a moment: the same token is to be handed in again once [`Server::is_ready`].
+    /// The filter decides in a moment: the same token is to be handed in again once the mechanism's server is
+    /// ready.
     Later,
-    /// Too many wait for the same: the client should come again.
+    /// Too many clients wait for a decision: the client should come again.
     Busy,
 }

@@ -1,12 +1,13 @@
-//! Who may log in with a password, and how a password is checked without telling who is known, and without letting
-//! strangers buy the worker's time.
+//! Who may log in with a password, and how a password is checked without telling who is known, and without
+//! letting strangers buy the worker's time.
 //!
-//! To a stranger a name that is unknown looks like one that is known: it gets a salt that stays the same, waits as long,
-//! and fails at the same step. So each unknown name imitates one of the kinds of users: [`forms`].
+//! To a stranger a name that is unknown looks like one that is known: it gets a salt that stays the same,
+//! waits as long, and fails at the same step. So each unknown name imitates one of the kinds of users:
+//! [`forms`].
 //!
-//! PBKDF2 runs for what is configured, once, and not for what strangers ask: credentials of users with passwords are
-//! [`derived`] beforehand. Where PLAIN takes a PBKDF2 there is a [`queue`], and a memory of the passwords that were right.
-//! Both get a share of the worker's time, which is [`Store::work`].
+//! PBKDF2 runs for what is configured, once, and not for what strangers ask: credentials of users with
+//! passwords are [`derived`] beforehand. Where PLAIN takes a PBKDF2 there is a [`queue`], and a memory of the
+//! passwords that were right. Both get a share of the worker's time, which is [`Store::work`].
 
 mod derived;
 mod forms;
@@ -31,7 +32,7 @@ use super::vault::Vault;
 use crate::limits::SCRAM_SALT_BYTES;
 
 /// All users of a listener, as one worker sees them.
-pub struct Store {
+pub(crate) struct Store {
     /// By keyed digest of the name: how long a search takes says nothing about names.
     by_digest: BTreeMap<KeyedDigest, Rc<User>>,
     forms: Forms,
@@ -51,30 +52,30 @@ pub struct Store {
     is_queues_turn: Cell<bool>,
     /// Passwords that were right, by account: one each, so that strangers cannot fill it.
     right: RefCell<BTreeMap<KeyedDigest, KeyedDigest>>,
-    /// Something was found out that other workers do not know.
+    /// This store has credentials or right passwords that other workers do not know.
     has_news: Cell<bool>,
 }
 
-/// What a SCRAM server gets for a name.
+/// The credentials that a SCRAM server checks a name against.
 pub(super) struct Found {
     pub(super) credentials: Rc<Credentials>,
     /// False: the credentials are made up, and nobody may log in with them.
     pub(super) is_known: bool,
 }
 
-/// What is known of a name and password.
+/// Whether a password is that of a name.
 pub(super) enum PasswordCheck {
     Known(bool),
-    /// It will be known in a moment.
+    /// The store decides in a moment, when the job is done.
     Later(Rc<Job>),
-    /// Too many wait already.
+    /// The queue is full: too many passwords wait for their PBKDF2.
     Full,
 }
 
 impl Store {
-    /// `users`: names are prepared and occur once. `seed`: random, each worker's own. `salts`: secret, and the same in all
-    /// workers, however the configuration changes.
-    pub fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
+    /// `users`: names are prepared and occur once. `seed`: random, each worker's own. `salts`: secret, and
+    /// the same in all workers, however the configuration changes.
+    pub(crate) fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
         let users: Vec<Rc<User>> = users.into_iter().map(Rc::new).collect();
         let [shown, vault] = ["salts", "vault"].map(|purpose| Key::new(&salts, purpose));
         let local = Key::new(&seed, "users");
@@ -115,9 +116,11 @@ impl Store {
         tasks
     }
 
-    /// Whether `password` is that of `name` (prepared). A user's password decides, and if there is none its credentials.
+    /// Whether `password` is that of `name` (prepared). A user's password decides, and if there is none its
+    /// credentials.
     ///
-    /// Who knows the right password may be answered at once: only they can see it. Everything else waits alike.
+    /// Who knows the right password may be answered at once: only they can see it. Everything else waits
+    /// alike.
     pub(super) fn check_plain(&self, name: &str, password: &str) -> PasswordCheck {
         let user = self.find(name);
         let is_password = self.is_password(user, name, password);
@@ -140,8 +143,8 @@ impl Store {
         job.map_or(PasswordCheck::Full, PasswordCheck::Later)
     }
 
-    /// What SCRAM with `hash` works on for `name` (prepared), known or not. None: not everything that is to be derived for
-    /// it is, and until then everybody waits. Costs some digests.
+    /// What SCRAM with `hash` works on for `name` (prepared), known or not. None: not everything that is to
+    /// be derived for it is, and until then everybody waits. Costs some digests.
     pub(super) fn scram(&self, name: &str, hash: Hash) -> Option<Found> {
         if !self.is_ready(hash) {
             return None;
@@ -170,8 +173,8 @@ impl Store {
         self.derived.left()
     }
 
-    /// Does a piece of the work that waits, [`WORK_ITERATIONS`](crate::limits::WORK_ITERATIONS) of PBKDF2: in turns for who
-    /// waits with a password, and for users whose credentials are to be derived.
+    /// Does a piece of the work that waits, [`WORK_ITERATIONS`](crate::limits::WORK_ITERATIONS) of PBKDF2: in
+    /// turns for who waits with a password, and for users whose credentials are to be derived.
     pub(crate) fn work(&self) {
         let is_queues_turn = self.is_queues_turn.replace(!self.is_queues_turn.get());
         if is_queues_turn && self.serve_queue() {
@@ -198,12 +201,13 @@ impl Store {
         worked
     }
 
-    /// There may be something that others have to be told: credentials are derived, or passwords checked against some.
+    /// Other workers may have a use for what this store finds out: credentials are derived, or passwords
+    /// checked against some.
     pub(crate) fn uses_vault(&self) -> bool {
         self.is_plain_costly || !self.derives.is_empty()
     }
 
-    /// [`Self::exchange`] would tell others something.
+    /// [`Self::exchange`] would put something new into the vault.
     pub(crate) fn has_news(&self) -> bool {
         self.has_news.get()
     }
@@ -223,7 +227,8 @@ impl Store {
         self.has_news.set(false);
     }
 
-    /// Takes out of a vault what this store has no use for: what belongs to passwords and users that are no more.
+    /// Takes out of a vault what this store has no use for: what belongs to passwords and users that are no
+    /// more.
     pub(crate) fn tidy(&self, vault: &mut Vault) {
         let users = self.by_digest.values();
         let derived = users.flat_map(|user| {
@@ -263,7 +268,7 @@ impl Store {
         self.shown.bytes(&[b"salt", &[hash.bytes() as u8], name.as_bytes()], length)
     }
 
-    /// What shows of `name`.
+    /// The kind of user that `name` is, or imitates.
     fn kind(&self, user: Option<&User>, name: &str) -> Kind {
         let imitated = self.forms.imitated(name, &self.shown);
         user.map_or(imitated, Kind::of)
@@ -295,7 +300,7 @@ impl Store {
         }
     }
 
-    /// Compares digests: of passwords, the time of a comparison would tell the length.
+    /// Compares digests: the time that it takes to compare passwords would reveal their length.
     fn is_password(&self, user: Option<&User>, name: &str, password: &str) -> bool {
         let digest = |text: &str| self.local.digest(&[b"password", name.as_bytes(), text.as_bytes()]);
         let known = user.and_then(|user| user.password.as_ref());

@@ -1,9 +1,9 @@
-//! What a process has computed for its users, for the memory that its workers share: derived credentials, and which
-//! passwords were found to fit. So it is computed once, and outlives changes of the configuration.
+//! What a process has computed for its users, for the memory that its workers share: derived credentials, and
+//! which passwords were found to fit. So it is computed once, and outlives changes of the configuration.
 //!
-//! Entries stand under digests by a secret key, so that one is found by nobody but a filter with the same secret, user,
-//! password and credentials. A changed password has another digest; the entry of the old one goes with the first
-//! configuration that has no use for it.
+//! Entries stand under digests by a secret key, so that one is found by nobody but a filter with the same
+//! secret, user, password and credentials. A changed password has another digest; the entry of the old one
+//! goes with the first configuration that has no use for it.
 
 use std::collections::BTreeMap;
 
@@ -69,8 +69,8 @@ impl Vault {
         out
     }
 
-    /// A filter begins with a configuration. True: it is the first one of the process to do so, Envoy's main thread, where
-    /// it may take its time; workers follow within moments.
+    /// A filter begins with a configuration. True: it is the first one of the process to do so, Envoy's main
+    /// thread, where it may take its time; workers follow within moments.
     pub(crate) fn is_first_try(&mut self, mine: Fingerprint, now: Millis) -> bool {
         let is_recent = |at: Millis| now.abs_diff(at) < TRIED_MS;
         if self.tried.iter().any(|(other, at)| *other == mine && is_recent(*at)) {

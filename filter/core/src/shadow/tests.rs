@@ -1,4 +1,5 @@
-//! Hashes against values of a JVM, names against the promise that makes them work: the same hash as their group.
+//! Hashes against values of a JVM, names against the promise that makes them work: the same hash as their
+//! group.
 use super::*;
 use crate::limits::LANES_MAX;
 use proptest::prelude::*;
@@ -76,8 +77,9 @@ fn the_corners_of_the_hash_have_suffixes() {
     }
 }
 
-/// Why `suffix` needs no answer for "none": it tries everything, and for each hash there is something to find. Goes
-/// through all 2^32, as two halves of four characters each. About a minute in a release build, so only on demand.
+/// Why `suffix` needs no answer for "none": it tries everything, and for each hash there is something to
+/// find. Goes through all 2^32, as two halves of four characters each. About a minute in a release build, so
+/// only on demand.
 #[test]
 #[ignore = "a minute in a release build"]
 fn every_hash_has_a_suffix_which_takes_a_minute() {

@@ -19,6 +19,7 @@ pub struct Mapping {
 /// One entry of `mapping.topics`.
 #[derive(Clone, Debug)]
 pub struct TopicMapping {
+    /// Which topics the entry is for.
     pub matches: TopicMatch,
     /// `None` passes through.
     pub remapper: Option<PartitionRemapper>,
@@ -27,12 +28,13 @@ pub struct TopicMapping {
 /// Which topics an entry is for.
 #[derive(Clone, Debug)]
 pub enum TopicMatch {
+    /// The topic of this name.
     Name(String),
     /// Anchored: it matches whole names only.
     Regex(Regex),
 }
 
-/// As it is written in the configuration; a pattern has the word `regex` before it.
+/// The name or pattern as the configuration has it; a pattern has the word `regex` before it.
 impl fmt::Display for TopicMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,7 +1,8 @@
 //! The 61-byte header of a v2 record batch, and the lane that is written into it.
 //!
-//! Records stay as they are, compressed or not: the lane of a batch lives in its header, so tagging costs the same for
-//! a batch of one record and for one of a megabyte. Layout: Kafka protocol guide, "Record Batch"; KIP-98 for producers.
+//! Records stay as they are, compressed or not: the lane of a batch lives in its header, so tagging costs the
+//! same for a batch of one record and for one of a megabyte. Layout: Kafka protocol guide, "Record Batch";
+//! KIP-98 for producers.
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
 
@@ -10,12 +11,13 @@ use crate::remapper::Lane;
 use crate::wire::crc;
 
 /// Bytes of a v2 batch before its records.
-pub const HEADER_BYTES: usize = 61;
+pub(crate) const HEADER_BYTES: usize = 61;
 /// Bytes that `batch_length` does not count: the base offset and the length itself.
 const PREFIX_BYTES: usize = 12;
 /// Where the magic byte lies; message sets of magic 0 and 1 have theirs at the same place.
 const MAGIC_AT: usize = 16;
-/// Where the bytes that the CRC guards begin: behind base offset, length, leader epoch, magic and the CRC itself.
+/// Where the bytes that the CRC guards begin: behind base offset, length, leader epoch, magic and the CRC
+/// itself.
 const GUARDED_AT: usize = 21;
 /// The smallest old message: offset, size, CRC, magic, attributes, and a key and a value of null.
 const OLD_MESSAGE_BYTES_MIN: usize = 26;
@@ -26,32 +28,33 @@ const CONTROL: i16 = 1 << 5;
 const ATTRIBUTES_LANE_SHIFT: u32 = 8;
 /// An idempotent batch holds its lane above this bit of the producer id; brokers count ids up from 0.
 const PRODUCER_LANE_SHIFT: u32 = 40;
+const _: () = assert!((LANES_MAX as i64) <= i64::MAX >> PRODUCER_LANE_SHIFT);
 /// No producer; a plain batch of lane 0.
 const NO_PRODUCER: i64 = -1;
 
 /// The header of a v2 record batch, field by field in wire order. Timestamps are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub base_offset: i64,
+pub(crate) struct Header {
+    pub(crate) base_offset: i64,
     /// Bytes behind this field: `HEADER_BYTES - 12` and the records.
-    pub batch_length: i32,
-    pub partition_leader_epoch: i32,
-    pub magic: i8,
+    pub(crate) batch_length: i32,
+    pub(crate) partition_leader_epoch: i32,
+    pub(crate) magic: i8,
     /// CRC-32C over everything from `attributes` to the end of the records.
-    pub crc: u32,
-    pub attributes: i16,
-    pub last_offset_delta: i32,
-    pub base_timestamp: i64,
-    pub max_timestamp: i64,
-    pub producer_id: i64,
-    pub producer_epoch: i16,
-    pub base_sequence: i32,
-    pub record_count: i32,
+    pub(crate) crc: u32,
+    pub(crate) attributes: i16,
+    pub(crate) last_offset_delta: i32,
+    pub(crate) base_timestamp: i64,
+    pub(crate) max_timestamp: i64,
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    pub(crate) base_sequence: i32,
+    pub(crate) record_count: i32,
 }
 
 /// Why bytes are not the batch that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchError {
+pub(crate) enum BatchError {
     /// No bytes at all.
     Empty,
     /// Fewer bytes than the batch says it has.
@@ -68,8 +71,9 @@ pub enum BatchError {
 
 /// Why a batch of a client cannot be given a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TagError {
-    /// The client wrote into the places where lanes are kept: taken as it is, its batch could land in another lane.
+pub(crate) enum TagError {
+    /// The client wrote into the places where lanes are kept: taken as it is, its batch could land in another
+    /// lane.
     ClientTagged,
     /// A control batch: only brokers write these.
     Control,
@@ -81,15 +85,16 @@ pub enum TagError {
 
 /// Who reads a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub(crate) enum Whose {
     /// A control batch: each sibling needs the ends of transactions.
     EverySibling,
     Lane(Lane),
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`; `None` if there are fewer than `HEADER_BYTES`. Judges no field.
-    pub fn parse(bytes: &[u8]) -> Option<Header> {
+    /// Reads the header at the start of `bytes`; `None` if there are fewer than `HEADER_BYTES`. Checks no
+    /// field.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
         let mut fields: &[u8] = bytes.first_chunk::<HEADER_BYTES>()?;
         Some(Header {
             base_offset: fields.get_i64(),
@@ -108,7 +113,7 @@ impl Header {
         })
     }
 
-    pub fn encode(&self) -> [u8; HEADER_BYTES] {
+    pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         let mut out: &mut [u8] = &mut bytes;
         out.put_i64(self.base_offset);
@@ -128,21 +133,21 @@ impl Header {
     }
 
     /// The bytes of the whole batch, header and records: at least `HEADER_BYTES`, or the length is a lie.
-    pub fn total_bytes(&self) -> Result<usize, BatchError> {
+    pub(crate) fn total_bytes(&self) -> Result<usize, BatchError> {
         let total = usize::try_from(self.batch_length).ok().and_then(|length| length.checked_add(PREFIX_BYTES));
         total.filter(|total| *total >= HEADER_BYTES).ok_or(BatchError::Length(self.batch_length))
     }
 
     /// The offset of the last record, also of one that compaction took away.
-    pub fn last_offset(&self) -> i64 {
+    pub(crate) fn last_offset(&self) -> i64 {
         self.base_offset.saturating_add(i64::from(self.last_offset_delta))
     }
 
-    pub fn is_control(&self) -> bool {
+    pub(crate) fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
     }
 
-    pub fn is_transactional(&self) -> bool {
+    pub(crate) fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0
     }
 
@@ -152,8 +157,9 @@ impl Header {
     }
 }
 
-/// Reads the lane of a batch that a broker stored. A lane that no mapping can have stays one that matches nobody.
-pub fn lane(header: &Header) -> Whose {
+/// Reads the lane of a batch that a broker stored. A lane that no mapping can have stays one that matches
+/// nobody.
+pub(crate) fn lane(header: &Header) -> Whose {
     if header.is_control() {
         return Whose::EverySibling;
     }
@@ -166,9 +172,10 @@ pub fn lane(header: &Header) -> Whose {
     Whose::Lane(Lane(u32::try_from(lane).unwrap_or(u32::MAX)))
 }
 
-/// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer computed still
-/// guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`: bytes behind the header.
-pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
+/// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer
+/// computed still guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`:
+/// bytes behind the header.
+pub(crate) fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; HEADER_BYTES]>, TagError> {
     if header.is_control() {
         return Err(TagError::Control);
     }
@@ -189,7 +196,8 @@ pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; H
     let mut tagged = *header;
     if header.producer_id == NO_PRODUCER {
         tagged.producer_id = NO_PRODUCER - 1 - lane;
-        // Epoch and sequence must not be -1: a broker that recompresses the batch would then drop the producer id.
+        // Epoch and sequence must not be -1: a broker that recompresses the batch would then drop the
+        // producer id.
         tagged.producer_epoch = 0;
         tagged.base_sequence = 0;
     } else {
@@ -199,13 +207,15 @@ pub fn tag(header: &Header, tail_len: usize, lane: Lane) -> Result<Option<[u8; H
     Ok(Some(tagged.encode()))
 }
 
-/// CRCs are linear: what changes in the head changes the whole by the head's difference, shifted past the tail.
+/// CRCs are linear: what changes in the head changes the whole by the head's difference, shifted past the
+/// tail.
 fn patched_crc(old: &Header, new: &Header, tail_len: usize) -> u32 {
     crc::shift(old.head_crc() ^ new.head_crc(), tail_len) ^ old.crc
 }
 
-/// The header of `records` if they are exactly one whole v2 batch, as each partition of a Produce request must be.
-pub fn single_batch(records: &[u8]) -> Result<Header, BatchError> {
+/// The header of `records` if they are exactly one whole v2 batch, as each partition of a Produce request
+/// must be.
+pub(crate) fn single_batch(records: &[u8]) -> Result<Header, BatchError> {
     if records.is_empty() {
         return Err(BatchError::Empty);
     }
@@ -224,13 +234,13 @@ pub fn single_batch(records: &[u8]) -> Result<Header, BatchError> {
 
 /// One complete entry of a fetched record set, and where it lies in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub(crate) enum Entry {
     Batch {
         range: Range<usize>,
         header: Header,
     },
-    /// A message of magic 0 or 1, or a compressed set of them: older than any mapping, so lane 0. `last_offset` is that
-    /// of its last record (a compressed set carries the offset of its last message).
+    /// A message of magic 0 or 1, or a compressed set of them: older than any mapping, so lane 0.
+    /// `last_offset` is that of its last record (a compressed set carries the offset of its last message).
     Old {
         range: Range<usize>,
         last_offset: i64,
@@ -239,7 +249,7 @@ pub enum Entry {
 
 impl Entry {
     /// The offset of its last record.
-    pub fn last_offset(&self) -> i64 {
+    pub(crate) fn last_offset(&self) -> i64 {
         match self {
             Entry::Batch { header, .. } => header.last_offset(),
             Entry::Old { last_offset, .. } => *last_offset,
@@ -247,26 +257,28 @@ impl Entry {
     }
 
     /// Where a consumer stands that has read it.
-    pub fn next_offset(&self) -> i64 {
+    pub(crate) fn next_offset(&self) -> i64 {
         self.last_offset().saturating_add(1)
     }
 }
 
-/// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut the last
-/// one at the fetch limit) or that is none.
+/// The complete entries of a fetched record set, in order. Ends at the first one that is cut off (brokers cut
+/// the last one at the fetch limit) or that is none.
 #[derive(Clone, Debug)]
-pub struct Batches<'a> {
+pub(crate) struct Batches<'a> {
     records: &'a [u8],
     position: usize,
 }
 
 impl<'a> Batches<'a> {
-    pub fn new(records: &'a [u8]) -> Self {
+    pub(crate) fn new(records: &'a [u8]) -> Self {
         Batches { records, position: 0 }
     }
 
-    /// Where the next entry starts: once the iterator has ended, the start of the cut-off tail, or the end of the set.
-    pub fn position(&self) -> usize {
+    /// Where the next entry starts: once the iterator has ended, the start of the cut-off tail, or the end of
+    /// the set.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> usize {
         self.position
     }
 
@@ -299,10 +311,12 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// A control batch that moves a consumer past `offset` without showing it a record, for where siblings' batches were
-/// dropped: one COMMIT marker (KIP-98) of a producer that no broker knows. `timestamp` is in milliseconds.
-pub fn filler(offset: i64, leader_epoch: i32, timestamp: i64) -> Bytes {
-    /// Length 16, attributes, timestamp and offset deltas 0; key: version 0, COMMIT; value: version 0, epoch 0; no headers.
+/// A control batch that moves a consumer past `offset` without showing it a record, for where siblings'
+/// batches were dropped: one COMMIT marker (KIP-98) of a producer that no broker knows. `timestamp` is in
+/// milliseconds.
+pub(crate) fn filler(offset: i64, leader_epoch: i32, timestamp: i64) -> Bytes {
+    /// Length 16, attributes, timestamp and offset deltas 0; key: version 0, COMMIT; value: version 0, epoch
+    /// 0; no headers.
     const MARKER: &[u8] = &[32, 0, 0, 0, 8, 0, 0, 0, 1, 12, 0, 0, 0, 0, 0, 0, 0];
     /// Higher than any id a broker hands out, so that it matches no aborted transaction of a consumer.
     const NOBODY: i64 = 1 << 62;

@@ -1,8 +1,9 @@
-//! Moving a CRC-32C past bytes that do not change: what a change in a batch's header does to the CRC of the whole batch.
+//! Moving a CRC-32C past bytes that do not change: what a change in a batch's header does to the CRC of the
+//! whole batch.
 //!
-//! A CRC is a remainder of polynomials over GF(2), so `n` further bytes multiply it by x^(8n). The powers x^(8·2^k) are
-//! computed at compile time; a shift is one multiplication per bit that is set in `n`, about a microsecond, where the
-//! usual way of squaring matrices takes a hundred times as long.
+//! A CRC is a remainder of polynomials over GF(2), so `n` further bytes multiply it by x^(8n). The powers
+//! x^(8·2^k) are computed at compile time; a shift is one multiplication per bit that is set in `n`, about a
+//! microsecond, where the usual way of squaring matrices takes a hundred times as long.
 
 /// The Castagnoli polynomial, its bits reflected: the highest bit stands for x^0.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -37,7 +38,8 @@ const fn powers() -> [u32; usize::BITS as usize] {
     powers
 }
 
-/// The difference of the CRCs of two texts that differ by `difference` in the CRC of their heads, `bytes` before the end.
+/// The difference of the CRCs of two texts that differ by `difference` in the CRC of their heads, `bytes`
+/// before the end.
 pub(crate) fn shift(difference: u32, bytes: usize) -> u32 {
     let set = POWERS.iter().enumerate().filter(|(k, _)| bytes >> k & 1 == 1);
     set.fold(difference, |shifted, (_, power)| multiply(*power, shifted))

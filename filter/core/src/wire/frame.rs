@@ -1,7 +1,9 @@
-//! Bytes to length-prefixed frames (protocol guide: every request and response is `INT32 size` and that many bytes).
+//! Bytes to length-prefixed frames (protocol guide: every request and response is `INT32 size` and that many
+//! bytes).
 //!
-//! Chunks are kept as they came and joined only when a whole frame is there: one reservation of the exact size, one copy,
-//! and none at all when a chunk holds the whole frame. Nothing is ever reserved for bytes that were only claimed.
+//! Chunks are kept as they came and joined only when a whole frame is there: one reservation of the exact
+//! size, one copy, and none at all when a chunk holds the whole frame. Nothing is ever reserved for bytes
+//! that were only claimed.
 
 use std::collections::VecDeque;
 
@@ -11,7 +13,7 @@ use crate::error::Fault;
 use crate::limits;
 
 /// Bytes of the length in front of a frame.
-pub const LENGTH_BYTES: usize = 4;
+pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// One direction's bytes that have not been handled yet.
 #[derive(Debug)]
@@ -30,21 +32,21 @@ impl Input {
     }
 
     /// From the next frame on.
-    pub fn limit_frames(&mut self, frame_bytes_max: usize) {
+    pub(crate) fn limit_frames(&mut self, frame_bytes_max: usize) {
         self.frame_bytes_max = frame_bytes_max;
     }
 
     /// Bytes held.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Forgets everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::new(self.frame_bytes_max);
     }
 
@@ -60,7 +62,7 @@ impl Input {
     }
 
     /// Puts back what was taken from the front.
-    pub fn push_front(&mut self, chunk: Bytes) {
+    pub(crate) fn push_front(&mut self, chunk: Bytes) {
         self.len += chunk.len();
         self.chunks.push_front(chunk);
     }
@@ -80,8 +82,9 @@ impl Input {
         self.peek(LENGTH_BYTES).map(|prefix| checked_len(&prefix, frame_bytes_max)).transpose()
     }
 
-    /// The first `n` bytes in one piece, or None when fewer are there. Joins chunks only as far as `n` reaches.
-    pub fn peek(&mut self, n: usize) -> Option<Bytes> {
+    /// The first `n` bytes in one piece, or None when fewer are there. Joins chunks only as far as `n`
+    /// reaches.
+    pub(crate) fn peek(&mut self, n: usize) -> Option<Bytes> {
         if self.len < n {
             return None;
         }
@@ -99,7 +102,7 @@ impl Input {
     }
 
     /// The first `n` bytes, or as many as there are, in one piece.
-    pub fn take_up_to(&mut self, n: usize) -> Bytes {
+    pub(crate) fn take_up_to(&mut self, n: usize) -> Bytes {
         self.close_small();
         let n = n.min(self.len);
         self.len -= n;
@@ -132,7 +135,7 @@ impl Input {
 ///
 /// # Errors
 /// As [`Input::frame_len`]; `prefix` shorter than the length field is a [`Fault::FrameLength`] of -1.
-pub fn checked_len(prefix: &[u8], frame_bytes_max: usize) -> Result<usize, Fault> {
+pub(crate) fn checked_len(prefix: &[u8], frame_bytes_max: usize) -> Result<usize, Fault> {
     let claimed = prefix.first_chunk().map_or(-1, |field| i32::from_be_bytes(*field));
     let body = usize::try_from(claimed).map_err(|_| Fault::FrameLength { claimed })?;
     if body > frame_bytes_max {

@@ -1,4 +1,5 @@
-//! Request and response headers (protocol guide): the frames that the filter sends, and the way into those it gets.
+//! Request and response headers (protocol guide): the frames that the filter sends, and the way into those it
+//! gets.
 
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
@@ -39,8 +40,8 @@ fn api_key(key: i16) -> Result<ApiKey, Fault> {
     ApiKey::try_from(key).map_err(|()| Fault::Exchange)
 }
 
-/// Takes the header off a request, given its key and version; gives the client id as it came: brokers take any bytes.
-/// The client id is a copy, so that remembering it keeps no frame in memory.
+/// Takes the header off a request, given its key and version; gives the client id as it came: brokers take
+/// any bytes. The client id is a copy, so that remembering it keeps no frame in memory.
 ///
 /// # Errors
 /// [`Fault::RequestHeader`]

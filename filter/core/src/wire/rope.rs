@@ -1,6 +1,7 @@
 //! Output as a list of slices: what is new is written here, what came in a frame is only referred to.
 //!
-//! The host takes output in any number of pieces, so a record set crosses the filter without being copied inside it.
+//! The host takes output in any number of pieces, so a record set crosses the filter without being copied
+//! inside it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
@@ -17,27 +18,23 @@ pub struct Rope {
 }
 
 impl Rope {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// All bytes together.
-    pub fn len(&self) -> usize {
+    /// The number of all bytes.
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Copies `bytes` in.
-    pub fn put_slice(&mut self, bytes: &[u8]) {
+    pub(crate) fn put_slice(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
     }
 
     /// Refers to `bytes` when they are many enough to be worth a piece of their own, else copies them.
-    pub fn put_bytes(&mut self, bytes: &Bytes) {
+    pub(crate) fn put_bytes(&mut self, bytes: &Bytes) {
         if bytes.len() < limits::SHARED_BYTES_MIN {
             return self.put_slice(bytes);
         }
@@ -47,7 +44,7 @@ impl Rope {
     }
 
     /// Puts another rope behind this one.
-    pub fn append(&mut self, other: Rope) {
+    pub(crate) fn append(&mut self, other: Rope) {
         for part in other.into_parts() {
             self.put_bytes(&part);
         }
@@ -57,7 +54,7 @@ impl Rope {
     ///
     /// # Errors
     /// [`Fault::Encode`] when the message cannot be written in that version.
-    pub fn put_message<M: Encodable>(&mut self, message: &M, version: i16) -> Result<(), Fault> {
+    pub(crate) fn put_message<M: Encodable>(&mut self, message: &M, version: i16) -> Result<(), Fault> {
         let before = self.tail.len();
         message.encode(&mut self.tail, version).map_err(|_| Fault::Encode)?;
         self.len += self.tail.len() - before;
@@ -65,7 +62,7 @@ impl Rope {
     }
 
     /// An unsigned varint (protocol guide: UNSIGNED_VARINT).
-    pub fn put_uvarint(&mut self, mut value: u32) {
+    pub(crate) fn put_uvarint(&mut self, mut value: u32) {
         while value >= 0x80 {
             self.put_slice(&[(value & 0x7f) as u8 | 0x80]);
             value >>= 7;
@@ -73,12 +70,12 @@ impl Rope {
         self.put_slice(&[value as u8]);
     }
 
-    pub fn put_i16(&mut self, value: i16) {
+    pub(crate) fn put_i16(&mut self, value: i16) {
         self.tail.put_i16(value);
         self.len += 2;
     }
 
-    pub fn put_i32(&mut self, value: i32) {
+    pub(crate) fn put_i32(&mut self, value: i32) {
         self.tail.put_i32(value);
         self.len += 4;
     }
@@ -95,7 +92,7 @@ impl Rope {
         }
     }
 
-    /// All in one piece (a copy when there are several).
+    /// All bytes in one piece (a copy where the rope has several).
     pub fn into_bytes(self) -> Bytes {
         let len = self.len;
         let mut parts = self.into_parts();
@@ -122,7 +119,7 @@ mod tests {
             copied.put_slice(piece);
         }
         let expected = pieces.concat();
-        assert_eq!((shared.len(), shared.is_empty()), (expected.len(), expected.is_empty()));
+        assert_eq!(shared.len(), expected.len());
         assert_eq!(copied.clone().into_parts().len(), usize::from(!expected.is_empty()));
         assert_eq!(copied.into_bytes(), expected);
         assert_eq!(shared.clone().into_bytes(), expected);

@@ -1,9 +1,10 @@
 //! Checks that a message is as long as it claims, before anything decodes it.
 //!
-//! `kafka-protocol` reserves memory for as many elements as an array claims to have, before it reads one of them: a
-//! frame of ten bytes could reserve gigabytes, or trap the VM and with it every connection of the worker. So each body
-//! is first walked along a small static description of its message, which allocates nothing.
-//! Wire types: Kafka protocol guide, "Protocol Primitive Types"; flexible versions and tagged fields: KIP-482.
+//! `kafka-protocol` reserves memory for as many elements as an array claims to have, before it reads one of
+//! them: a frame of ten bytes could reserve gigabytes, or trap the VM and with it every connection of the
+//! worker. So each body is first walked along a small static description of its message, which allocates
+//! nothing. Wire types: Kafka protocol guide, "Protocol Primitive Types"; flexible versions and tagged
+//! fields: KIP-482.
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -17,16 +18,16 @@ pub mod requests;
 pub mod responses;
 
 // The protocol's names for fixed sizes: what a number means is no business of this check.
-pub const INT8: Field = Field::Fixed(1);
-pub const INT16: Field = Field::Fixed(2);
-pub const INT32: Field = Field::Fixed(4);
-pub const INT64: Field = Field::Fixed(8);
-pub const BOOL: Field = Field::Fixed(1);
-pub const UUID: Field = Field::Fixed(16);
+pub(crate) const INT8: Field = Field::Fixed(1);
+pub(crate) const INT16: Field = Field::Fixed(2);
+pub(crate) const INT32: Field = Field::Fixed(4);
+pub(crate) const INT64: Field = Field::Fixed(8);
+pub(crate) const BOOL: Field = Field::Fixed(1);
+pub(crate) const UUID: Field = Field::Fixed(16);
 
 /// One field on the wire. Lengths and counts are compact in flexible versions, as KIP-482 has it.
 #[derive(Debug)]
-pub enum Field {
+pub(crate) enum Field {
     /// So many bytes.
     Fixed(usize),
     Str,
@@ -51,8 +52,8 @@ pub enum Field {
 /// A message: its fields, and the first version with compact lengths and tag sections.
 #[derive(Debug)]
 pub struct Shape {
-    pub fields: &'static [Field],
-    pub flexible_since: i16,
+    pub(crate) fields: &'static [Field],
+    pub(crate) flexible_since: i16,
 }
 
 /// A message that peers send, with its shape: nothing else is decoded.
@@ -66,12 +67,12 @@ pub trait Shaped: Decodable {
 /// Where, in bytes from the start of the body, and why a body is not the message that it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeError {
-    pub at: usize,
-    pub what: Misshape,
+    pub(crate) at: usize,
+    pub(crate) what: Misshape,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misshape {
+pub(crate) enum Misshape {
     /// The body ends inside a field, or an array claims more elements than there are bytes left.
     Truncated,
     /// Null where the protocol has no null. As in Kafka, any negative length is null.
@@ -82,16 +83,17 @@ pub enum Misshape {
     TooManyElements,
     /// A variable-length number of more than five bytes.
     Varint,
-    /// Strings that are not UTF-8, and so many that putting them right takes more than [`limits::TEXT_GROWTH_MAX`].
+    /// Strings that are not UTF-8, and so many that putting them right takes more than
+    /// [`limits::TEXT_GROWTH_MAX`].
     Growth,
     /// The shape is right, but not the version.
     Undecodable,
 }
 
 impl Shape {
-    /// Walks `body` once, in time linear in its length, without allocating. `Ok` says that decoding it at `version`
-    /// reserves no more memory than its real content deserves, and whether it is plain: written just as
-    /// `kafka-protocol` would write it, as far as it can read it at all.
+    /// Walks `body` once, in time linear in its length, without allocating. `Ok` says that decoding it at
+    /// `version` reserves no more memory than its real content deserves, and whether it is plain: written
+    /// just as `kafka-protocol` would write it, as far as it can read it at all.
     ///
     /// # Errors
     /// Where Kafka would not read the body either, or where it has more than `elements_max` elements.
@@ -105,8 +107,9 @@ impl Shape {
         Ok(!walk.odd)
     }
 
-    /// `body` as `kafka-protocol` can read it, where Kafka can: without the bytes behind the last field, text in UTF-8
-    /// with U+FFFD for what is malformed, null written as null, and tagged fields as long as they say.
+    /// `body` as `kafka-protocol` can read it, where Kafka can: without the bytes behind the last field, text
+    /// in UTF-8 with U+FFFD for what is malformed, null written as null, and tagged fields as long as they
+    /// say.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -143,12 +146,12 @@ fn decode_plain<M: Shaped>(body: &Bytes, version: i16, bounds: Bounds) -> Result
 
 type Outcome<T = ()> = Result<T, Misshape>;
 
-/// What a body may have.
+/// Bounds on what a body may hold.
 #[derive(Clone, Copy)]
 struct Bounds {
-    /// More of them are an error.
+    /// Structs, strings and tagged fields; a body with more is refused.
     elements: usize,
-    /// More of them are left out: nobody knows what they say.
+    /// Tagged fields that the shape does not have; more of them are left out, since nobody reads them.
     unknown_tags: usize,
 }
 
@@ -225,8 +228,8 @@ impl<'a> Walk<'a> {
         (0..count).try_for_each(|_| self.field(element))
     }
 
-    /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content. Kafka reads a field that
-    /// it knows without a look at its size.
+    /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content. Kafka
+    /// reads a field that it knows without a look at its size.
     fn tag_section(&mut self, fields: &'static [Field]) -> Outcome {
         let count = self.varint()?;
         self.count(to_usize(count)?)?;
@@ -235,7 +238,8 @@ impl<'a> Walk<'a> {
         for _ in 0..count {
             let tag = self.varint()?;
             let size = to_usize(self.varint()?)?;
-            // A negative tag to Java, and nobody's. `kafka-protocol` counts such tags when it writes, but leaves them out.
+            // A negative tag to Java, and nobody's. `kafka-protocol` counts such tags when it writes, but
+            // leaves them out.
             let is_nobodys = i32::try_from(tag).is_err();
             let known = fields.iter().find_map(|field| self.tagged(field, tag));
             if is_nobodys || (known.is_none() && self.unknown_tags_left == 0) {

@@ -1,5 +1,5 @@
-//! The protocol guide's primitive types by hand, where a message is read before it is whole, or written around record
-//! sets that stay where they are.
+//! The protocol guide's primitive types by hand, where a message is read before it is whole, or written
+//! around record sets that stay where they are.
 
 use crate::wire::rope::Rope;
 
@@ -131,8 +131,8 @@ mod tests {
     use kafka_protocol::protocol::{Encodable, StrBytes};
     use proptest::prelude::*;
 
-    /// A nullable string as `kafka-protocol` writes it: the first field of a request that ends in an INT32 and, where
-    /// it is flexible, no tags.
+    /// A nullable string as `kafka-protocol` writes it: the first field of a request that ends in an INT32
+    /// and, where it is flexible, no tags.
     fn encoded(flexible: bool, value: Option<&str>) -> Bytes {
         let id = value.map(|text| TransactionalId(StrBytes::from_string(text.to_owned())));
         let mut bytes = BytesMut::new();

@@ -1,4 +1,5 @@
-//! Fields that hold secrets: what is said about them never shows them, and `${NAME}` in them is an environment variable.
+//! Fields that hold secrets: what is said about them never shows them, and `${NAME}` in them is an
+//! environment variable.
 
 use std::fmt;
 
@@ -71,7 +72,7 @@ pub(super) fn password(path: &str, text: &SecretText, environment: Environment<'
     if secret.expose().len() > PASSWORD_BYTES_MAX {
         return Err(ConfigError::at(path, format_args!("is longer than {PASSWORD_BYTES_MAX} bytes")));
     }
-    // It separates the parts of PLAIN's token (RFC 4616).
+    // NUL separates the parts of PLAIN's token (RFC 4616).
     if secret.expose().contains('\0') {
         return Err(ConfigError::at(path, "holds a NUL character, which no password may"));
     }

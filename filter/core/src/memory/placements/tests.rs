@@ -1,4 +1,5 @@
-//! Steps from one mapping to the next: what is refused, what is warned of, and that what was accepted stays acceptable.
+//! Steps from one mapping to the next: what is refused, what is warned of, and that what was accepted stays
+//! acceptable.
 
 use super::*;
 use crate::config::Config;
@@ -26,7 +27,8 @@ const SHORT: &str = r#", "offset_range": 1048576"#;
 /// Time enough between two steps that each is told anew.
 const LATER: Millis = MAPPING_LOGGED_MS;
 
-/// Takes the mappings one after the other, through the memory that workers share; what is said of the last one.
+/// Takes the mappings one after the other, through the memory that workers share; what is said of the last
+/// one.
 fn step(mappings: &[&str]) -> Result<Accepted, String> {
     let mut placements = Placements::default();
     let mut last = Accepted::default();

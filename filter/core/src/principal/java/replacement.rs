@@ -13,8 +13,8 @@ pub(in crate::principal) enum Part {
     Group(usize),
 }
 
-/// Reads a replacement: `$1`, `${name}`, and `\` before a character that stands for itself. A number beyond the groups is
-/// text if there are groups at all, as Kafka has it.
+/// Reads a replacement: `$1`, `${name}`, and `\` before a character that stands for itself. A number beyond
+/// the groups is text if there are groups at all, as Kafka has it.
 ///
 /// # Errors
 /// On what Java fails on when the rule is used.
@@ -38,9 +38,9 @@ pub(in crate::principal) fn replacement(java: &str, pattern: &Regex) -> Result<V
     Ok(parts)
 }
 
-/// Kafka puts a backslash before a `$` whose number no group has. It counts places in the text as it was before, so that
-/// the second such number, and one that has a backslash already, end in a reference that Java fails on: [`reference`] finds
-/// those.
+/// Kafka puts a backslash before a `$` whose number no group has. It counts places in the text as it was
+/// before, so that the second such number, and one that has a backslash already, end in a reference that Java
+/// fails on: [`reference()`] finds those.
 fn with_text_escaped(java: &str, groups: usize) -> Result<String, String> {
     let mut out: Vec<char> = java.chars().collect();
     if groups == 0 {

@@ -113,7 +113,8 @@ pub(super) fn lettered(letter: char) -> Option<Set> {
     Some(if letter.is_ascii_uppercase() { set.not() } else { set })
 }
 
-/// The classes of `\p{…}` that are ASCII's in Java: POSIX names. All others follow the version of Unicode that a Java has.
+/// The classes of `\p{…}` that are ASCII's in Java: POSIX names. All others follow the version of Unicode
+/// that a Java has.
 pub(super) fn named(name: &str) -> Option<Set> {
     let ranges: &[(char, char)] = match name {
         "Lower" => &[('a', 'z')],

@@ -101,7 +101,8 @@ fn names_that_are_empty_or_too_long_are_nobodys() {
     check(&["RULE:.+/$0/U"], &[(&"ŉ".repeat(2_048), None)]);
 }
 
-/// Letters that got their other case after Java 17, and a sigma at the end of what only one of both takes for a word.
+/// Letters that got their other case after Java 17, and a sigma at the end of what only one of both takes for
+/// a word.
 #[test]
 fn where_versions_disagree_there_is_no_name() {
     for (rule, name) in [("RULE:.+/$0/L", "\u{A7C0}"), ("RULE:.+/$0/U", "\u{19B}"), ("RULE:.+/$0/L", "ΑΣ.b")] {

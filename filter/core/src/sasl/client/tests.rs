@@ -1,4 +1,5 @@
-//! The client against the vectors of RFC 7677, against our own server, and against brokers that do not behave.
+//! The client against the vectors of RFC 7677, against our own server, and against brokers that do not
+//! behave.
 use proptest::prelude::*;
 
 use super::*;

@@ -13,7 +13,7 @@ use super::supply::{Fetched, Supply};
 use super::verifier::Verifier;
 use crate::time::Millis;
 
-/// What all connections have in common: how tokens are judged, and by which keys.
+/// How tokens are checked, and by which keys: all connections of a worker share one checker.
 ///
 /// The clock of all its methods is Unix time in milliseconds.
 #[derive(Debug)]
@@ -27,32 +27,34 @@ pub struct Checker {
 pub(super) enum Verdict {
     Good(Bearer),
     Bad(Refusal),
-    /// The keys that it takes are not there yet.
+    /// The keys that the token takes are not there yet.
     Unknown(&'static str),
 }
 
 impl Checker {
+    /// A checker without keys, unless the settings give them.
     pub fn new(settings: Settings) -> Self {
         let supply = RefCell::new(Supply::new(settings.keys.clone()));
         Self { settings, supply, share: Share::default() }
     }
 
-    /// Where keys are to be fetched now. The fetch is under way from then on; [`Self::fetched`] ends it, or 10 s without.
-    pub fn fetch_due(&self, now: Millis) -> Option<Endpoint> {
+    /// Where keys are to be fetched now. The fetch is under way from then on; [`Self::fetched`] ends it, or
+    /// 10 s without.
+    pub(crate) fn fetch_due(&self, now: Millis) -> Option<Endpoint> {
         self.supply.borrow_mut().fetch_due(now)
     }
 
     /// Takes what a fetch brought, a JWK Set or why there is none.
-    pub fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
+    pub(crate) fn fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
         self.supply.borrow_mut().fetched(now, outcome)
     }
 
-    /// Whether a token may be checked now. Each takes time of the worker, whoever sends it.
+    /// Whether a token may be checked now. Each check takes time of the worker, and strangers ask for checks.
     pub(crate) fn has_time(&self, now: Millis) -> bool {
         self.share.has_some(now)
     }
 
-    /// Takes the time that it costs to read a message of so many bytes, whatever stands in it.
+    /// Spends the time that it takes to read a message of so many bytes.
     pub(super) fn spend_reading(&self, bytes: usize) {
         self.share.spend(share::reading_us(bytes));
     }
@@ -78,7 +80,8 @@ impl Checker {
         }
     }
 
-    /// What a client is told whose token is not accepted (RFC 7628, section 3.2.2; brokers answer the same), and no more.
+    /// The answer to a client whose token is not accepted (RFC 7628, section 3.2.2; brokers answer the same),
+    /// and no more.
     pub(super) fn challenge(&self, refusal: Refusal) -> Vec<u8> {
         #[derive(Serialize)]
         struct Error {

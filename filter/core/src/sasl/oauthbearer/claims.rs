@@ -1,4 +1,5 @@
-//! What a token with the right signature says, held against the [`Settings`] (RFC 7519, section 4.1; RFC 9068, section 4).
+//! What a token with the right signature says, held against the [`Settings`] (RFC 7519, section 4.1; RFC
+//! 9068, section 4).
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::time::Millis;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) principal: String,
-    /// Unix time at which it ends, with the clock skew added.
+    /// Unix time in milliseconds at which the token ends, with the clock skew added.
     pub(crate) expires: Millis,
 }
 
@@ -19,7 +20,7 @@ pub(crate) struct Bearer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     InvalidToken(&'static str),
-    /// All is right but that it may not be used for this.
+    /// The token is good, but lacks a scope that it needs here.
     InsufficientScope,
 }
 
@@ -85,7 +86,8 @@ fn one_or_more(value: Option<&Value>) -> Option<Vec<&str>> {
     }
 }
 
-/// `scope` (RFC 8693, section 4.2), or `scp` where a provider calls it so: texts, or one text with spaces between them.
+/// `scope` (RFC 8693, section 4.2), or `scp` where a provider calls it so: texts, or one text with spaces
+/// between them.
 fn scopes(claims: &Object) -> Option<Vec<&str>> {
     let written = one_or_more(claims.get("scope").or_else(|| claims.get("scp")))?;
     Some(written.into_iter().flat_map(|scopes| scopes.split(' ')).collect())

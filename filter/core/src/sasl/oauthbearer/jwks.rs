@@ -24,12 +24,12 @@ struct Written {
 }
 
 impl KeySet {
-    /// The keys of a JWK Set that the configuration's author wrote. Keys for other things than signatures, and of kinds
-    /// that are not known, are left out (RFC 7517, section 5).
+    /// The keys of a JWK Set that the configuration's author wrote. Keys for other things than signatures,
+    /// and of kinds that are not known, are left out (RFC 7517, section 5).
     ///
     /// # Errors
-    /// What is wrong with the text, for the configuration's author: also a key that is malformed, weak or private, and a
-    /// set without a key for signatures.
+    /// What is wrong with the text, for the configuration's author: also a key that is malformed, weak or
+    /// private, and a set without a key for signatures.
     pub fn parse(json: &str) -> Result<Self, String> {
         let mut keys = vec![];
         for (index, written) in read(json.as_bytes())?.iter().enumerate() {
@@ -41,8 +41,8 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// The keys of a JWK Set that came from a provider, and what is wrong with the first bad one, for the log: it only costs
-    /// this key. A provider may withdraw all of its keys: then there is none.
+    /// The keys of a JWK Set that came from a provider, and what is wrong with the first bad one, for the
+    /// log: it only costs this key. A provider may withdraw all of its keys: then there is none.
     ///
     /// # Errors
     /// What is wrong with the text, for the log.
@@ -84,6 +84,7 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Whether the set holds no key: then no token is accepted.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -180,7 +181,9 @@ fn number(jwk: &Object, name: &str) -> Result<Vec<u8>, String> {
 /// Where keys come from.
 #[derive(Clone, Debug)]
 pub enum KeySource {
+    /// From the configuration, once.
     Fixed(KeySet),
+    /// From an identity provider, again and again.
     Http(Endpoint),
 }
 
@@ -189,10 +192,12 @@ pub enum KeySource {
 pub struct Endpoint {
     /// Envoy's name of the cluster.
     pub cluster: String,
+    /// The `:authority` of the request; not empty.
     pub authority: String,
+    /// The path of the request; begins with `/`.
     pub path: String,
     /// Milliseconds between two fetches.
-    pub refresh_ms: Millis,
+    pub(crate) refresh_ms: Millis,
     /// Milliseconds after the last good fetch until its keys are not trusted any more; at least `refresh_ms`.
-    pub max_age_ms: Millis,
+    pub(crate) max_age_ms: Millis,
 }

@@ -73,7 +73,8 @@ impl<'a> Jwt<'a> {
     }
 }
 
-/// `JWT` (RFC 7519, section 5.1) or `at+jwt` (RFC 9068, section 2.1): other kinds, such as logout tokens, prove nothing here.
+/// `JWT` (RFC 7519, section 5.1) or `at+jwt` (RFC 9068, section 2.1): other kinds, such as logout tokens,
+/// prove nothing here.
 fn is_jwt(media_type: &str) -> bool {
     let media_type = media_type.to_ascii_lowercase();
     ["jwt", "at+jwt"].contains(&media_type.strip_prefix("application/").unwrap_or(&media_type))

@@ -1,5 +1,5 @@
-//! One public key, and the signatures that fit it. A token's `alg` only ever chooses among the keys of the type that it is
-//! for: no key is taken for what it is not (RFC 8725, section 3.1).
+//! One public key, and the signatures that fit it. A token's `alg` only ever chooses among the keys of the
+//! type that it is for: no key is taken for what it is not (RFC 8725, section 3.1).
 
 use std::borrow::Cow;
 
@@ -18,9 +18,9 @@ const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// How a point begins whose two coordinates are given (SEC 1, section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// What a key is.
+/// The kinds of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyType {
+pub(crate) enum KeyType {
     Rsa,
     P256,
     P384,
@@ -58,7 +58,7 @@ pub(crate) struct Algorithm {
     pub(crate) hash: SignatureHash,
 }
 
-/// All that are spoken. `none` and those with a shared secret (`HS256`, …) are not among them.
+/// All algorithms that are accepted. `none` and those with a shared secret (`HS256`, …) are not among them.
 static ALGORITHMS: [Algorithm; 6] = [
     Algorithm { name: "RS256", key_type: KeyType::Rsa, hash: SignatureHash::Sha256 },
     Algorithm { name: "RS384", key_type: KeyType::Rsa, hash: SignatureHash::Sha384 },
@@ -78,14 +78,14 @@ impl Algorithm {
 /// A public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// Its name in tokens (`kid`).
+    /// The key's name in tokens (`kid`).
     pub(crate) id: Option<String>,
-    /// The only algorithm that it is for, if it says so.
+    /// The only algorithm that the key is for, if the key says so.
     pub(crate) algorithm: Option<&'static Algorithm>,
     pub(crate) key_type: KeyType,
     /// A SubjectPublicKeyInfo (RFC 5280, section 4.1).
     pub(crate) der: Vec<u8>,
-    /// Length of its signatures in tokens.
+    /// Bytes of the key's signatures in tokens.
     signature_bytes: usize,
 }
 
@@ -93,7 +93,8 @@ impl Key {
     /// What a check of a signature takes Envoy, in microseconds; measured with 1.40.
     pub(crate) fn check_us(&self) -> i64 {
         match self.key_type {
-            // It grows with the square of the length: 256 bytes take 13 of them.
+            // The time grows with the square of the length: 256 bytes of it take 13 microseconds beside the
+            // first 10.
             KeyType::Rsa => i64::try_from(10 + self.signature_bytes * self.signature_bytes / 5_000).unwrap_or(i64::MAX),
             KeyType::P256 => 100,
             KeyType::P384 => 360,
@@ -126,8 +127,8 @@ impl Key {
     /// A key by the name of its curve and its coordinates, big-endian. None: the curve is not for tokens.
     ///
     /// # Errors
-    /// The coordinates are not as long as the curve's must be (RFC 7518, section 6.2.1.2). Whether the point lies on the
-    /// curve is found out by the verifier.
+    /// The coordinates are not as long as the curve's must be (RFC 7518, section 6.2.1.2). Whether the point
+    /// lies on the curve is found out by the verifier.
     pub(crate) fn ec(curve: &str, x: &[u8], y: &[u8]) -> Option<Result<Self, String>> {
         let curve = CURVES.iter().find(|known| known.name == curve)?;
         if x.len() != curve.bytes || y.len() != curve.bytes {
@@ -139,7 +140,7 @@ impl Key {
     /// The key in a SubjectPublicKeyInfo.
     ///
     /// # Errors
-    /// It is of no use for tokens.
+    /// The key is malformed, or of no use for tokens.
     pub(crate) fn of_spki(der: &[u8]) -> Result<Self, String> {
         let malformed = |_| "the public key is malformed".to_owned();
         let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(malformed)?;
@@ -170,7 +171,8 @@ impl Key {
         self.key_type == algorithm.key_type && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    /// A token's signature in the form that a [`Verifier`](super::verifier::Verifier) takes. None: it cannot be one of this key's.
+    /// A token's signature in the form that a [`Verifier`](super::verifier::Verifier) takes. None: it cannot
+    /// be one of this key's.
     pub(crate) fn signature<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if raw.len() != self.signature_bytes {
             return None;
@@ -204,8 +206,8 @@ fn ec_der(curve: &Curve, point: &[u8]) -> der::Result<Vec<u8>> {
     SubjectPublicKeyInfo { algorithm, subject_public_key: BitStringRef::from_bytes(point)? }.to_der()
 }
 
-/// `r` and `s`, one behind the other (RFC 7518, section 3.4), as an Ecdsa-Sig-Value (RFC 3279, section 2.2.3). Zeros are
-/// refused here: a verifier that forgot to would take them for anything's signature.
+/// `r` and `s`, one behind the other (RFC 7518, section 3.4), as an Ecdsa-Sig-Value (RFC 3279, section
+/// 2.2.3). Zeros are refused here: a verifier that forgot to would take them for anything's signature.
 fn ecdsa_der(raw: &[u8]) -> Option<Vec<u8>> {
     let (r, s) = raw.split_at_checked(raw.len() / 2)?;
     if bits(r) == 0 || bits(s) == 0 {

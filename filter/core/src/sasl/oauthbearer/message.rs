@@ -5,8 +5,8 @@
 //!   ╰─gs2-header╯╰────── key/value pairs ─────╯
 //! ```
 //!
-//! The authorization id may be absent, and so may all pairs but `auth`. The others are Kafka's extensions (KIP-342): they
-//! must be well formed, and nobody asks for them here.
+//! The authorization id may be absent, and so may all pairs but `auth`. The others are Kafka's extensions
+//! (KIP-342): they must be well formed, and nobody asks for them here.
 
 use crate::sasl::saslname::unescape;
 
@@ -25,7 +25,8 @@ impl<'a> ClientResponse<'a> {
     /// None: this is not how a client of OAUTHBEARER begins.
     pub(crate) fn parse(message: &'a [u8]) -> Option<Self> {
         let message = std::str::from_utf8(message).ok()?;
-        // `n` and `y` speak of channel binding, which TLS outside of us cannot have; `p` asks for it (RFC 5801, section 4).
+        // `n` and `y` speak of channel binding, which TLS outside of us cannot have; `p` asks for it (RFC
+        // 5801, section 4).
         let rest = message.strip_prefix("n,").or_else(|| message.strip_prefix("y,"))?;
         let (authzid, rest) = rest.split_once(',')?;
         let authzid = match authzid {

@@ -1,5 +1,5 @@
-//! JSON objects as tokens and keys need them: a member that comes twice is noticed, since others may read the other one
-//! (RFC 7515, section 4; RFC 7519, section 4; RFC 7517, section 4).
+//! JSON objects as tokens and keys need them: a member that comes twice is noticed, since others may read the
+//! other one (RFC 7515, section 4; RFC 7519, section 4; RFC 7517, section 4).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,7 +72,8 @@ pub(crate) fn texts(array: &[Value]) -> Option<Vec<&str>> {
     array.iter().map(Value::as_str).collect()
 }
 
-/// The bytes behind base64url without padding (RFC 7515, section 2). Each has one encoding only: stray bits are refused.
+/// The bytes behind base64url without padding (RFC 7515, section 2). Each has one encoding only: stray bits
+/// are refused.
 pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }

@@ -1,4 +1,5 @@
-//! The server's side of OAUTHBEARER: one message of the client's, and an acknowledgement where it was refused.
+//! The server's side of OAUTHBEARER: one message of the client's, and an acknowledgement where it was
+//! refused.
 
 use super::checker::{Checker, Verdict};
 use super::claims::{Bearer, Refusal};
@@ -19,7 +20,7 @@ pub(crate) struct Server {
 enum State {
     #[default]
     AwaitToken,
-    /// The client was told what is wrong, and has to say that it understood (RFC 7628, section 3.2.3).
+    /// The client got an answer that says what is wrong, and has to acknowledge it (RFC 7628, section 3.2.3).
     AwaitAcknowledgement,
     Over,
 }

@@ -2,9 +2,10 @@
 
 use super::jwks::KeySource;
 
-/// How tokens are judged.
+/// Which tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Where the keys come from that sign tokens.
     pub keys: KeySource,
     /// `iss` must be this. None: not looked at.
     pub issuer: Option<String>,

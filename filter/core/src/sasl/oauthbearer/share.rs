@@ -1,5 +1,5 @@
-//! Time of a worker for what tokens cost, which strangers ask for: a check of a signature takes up to a millisecond, and a
-//! token without `kid` may take one for each key.
+//! Time of a worker for what tokens cost, which strangers ask for: a check of a signature takes up to a
+//! millisecond, and a token without `kid` may take one for each key.
 
 use std::cell::Cell;
 

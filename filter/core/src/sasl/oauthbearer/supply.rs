@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!            due                    answer, or none for 10 s
-//!   waiting ─────► under way ─┬─ a JWK Set ──► waiting, for refresh_ms; its keys replace the old ones, also if there are none
-//!      ▲                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay, for max_age_ms
+//!   waiting ─────► under way ─┬─ a JWK Set ──► waiting, for refresh_ms; the set's keys replace the old ones,
+//!      ▲                      │                even if the set has none
+//!      │                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay, for max_age_ms
 //!      └── a token with an unknown key asks for an earlier fetch, at most each 10 s
 //! ```
 
@@ -40,20 +41,29 @@ struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
     /// The keys that were in use before.
-    Same { keys: usize },
+    Same {
+        /// How many keys are in use.
+        keys: usize,
+    },
     /// Other keys. With none every token is refused.
     Changed {
+        /// How many keys are in use from now on.
         keys: usize,
         /// What is wrong with the first of the set's keys that cannot be used.
         problem: Option<String>,
     },
-    /// No JWK Set, and why. The keys of the last good fetch stay in use for this many milliseconds if no other one follows; 0:
-    /// there are none, and no token can be checked.
-    Failed { why: String, keys_left_ms: Millis },
+    /// No JWK Set came.
+    Failed {
+        /// Why, for the log.
+        why: String,
+        /// For so many milliseconds the keys of the last good fetch stay in use if no other fetch succeeds.
+        /// 0: no keys are in use, and no token can be checked.
+        keys_left_ms: Millis,
+    },
 }
 
 impl Fetched {
-    /// Somebody has to act.
+    /// Whether an operator has to act.
     pub fn is_warning(&self) -> bool {
         !matches!(self, Self::Same { .. } | Self::Changed { keys: 1.., problem: None })
     }
@@ -95,7 +105,7 @@ impl Supply {
     /// The keys to check tokens by now.
     ///
     /// # Errors
-    /// Why it cannot be told which are good.
+    /// Why no token can be checked now.
     pub(crate) fn keys(&mut self, now: Millis) -> Result<Rc<KeySet>, &'static str> {
         let Some(keys) = &self.keys else { return Err("no keys were fetched yet") };
         match &self.schedule {
@@ -116,7 +126,7 @@ impl Supply {
         Some(schedule.endpoint.clone())
     }
 
-    /// Takes what a fetch brought.
+    /// Takes the outcome of a fetch: a JWK Set, or why there is none.
     pub(crate) fn fetched(&mut self, now: Millis, outcome: Result<&[u8], &str>) -> Fetched {
         match outcome.map_err(str::to_owned).and_then(KeySet::parse_tolerant) {
             Ok((keys, problem)) => {

@@ -1,4 +1,5 @@
-//! Tokens good and bad, through [`Server::step`]. Verifiers are a real one for signatures made here or in RFCs, and fakes.
+//! Tokens good and bad, through [`Server::step`]. Verifiers are a real one for signatures made here or in
+//! RFCs, and fakes.
 
 mod claims;
 mod forged;

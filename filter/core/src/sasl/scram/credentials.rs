@@ -10,13 +10,15 @@ use crate::sasl::keyed;
 /// The hash functions of SCRAM-SHA-256 and SCRAM-SHA-512.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hash {
+    /// SHA-256, of SCRAM-SHA-256 (RFC 7677).
     Sha256,
+    /// SHA-512, of SCRAM-SHA-512 (KIP-84).
     Sha512,
 }
 
 impl Hash {
     /// Bytes of a digest.
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -54,18 +56,26 @@ impl Hash {
 /// What a server stores of a password (RFC 5802, section 5): enough to check a proof, not to make one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    pub hash: Hash,
+    /// The hash function, whose length both keys have.
+    pub(crate) hash: Hash,
+    /// What PBKDF2 salts the password with; `SCRAM_SALT_BYTES_MIN..=SCRAM_SALT_BYTES_MAX` bytes where it is
+    /// configured.
     pub salt: Vec<u8>,
+    /// Iterations of PBKDF2, `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX`.
     pub iterations: u32,
+    /// The digest of the client key.
     pub stored_key: Vec<u8>,
+    /// What the server proves itself with.
     pub server_key: Vec<u8>,
 }
 
 impl Credentials {
-    /// The credentials of `password`. `iterations`: `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX` of `limits.rs`.
+    /// The credentials of `password`. `iterations`: `SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX` of
+    /// `limits.rs`.
     ///
-    /// The password is taken as it is, in UTF-8. RFC 5802 wants it prepared by SASLprep, but Kafka's `ScramFormatter` and
-    /// its clients do not do that: a server that does locks out their users with passwords that preparation changes.
+    /// The password is taken as it is, in UTF-8. RFC 5802 wants it prepared by SASLprep, but Kafka's
+    /// `ScramFormatter` and its clients do not do that: a server that does locks out their users with
+    /// passwords that preparation changes.
     pub fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
         let keys = Keys::new(hash, &hash.salted_password(password, salt, iterations));
         Self { hash, salt: salt.to_vec(), iterations, stored_key: keys.stored_key, server_key: keys.server_key }

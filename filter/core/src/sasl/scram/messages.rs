@@ -1,4 +1,5 @@
-//! The messages of SCRAM as text (RFC 5802, section 7). Parsing is strict: what the grammar does not have is refused.
+//! The messages of SCRAM as text (RFC 5802, section 7). Parsing is strict: what the grammar does not have is
+//! refused.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -22,8 +23,8 @@ pub(super) fn is_nonce(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
-/// Names and values of extensions. RFC 5802 gives a name one letter, Kafka several. `m` announces that what follows must
-/// be understood, and there is nothing yet to understand: refused, wherever it stands.
+/// Names and values of extensions. RFC 5802 gives a name one letter, Kafka several. `m` announces that what
+/// follows must be understood, and there is nothing yet to understand: refused, wherever it stands.
 fn extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<(&'a str, &'a str)>> {
     let named = |part: &'a str| {
         let (name, value) = part.split_once('=')?;
@@ -33,7 +34,7 @@ fn extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<(&'a str, 
     parts.map(named).collect()
 }
 
-/// As SCRAM has it (RFC 4648, section 4: padded).
+/// Base64 as SCRAM has it (RFC 4648, section 4: padded).
 pub(in crate::sasl) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }

@@ -4,8 +4,8 @@
 //!   First ──client-first──► Final ──client-final──► Over
 //! ```
 //!
-//! A failure is [`Step::Failed`] and nothing else, as with Kafka's `ScramSaslServer`: it sends no `e=` but ends the
-//! exchange with SASL_AUTHENTICATION_FAILED.
+//! A failure is [`Step::Failed`] and nothing else, as with Kafka's `ScramSaslServer`: it sends no `e=` but
+//! ends the exchange with SASL_AUTHENTICATION_FAILED.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use crate::sasl::users::user::prepare;
 use crate::sasl::users::Store;
 
 /// One exchange with one client.
-pub struct Server {
+pub(crate) struct Server {
     hash: Hash,
     nonce: String,
     state: State,
@@ -41,16 +41,17 @@ struct Exchange {
 }
 
 impl Server {
-    /// `nonce`: the server's part. Printable ASCII without a comma, and never used before: take 18 random bytes or more.
-    pub fn new(hash: Hash, nonce: String) -> Self {
+    /// `nonce`: the server's part. Printable ASCII without a comma, and never used before: take 18 random
+    /// bytes or more.
+    pub(crate) fn new(hash: Hash, nonce: String) -> Self {
         Self { hash, nonce, state: State::First }
     }
 
-    /// Takes the client's next token. After [`Step::Done`] and [`Step::Failed`] every token fails; after [`Step::Later`]
-    /// the same one is to be handed in again.
+    /// Takes the client's next token. After [`Step::Done`] and [`Step::Failed`] every token fails; after
+    /// [`Step::Later`] the same one is to be handed in again.
     pub(crate) fn step(&mut self, store: &Store, token: &[u8]) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
-            // Whoever is named, and whatever else the message says.
+            // For every name alike, and before the message is read.
             State::First if !store.is_ready(self.hash) => {
                 self.state = State::First;
                 Step::Later
@@ -102,8 +103,8 @@ impl Exchange {
             return None;
         }
         let signed = auth_message(&self.client_first_bare, &self.server_first, message.without_proof);
-        // Both are looked at for everyone: the credentials of an unknown user are as good as real ones, only that nobody
-        // has their password.
+        // Proof and name are checked for every client: the credentials of an unknown user are as good as real
+        // ones, only that nobody has their password.
         let is_proved = self.credentials.accept(&signed, &message.proof);
         let last = ServerFinal::write(&self.credentials.server_signature(&signed)).into_bytes();
         (is_proved & self.is_known).then_some(Step::Done { principal: self.principal, expires: None, last })

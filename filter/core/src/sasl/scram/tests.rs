@@ -1,4 +1,5 @@
-//! The server against the vectors of RFC 7677, against messages that it must refuse, and against arbitrary bytes.
+//! The server against the vectors of RFC 7677, against messages that it must refuse, and against arbitrary
+//! bytes.
 use std::cell::Cell;
 
 use proptest::prelude::*;
@@ -64,8 +65,8 @@ impl Vector {
     }
 }
 
-/// RFC 7677, section 3; the stored keys, which it does not give, and all of SHA-512 with the same nonces, salt and
-/// password were computed with `hashlib.pbkdf2_hmac` and `hmac` of Python.
+/// RFC 7677, section 3; the stored keys, which it does not give, and all of SHA-512 with the same nonces,
+/// salt and password were computed with `hashlib.pbkdf2_hmac` and `hmac` of Python.
 pub(in crate::sasl) const VECTORS: [Vector; 2] = [
     Vector {
         hash: Hash::Sha256,

@@ -1,4 +1,5 @@
-//! The credentials of users that have a password only: each derived once, piece by piece, whoever asks for what.
+//! The credentials of users that have a password only: each derived once, piece by piece, whoever asks for
+//! what.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -80,12 +81,13 @@ impl Derived {
         self.ready.borrow().get(id).cloned()
     }
 
-    /// All that there are, by their ids.
+    /// Hands all derived credentials to `with`, by their ids.
     pub(super) fn each(&self, mut with: impl FnMut(&KeyedDigest, &Credentials)) {
         self.ready.borrow().iter().for_each(|(id, credentials)| with(id, credentials));
     }
 
-    /// Takes what others have derived: `find` gives the stored key, with the server key behind it.
+    /// Takes credentials that other workers have derived: `find` gives the stored key, with the server key
+    /// behind it.
     pub(super) fn adopt(&self, find: impl Fn(&KeyedDigest) -> Option<Vec<u8>>) {
         let adopt = |task: &Task| {
             let keys = find(&task.id).filter(|keys| keys.len() == 2 * task.hash.bytes());

@@ -1,9 +1,10 @@
-//! What strangers see of users without asking for a name: the kind of their salts, and iterations. Whoever is unknown imitates one of
-//! the kinds of users there are.
+//! What strangers see of users without asking for a name: the kind of their salts, and iterations. Whoever is
+//! unknown imitates one of the kinds of users there are.
 //!
-//! Which one depends on the name, a secret, and the kinds that occur, not on who the users are or how many: a change of the
-//! list changes nothing that is shown for an unknown name, as long as the kinds stay. When one comes or goes, some unknown
-//! names change with it (rendezvous hashing: only those that win or lose by it).
+//! Which kind a name imitates depends on the name, a secret, and the kinds that occur, not on who the users
+//! are or how many: a change of the list changes nothing that is shown for an unknown name, as long as the
+//! kinds stay. When one comes or goes, some unknown names change with it (rendezvous hashing: only those that
+//! win or lose by it).
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use crate::limits::{FORMS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_SALT_BYTES};
 use crate::sasl::keyed::Key;
 use crate::sasl::scram::credentials::{Credentials, Hash};
 
-/// Of SCRAM credentials.
+/// What strangers see of SCRAM credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Form {
     pub(super) salt: Salt,
@@ -72,7 +73,7 @@ fn base_36(mut number: Vec<u8>) -> Vec<u8> {
 }
 
 impl Form {
-    /// Of credentials that are derived from a password.
+    /// The form of credentials that are derived from a password.
     pub(super) const DERIVED: Self = Self { salt: Salt::Bytes(SCRAM_SALT_BYTES), iterations: SCRAM_ITERATIONS_MIN };
 
     fn of(credentials: &Credentials) -> Self {
@@ -80,7 +81,7 @@ impl Form {
     }
 }
 
-/// All that shows of a user.
+/// All that strangers see of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
     sha_256: Option<Form>,
@@ -90,7 +91,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// Of a user with a password, and of everyone where there are no users.
+    /// The kind of a user with a password, and of every name where there are no users.
     const DERIVED: Self =
         Self { sha_256: Some(Form::DERIVED), sha_512: Some(Form::DERIVED), plain: (Hash::Sha256, Form::DERIVED) };
 
@@ -128,7 +129,7 @@ impl Forms {
     pub(super) fn new(users: &[Rc<User>], key: &Key) -> Self {
         let kinds: BTreeSet<Kind> = users.iter().map(|user| Kind::of(user)).collect();
         let mut kinds: Vec<Kind> = kinds.into_iter().collect();
-        // Which are kept must not depend on the others more than it has to.
+        // Whether a kind is kept must depend on the other kinds no more than it has to.
         kinds.sort_by_cached_key(|kind| key.digest(&[b"kind", &kind.bytes()]));
         kinds.truncate(FORMS_MAX);
         Self(kinds)
@@ -144,7 +145,8 @@ impl Forms {
         self.pick(name, key, |_| true).unwrap_or(Kind::DERIVED)
     }
 
-    /// The form of SCRAM with `hash` for `name`, which is of `kind`. Who has nothing for this hash imitates those who do.
+    /// The form of SCRAM with `hash` for `name`, which is of `kind`. Who has nothing for this hash imitates
+    /// those who do.
     pub(super) fn form(&self, kind: Kind, name: &str, hash: Hash, key: &Key) -> Form {
         let other = || self.pick(name, key, |kind| kind.form(hash).is_some())?.form(hash);
         kind.form(hash).or_else(other).unwrap_or(Form::DERIVED)

@@ -1,8 +1,9 @@
-//! Passwords of PLAIN that have to be checked against SCRAM credentials: each costs a PBKDF2, so they wait in a queue and
-//! get a share of the worker's time.
+//! Passwords of PLAIN that have to be checked against SCRAM credentials: each costs a PBKDF2, so they wait in
+//! a queue and get a share of the worker's time.
 //!
-//! An attempt takes the same place and the same time whether its name is known or not: for unknown names the work is done
-//! all the same, on credentials that are made up. Anything cheaper would show in when others are answered.
+//! An attempt takes the same place and the same time whether its name is known or not: for unknown names the
+//! work is done all the same, on credentials that are made up. Anything cheaper would show in when others are
+//! answered.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,10 +16,10 @@ use crate::sasl::keyed::KeyedDigest;
 use crate::sasl::scram::credentials::Credentials;
 use crate::sasl::scram::derivation::Derivation;
 
-/// What is being found out about one name and password. All connections that ask the same wait for one of these; when the
-/// last of them is gone, so is its place in the queue.
+/// What is being found out about one name and password. All connections that ask the same wait for one of
+/// these; when the last of them is gone, so is its place in the queue.
 pub(crate) struct Job {
-    /// Of name and password.
+    /// The digest of name and password, by which equal attempts find each other.
     digest: KeyedDigest,
     credentials: Credentials,
     /// False: the credentials are made up.
@@ -65,7 +66,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A place for `digest`: one that there is already, or a new one for what `make` gives. None: the queue is full.
+    /// A place for `digest`: one that there is already, or a new one for what `make` gives. None: the queue
+    /// is full.
     pub(super) fn join(&self, digest: &KeyedDigest, iterations: u32, make: impl FnOnce() -> Job) -> Option<Rc<Job>> {
         let mut jobs = self.jobs.borrow_mut();
         jobs.retain(|job| job.strong_count() > 0);
@@ -91,7 +93,8 @@ impl Queue {
         self.jobs.borrow().is_empty()
     }
 
-    /// Goes on by [`WORK_ITERATIONS`] with the oldest. Gives it when it is done, and whether there was anything to do.
+    /// Goes on by [`WORK_ITERATIONS`] with the oldest. Gives it when it is done, and whether there was
+    /// anything to do.
     pub(super) fn work(&self) -> (bool, Option<Rc<Job>>) {
         let mut jobs = self.jobs.borrow_mut();
         while let Some(job) = jobs.front().map(Weak::upgrade) {

@@ -4,14 +4,14 @@ use crate::limits::USER_NAME_BYTES_MAX;
 use crate::sasl::scram::credentials::{Credentials, Hash};
 use crate::sasl::secret::Secret;
 
-/// One user as configured. It has a password, or SCRAM credentials, or several of them.
+/// One user as configured, with a password, or SCRAM credentials, or several of these.
 #[derive(Clone, Debug)]
 pub struct User {
     /// Prepared by SASLprep (RFC 4013).
-    pub name: String,
-    pub password: Option<Secret>,
-    pub scram_sha_256: Option<Credentials>,
-    pub scram_sha_512: Option<Credentials>,
+    pub(crate) name: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) scram_sha_256: Option<Credentials>,
+    pub(crate) scram_sha_512: Option<Credentials>,
 }
 
 impl User {
@@ -27,7 +27,7 @@ impl User {
         self.password.is_some() && self.credentials(hash).is_none()
     }
 
-    /// What a PLAIN password is checked against when there is no other password.
+    /// The credentials that a password of PLAIN is checked against where the user has no password.
     pub(super) fn plain_credentials(&self) -> Option<&Credentials> {
         let credentials = self.scram_sha_256.as_ref().or(self.scram_sha_512.as_ref());
         credentials.filter(|_| self.password.is_none())

@@ -1,4 +1,5 @@
-//! Headers are checked against hand-made bytes, CRCs against a full recompute, and the iterator against hostile bytes.
+//! Headers are checked against hand-made bytes, CRCs against a full recompute, and the iterator against
+//! hostile bytes.
 use super::*;
 use proptest::prelude::*;
 

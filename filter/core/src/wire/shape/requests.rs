@@ -8,9 +8,11 @@ use super::{
 /// No version of the message is flexible.
 const NEVER: i16 = i16::MAX;
 
+/// Produce, API key 0.
 pub const PRODUCE: Shape =
     Shape { flexible_since: 9, fields: &[NullStr, INT16, INT32, Array(&[Str, Array(&[INT32, NullBytes])])] };
 
+/// Fetch, API key 1.
 pub const FETCH: Shape = Shape {
     flexible_since: 12,
     fields: &[
@@ -28,16 +30,19 @@ pub const FETCH: Shape = Shape {
     ],
 };
 
+/// ListOffsets, API key 2.
 pub const LIST_OFFSETS: Shape = Shape {
     flexible_since: 6,
     fields: &[INT32, Since(2, &INT8), Array(&[Str, Array(&[INT32, Since(4, &INT32), INT64])]), Since(10, &INT32)],
 };
 
+/// Metadata, API key 3.
 pub const METADATA: Shape = Shape {
     flexible_since: 9,
     fields: &[NullArray(&[Since(10, &UUID), NullStr]), Since(4, &BOOL), Since(8, &Until(10, &BOOL)), Since(8, &BOOL)],
 };
 
+/// OffsetCommit, API key 8.
 pub const OFFSET_COMMIT: Shape = Shape {
     flexible_since: 8,
     fields: &[
@@ -50,6 +55,7 @@ pub const OFFSET_COMMIT: Shape = Shape {
     ],
 };
 
+/// OffsetFetch, API key 9.
 pub const OFFSET_FETCH: Shape = Shape {
     flexible_since: 6,
     fields: &[
@@ -60,50 +66,68 @@ pub const OFFSET_FETCH: Shape = Shape {
     ],
 };
 
+/// FindCoordinator, API key 10.
 pub const FIND_COORDINATOR: Shape =
     Shape { flexible_since: 3, fields: &[Until(3, &Str), Since(1, &INT8), Since(4, &List(&Str))] };
 
+/// Heartbeat, API key 12.
 pub const HEARTBEAT: Shape = Shape { flexible_since: 4, fields: &[Str, INT32, Str, Since(3, &NullStr)] };
 
+/// DescribeGroups, API key 15.
 pub const DESCRIBE_GROUPS: Shape = Shape { flexible_since: 5, fields: &[List(&Str), Since(3, &BOOL)] };
 
+/// ListGroups, API key 16.
 pub const LIST_GROUPS: Shape = Shape { flexible_since: 3, fields: &[Since(4, &List(&Str)), Since(5, &List(&Str))] };
 
+/// SaslHandshake, API key 17.
 pub const SASL_HANDSHAKE: Shape = Shape { flexible_since: NEVER, fields: &[Str] };
 
+/// ApiVersions, API key 18.
 pub const API_VERSIONS: Shape = Shape { flexible_since: 3, fields: &[Since(3, &Str), Since(3, &Str)] };
 
+/// InitProducerId, API key 22.
 pub const INIT_PRODUCER_ID: Shape =
     Shape { flexible_since: 2, fields: &[NullStr, INT32, Since(3, &INT64), Since(3, &INT16)] };
 
+/// OffsetForLeaderEpoch, API key 23.
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT32, INT32])])] };
 
+/// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[Bytes] };
 
+/// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)] };
 
+/// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape = Shape { flexible_since: NEVER, fields: &[Str, Array(&[Str, Array(&[INT32])])] };
 
+/// DescribeCluster, API key 60.
 pub const DESCRIBE_CLUSTER: Shape = Shape { flexible_since: 0, fields: &[BOOL, Since(1, &INT8), Since(2, &BOOL)] };
 
-pub const CREATE_ACLS: Shape =
+/// CreateAcls, API key 30.
+pub(crate) const CREATE_ACLS: Shape =
     Shape { flexible_since: 2, fields: &[Array(&[INT8, Str, Since(1, &INT8), Str, Str, INT8, INT8])] };
 
-pub const DELETE_ACLS: Shape =
+/// DeleteAcls, API key 31.
+pub(crate) const DELETE_ACLS: Shape =
     Shape { flexible_since: 2, fields: &[Array(&[INT8, NullStr, Since(1, &INT8), NullStr, NullStr, INT8, INT8])] };
 
-pub const ALTER_CONFIGS: Shape =
+/// AlterConfigs, API key 33.
+pub(crate) const ALTER_CONFIGS: Shape =
     Shape { flexible_since: 2, fields: &[Array(&[INT8, Str, Array(&[Str, NullStr])]), BOOL] };
 
-pub const INCREMENTAL_ALTER_CONFIGS: Shape =
+/// IncrementalAlterConfigs, API key 44.
+pub(crate) const INCREMENTAL_ALTER_CONFIGS: Shape =
     Shape { flexible_since: 1, fields: &[Array(&[INT8, Str, Array(&[Str, INT8, NullStr])]), BOOL] };
 
-pub const ALTER_CLIENT_QUOTAS: Shape = Shape {
+/// AlterClientQuotas, API key 49.
+pub(crate) const ALTER_CLIENT_QUOTAS: Shape = Shape {
     flexible_since: 1,
     // A quota is a float of 64 bits.
     fields: &[Array(&[Array(&[Str, NullStr]), Array(&[Str, INT64, BOOL])]), BOOL],
 };
 
-pub const ALTER_USER_SCRAM_CREDENTIALS: Shape =
+/// AlterUserScramCredentials, API key 51.
+pub(crate) const ALTER_USER_SCRAM_CREDENTIALS: Shape =
     Shape { flexible_since: 0, fields: &[Array(&[Str, INT8]), Array(&[Str, INT8, INT32, Bytes, Bytes])] };

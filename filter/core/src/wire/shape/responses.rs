@@ -13,6 +13,7 @@ const NODE_ENDPOINTS: Field = Array(&[INT32, Str, INT32, NullStr]);
 /// KIP-951: `(leader id, leader epoch)`.
 const CURRENT_LEADER: Field = Struct(&[INT32, INT32]);
 
+/// Produce, API key 0.
 pub const PRODUCE: Shape = Shape {
     flexible_since: 9,
     fields: &[
@@ -34,6 +35,7 @@ pub const PRODUCE: Shape = Shape {
     ],
 };
 
+/// Fetch, API key 1.
 pub const FETCH: Shape = Shape {
     flexible_since: 12,
     fields: &[
@@ -59,6 +61,7 @@ pub const FETCH: Shape = Shape {
     ],
 };
 
+/// ListOffsets, API key 2.
 pub const LIST_OFFSETS: Shape = Shape {
     flexible_since: 6,
     fields: &[Since(2, &INT32), Array(&[Str, Array(&[INT32, INT16, INT64, INT64, Since(4, &INT32)])])],
@@ -67,6 +70,7 @@ pub const LIST_OFFSETS: Shape = Shape {
 const METADATA_PARTITION: &[Field] =
     &[INT16, INT32, INT32, Since(7, &INT32), List(&INT32), List(&INT32), Since(5, &List(&INT32))];
 
+/// Metadata, API key 3.
 pub const METADATA: Shape = Shape {
     flexible_since: 9,
     fields: &[
@@ -80,9 +84,11 @@ pub const METADATA: Shape = Shape {
     ],
 };
 
+/// OffsetCommit, API key 8.
 pub const OFFSET_COMMIT: Shape =
     Shape { flexible_since: 8, fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT16])])] };
 
+/// OffsetFetch, API key 9.
 pub const OFFSET_FETCH: Shape = Shape {
     flexible_since: 6,
     fields: &[
@@ -93,6 +99,7 @@ pub const OFFSET_FETCH: Shape = Shape {
     ],
 };
 
+/// FindCoordinator, API key 10.
 pub const FIND_COORDINATOR: Shape = Shape {
     flexible_since: 3,
     fields: &[
@@ -106,10 +113,12 @@ pub const FIND_COORDINATOR: Shape = Shape {
     ],
 };
 
+/// Heartbeat, API key 12.
 pub const HEARTBEAT: Shape = Shape { flexible_since: 4, fields: &[Since(1, &INT32), INT16] };
 
 const GROUP_MEMBER: &[Field] = &[Str, Since(4, &NullStr), Str, Str, Bytes, Bytes];
 
+/// DescribeGroups, API key 15.
 pub const DESCRIBE_GROUPS: Shape = Shape {
     flexible_since: 5,
     fields: &[
@@ -118,11 +127,14 @@ pub const DESCRIBE_GROUPS: Shape = Shape {
     ],
 };
 
+/// ListGroups, API key 16.
 pub const LIST_GROUPS: Shape =
     Shape { flexible_since: 3, fields: &[Since(1, &INT32), INT16, Array(&[Str, Str, Since(4, &Str), Since(5, &Str)])] };
 
+/// SaslHandshake, API key 17.
 pub const SASL_HANDSHAKE: Shape = Shape { flexible_since: NEVER, fields: &[INT16, List(&Str)] };
 
+/// ApiVersions, API key 18.
 pub const API_VERSIONS: Shape = Shape {
     flexible_since: 3,
     fields: &[
@@ -136,18 +148,24 @@ pub const API_VERSIONS: Shape = Shape {
     ],
 };
 
+/// InitProducerId, API key 22.
 pub const INIT_PRODUCER_ID: Shape = Shape { flexible_since: 2, fields: &[INT32, INT16, INT64, INT16] };
 
+/// OffsetForLeaderEpoch, API key 23.
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])] };
 
+/// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[INT16, NullStr, Bytes, Since(1, &INT64)] };
 
+/// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, INT16])] };
 
+/// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape =
     Shape { flexible_since: NEVER, fields: &[INT16, INT32, Array(&[Str, Array(&[INT32, INT16])])] };
 
+/// DescribeCluster, API key 60.
 pub const DESCRIBE_CLUSTER: Shape = Shape {
     flexible_since: 0,
     fields: &[

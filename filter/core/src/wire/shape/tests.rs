@@ -1,5 +1,6 @@
-//! Each shape is checked against `kafka-protocol` itself: bodies are built from the shape, and must decode and encode
-//! back to the same bytes, in every version. Then each body is spoilt in every way that the check is there for.
+//! Each shape is checked against `kafka-protocol` itself: bodies are built from the shape, and must decode
+//! and encode back to the same bytes, in every version. Then each body is spoilt in every way that the check
+//! is there for.
 use super::*;
 use bytes::BytesMut;
 use kafka_protocol::messages::*;
@@ -11,7 +12,8 @@ struct Case {
     name: &'static str,
     shape: &'static Shape,
     versions: RangeInclusive<i16>,
-    /// What `kafka-protocol` makes of a body: decoded and encoded again, `None` if it refuses it or leaves bytes over.
+    /// What `kafka-protocol` makes of a body: decoded and encoded again, `None` if it refuses it or leaves
+    /// bytes over.
     reencode: fn(&[u8], i16) -> Option<Bytes>,
     default: fn(i16) -> Bytes,
 }
@@ -108,7 +110,8 @@ struct Mark {
     is_string: bool,
 }
 
-/// Builds a body from its shape: two elements per array, strings of three bytes, all tags and one unknown tag.
+/// Builds a body from its shape: two elements per array, strings of three bytes, all tags and one unknown
+/// tag.
 struct Builder {
     version: i16,
     flexible: bool,

@@ -59,7 +59,8 @@ fn a_user_is_found_however_the_name_is_typed() {
     }
 }
 
-/// Who names itself in a token could choose the soft hyphen to be somebody else, or would be the shared identity unseen.
+/// Who names itself in a token could choose the soft hyphen to be somebody else, or would be the shared
+/// identity unseen.
 #[test]
 fn other_names_are_compared_byte_for_byte_and_refused_where_only_the_spelling_differs() {
     for (clients, proof) in [(TOKENS, TOKEN), (BOTH, TOKEN), (CERTIFICATES, Proof::Certificate)] {

@@ -1,6 +1,8 @@
-//! A table of rules and names with what Kafka's `SslPrincipalMapper` makes of them, and the rules here beside it.
+//! A table of rules and names with what Kafka's `SslPrincipalMapper` makes of them, and the rules here beside
+//! it.
 //!
-//! `tests/tools/principal-rules/Rules.java` fills in what Kafka says, and makes up rules for comparisons in bulk:
+//! `tests/tools/principal-rules/Rules.java` fills in what Kafka says, and makes up rules for comparisons in
+//! bulk:
 //! `KAFKA_RULES=<file> cargo test -p kafka-partition-remapper-core made_up_rules -- --ignored --nocapture`.
 
 use serde::Deserialize;

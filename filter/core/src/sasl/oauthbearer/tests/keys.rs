@@ -4,7 +4,8 @@ use super::*;
 use crate::limits::{JWKS_BYTES_MAX, JWKS_KEYS_MAX};
 use crate::sasl::oauthbearer::key::{Algorithm, KeyType};
 
-// The keys of RFC 7515, appendices A.2 to A.4, as `openssl asn1parse -genconf` and `openssl pkey -pubin` write them.
+// The keys of RFC 7515, appendices A.2 to A.4, as `openssl asn1parse -genconf` and `openssl pkey -pubin`
+// write them.
 pub(super) const RSA_PEM: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAofgWCuLjybRlzo0tZWJj
 NiuSfb4p4fAkd/wWJcyQoTbji9k0l8W26mPddxHmfHQp+Vaw+4qPCJrcS2mJPMEz

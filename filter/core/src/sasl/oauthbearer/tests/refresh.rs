@@ -113,7 +113,8 @@ fn silence_is_a_failure() {
     assert_eq!(checker.fetch_due(NOW + 11_001 + REFRESH - 1), None);
 }
 
-/// 503, and what is no JWK Set: the old keys stay for an hour after they came, and then there are none until new ones come.
+/// 503, and what is no JWK Set: the old keys stay for an hour after they came, and then there are none until
+/// new ones come.
 #[test]
 fn failures_leave_the_old_keys_for_a_while() {
     let bad: [Result<&[u8], &str>; 4] = [Err("503"), Ok(b"<html>"), Ok(br#"{"keys":{}}"#), Ok(br#"{"keys":[1]}"#)];
