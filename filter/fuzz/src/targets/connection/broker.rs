@@ -1,7 +1,7 @@
 //! What a broker answers that speaks the protocol, to a request of the filter's or one that passed.
 
 use bytes::{Bytes, BytesMut};
-use kafka_partition_remapper_core::wire::shape::{self, requests};
+use kafka_partition_remapper_core::wire::shape::{self, Shaped};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -50,8 +50,8 @@ impl Asked {
         Some(Self { key, version, correlation_id, body, is_answered })
     }
 
-    pub(super) fn decode<M: kafka_protocol::protocol::Decodable>(&self, shape: &shape::Shape) -> Option<M> {
-        shape::decode_request(shape, &self.body, self.version).ok()
+    pub(super) fn decode<M: Shaped>(&self) -> Option<M> {
+        shape::decode_request(&self.body, self.version).ok()
     }
 
     /// The broker's answer as a frame; to what nobody has words for here nothing but zeros.
@@ -62,23 +62,23 @@ impl Asked {
     /// The broker's answer as a frame, if it has words for it.
     pub(super) fn answer_well(&self) -> Option<Vec<u8>> {
         match self.key {
-            0 => self.decode(&requests::PRODUCE).map(|message| self.encoded(&produce(&message))),
-            1 => self.decode(&requests::FETCH).map(|message| self.encoded(&fetch(&message))),
-            2 => self.decode(&requests::LIST_OFFSETS).map(|message| self.encoded(&list_offsets(&message))),
-            3 => self.decode(&requests::METADATA).map(|message| self.encoded(&metadata(&message))),
-            8 => self.decode(&requests::OFFSET_COMMIT).map(|message| self.encoded(&offset_commit(&message))),
-            9 => self.decode(&requests::OFFSET_FETCH).map(|message| self.encoded(&offset_fetch(&message))),
-            10 => self.decode(&requests::FIND_COORDINATOR).map(|message| self.encoded(&find_coordinator(&message))),
+            0 => self.decode().map(|message| self.encoded(&produce(&message))),
+            1 => self.decode().map(|message| self.encoded(&fetch(&message))),
+            2 => self.decode().map(|message| self.encoded(&list_offsets(&message))),
+            3 => self.decode().map(|message| self.encoded(&metadata(&message))),
+            8 => self.decode().map(|message| self.encoded(&offset_commit(&message))),
+            9 => self.decode().map(|message| self.encoded(&offset_fetch(&message))),
+            10 => self.decode().map(|message| self.encoded(&find_coordinator(&message))),
             12 => Some(self.encoded(&HeartbeatResponse::default())),
-            15 => self.decode(&requests::DESCRIBE_GROUPS).map(|message| self.encoded(&describe_groups(&message))),
+            15 => self.decode().map(|message| self.encoded(&describe_groups(&message))),
             16 => Some(self.encoded(&ListGroupsResponse::default())),
             17 => Some(self.encoded(&SaslHandshakeResponse::default())),
             18 => Some(self.encoded(&api_versions(self.version))),
             22 => Some(self.encoded(&InitProducerIdResponse::default().with_producer_id(ProducerId(7)))),
-            23 => self.decode(&requests::OFFSET_FOR_LEADER_EPOCH).map(|message| self.encoded(&epochs(&message))),
+            23 => self.decode().map(|message| self.encoded(&epochs(&message))),
             36 => Some(self.encoded(&SaslAuthenticateResponse::default())),
-            42 => self.decode(&requests::DELETE_GROUPS).map(|message| self.encoded(&delete_groups(&message))),
-            47 => self.decode(&requests::OFFSET_DELETE).map(|message| self.encoded(&offset_delete(&message))),
+            42 => self.decode().map(|message| self.encoded(&delete_groups(&message))),
+            47 => self.decode().map(|message| self.encoded(&offset_delete(&message))),
             60 => Some(self.encoded(&DescribeClusterResponse::default())),
             _ => None,
         }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use kafka_partition_remapper_core::fuzzing;
-use kafka_partition_remapper_core::wire::shape::requests;
 use kafka_protocol::messages::{ApiKey, FetchRequest, ListOffsetsRequest, OffsetCommitRequest, ProduceRequest};
 
 use super::broker::Asked;
@@ -35,8 +34,8 @@ pub(super) fn check(request: &Bytes, maps: bool) {
 /// The topics and partitions that a request of some APIs names.
 fn named(asked: &Asked) -> Vec<(String, i32)> {
     macro_rules! named {
-        ($message:ty, $shape:ident, $topics:ident, $name:ident, $partitions:ident, $index:ident) => {{
-            let message: Option<$message> = asked.decode(&requests::$shape);
+        ($message:ty, $topics:ident, $name:ident, $partitions:ident, $index:ident) => {{
+            let message: Option<$message> = asked.decode();
             let topics = message.into_iter().flat_map(|message| message.$topics);
             let parts = topics.flat_map(|topic| {
                 let name = topic.$name.to_string();
@@ -46,10 +45,10 @@ fn named(asked: &Asked) -> Vec<(String, i32)> {
         }};
     }
     match asked.key {
-        0 => named!(ProduceRequest, PRODUCE, topic_data, name, partition_data, index),
-        1 => named!(FetchRequest, FETCH, topics, topic, partitions, partition),
-        2 => named!(ListOffsetsRequest, LIST_OFFSETS, topics, name, partitions, partition_index),
-        8 => named!(OffsetCommitRequest, OFFSET_COMMIT, topics, name, partitions, partition_index),
+        0 => named!(ProduceRequest, topic_data, name, partition_data, index),
+        1 => named!(FetchRequest, topics, topic, partitions, partition),
+        2 => named!(ListOffsetsRequest, topics, name, partitions, partition_index),
+        8 => named!(OffsetCommitRequest, topics, name, partitions, partition_index),
         _ => vec![],
     }
 }
