@@ -4,11 +4,15 @@
 //! host), `memory` (how much of the VM's is in use).
 
 mod host;
+#[path = "../../core/src/worker/instance.rs"]
 mod instance;
 mod memory;
 mod metrics;
+#[path = "../../core/src/worker/plugin.rs"]
 mod root;
+#[path = "../../core/src/worker/stream.rs"]
 mod stream;
+#[path = "../../core/src/worker/passwords.rs"]
 mod work;
 
 proxy_wasm::main! {{
