@@ -26,7 +26,7 @@ use crate::connection::retirement::Retirement;
 use crate::error::{Cause, Fault};
 use crate::exchange::handler::{Context, Exchange, Session};
 use crate::limits;
-use crate::own::brokers::Learn;
+use crate::own::brokers::Bootstrapped;
 use crate::principal::Peer;
 use crate::shared::budget::Announced;
 use crate::stats::{Outcome, Stat};
@@ -78,7 +78,7 @@ pub enum Action {
 #[derive(Debug, Default)]
 pub struct Opening {
     /// The connection stands for a broker whose address is not known yet.
-    pub learn: Option<Learn>,
+    pub bootstrapped: Option<Bootstrapped>,
     /// Who the client is by TLS. Not looked at where [`Config::principals_by_certificate`](crate::config::Config) gives nothing.
     pub peer: Peer,
     /// Unpredictable bytes that no other connection gets.
@@ -112,7 +112,7 @@ pub struct Connection {
     broker_stream: usize,
     exchanges: VecDeque<Exchange>,
     session: Session,
-    learn: Option<Learn>,
+    learn: Option<Bootstrapped>,
     retirement: Rc<Retirement>,
     actions: VecDeque<Action>,
     /// Room for the client's (broker's) frame that is being put together, and since when that is.
@@ -129,12 +129,12 @@ pub struct Connection {
 impl Connection {
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { learn, peer, entropy, versions, retirement } = opening;
+        let Opening { bootstrapped, peer, entropy, versions, retirement } = opening;
         Self {
             session: Session::new(&shared, entropy, versions),
             shared,
             phase: Phase::Opening(peer),
-            learn,
+            learn: bootstrapped,
             retirement,
             client: Input::new(frame_bytes_max),
             broker: Input::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),

@@ -7,9 +7,9 @@
 //! Every key is made here. What a key stands for is its type: a value that cannot be read counts as not there. A kind of
 //! value that is new (facts of topics, producers' sequences) is one more constructor of [`Key`] and its [`Value`].
 
-pub mod census;
-pub mod generations;
-pub mod placements;
+pub(crate) mod census;
+pub(crate) mod generations;
+pub(crate) mod placements;
 mod values;
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ impl<T> Key<T> {
 
 /// A value was changed by other workers at each of [`limits::SHARED_TRIES_MAX`] tries, or the host does not write.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Contended {
+pub(crate) struct Contended {
     key: String,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Contended {
 }
 
 /// What the workers of a process remember for one plugin.
-pub struct ProcessMemory {
+pub(crate) struct ProcessMemory {
     memory: Box<dyn Memory>,
     /// `stat_prefix`: stands for a cluster.
     prefix: String,
@@ -81,7 +81,7 @@ pub struct ProcessMemory {
 
 impl ProcessMemory {
     /// `prefix`: `stat_prefix`. `plugin_name`, `root_id`: as the host's configuration has them, or empty.
-    pub fn new(memory: Box<dyn Memory>, prefix: &str, plugin_name: &str, root_id: &str) -> Self {
+    pub(crate) fn new(memory: Box<dyn Memory>, prefix: &str, plugin_name: &str, root_id: &str) -> Self {
         let identity = format!("{prefix}.{plugin_name}.{root_id}");
         Self { memory, prefix: prefix.to_owned(), identity }
     }

@@ -22,7 +22,7 @@ use kafka_protocol::ResponseError;
 
 use crate::brokers::Address;
 use crate::error::Blame;
-use crate::own::brokers::Learn;
+use crate::own::brokers::Bootstrapped;
 use crate::stats::Stat;
 use crate::testing::batches::batch;
 use crate::testing::broker::{api_versions, node, Broker};
@@ -71,7 +71,7 @@ impl Outcome {
 
 fn play(
     config: &str,
-    learn: Option<&Learn>,
+    learn: Option<&Bootstrapped>,
     client: &[u8],
     respond: Respond<'_>,
     (feeding, cut): (Feeding, Cut),
@@ -116,7 +116,7 @@ fn pieces(bytes: &[u8], at: usize) -> Vec<&[u8]> {
 
 /// Plays the scenario in all ways. One that ends well must leave nothing behind and come out the same in all of them;
 /// one that ends in a fault must end in the same fault.
-fn check(config: &str, learn: Option<&Learn>, client: &[u8], respond: Respond<'_>) -> Outcome {
+fn check(config: &str, learn: Option<&Bootstrapped>, client: &[u8], respond: Respond<'_>) -> Outcome {
     let expected = play(config, learn, client, respond, (Feeding::Handed, Cut::Nowhere));
     assert!(expected.closed || expected.idle, "something is left behind");
     let answers = expected.down.len() + 64;
@@ -527,8 +527,8 @@ const DYNAMIC: &str = r#"{
     "route": {"dynamic": {"bootstrap": ["kafka-1.internal:9092"]}}
 }"#;
 
-fn learn(broker: i32, connected: &str) -> Learn {
-    Learn { broker, connected: Address::of(connected, 9092).unwrap() }
+fn learn(broker: i32, connected: &str) -> Bootstrapped {
+    Bootstrapped { broker, connected: Address::of(connected, 9092).unwrap() }
 }
 
 #[test]

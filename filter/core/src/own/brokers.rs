@@ -12,9 +12,9 @@ use crate::error::Fault;
 use crate::exchange::handler::{Context, Next, Pending, Upstream};
 use crate::wire::rope::Rope;
 
-/// A connection that was sent to `connected` for want of knowing better, and stands for broker `broker`.
+/// A connection that stands for `broker`, and was sent to the bootstrap broker `connected` for want of knowing better.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Learn {
+pub struct Bootstrapped {
     pub broker: i32,
     pub connected: Address,
 }
@@ -24,15 +24,15 @@ const METADATA_VERSION: i16 = 1;
 
 /// Waits for the brokers.
 pub(crate) struct Learner {
-    learn: Learn,
+    bootstrapped: Bootstrapped,
 }
 
 impl Learner {
     /// # Errors
     /// [`Fault::Encode`]
-    pub(crate) fn start(learn: Learn) -> Result<(Upstream, Box<dyn Pending>), Fault> {
+    pub(crate) fn start(bootstrapped: Bootstrapped) -> Result<(Upstream, Box<dyn Pending>), Fault> {
         let nothing = MetadataRequest::default().with_topics(Some(vec![]));
-        Ok((Upstream::new(ApiKey::Metadata as i16, METADATA_VERSION, &nothing)?, Box::new(Self { learn })))
+        Ok((Upstream::new(ApiKey::Metadata as i16, METADATA_VERSION, &nothing)?, Box::new(Self { bootstrapped })))
     }
 }
 
@@ -40,7 +40,7 @@ impl Pending for Learner {
     fn response(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let answer = metadata::decode(body, METADATA_VERSION)?;
         metadata::learn(cx, &answer);
-        let Learn { broker, connected } = &self.learn;
+        let Bootstrapped { broker, connected } = &self.bootstrapped;
         let found = answer.brokers.iter().find(|known| known.node_id.0 == *broker);
         // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does not lead.
         let known = found.and_then(|known| Address::of(&known.host, known.port));

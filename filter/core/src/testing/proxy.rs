@@ -9,7 +9,7 @@ use crate::brokers::Address;
 use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
 use crate::limits::WINDOW_BYTES;
-use crate::own::brokers::Learn;
+use crate::own::brokers::Bootstrapped;
 use crate::stats::{AuthOutcome, Stat};
 use crate::{Millis, Shared};
 
@@ -45,8 +45,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(shared: &Rc<Shared>, feeding: Feeding, learn: Option<Learn>) -> Self {
-        Self::opened(shared, feeding, Opening { learn, ..Opening::default() })
+    pub(crate) fn new(shared: &Rc<Shared>, feeding: Feeding, learn: Option<Bootstrapped>) -> Self {
+        Self::opened(shared, feeding, Opening { bootstrapped: learn, ..Opening::default() })
     }
 
     pub(crate) fn opened(shared: &Rc<Shared>, feeding: Feeding, opening: Opening) -> Self {
