@@ -286,10 +286,10 @@ fn a_barrier_holds_back_what_comes_behind_it() {
         proxy.client(&[fetch, heartbeat(2), produce(9, 3, 1, &[("u", 0)])].concat());
         let up = take_frames(&mut proxy.up);
         assert_eq!(up.len(), 1, "{feeding:?}");
-        assert!(!proxy.connection.wants_client_bytes());
+        assert!(!proxy.stream.connection.wants_client_bytes());
         proxy.broker(&respond(&Seen::parse(&up[0])));
         assert_eq!(take_frames(&mut proxy.up).len(), 2, "{feeding:?}");
-        assert!(proxy.connection.wants_client_bytes());
+        assert!(proxy.stream.connection.wants_client_bytes());
         assert!(!proxy.is_idle());
     }
 }
@@ -301,12 +301,12 @@ fn reading_stops_at_so_many_requests_in_flight() {
     let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
     (1..=5).for_each(|id| proxy.client(&heartbeat(id)));
     let sent = take_frames(&mut proxy.up);
-    assert_eq!((sent.len(), proxy.connection.wants_client_bytes()), (2, false));
+    assert_eq!((sent.len(), proxy.stream.connection.wants_client_bytes()), (2, false));
     proxy.broker(&respond(&Seen::parse(&sent[0])));
     let sent = [sent, take_frames(&mut proxy.up)].concat();
-    assert_eq!((sent.len(), proxy.connection.wants_client_bytes()), (5, false));
+    assert_eq!((sent.len(), proxy.stream.connection.wants_client_bytes()), (5, false));
     sent[1..].iter().for_each(|frame| proxy.broker(&respond(&Seen::parse(frame))));
-    assert!(proxy.is_idle() && proxy.connection.wants_client_bytes());
+    assert!(proxy.is_idle() && proxy.stream.connection.wants_client_bytes());
 }
 
 /// The request that fills the queue is let through to its last byte.
