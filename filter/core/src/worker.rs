@@ -238,3 +238,6 @@ impl Worker {
         client.with(step)
     }
 }
+
+#[cfg(test)]
+mod tests;

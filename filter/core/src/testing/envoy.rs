@@ -23,7 +23,8 @@ pub(crate) struct Envoy {
     micros: Cell<u64>,
     pub(crate) peer: RefCell<Peer>,
     pub(crate) has_entropy: Cell<bool>,
-    drawn: Cell<u8>,
+    /// What the next random bytes are made of.
+    pub(crate) drawn: Cell<u8>,
     wires: RefCell<BTreeMap<u32, Wire>>,
     /// The connection that the call is for.
     current: Cell<u32>,

@@ -15,12 +15,19 @@ pub(crate) struct Process {
     /// Before so many writes that name a version, another worker writes the same value once more.
     pub(crate) races: Rc<Cell<usize>>,
     pub(crate) writes: Rc<Cell<usize>>,
+    begun: Rc<Cell<u8>>,
 }
 
 impl Process {
     /// A worker of this process, with the plugin `ingress`, root id `r`, whose `stat_prefix` is `k`.
     pub(crate) fn worker(&self) -> ProcessMemory {
         ProcessMemory::new(Box::new(self.clone()), "k", "ingress", "r")
+    }
+
+    /// Another worker begins. Gives where its random bytes are to start, so that they are its own.
+    pub(crate) fn begin(&self) -> u8 {
+        self.begun.set(self.begun.get() + 1);
+        self.begun.get() * 16
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -343,3 +343,6 @@ fn pass(
     }
     passed
 }
+
+#[cfg(test)]
+mod tests;

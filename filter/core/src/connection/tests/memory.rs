@@ -32,9 +32,7 @@ fn produce_of(correlation_id: i32, name: &str, partition: i32, records: Bytes) -
 /// Where the bytes wait: handed in, or in the host's buffer.
 fn waits_for_room(proxy: &Proxy) -> bool {
     match proxy.feeding {
-        Feeding::Handed => {
-            proxy.stream.connection.waits_for_room() && !proxy.stream.connection.wants_client_bytes()
-        }
+        Feeding::Handed => proxy.stream.connection.waits_for_room() && !proxy.stream.connection.wants_client_bytes(),
         Feeding::Passing => proxy.stream.is_holding() && proxy.stream.connection.held_bytes() == 0,
     }
 }
