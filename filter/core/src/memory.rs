@@ -1,11 +1,13 @@
 //! What all workers of a process remember: values in memory that the host keeps for them.
 //!
-//! Each worker has a sandbox of its own, and no worker waits for another. So a value is read with its version, and written
-//! only where the version is still the same: [`ProcessMemory::change`] tries again where another worker was faster. Two
-//! workers over one [`Memory`] are workers of one process; over two, they are as good as two Envoys.
+//! Each worker has a sandbox of its own, and no worker waits for another. So a value is read with its
+//! version, and written only where the version is still the same: [`ProcessMemory::change`] tries again where
+//! another worker was faster. Two workers over one [`Memory`] are workers of one process; over two, they are
+//! as good as two Envoys.
 //!
-//! Every key is made here. What a key stands for is its type: a value that cannot be read counts as not there. A kind of
-//! value that is new (facts of topics, producers' sequences) is one more constructor of [`Key`] and its [`Value`].
+//! Every key is made here. What a key stands for is its type: a value that cannot be read counts as not
+//! there. A kind of value that is new (facts of topics, producers' sequences) is one more constructor of
+//! [`Key`] and its [`Value`].
 
 pub(crate) mod census;
 pub(crate) mod generations;
@@ -41,8 +43,8 @@ pub trait Memory {
     /// The value at `key` and its version. None: nobody has written one.
     fn get(&self, key: &str) -> Option<(Bytes, Cas)>;
 
-    /// Writes `value` at `key`: whatever stands there, or where `cas` is given only if that is still the version.
-    /// False: it is another one, or the host does not write.
+    /// Writes `value` at `key`: whatever stands there, or where `cas` is given only if that is still the
+    /// version. False: it is another one, or the host does not write.
     fn set(&self, key: &str, value: &[u8], cas: Option<Cas>) -> bool;
 }
 
@@ -58,7 +60,8 @@ impl<T> Key<T> {
     }
 }
 
-/// A value was changed by other workers at each of [`limits::SHARED_TRIES_MAX`] tries, or the host does not write.
+/// A value was changed by other workers at each of [`limits::SHARED_TRIES_MAX`] tries, or the host does not
+/// write.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Contended {
     key: String,
@@ -121,7 +124,8 @@ impl ProcessMemory {
         Key::new(format!("kafka_remapper.{}.reach.{id}", self.prefix))
     }
 
-    /// The API versions of broker `id`, or of any broker, as [`crate::connection::Opening::versions`] takes them.
+    /// The API versions of broker `id`, or of any broker, as [`crate::connection::Opening::versions`] takes
+    /// them.
     pub(crate) fn versions(&self, id: Option<i32>) -> Key<Bytes> {
         let broker = id.map_or_else(|| "any".to_owned(), |id| id.to_string());
         Key::new(format!("kafka_remapper.{}.versions.{broker}", self.prefix))
@@ -145,8 +149,8 @@ impl ProcessMemory {
         self.memory.set(&key.name, &value.write(), Some(Cas::Missing))
     }
 
-    /// Changes a value. `change` is called again, on what another worker has written meanwhile, where that was faster; where
-    /// there is no value that can be read, on the default.
+    /// Changes a value. `change` is called again, on what another worker has written meanwhile, where that
+    /// was faster; where there is no value that can be read, on the default.
     ///
     /// # Errors
     /// It could not be changed.
@@ -167,8 +171,8 @@ impl ProcessMemory {
         Err(Contended { key: key.name.clone() })
     }
 
-    /// 32 bytes that are the same for all workers and configurations of the process: `draw` gives them where there are none
-    /// yet. None: no bytes could be drawn, or the host keeps nothing.
+    /// 32 bytes that are the same for all workers and configurations of the process: `draw` gives them where
+    /// there are none yet. None: no bytes could be drawn, or the host keeps nothing.
     pub(crate) fn secret(&self, draw: impl FnOnce() -> Option<[u8; 32]>) -> Option<[u8; 32]> {
         let key = Key::<[u8; 32]>::new("kafka_remapper.secret".to_owned());
         if let Some(secret) = self.get(&key) {

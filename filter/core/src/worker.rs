@@ -1,10 +1,10 @@
-//! What a worker does for its connections beside moving their bytes: where they go, what falls due, what the workers of a
-//! process tell each other. One [`Worker`] per plugin and worker of the host.
+//! What a worker does for its connections beside moving their bytes: where they go, what falls due, what the
+//! workers of a process tell each other. One [`Worker`] per plugin and worker of the host.
 //!
 //! A shell makes a [`Worker`] from the configuration's text, hands it what happens to connections, and calls
-//! [`Worker::tick`] as often as [`Command::Tick`] says. Behind each of these calls it takes the [`Command`]s that have come
-//! of it from [`Worker::poll_command`]. What a call needs of the host at once, a connection's buffers and the clock, is a
-//! [`Host`].
+//! [`Worker::tick`] as often as [`Command::Tick`] says. Behind each of these calls it takes the [`Command`]s
+//! that have come of it from [`Worker::poll_command`]. What a call needs of the host at once, a connection's
+//! buffers and the clock, is a [`Host`].
 
 mod agenda;
 mod command;
@@ -118,7 +118,8 @@ impl Worker {
         client.accepted(host, routed);
     }
 
-    /// The client's buffer holds `len` bytes, those that were left there included; with `end_of_stream` no more will come.
+    /// The client's buffer holds `len` bytes, those that were left there included; with `end_of_stream` no
+    /// more will come.
     pub fn client_data(&self, handle: &Handle, host: &impl Host, len: usize, end_of_stream: bool) -> Flow {
         handle.client().map_or(Flow::Pause, |mut client| client.client_data(host, len, end_of_stream))
     }
@@ -180,7 +181,8 @@ impl Worker {
         }
     }
 
-    /// Lets those take up their bytes that waited for room, and ends a connection where there is none to be had otherwise.
+    /// Lets those take up their bytes that waited for room, and ends a connection where there is none to be
+    /// had otherwise.
     fn make_room(&self, host: &impl Host) {
         let waiting = self.plugin.agenda.take_waiting_for_room();
         if waiting.is_empty() {

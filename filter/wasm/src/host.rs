@@ -1,6 +1,7 @@
 //! All calls of the host. What Envoy can and cannot do stands here, once.
 //!
-//! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with nothing.
+//! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with
+//! nothing.
 
 mod buffer;
 pub(crate) mod wasi;
@@ -37,7 +38,8 @@ impl Host for Envoy {
         wasi::random()
     }
 
-    /// Whether a certificate was shown is asked apart: of one without a name at `source` Envoy tells as little as of none.
+    /// Whether a certificate was shown is asked apart: of one without a name at `source` Envoy tells as
+    /// little as of none.
     fn peer(&self, source: Source) -> Peer {
         match checked("get_property", hostcalls::get_property(vec!["connection", "mtls"])).flatten().as_deref() {
             Some([0]) => return Peer::Anonymous,
@@ -90,8 +92,8 @@ fn read(buffer: BufferType, start: usize, len: usize) -> Bytes {
     bytes.map(Bytes::from).unwrap_or_default()
 }
 
-/// A version of a value in shared data that there will never be (Envoy counts up from 1): with it a value is made where
-/// there is none, and none is overwritten.
+/// A version of a value in shared data that there will never be (Envoy counts up from 1): with it a value is
+/// made where there is none, and none is overwritten.
 const NO_VERSION: u32 = u32::MAX;
 
 /// Envoy's shared data.
@@ -118,9 +120,9 @@ impl Memory for Envoy {
     }
 }
 
-/// Closes the client's connection behind what was written to it; Envoy then closes the broker's. Only from the root
-/// context: inside a connection's own call it takes effect before Envoy takes the bytes that the call leaves, and with
-/// the broker's last bytes Envoy would call a context that is gone.
+/// Closes the client's connection behind what was written to it; Envoy then closes the broker's. Only from
+/// the root context: inside a connection's own call it takes effect before Envoy takes the bytes that the
+/// call leaves, and with the broker's last bytes Envoy would call a context that is gone.
 pub(crate) fn close_downstream() {
     checked("close_downstream", hostcalls::close_downstream());
 }
@@ -177,8 +179,8 @@ fn put_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 
 /// Envoy's own verification of signatures.
 impl Verifier for Envoy {
-    /// `VerifySignatureArguments`: hash_function = 1, public_key = 2, signature = 3, text = 4; the result's field 1 says
-    /// whether it is good, and is left out where it is not.
+    /// `VerifySignatureArguments`: hash_function = 1, public_key = 2, signature = 3, text = 4; the result's
+    /// field 1 says whether it is good, and is left out where it is not.
     fn verify(&self, key: &[u8], digest: Digest, signature: &[u8], text: &[u8]) -> bool {
         let hash: &[u8] = match digest {
             Digest::Sha256 => b"sha256",

@@ -1,8 +1,8 @@
-//! The proxy-wasm shell of the Kafka partition remapper: what Envoy tells goes into the core, and what the core wants is
-//! done to Envoy.
+//! The proxy-wasm shell of the Kafka partition remapper: what Envoy tells goes into the core, and what the
+//! core wants is done to Envoy.
 //!
-//! Reading order: `root` (one per plugin and worker, with a context for each connection), `host` (all calls of the host),
-//! `metrics` (the core's stats as Envoy's), `memory` (how much of the VM's is in use).
+//! Reading order: `root` (one per plugin and worker, with a context for each connection), `host` (all calls
+//! of the host), `metrics` (the core's stats as Envoy's), `memory` (how much of the VM's is in use).
 
 mod host;
 mod memory;

@@ -1,7 +1,9 @@
-//! Asking the cluster who its brokers are, where a connection stands for a broker whose address is not known yet.
+//! Asking the cluster who its brokers are, where a connection stands for a broker whose address is not known
+//! yet.
 //!
-//! Such a connection was sent to a bootstrap broker. Before anything of the client goes up, the filter asks Metadata in its
-//! own name. If the broker turns out to live elsewhere, the connection is closed: the client reconnects, and is then sent right.
+//! Such a connection was sent to a bootstrap broker. Before anything of the client goes up, the filter asks
+//! Metadata in its own name. If the broker turns out to live elsewhere, the connection is closed: the client
+//! reconnects, and is then sent right.
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, MetadataRequest};
@@ -12,7 +14,8 @@ use crate::error::Fault;
 use crate::exchange::handler::{Context, Next, Pending, Upstream};
 use crate::wire::rope::Rope;
 
-/// A connection that stands for `broker`, and was sent to the bootstrap broker `connected` for want of knowing better.
+/// A connection that stands for `broker`, and was sent to the bootstrap broker `connected` for want of
+/// knowing better.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrapped {
     pub broker: i32,
@@ -42,7 +45,8 @@ impl Pending for Learner {
         metadata::learn(cx, &answer);
         let Bootstrapped { broker, connected } = &self.bootstrapped;
         let found = answer.brokers.iter().find(|known| known.node_id.0 == *broker);
-        // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does not lead.
+        // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does
+        // not lead.
         let known = found.and_then(|known| Address::of(&known.host, known.port));
         let belongs = match (&cx.shared.config.route, known) {
             (Route::Dynamic(route), Some(known)) => route.address_of(*broker, known),

@@ -1,10 +1,12 @@
 //! A host whose buffers behave as Envoy's do, as far as that was seen.
 //!
-//! - Where a call for the client's bytes ends with [`Flow::Continue`], all that lies in the buffer goes to the broker, and
-//!   the buffer cannot be written until the client's next bytes.
-//! - A resume takes effect behind the call, takes all that lies in the buffer then, and a stream's end with it.
+//! - Where a call for the client's bytes ends with [`Flow::Continue`], all that lies in the buffer goes to
+//!   the broker, and the buffer cannot be written until the client's next bytes.
+//! - A resume takes effect behind the call, takes all that lies in the buffer then, and a stream's end with
+//!   it.
 //! - The broker's buffer can be written in the broker's calls only; the client's as long as it is paused.
-//! - Without bytes a stream's end neither connects to a broker nor closes, where tcp_proxy waits for the first bytes.
+//! - Without bytes a stream's end neither connects to a broker nor closes, where tcp_proxy waits for the
+//!   first bytes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -70,7 +72,8 @@ impl Default for Envoy {
 }
 
 impl Envoy {
-    /// The client of a connection sends bytes, and ends its stream behind them with `ends`; `call` is the filter's.
+    /// The client of a connection sends bytes, and ends its stream behind them with `ends`; `call` is the
+    /// filter's.
     pub(crate) fn client(&self, id: u32, bytes: &[u8], ends: bool, call: impl FnOnce(usize, bool) -> Flow) {
         let len = self.wire(id, |wire| {
             wire.client.extend_from_slice(bytes);

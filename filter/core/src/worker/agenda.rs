@@ -36,7 +36,8 @@ pub(crate) enum Step {
 }
 
 impl Agenda {
-    /// Bytes go to the broker at `due`. Gives them back where [`limits::DELAYED_ANSWERS_MAX`] things wait already.
+    /// Bytes go to the broker at `due`. Gives them back where [`limits::DELAYED_ANSWERS_MAX`] things wait
+    /// already.
     pub(crate) fn send_later(&self, context_id: u32, due: Millis, bytes: Rope) -> Option<Rope> {
         let mut delayed = self.delayed.borrow_mut();
         if delayed.len() >= limits::DELAYED_ANSWERS_MAX {

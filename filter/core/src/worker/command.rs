@@ -12,7 +12,8 @@ use crate::time::Millis;
 /// What a shell has to do, in this order, after each call of the worker.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The connection that was just accepted goes to this address, and not where the host's configuration says.
+    /// The connection that was just accepted goes to this address, and not where the host's configuration
+    /// says.
     Route(Address),
     /// The client has proved who it is: for access logs, and for filters behind this one.
     Identify { context_id: u32, principal: String, mechanism: &'static str },

@@ -43,7 +43,8 @@ impl Handle {
         WeakHandle(Rc::downgrade(&self.client))
     }
 
-    /// None: the connection is in use already. That would be a call of the host within a call of its own: it makes none.
+    /// None: the connection is in use already. That would be a call of the host within a call of its own: it
+    /// makes none.
     pub(crate) fn client(&self) -> Option<RefMut<'_, Client>> {
         self.client.try_borrow_mut().ok()
     }
@@ -158,7 +159,8 @@ impl Client {
         let Upkeep { plugin, routed, retirement, .. } = &self.upkeep;
         let Some(mut opening) = plugin.opening(host, routed, retirement) else { return };
         if end_of_stream {
-            // Whatever is sent first takes the stream's end with it: a question of ours would keep the client's bytes here.
+            // Whatever is sent first takes the stream's end with it: a question of ours would keep the
+            // client's bytes here.
             opening.bootstrapped = None;
         }
         self.stream = Some(Stream::new(Connection::new(Rc::clone(&plugin.shared), opening)));
@@ -181,7 +183,8 @@ struct Upkeep {
     retirement: Rc<Retirement>,
     /// The core knows whose connection it is, and the plugin knows that.
     is_proven: bool,
-    /// What was counted and the host was not told yet: a command for each event would cost more than the bytes.
+    /// What was counted and the host was not told yet: a command for each event would cost more than the
+    /// bytes.
     counts: Vec<(Stat, u64)>,
 }
 

@@ -19,10 +19,11 @@ pub enum Side {
 /// What the host does with a buffer when a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// All that lies in the buffer goes on, and a stream's end with it. The client's buffer is the worker's no more, until
-    /// the client's next bytes.
+    /// All that lies in the buffer goes on, and a stream's end with it. The client's buffer is the worker's
+    /// no more, until the client's next bytes.
     Continue,
-    /// All stays where it is until [`Host::resume_client`], and the buffer can still be written from other calls.
+    /// All stays where it is until [`Host::resume_client`], and the buffer can still be written from other
+    /// calls.
     Pause,
 }
 
@@ -39,7 +40,8 @@ pub trait Host {
     /// Unpredictable bytes. None: there are none to be had.
     fn random(&self) -> Option<[u8; 32]>;
 
-    /// Who the connection's client is by TLS, by the field `source` of its certificate. Known from its first bytes on.
+    /// Who the connection's client is by TLS, by the field `source` of its certificate. Known from its first
+    /// bytes on.
     fn peer(&self, source: Source) -> Peer;
 
     /// From now on the call is for this connection. False: it is gone.
@@ -48,11 +50,13 @@ pub trait Host {
     /// `len` bytes of a buffer from `start` on: one copy.
     fn read(&self, side: Side, start: usize, len: usize) -> Bytes;
 
-    /// Puts `pieces` in the place of the `len` bytes in a buffer, which are all that it holds. False: something was not
-    /// written, and the connection cannot go on. The broker's buffer can be written in the broker's calls only.
+    /// Puts `pieces` in the place of the `len` bytes in a buffer, which are all that it holds. False:
+    /// something was not written, and the connection cannot go on. The broker's buffer can be written in the
+    /// broker's calls only.
     #[must_use]
     fn replace(&self, side: Side, len: usize, pieces: &[Bytes]) -> bool;
 
-    /// Behind this call, all that lies in the client's buffer then goes to the broker, and a stream's end with it.
+    /// Behind this call, all that lies in the client's buffer then goes to the broker, and a stream's end
+    /// with it.
     fn resume_client(&self);
 }

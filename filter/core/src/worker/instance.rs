@@ -1,8 +1,8 @@
-//! One filter instance among those of its process: what it tells the others, and how its connections end when another
-//! instance has taken its place.
+//! One filter instance among those of its process: what it tells the others, and how its connections end when
+//! another instance has taken its place.
 //!
-//! The host hands a new configuration to a new instance in the same sandbox, and leaves the old instance to its open
-//! connections without a word. So instances find each other in the memory that they share.
+//! The host hands a new configuration to a new instance in the same sandbox, and leaves the old instance to
+//! its open connections without a word. So instances find each other in the memory that they share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -35,10 +35,11 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Asks whether the configuration agrees with earlier ones, and says what it changes. `id`: unpredictable.
+    /// Asks whether the configuration agrees with earlier ones, and says what it changes. `id`:
+    /// unpredictable.
     ///
-    /// The host's main thread tries each configuration in a sandbox of its own first, which sees no connection and no tick:
-    /// the only place where it may be refused.
+    /// The host's main thread tries each configuration in a sandbox of its own first, which sees no
+    /// connection and no tick: the only place where it may be refused.
     ///
     /// # Errors
     /// Why it does not agree.
@@ -155,7 +156,7 @@ impl Instance {
             census.report(self.id, self.reported.get(), connections, now)
         });
         if let Some(report) = commands.changed(report) {
-            self.reported.set(report.told);
+            self.reported.set(report.reported);
             if report.correction != 0 {
                 commands.push(Command::Correct(Stat::ConnectionsActive, report.correction));
             }

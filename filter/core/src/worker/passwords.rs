@@ -1,8 +1,9 @@
-//! PBKDF2 for clients' passwords: a share of the worker's time, and what the workers of a process tell each other of it.
+//! PBKDF2 for clients' passwords: a share of the worker's time, and what the workers of a process tell each
+//! other of it.
 //!
-//! The host's main thread tries each configuration first, in a sandbox of its own that serves nobody. So it does most of the
-//! work there is with a new configuration; workers find the outcome in the memory that they share, and go on beside their
-//! other work.
+//! The host's main thread tries each configuration first, in a sandbox of its own that serves nobody. So it
+//! does most of the work there is with a new configuration; workers find the outcome in the memory that they
+//! share, and go on beside their other work.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -31,8 +32,8 @@ pub(crate) struct Passwords {
 }
 
 impl Passwords {
-    /// Takes what the process has computed already. The first of the process to try `configuration` serves nobody, and does
-    /// what is left at once, for at most [`limits::DERIVE_MS_MAX`].
+    /// Takes what the process has computed already. The first of the process to try `configuration` serves
+    /// nobody, and does what is left at once, for at most [`limits::DERIVE_MS_MAX`].
     pub(crate) fn begin(
         busy: Busy,
         shared: &Shared,

@@ -35,7 +35,8 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// What the core has to know of a connection whose first bytes are here. None: there is no entropy, and no connection.
+    /// What the core has to know of a connection whose first bytes are here. None: there is no entropy, and
+    /// no connection.
     pub(crate) fn opening(&self, host: &impl Host, routed: &Routed, retirement: &Rc<Retirement>) -> Option<Opening> {
         let config = &self.shared.config;
         let (sasl, upstream) = (config.sasl.is_some(), config.upstream.is_some());

@@ -70,8 +70,8 @@ pub(crate) fn keep_versions(memory: &ProcessMemory, routed: &Routed, versions: &
     memory.put(&memory.versions(routed.broker), versions);
 }
 
-/// The line of the log for a broker that no connection of this worker came in for, though clients are told of it. None:
-/// another worker knows of one, or has said so.
+/// The line of the log for a broker that no connection of this worker came in for, though clients are told of
+/// it. None: another worker knows of one, or has said so.
 pub(crate) fn unreached(memory: &ProcessMemory, broker: i32, advertised: &str) -> Option<String> {
     memory.create(&memory.reach(broker), &Reach::Said).then(|| {
         format!(

@@ -1,13 +1,14 @@
 //! Moves a connection's bytes between the host's buffers and the core.
 //!
-//! The host forgets the client's buffer when a call for the client's bytes ends with [`Flow::Continue`], and then nothing can
-//! be sent to the broker in a call for the broker's bytes. So while the core is blocked (a barrier, or too many requests in
-//! flight), [`Stream::client_data`] pauses and resumes by call; while the core is not, nothing can become due to the broker
-//! before the next client bytes.
+//! The host forgets the client's buffer when a call for the client's bytes ends with [`Flow::Continue`], and
+//! then nothing can be sent to the broker in a call for the broker's bytes. So while the core is blocked (a
+//! barrier, or too many requests in flight), [`Stream::client_data`] pauses and resumes by call; while the
+//! core is not, nothing can become due to the broker before the next client bytes.
 //!
-//! Bytes that may go on untouched stay in the host's buffer. Everything else is read once, and what comes out is written
-//! once. Client bytes that the core does not want yet, or has no room for, stay in the host's buffer as well: when that is
-//! full, the host stops reading. Those that lack room are looked at again at the worker's next tick.
+//! Bytes that may go on untouched stay in the host's buffer. Everything else is read once, and what comes out
+//! is written once. Client bytes that the core does not want yet, or has no room for, stay in the host's
+//! buffer as well: when that is full, the host stops reading. Those that lack room are looked at again at the
+//! worker's next tick.
 
 use bytes::Bytes;
 
@@ -20,7 +21,8 @@ use crate::wire::rope::Rope;
 
 /// What is done for a stream beside moving its bytes.
 pub(crate) trait Effects {
-    /// Keeps bytes for the broker back, for [`Stream::send`] when the time is over. Gives them back where too many wait.
+    /// Keeps bytes for the broker back, for [`Stream::send`] when the time is over. Gives them back where too
+    /// many wait.
     fn send_later(&mut self, bytes: Rope, delay_ms: Millis) -> Option<Rope>;
 
     /// Carries out an action that is no bytes.
@@ -48,7 +50,8 @@ pub(crate) struct Stream {
     owes_end: bool,
     /// For the broker, of a client that has half-closed: the end would go with it, and more is to come.
     stashed: Vec<Bytes>,
-    /// Bytes went to the broker. Until then the host has no connection to it, where tcp_proxy waits for the first ones.
+    /// Bytes went to the broker. Until then the host has no connection to it, where tcp_proxy waits for the
+    /// first ones.
     has_sent: bool,
     is_closed: bool,
 }
@@ -254,7 +257,8 @@ impl Stream {
         }
     }
 
-    /// Client bytes that lack nothing but room are looked at again in a moment, and a token when its verdict is there.
+    /// Client bytes that lack nothing but room are looked at again in a moment, and a token when its verdict
+    /// is there.
     fn wait(&self, effects: &mut impl Effects) {
         if self.is_closed {
             return;
@@ -269,8 +273,8 @@ impl Stream {
 
     /// After broker bytes: writes to the broker, and takes client bytes that may go on now.
     ///
-    /// The host resumes behind this call, and then hands on all that lies in the buffer. So what is held there has to be
-    /// taken out even when the core can only queue it.
+    /// The host resumes behind this call, and then hands on all that lies in the buffer. So what is held
+    /// there has to be taken out even when the core can only queue it.
     fn pump_client(&mut self, host: &impl Host, effects: &mut impl Effects, output: &mut Output) {
         let resumes = !output.to_broker.is_empty() || self.takes_held(host);
         let taken = if resumes { std::mem::take(&mut self.held) } else { 0 };
@@ -299,8 +303,9 @@ impl Stream {
 
     /// Hands on what lies in the client's buffer, and its end with it. See the top of this file.
     ///
-    /// A client that ends its stream before anything was sent to the broker gets no answer, and nobody would end the
-    /// connection: a tcp_proxy that waits for the first bytes does not connect for an end alone, and keeps it for an hour.
+    /// A client that ends its stream before anything was sent to the broker gets no answer, and nobody would
+    /// end the connection: a tcp_proxy that waits for the first bytes does not connect for an end alone, and
+    /// keeps it for an hour.
     fn hand_on(&mut self, host: &impl Host, effects: &mut impl Effects, something: bool) -> Flow {
         let is_unblocked = self.connection.wants_client_bytes();
         if is_unblocked && self.owes_end && !something && !self.has_sent {
@@ -320,8 +325,8 @@ impl Stream {
     }
 }
 
-/// How many of the `len` bytes in a buffer go on untouched. `step` is asked without a window first, since inside a frame
-/// that passes none is needed, and with a way to read one where it gave 0.
+/// How many of the `len` bytes in a buffer go on untouched. `step` is asked without a window first, since
+/// inside a frame that passes none is needed, and with a way to read one where it gave 0.
 fn pass(
     host: &impl Host,
     side: Side,

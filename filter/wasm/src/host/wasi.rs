@@ -1,4 +1,5 @@
-//! What WASI gives the sandbox: entropy, and the variables of the environment that Envoy's configuration lists.
+//! What WASI gives the sandbox: entropy, and the variables of the environment that Envoy's configuration
+//! lists.
 //!
 //! Declared by hand, since the target has no WASI of its own and the Rust SDK does not offer these.
 #![allow(unsafe_code)]

@@ -238,8 +238,8 @@ fn bytes_that_lack_room_are_looked_at_again() {
     assert_eq!(play.envoy.held(ID), 0);
 }
 
-/// An answer that is made here, and held back: a version of ApiVersions that does not exist is answered at once, a failed
-/// login is not.
+/// An answer that is made here, and held back: a version of ApiVersions that does not exist is answered at
+/// once, a failed login is not.
 #[test]
 fn what_was_put_off_is_sent_and_what_came_meanwhile_waits_behind_it() {
     let config = r#"{"sasl": {"mechanisms": ["PLAIN"], "users": [{"username": "a", "password": "secret"}]}}"#;
