@@ -104,7 +104,7 @@ impl Held {
         let retirement = Rc::<Retirement>::default();
         let versions = versions.filter(|_| case.asks && case.logs_in);
         let opening =
-            Opening { peer, entropy: [choice; 32], versions, retirement: Rc::clone(&retirement), learn: None };
+            Opening { peer, entropy: [choice; 32], versions, retirement: Rc::clone(&retirement), bootstrapped: None };
         Self {
             connection: Connection::new(Rc::clone(&shared), opening),
             shared,
