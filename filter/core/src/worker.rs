@@ -37,8 +37,8 @@ use crate::config::Config;
 use crate::fingerprint::Fingerprint;
 use crate::memory::{Memory, ProcessMemory};
 use crate::sasl::oauthbearer::Verifier;
+use crate::shared::Shared;
 use crate::time::Millis;
-use crate::Shared;
 
 /// What a worker is given of its surroundings, for as long as it lives.
 pub struct Surroundings {

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use super::command::Commands;
 use super::host::Host;
 use crate::fingerprint::Fingerprint;
+use crate::limits;
 use crate::memory::ProcessMemory;
+use crate::shared::Shared;
 use crate::time::Millis;
-use crate::{limits, Shared};
 
 /// How many plugins of one sandbox have work: they share the time. A clone counts the same plugins.
 #[derive(Clone, Debug, Default)]

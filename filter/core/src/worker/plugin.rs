@@ -14,12 +14,13 @@ use super::routing::{self, Routed, Routing};
 use crate::brokers::Address;
 use crate::connection::retirement::Retirement;
 use crate::connection::Opening;
+use crate::limits;
 use crate::memory::ProcessMemory;
 use crate::principal::Peer;
+use crate::shared::Shared;
 use crate::stats::Stat;
 use crate::time::Millis;
 use crate::wire::rope::Rope;
-use crate::{limits, Shared};
 
 /// A plugin on one worker, without its connections.
 pub(crate) struct Plugin {

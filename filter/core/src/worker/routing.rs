@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::brokers::{Address, Destination};
 use crate::memory::{ProcessMemory, Reach};
 use crate::own::brokers::Bootstrapped;
-use crate::Shared;
+use crate::shared::Shared;
 
 /// Where a connection was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
