@@ -65,6 +65,7 @@ enum Phase {
     Closed,
 }
 
+/// One client connection and its broker connection.
 pub struct Connection {
     shared: Rc<Shared>,
     phase: Phase,
@@ -74,7 +75,8 @@ pub struct Connection {
     gathering: bool,
     exchanges: Queue,
     session: Session,
-    learn: Option<Bootstrapped>,
+    /// What has to be found out before requests go up.
+    bootstrapped: Option<Bootstrapped>,
     retirement: Rc<Retirement>,
     actions: VecDeque<Action>,
     /// The client's next frame waits for room in the worker's memory.
@@ -86,6 +88,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// A connection whose first bytes are here.
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
         let Opening { bootstrapped, peer, entropy, versions, retirement } = opening;
@@ -93,7 +96,7 @@ impl Connection {
             session: Session::new(&shared, entropy, versions),
             shared,
             phase: Phase::Opening(peer),
-            learn: bootstrapped,
+            bootstrapped,
             retirement,
             client: Way::new(frame_bytes_max),
             broker: Way::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),

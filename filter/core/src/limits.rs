@@ -218,7 +218,12 @@ pub const IN_FLIGHT_REQUESTS_DEFAULT: usize = 64;
 /// Most `limits.in_flight_requests`: each may hold a frame of its own in memory.
 pub const IN_FLIGHT_REQUESTS_MAX: usize = 1_000;
 
+/// Bytes that an unanswered request takes, more or less, beside what it keeps of its frame.
+pub const EXCHANGE_BYTES: usize = 256;
+
 const _: () = assert!(IN_FLIGHT_REQUESTS_DEFAULT <= IN_FLIGHT_REQUESTS_MAX);
+// What a connection keeps in flight is nothing beside a frame.
+const _: () = assert!(IN_FLIGHT_REQUESTS_MAX * EXCHANGE_BYTES < WORKER_BYTES_MIN);
 const _: () = assert!(STRANGER_REQUESTS_MAX <= IN_FLIGHT_REQUESTS_DEFAULT);
 
 /// Lanes of physical partitions of which a worker remembers where nothing of them lies. Forgetting one costs

@@ -13,8 +13,11 @@ use crate::{limits, sasl};
 
 /// What all connections of a plugin have in common.
 pub struct Shared {
+    /// What the operator says.
     pub config: Config,
+    /// Which topic has which mapping.
     pub topics: TopicRegistry,
+    /// What the worker's memory may be used for.
     pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,

@@ -1,6 +1,7 @@
 //! What is counted, and the names under which Envoy shows it.
 //!
-//! A stat's tags are part of its name (`….api.Produce`); the `stats_tags` of the bootstraps in `envoy/` turn them into tags.
+//! A stat's tags are part of its name (`….api.Produce`); the `stats_tags` of the bootstraps in `envoy/` turn
+//! them into tags.
 
 use kafka_protocol::ResponseError;
 
@@ -9,42 +10,64 @@ use crate::error::Blame;
 /// One time series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stat {
+    /// Client connections that are open.
     ConnectionsActive,
+    /// Client connections that were opened.
     ConnectionsTotal,
+    /// Requests of clients that were let through or answered.
     Requests {
+        /// The API's name in the protocol guide.
         api: &'static str,
     },
+    /// Answers to clients.
     Responses {
+        /// The API's name in the protocol guide.
         api: &'static str,
+        /// How the request ended.
         outcome: Outcome,
     },
+    /// Milliseconds from a client's request to its answer.
     RequestDurationMs {
+        /// The API's name in the protocol guide.
         api: &'static str,
     },
     /// Bytes from clients.
     BytesReceived,
     /// Bytes to clients.
     BytesSent,
+    /// Requests to brokers, the filter's own among them.
     UpstreamRequests {
+        /// The API's name in the protocol guide.
         api: &'static str,
     },
+    /// Partitions of requests, and of Metadata answers, that were translated.
     RemappedPartitions {
+        /// The API's name in the protocol guide.
         api: &'static str,
     },
+    /// Record batches of producers that were given a lane.
     BatchesTagged,
+    /// Record batches that were read from a broker and are no client's.
     BatchesDropped,
     /// Those of the dropped batches whose lane the mapping does not have.
     BatchesUnknownLane,
+    /// Control batches that move a consumer past its siblings' records.
     FillerBatches,
+    /// Bytes of records that brokers sent for mapped topics.
     FetchBytesUpstream,
+    /// Bytes of records that clients were sent of these.
     FetchBytesDownstream,
+    /// Faults that somebody has to do something about.
     Errors {
+        /// Who has to.
         blame: Blame,
     },
     /// Connections that ended so that their clients come back, and are then served.
     Reconnects {
+        /// Why, in one word.
         reason: &'static str,
     },
+    /// Requests that named a topic with another number of partitions than its mapping says.
     TopicMismatch,
     /// Answers that gave a broker its own address, where `advertise` should give another.
     AdvertisedAround,
@@ -52,12 +75,16 @@ pub enum Stat {
     AdvertisedUnreached,
     /// Clients' authentications, and renewals of them.
     Auth {
+        /// The mechanism's registered name, or `other`.
         mechanism: &'static str,
+        /// How it ended.
         outcome: AuthOutcome,
     },
     /// The filter's own logins at brokers, and renewals of them.
     UpstreamAuth {
+        /// The mechanism's registered name.
         mechanism: &'static str,
+        /// How it ended.
         outcome: AuthOutcome,
     },
 }
@@ -65,7 +92,9 @@ pub enum Stat {
 /// How an authentication ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuthOutcome {
+    /// The proof was accepted.
     Success,
+    /// The proof was refused.
     Failure,
     /// Begun, and neither of the two: the client left, or sent something else.
     Abandoned,
@@ -100,12 +129,16 @@ impl Outcome {
 /// Envoy's kinds of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Goes up only.
     Counter,
+    /// Goes up and down.
     Gauge,
+    /// A distribution of values.
     Histogram,
 }
 
 impl Stat {
+    /// Which kind of metric Envoy keeps for it.
     pub fn kind(self) -> Kind {
         match self {
             Stat::ConnectionsActive => Kind::Gauge,

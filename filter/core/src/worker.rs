@@ -50,6 +50,7 @@ pub struct Surroundings {
     pub live_bytes: Box<dyn Fn() -> usize>,
     /// The plugin's name and root id in the host's configuration, or nothing.
     pub plugin_name: String,
+    /// See [`Self::plugin_name`].
     pub root_id: String,
     /// Variables of the environment, as `NAME=value`.
     pub variables: Vec<String>,

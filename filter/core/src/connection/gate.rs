@@ -55,7 +55,7 @@ impl Connection {
 
     /// Whether [`Self::question_before`] has one.
     pub(super) fn has_question_before(&self, admission: Admission, now: Millis) -> bool {
-        self.is_login_due(now) || self.is_learning_due(admission)
+        self.is_login_due(now) || self.is_broker_unknown(admission)
     }
 
     /// Where clients prove themselves by SASL, the first login waits for that.
@@ -68,8 +68,8 @@ impl Connection {
     }
 
     /// A broker that authenticates clients itself would take nothing else before that.
-    fn is_learning_due(&self, admission: Admission) -> bool {
-        self.learn.is_some() && admission == Admission::Proven
+    fn is_broker_unknown(&self, admission: Admission) -> bool {
+        self.bootstrapped.is_some() && admission == Admission::Proven
     }
 
     /// What the filter has to ask, in its own name, before the client's request goes up.
@@ -80,10 +80,10 @@ impl Connection {
             let api = TABLE.of_admission(Admission::Handshake).ok_or(Fault::Exchange)?;
             return login::question(&mut self.context(&shared, api, now)).map(Some);
         }
-        if !self.is_learning_due(arrival.admission) {
+        if !self.is_broker_unknown(arrival.admission) {
             return Ok(None);
         }
-        self.learn.take().map(Learner::question).transpose()
+        self.bootstrapped.take().map(Learner::question).transpose()
     }
 
     /// Opens an exchange of the filter's own; what the client sent waits for it.

@@ -8,9 +8,6 @@ use crate::limits;
 use crate::time::Millis;
 use crate::wire::frame;
 
-/// Bytes that an exchange takes, more or less, beside what it keeps of its frame.
-const EXCHANGE_BYTES: usize = 256;
-
 impl Connection {
     /// Whether the frame that starts in `window`, and does not pass, can be taken now. If not, its bytes are better left
     /// where they are, and [`Self::resume`] asked from time to time.
@@ -37,7 +34,7 @@ impl Connection {
     /// Bytes of the worker's memory that are kept for this connection, more or less.
     pub fn held_bytes(&self) -> usize {
         let kept = |exchange: &Exchange| {
-            EXCHANGE_BYTES + exchange.frame_bytes + exchange.request.client_id.as_ref().map_or(0, |id| id.len())
+            limits::EXCHANGE_BYTES + exchange.frame_bytes + exchange.request.client_id.as_ref().map_or(0, |id| id.len())
         };
         let pinned: usize = self.exchanges.iter().map(kept).sum();
         self.client.input.len() + self.broker.input.len() + pinned

@@ -232,6 +232,10 @@ pub const DELAYED_ANSWERS_MAX: usize = 10_000;
 /// Tokens of one authentication. SCRAM takes two, OAUTHBEARER two when it fails.
 pub const SASL_ROUNDS_MAX: usize = 4;
 
+/// Least time in milliseconds between two logins of the filter's on a connection: a broker takes an earlier
+/// one for an error (KIP-368).
+pub const RENEWAL_MS_MIN: u64 = 1_000;
+
 /// Characters of what a broker says about a refused login that go to the log.
 pub const BROKER_MESSAGE_CHARS_MAX: usize = 200;
 

@@ -30,9 +30,6 @@ const HANDSHAKE_VERSION: i16 = 1;
 /// Kafka 2.2 and later: the answer tells for how long.
 const AUTHENTICATE_VERSION: i16 = 1;
 
-/// Least time in milliseconds between two logins of a connection: a broker takes an earlier one for an error (KIP-368).
-const RENEWAL_MS_MIN: Millis = 1_000;
-
 enum Stage {
     Handshake,
     Tokens,
@@ -126,7 +123,7 @@ impl Login {
         cx.count(Stat::UpstreamAuth { mechanism: self.mechanism.name(), outcome: AuthOutcome::Success }, 1);
         let lifetime_ms = Millis::try_from(lifetime_ms).ok().filter(|lifetime_ms| *lifetime_ms > 0);
         // Kafka's own clients renew after 85 % of the time at the earliest.
-        let renew_at = lifetime_ms.map(|lifetime_ms| cx.now + (lifetime_ms / 100 * 85).max(RENEWAL_MS_MIN));
+        let renew_at = lifetime_ms.map(|lifetime_ms| cx.now + (lifetime_ms / 100 * 85).max(limits::RENEWAL_MS_MIN));
         cx.session.login = Some(LoggedIn { renew_at, is_own: self.is_own });
         if self.told_versions {
             let version = versions::OWN_VERSION;

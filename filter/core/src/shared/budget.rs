@@ -118,6 +118,7 @@ impl Budget {
 
 /// A connection of the worker, as far as its memory goes.
 pub struct Holder {
+    /// Which connection.
     pub context_id: u32,
     /// [`crate::connection::Connection::held_bytes`].
     pub held_bytes: usize,
