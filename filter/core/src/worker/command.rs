@@ -16,7 +16,14 @@ pub enum Command {
     /// says.
     Route(Address),
     /// The client has proved who it is: for access logs, and for filters behind this one.
-    Identify { context_id: u32, principal: String, mechanism: &'static str },
+    Identify {
+        /// The connection's.
+        context_id: u32,
+        /// Who the client is.
+        principal: String,
+        /// How that was proved: a SASL mechanism, `TLS` or `NONE`.
+        mechanism: &'static str,
+    },
     /// Close the connection behind what was written to it. Not inside one of the connection's own calls.
     Close(u32),
     /// Add to a counter or gauge, or record in a histogram.
