@@ -48,9 +48,9 @@ pub struct Surroundings {
     pub verifier: Box<dyn Verifier>,
     /// How many bytes are alive in the worker's memory.
     pub live_bytes: Box<dyn Fn() -> usize>,
-    /// The plugin's name and root id in the host's configuration, or nothing.
+    /// The plugin's name in the host's configuration, or nothing.
     pub plugin_name: String,
-    /// See [`Self::plugin_name`].
+    /// The plugin's root id there, or nothing.
     pub root_id: String,
     /// Variables of the environment, as `NAME=value`.
     pub variables: Vec<String>,

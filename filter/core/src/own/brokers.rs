@@ -19,7 +19,9 @@ use crate::wire::rope::Rope;
 /// knowing better.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrapped {
+    /// Its id, by the port or name that the client came in at.
     pub broker: i32,
+    /// Where the connection went.
     pub connected: Address,
 }
 
