@@ -17,11 +17,11 @@ wasm: ## Build the filter: target/kafka_partition_remapper.wasm
 
 .PHONY: demo
 demo: wasm venv kafka ## See it work: Envoy, Kafka and clients on this machine
-	@$(PYTHON) examples/quickstart/demo.py
+	@$(PYTHON) -m examples.quickstart.demo
 
 .PHONY: demo-up
 demo-up: wasm venv kafka ## The same, left running to play with
-	@$(PYTHON) examples/quickstart/demo.py --keep
+	@$(PYTHON) -m examples.quickstart.demo --keep
 
 # End-to-end last: its summary closes the output.
 .PHONY: test
@@ -41,7 +41,7 @@ test-envoy: wasm venv ## Load every configuration of envoy/ into Envoy
 
 .PHONY: test-e2e
 test-e2e: wasm tools ## Real clients through Envoy to a real Kafka
-	@target/tools/venv/bin/pytest tests/e2e -n 2 --dist loadfile
+	@$(PYTHON) -m pytest tests/e2e -n 2 --dist loadfile
 
 .PHONY: fuzz
 fuzz: ## Fuzz what strangers reach, a minute each (needs nightly Rust and cargo-fuzz; FUZZ_TARGETS, FUZZ_S)
@@ -49,11 +49,11 @@ fuzz: ## Fuzz what strangers reach, a minute each (needs nightly Rust and cargo-
 
 .PHONY: bench
 bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
-	@$(PYTHON) tests/bench/bench.py
+	@$(PYTHON) -m tests.bench.bench
 
 .PHONY: strangers
-strangers: wasm tools ## Measure what somebody without a password can cause (ROWS="garbage silence": only these)
-	@$(PYTHON) tests/bench/strangers.py $(ROWS)
+strangers: wasm tools ## Measure what strangers can cause, without a password (ROWS="garbage silence": only these)
+	@$(PYTHON) -m tests.bench.strangers $(ROWS)
 
 .PHONY: fmt
 fmt: ## Format the Rust code

@@ -1,4 +1,5 @@
-"""`make demo`: a topic of 4 partitions that clients see as 20, written and read through Envoy, and checked record by record.
+"""`make demo`: a topic of 4 partitions that clients see as 20, written and read through
+Envoy, and checked record by record.
 
 --keep (`make demo-up`) leaves Kafka and Envoy running afterwards, and says what to try.
 """
@@ -13,9 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from screen import Screen, View
-from servers import KAFKA_JARS, REPO, Broker, Envoy
-from traffic import Ledger, Reader, Writer
+from tests.harness.kafka import KafkaCluster
+from tests.harness.paths import KAFKA_JARS, REPO
+
+from .screen import Screen, View
+from .servers import QuickstartEnvoy
+from .traffic import Ledger, Reader, Writer
 
 TOPIC, VIRTUAL, PHYSICAL = "orders", 20, 4
 """As in envoy.yaml."""
@@ -24,7 +28,7 @@ REFRESH_S = 0.5
 DRAIN_S = 20
 """Readers may take this long after the last write."""
 QUIET_S = 1.0
-"""How long to watch, after everything was read, for something that comes twice."""
+"""How long to watch, after everything was read, for records that come twice."""
 
 
 def main() -> int:
@@ -73,19 +77,18 @@ def quiet_clients(log: Path):
 
 def demonstrate(options: argparse.Namespace, directory: Path, running: contextlib.ExitStack) -> bool:
     print("starting Kafka ...", flush=True)
-    broker = Broker(directory, TOPIC, PHYSICAL)
-    running.callback(broker.stop)
+    cluster = running.enter_context(KafkaCluster(directory))
+    cluster.create_topic(TOPIC, PHYSICAL)
     print("starting Envoy with the filter ...", flush=True)
-    envoy = Envoy(directory, broker)
-    running.callback(envoy.stop)
-    good = run_traffic(options.seconds, broker, envoy)
+    envoy = running.enter_context(QuickstartEnvoy(directory, cluster))
+    good = run_traffic(options.seconds, cluster, envoy)
     if options.keep:
-        print(what_to_try(broker, envoy), flush=True)
+        print(what_to_try(cluster, envoy), flush=True)
         wait_for_interrupt(envoy)
     return good
 
 
-def run_traffic(seconds: float, broker: Broker, envoy: Envoy) -> bool:
+def run_traffic(seconds: float, cluster: KafkaCluster, envoy: QuickstartEnvoy) -> bool:
     ledger, screen = Ledger(VIRTUAL), Screen(TOPIC, VIRTUAL, PHYSICAL)
     readers = [Reader(envoy.bootstrap, TOPIC, v, ledger) for v in range(VIRTUAL)]
     writer = Writer(envoy.bootstrap, TOPIC, ledger, PER_SECOND, seconds)
@@ -101,13 +104,13 @@ def run_traffic(seconds: float, broker: Broker, envoy: Envoy) -> bool:
         writer.start()
         while writer.is_alive():
             writer.join(REFRESH_S)
-            screen.show(look(time.monotonic() - started, ledger, broker, envoy))
+            screen.show(look(time.monotonic() - started, ledger, cluster, envoy))
         wait_for_readers(ledger)
         time.sleep(QUIET_S)
     finally:
         for thread in [writer, *readers]:
             thread.stop()
-    view = look(time.monotonic() - started, ledger, broker, envoy)
+    view = look(time.monotonic() - started, ledger, cluster, envoy)
     view.latencies_ms = ledger.latencies_ms
     screen.end(view)
     return judge(ledger, view, screen)
@@ -119,14 +122,14 @@ def wait_for_readers(ledger: Ledger) -> None:
         time.sleep(0.1)
 
 
-def look(seconds: float, ledger: Ledger, broker: Broker, envoy: Envoy) -> View:
+def look(seconds: float, ledger: Ledger, cluster: KafkaCluster, envoy: QuickstartEnvoy) -> View:
     return View(
         seconds=seconds,
         written=list(ledger.written),
         read=list(ledger.read),
-        end_offsets=broker.end_offsets(),
-        upstream_bytes=envoy.stat("fetch_bytes_upstream_total"),
-        downstream_bytes=envoy.stat("fetch_bytes_downstream_total"),
+        end_offsets=cluster.end_offsets(TOPIC, PHYSICAL),
+        upstream_bytes=envoy.stat("kafka_remapper_fetch_bytes_upstream_total"),
+        downstream_bytes=envoy.stat("kafka_remapper_fetch_bytes_downstream_total"),
         latencies_ms=list(ledger.recent_ms),
         wrong=f"{ledger.leaked} leaked, {ledger.repeated} repeated",
     )
@@ -146,7 +149,7 @@ def judge(ledger: Ledger, view: View, screen: Screen) -> bool:
     return good
 
 
-def what_to_try(broker: Broker, envoy: Envoy) -> str:
+def what_to_try(cluster: KafkaCluster, envoy: QuickstartEnvoy) -> str:
     return f"""
 Kafka and Envoy go on until you press ctrl-C here. In another terminal:
 
@@ -155,7 +158,7 @@ Kafka and Envoy go on until you press ctrl-C here. In another terminal:
   kafka() {{ java -Dorg.slf4j.simpleLogger.defaultLogLevel=error \\
       -cp '{KAFKA_JARS.relative_to(REPO)}/*' org.apache.kafka.tools."$@"; }}
   envoy={envoy.bootstrap}
-  broker={broker.address}
+  broker={cluster.bootstrap}
 
   # {VIRTUAL} partitions through Envoy, {PHYSICAL} on the broker
   kafka TopicCommand --bootstrap-server $envoy --describe --topic {TOPIC}
@@ -175,13 +178,13 @@ Kafka and Envoy go on until you press ctrl-C here. In another terminal:
 
   # what the filter has counted, and the configuration that Envoy runs
   curl -s {envoy.admin}/stats/prometheus | grep ^kafka_remapper
-  less {envoy.config.relative_to(REPO)}
+  less {envoy.file.relative_to(REPO)}
 """
 
 
-def wait_for_interrupt(envoy: Envoy) -> None:
+def wait_for_interrupt(envoy: QuickstartEnvoy) -> None:
     try:
-        while envoy.alive():
+        while envoy.process.alive():
             time.sleep(0.5)
         print("\nEnvoy has ended by itself")
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What a person sees: a table that is redrawn on a terminal, a line every few seconds anywhere else."""
+"""The demo's output: a table that is redrawn on a terminal, a line every few seconds anywhere else."""
 
 import shutil
 import sys

@@ -19,7 +19,8 @@ def home(key: bytes, partitions: int) -> int:
 
 
 class Ledger:
-    """What was written where, and what was read where. Records are numbered from 0 in the order of writing."""
+    """What was written where, and what was read where. Records are numbered
+    from 0 in the order of writing."""
 
     def __init__(self, partitions: int):
         self.partitions = partitions
@@ -84,7 +85,8 @@ class Writer(threading.Thread):
         })
 
     def warm_up(self) -> None:
-        """A record of every customer: what a fresh broker and fresh connections cost at first is over then."""
+        """A record of every customer: what a fresh broker and fresh connections
+        cost at first is over then."""
         self._send_up_to(CUSTOMERS)
         self._producer.flush(30)
 

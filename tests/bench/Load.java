@@ -19,13 +19,13 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * The load of the benchmark, in one process that stays, so that every run meets compiled code. Reads a command per line and answers
- * with one line: JSON, or "error ...".
+ * The load of the benchmark, in one process that stays, so that every run meets compiled code. Reads a
+ * command per line and answers each with one line: JSON, or "error ...".
  *
  * <pre>
- * produce BOOTSTRAP TOPIC PARTITIONS RECORDS           as fast as it goes: seconds
- * pace    BOOTSTRAP TOPIC PARTITIONS RECORDS RATE      RATE records per second: latency from send to acknowledgement
- * consume BOOTSTRAP TOPIC PARTITIONS RECORDS CONSUMERS from the beginning, partitions dealt out to consumers: seconds
+ * produce BOOTSTRAP TOPIC PARTITIONS RECORDS            as fast as it goes; tells seconds
+ * pace    BOOTSTRAP TOPIC PARTITIONS RECORDS RATE       RATE records a second; tells latencies
+ * consume BOOTSTRAP TOPIC PARTITIONS RECORDS CONSUMERS  all, CONSUMERS share the partitions; tells seconds
  * </pre>
  */
 public final class Load {

@@ -1,8 +1,9 @@
 """`make bench`: what the filter costs, against Envoy's tcp_proxy alone.
 
-Broker, Envoy and clients share this machine's cores, so MB/s says what is left of them rather than what Envoy could do; the figure to
-go by is Envoy's own CPU time per GB of records as clients count them. Every figure is the median of rounds, in each of which the
-ways (tcp_proxy alone, the filter with an unmapped topic, the filter with a mapped one) take turns, and the load is the same.
+Broker, Envoy and clients share this machine's cores, so MB/s says what the others leave of them rather than
+what Envoy could do; the figure to go by is Envoy's own CPU time per GB of records as clients count them.
+Every figure is the median of rounds, in each of which the ways (tcp_proxy alone, the filter with an unmapped
+topic, the filter with a mapped one) take turns, and the load is the same.
 """
 
 import argparse
@@ -17,11 +18,12 @@ import time
 from pathlib import Path
 from statistics import median
 
-from servers import REPO, Broker, LoadProgram, Proxy, cpu_s, machine_cpu_s
+from tests.harness import groups
+from tests.harness.paths import REPO
+from tests.harness.process import free_ports, wait_until
+from tests.harness.raw import Raw, encode, request_header
 
-from harness.process import free_ports, wait_until  # isort: skip (found by way of servers)
-from harness import groups  # isort: skip
-from harness.raw import Raw, encode, request_header  # isort: skip
+from .servers import PROXIED, LoadProgram, Proxy, machine_cpu_s, start_broker
 
 VIRTUAL, PHYSICAL = 20, 4
 RECORD_BYTES = 1024
@@ -51,9 +53,9 @@ AIMS = {
     ("produce", "mapped"): {"cpu": 1.3, "rate": 0.9},
     ("consume", "mapped"): {"cpu": 1.6, "rate": 0.9},
 }
-"""Of ratios to tcp_proxy: CPU time per GB at most, MB/s at least."""
+"""Aims as ratios to tcp_proxy: CPU time per GB at most, MB/s at least."""
 P99_AIM_MS = 0.5
-"""At most so much above tcp_proxy's."""
+"""The p99 may be at most so much above tcp_proxy's."""
 OTHERS_SHARE_MAX = 0.05
 COMMITS = 500
 IDLE_CONNECTIONS, IDLE_RSS_AIM_MIB = 1000, 200
@@ -64,15 +66,15 @@ class Bench:
         self.rounds = 1 if quick else 3
         self.records = 40_000 if quick else 400_000
         self.paced = 2 * PACE_PER_S if quick else 6 * PACE_PER_S
-        first = free_ports(5)
-        self.filter_port = first + 4
+        plain_port = free_ports(2)
+        self.filter_port = plain_port + 1
         self.directory = directory
-        self.broker = Broker(directory, first, first + 1, first + 2, advertised=first + 3)
-        running.callback(self.broker.process.kill)
-        self.proxies = {"tcp_proxy": Proxy(directory, "tcp_proxy", first + 3, self.broker.proxied, None)}
-        self.proxies["unmapped"] = self.proxies["mapped"] = self._filter_proxy("filter")
-        for proxy in set(self.proxies.values()):
-            running.callback(proxy.process.stop)
+        self.cluster = running.enter_context(start_broker(directory, advertised=plain_port))
+        plain = Proxy(directory, "tcp_proxy", plain_port, self.cluster.port(PROXIED), None)
+        running.callback(plain.process.stop)
+        remapper = self._filter_proxy("filter")
+        running.callback(remapper.process.stop)
+        self.proxies = {"tcp_proxy": plain, "unmapped": remapper, "mapped": remapper}
         self.load = LoadProgram(directory / "load.log")
         running.callback(self.load.stop)
         self.results: dict[tuple[str, str], list[dict]] = {}
@@ -101,22 +103,23 @@ class Bench:
         try:
             with contextlib.ExitStack() as connections:
                 wait_until("Envoy", lambda: connected(proxy.port), 30)
-                found["fresh"] = proxy.rss_mib()
+                found["fresh"] = proxy.memory_mib()
                 for _ in range(IDLE_CONNECTIONS):
                     connection = connections.enter_context(Raw(proxy.port))
                     connection.announce("apache-kafka-java")
                     connection.metadata(["mapped-read"])
                 time.sleep(1)
-                found["idle"] = proxy.rss_mib()
+                found["idle"] = proxy.memory_mib()
         finally:
             proxy.process.stop()
         return found
 
     def commits_per_s(self) -> dict[str, float]:
-        """How often a lone member that owns every partition can commit them all, one commit after the other."""
+        """How often a lone member that owns every partition can commit them all,
+        one commit after the other."""
         topics = {"commits-plain": COMMITTED, "commits-mapped": COMMITTED_PHYSICAL}
         for topic, partitions in topics.items():
-            self.broker.create_topic(topic, partitions)
+            self.cluster.create_topic(topic, partitions)
         found: dict[str, list[float]] = {}
         for number in range(self.rounds + 1):
             for way in in_turn(number):
@@ -126,11 +129,11 @@ class Bench:
         return {way: median(found[way][1:]) for way in WAYS}
 
     def _own_cpu_s(self) -> float:
-        own = [self.load.pid, self.broker.process.child.pid, *(p.process.child.pid for p in set(self.proxies.values()))]
-        return time.process_time() + sum(map(cpu_s, own))
+        proxies = sum(proxy.process.cpu_s() for proxy in set(self.proxies.values()))
+        return time.process_time() + self.load.cpu_s() + self.cluster.cpu_s() + proxies
 
     def _filter_proxy(self, name: str) -> Proxy:
-        return Proxy(self.directory, name, self.filter_port, self.broker.direct, FILTER)
+        return Proxy(self.directory, name, self.filter_port, self.cluster.ports[1], FILTER)
 
     def _prepare(self) -> None:
         """Topics to read, written the way that they are read; that also warms everything up."""
@@ -138,7 +141,7 @@ class Bench:
             wait_until("Envoy", lambda: connected(proxy.port), 30)
         for way in ("unmapped", "mapped"):
             prefix, partitions = WAYS[way]
-            self.broker.create_topic(f"{prefix}-read", partitions)
+            self.cluster.create_topic(f"{prefix}-read", partitions)
             self._command("produce", way, f"{prefix}-read")
             self._command("consume", way, f"{prefix}-read")
         say("topics are filled, programs are warm")
@@ -148,20 +151,20 @@ class Bench:
         if load.startswith("consume"):
             return self._measured(load, way, f"{prefix}-read")
         topic = f"{prefix}-{random.randrange(1 << 30)}"
-        self.broker.create_topic(topic, partitions)
+        self.cluster.create_topic(topic, partitions)
         try:
             return self._measured(load, way, topic)
         finally:
-            self.broker.delete_topic(topic)
+            self.cluster.delete_topic(topic)
 
     def _measured(self, load: str, way: str, topic: str) -> dict:
         proxy = self.proxies[way]
-        before = cpu_s(proxy.process.child.pid)
+        before = proxy.process.cpu_s()
         result = self._command(load, way, topic)
         payload_bytes = result["records"] * RECORD_BYTES
-        result["cpu_s_per_gb"] = (cpu_s(proxy.process.child.pid) - before) / (payload_bytes / 1e9)
+        result["cpu_s_per_gb"] = (proxy.process.cpu_s() - before) / (payload_bytes / 1e9)
         result["mb_per_s"] = payload_bytes / 1e6 / result["seconds"]
-        result["rss_mib"] = proxy.rss_mib()
+        result["rss_mib"] = proxy.memory_mib()
         return result
 
     def _command(self, load: str, way: str, topic: str) -> dict:
@@ -199,7 +202,8 @@ def commits_per_s(port: int, topic: str, group: str) -> float:
 
 def report(bench: Bench, idle: dict[str, float], commits: dict[str, float]) -> dict:
     """Prints the tables; returns the same as JSON."""
-    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others, "loads": {}}
+    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others}
+    out["loads"] = {}
     print(f"\nMedians of {bench.rounds}; {bench.records:,} records of {RECORD_BYTES} bytes; {VIRTUAL} partitions, mapped: over {PHYSICAL}")
     print(f"x: ratio to tcp_proxy. Other programs took {bench.others:.0%} of the machine's CPU time{disturbed(bench.others)}\n")
     print(f"{'':<12}{'Envoy CPU s/GB':>16}{'x':>7}{'aim':>8}{'MB/s':>10}{'x':>7}{'aim':>8}{'RSS MiB':>10}")
@@ -215,7 +219,8 @@ def report(bench: Bench, idle: dict[str, float], commits: dict[str, float]) -> d
         print(f"  {way:<10} {per_s:.0f}/s, {per_s / commits['tcp_proxy']:.2f} x")
     out["commits_per_s"] = commits
     print(f"resident memory of Envoy with the filter, {IDLE_CONNECTIONS:,} idle connections")
-    print(f"  {idle['idle']:.0f} MiB (aim: at most {IDLE_RSS_AIM_MIB}); without any {idle['fresh']:.0f} MiB{mark(idle['idle'] <= IDLE_RSS_AIM_MIB)}")
+    met = mark(idle["idle"] <= IDLE_RSS_AIM_MIB)
+    print(f"  {idle['idle']:.0f} MiB (aim: at most {IDLE_RSS_AIM_MIB}); without any {idle['fresh']:.0f} MiB{met}")
     out["idle_rss_mib"] = idle
     return out
 
@@ -230,7 +235,8 @@ def row(bench: Bench, load: str, way: str) -> dict:
     line = f"  {way:<10}{cpu:>16.2f}{cpu_ratio:>7.2f}{cpu_aim:>8}{rate:>10.0f}{rate_ratio:>7.2f}{rate_aim:>8}{rss:>10.0f}"
     print(line + (mark(met) if aims else ""))
     runs = bench.results[load, way]
-    return {"cpu_s_per_gb": cpu, "cpu_ratio": cpu_ratio, "mb_per_s": rate, "mb_per_s_ratio": rate_ratio, "rss_mib": rss, "aims": aims, "runs": runs}
+    figures = {"cpu_s_per_gb": cpu, "cpu_ratio": cpu_ratio, "mb_per_s": rate, "mb_per_s_ratio": rate_ratio, "rss_mib": rss}
+    return {**figures, "aims": aims, "runs": runs}
 
 
 def latency_row(bench: Bench, way: str) -> dict:

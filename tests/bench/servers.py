@@ -1,116 +1,76 @@
-"""What the benchmark runs: one broker, an Envoy that is tcp_proxy alone, an Envoy with the filter, and the load program."""
+"""What the benchmark runs: one broker, an Envoy that is tcp_proxy alone, an Envoy with the
+filter, and the load program."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-REPO = HERE.parents[1]
-sys.path.insert(0, str(REPO / "tests/e2e"))
-
-from confluent_kafka import TopicPartition  # noqa: E402
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # noqa: E402
-from harness.envoy import address, network_filter, static_cluster, tcp_proxy  # noqa: E402
-from harness.paths import ENVOY_BINARY, KAFKA_JARS, WASM  # noqa: E402
-from harness.process import Process, wait_until  # noqa: E402
+from tests.harness.envoy import EnvoyProcess, address, static_cluster, tcp_proxy, wasm_filter
+from tests.harness.kafka import QUIET, KafkaCluster
+from tests.harness.paths import KAFKA_JARS, REPO
+from tests.harness.process import CLOCK_TICKS, cpu_s, free_ports
 
 CLASSES = REPO / "target/bench-classes"
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-BROKER = {
-    "process.roles": "broker,controller",
-    "node.id": 1,
-    "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "DIRECT",
-    "listener.security.protocol.map": "DIRECT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "offsets.topic.replication.factor": 1,
-    "transaction.state.log.replication.factor": 1,
-    "transaction.state.log.min.isr": 1,
-    "auto.create.topics.enable": "false",
-    # So that what was measured before is out of the way of what is measured next.
+JAVA = ("java", "-XX:+UseG1GC", QUIET, "-Xms1g")
+"""Unlike the tests: with the optimising compiler, and Kafka's own choice of a collector."""
+SETTINGS = {
+    # Deletes soon, so that files of the last run are out of the way of the next.
     "file.delete.delay.ms": 100,
+    # Kafka's own values, where the harness has shorter ones for its tests.
+    "offsets.topic.num.partitions": 50,
+    "group.initial.rebalance.delay.ms": 3000,
+    "log.cleaner.backoff.ms": 15000,
+    "broker.session.timeout.ms": 9000,
+    "broker.heartbeat.interval.ms": 2000,
 }
+PROXIED = "PROXIED"
 
 
-class Broker:
-    """One Kafka node. Whoever asks it at `proxied` is sent to `advertised`, so that tcp_proxy alone is not gone around."""
-
-    def __init__(self, directory: Path, direct: int, proxied: int, controller: int, advertised: int):
-        self.direct, self.proxied = direct, proxied
-        settings = {
-            **BROKER,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{advertised}",
-            "log.dirs": directory / "data",
-        }
-        properties = directory / "server.properties"
-        properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
-        java = ["java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{KAFKA_JARS}/*"]
-        storage = [*java, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", properties]
-        subprocess.run([str(a) for a in storage], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # Unlike the test harness: the optimising compiler, and Kafka's own choice of heap and collector.
-        argv = [java[0], "-Xmx1g", "-Xms1g", "-XX:+UseG1GC", *java[1:], "kafka.Kafka", properties]
-        self.process = Process(argv, directory / "broker.log")
-        self._admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{direct}", "log_level": 0})
-        wait_until("the broker", self._is_up, 60)
-
-    def create_topic(self, name: str, partitions: int) -> None:
-        self._admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
-        asked = {TopicPartition(name, p): OffsetSpec.latest() for p in range(partitions)}
-        wait_until(f"{name}'s leaders", lambda: self._answers(asked), 60, every=0.2)
-
-    def delete_topic(self, name: str) -> None:
-        self._admin.delete_topics([name])[name].result(30)
-
-    def _answers(self, asked: dict) -> bool:
-        """Leaders stand in the metadata a little before they know it; so ask them something. Each time with a client of its own:
-        one that has seen a topic without leaders may go on saying so."""
-        assert self.process.alive(), self.process.log_tail()
-        client = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.direct}", "log_level": 0})
-        return all(f.exception(10) is None for f in client.list_offsets(asked, request_timeout=5).values())
-
-    def _is_up(self) -> bool:
-        assert self.process.alive(), self.process.log_tail()
-        try:
-            return bool(self._admin.list_topics(timeout=2).brokers)
-        except Exception:  # not up yet
-            return False
+def start_broker(directory: Path, advertised: int) -> KafkaCluster:
+    """One broker. Whoever asks it at its listener PROXIED is sent to the port `advertised`, so that nobody
+    goes around tcp_proxy alone."""
+    return KafkaCluster(
+        directory,
+        overrides=SETTINGS,
+        listeners={PROXIED: "PLAINTEXT"},
+        advertised={PROXIED: f"127.0.0.1:{advertised}"},
+        java=JAVA,
+        heap="1g",
+    )
 
 
-class Proxy:
+class Proxy(EnvoyProcess):
     """An Envoy with one listener in front of one port; with the filter if it has a configuration for it."""
+
+    log_level = "warn"
 
     def __init__(self, directory: Path, name: str, port: int, broker_port: int, filter_config: dict | None):
         self.port = port
+        admin_port = free_ports(1)
         filters = [tcp_proxy("broker")]
         if filter_config is not None:
-            filters.insert(0, wasm({**filter_config, "advertise": {"table": {"1": f"127.0.0.1:{port}"}}}))
+            filters.insert(0, wasm_filter({**filter_config, "advertise": {"table": {"1": f"127.0.0.1:{port}"}}}))
         bootstrap = {
+            "admin": {"address": address(admin_port)},
             "static_resources": {
                 "listeners": [{"name": "kafka", "address": address(port), "filter_chains": [{"filters": filters}]}],
                 "clusters": [{**static_cluster("broker", broker_port), "circuit_breakers": {"thresholds": [{"max_connections": 65536}]}}],
             },
         }
-        path = directory / f"{name}.json"
-        path.write_text(json.dumps(bootstrap, indent=1))
-        argv = [ENVOY_BINARY, "-c", path, "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"]
-        self.process = Process(argv, directory / f"{name}.log")
+        file = directory / f"{name}.json"
+        file.write_text(json.dumps(bootstrap, indent=1))
+        super().__init__(file, directory / f"{name}.log", admin_port)
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def rss_mib(self) -> float:
-        return self.process.memory_mib()
-
 
 class LoadProgram:
-    """Load.java, compiled when it has changed; every command is a line."""
+    """Runs Load.java, compiled when it has changed; every command is a line."""
 
     def __init__(self, log: Path):
-        source = HERE / "Load.java"
+        source = Path(__file__).with_name("Load.java")
         compiled = CLASSES / "Load.class"
         if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
             subprocess.run(["javac", "-cp", f"{KAFKA_JARS}/*", "-d", str(CLASSES), str(source)], check=True)
@@ -120,9 +80,9 @@ class LoadProgram:
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
             )
 
-    @property
-    def pid(self) -> int:
-        return self._child.pid
+    def cpu_s(self) -> float:
+        """User and system time in seconds."""
+        return cpu_s(Path(f"/proc/{self._child.pid}"))
 
     def run(self, *words) -> dict:
         print(*words, file=self._child.stdin, flush=True)
@@ -137,27 +97,8 @@ class LoadProgram:
         self._child.wait()
 
 
-def cpu_s(pid: int) -> float:
-    """User and system time of all threads of a process since it started."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
-
 def machine_cpu_s() -> tuple[float, float]:
-    """CPU time of all programs, and what there has been of it on all cores, idle time included."""
+    """CPU time of all programs, and the time of all cores, idle time included."""
     user, nice, system, idle, wait, *rest = (int(n) / CLOCK_TICKS for n in Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
     busy = user + nice + system + sum(rest)
     return busy, busy + idle + wait
-
-
-def wasm(filter_config: dict) -> dict:
-    return network_filter(
-        "wasm",
-        "wasm.v3.Wasm",
-        config={
-            "name": "kafka",
-            "failure_policy": "FAIL_RELOAD",
-            "vm_config": {"runtime": "envoy.wasm.runtime.v8", "vm_id": "kafka", "code": {"local": {"filename": str(WASM)}}},
-            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(filter_config)},
-        },
-    )

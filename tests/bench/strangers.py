@@ -1,14 +1,14 @@
 """`make strangers`: what somebody without a password can cause, and what it costs.
 
-Prints the rows of the table in docs/security.md. Brokers and Envoy are real, Envoy's file is envoy/secured.yaml with one worker. Its
-limit of new connections is lifted, but for the last row: a row tells what one event costs, and the limit how many there are. CPU is
-the worker's, for all of an event: also its TLS handshake. Arguments, or ROWS of `make strangers`: words of the rows to measure.
+Prints the rows of the table in docs/security.md. Brokers and Envoy are real, Envoy's file is
+envoy/secured.yaml with one worker. Its limit of new connections is lifted, but for the last row: a row tells
+what one event costs, and the limit how many there are. CPU is the worker's, for all of an event: also its TLS
+handshake. Arguments, or ROWS of `make strangers`: words of the rows to measure.
 """
 
 import concurrent.futures
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -22,15 +22,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tests/e2e"))
-
-from harness import apis, tokens  # noqa: E402
-from harness.guarded import scram_credentials  # noqa: E402
-from harness.process import wait_until  # noqa: E402
-from harness.raw_sasl import authenticate, bearer, log_in, offer, plain  # noqa: E402
-from harness.secured import USERS, TlsRaw, secured_cluster  # noqa: E402
-from harness.shipped import ShippedEnvoy, Trust  # noqa: E402
+from tests.harness import apis, tokens
+from tests.harness.guarded_envoy import scram_credentials
+from tests.harness.process import cpu_s, wait_until
+from tests.harness.raw_sasl import authenticate, bearer, log_in, offer, plain
+from tests.harness.secured_brokers import ENVIRONMENT, USERS, TlsRaw, secured_cluster
+from tests.harness.shipped_envoy import ShippedEnvoy, Trust
 
 HELD = 200
 """Connections that a row holds at the same time."""
@@ -38,12 +35,12 @@ SECONDS = 4
 """For which a row goes on that does something again and again."""
 THREADS = 8
 ENDED = (ssl.SSLError, ConnectionError, TimeoutError)
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
 class Row:
-    """`act` does it, and tells how many events there were and what was held, if anything. `bound`: what bounds it."""
+    """`act` brings the events about, and tells how many there were and what they held, if
+    anything. `bound`: what bounds it."""
 
     name: str
     act: Callable[["Gate"], tuple[int, str]]
@@ -71,8 +68,7 @@ class Gate:
             if lifted:
                 chain["filters"] = [f for f in chain["filters"] if "local_ratelimit" not in f["name"]]
 
-        environment = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
-        self.envoy = OneWorker(directory, cluster, "secured.yaml", trust, "SASLTLS", more, lift, environment)
+        self.envoy = OneWorker(directory, cluster, "secured.yaml", trust, "SASLTLS", more, lift, ENVIRONMENT)
         self.context = ssl.create_default_context(cafile=str(trust.clients.certificate))
         for _ in range(3):  # until the brokers' API versions are known
             with contextlib.suppress(*ENDED), self.tls() as raw:
@@ -84,24 +80,23 @@ class Gate:
         return TlsRaw(self.envoy, self.trust)
 
     def cpu_s(self) -> float:
-        """Of the worker's thread."""
+        """CPU seconds of the worker's thread."""
         tasks = Path(f"/proc/{self.envoy.process.child.pid}/task")
-        worker = next(t for t in tasks.iterdir() if (t / "comm").read_text().startswith("wrk:worker_0"))
-        user, system = (worker / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / CLOCK_TICKS
+        return cpu_s(next(t for t in tasks.iterdir() if (t / "comm").read_text().startswith("wrk:worker_0")))
 
     def memory_kib(self) -> tuple[float, float]:
-        """Resident memory, of which what was freed before is a part; and what Envoy has allocated, of which the VM's is none."""
+        """Resident memory, which counts memory that was freed before; and Envoy's allocations, which
+        do not count the VM's memory."""
         allocated = json.loads(self.envoy._admin("/memory"))["allocated"]
         return self.envoy.memory_mib() * 1024, int(allocated) / 1024
 
     def log_lines(self) -> int:
-        """Without those of the access log, which has one for each connection."""
+        """Lines of the log but for those of the access log, which has a line for each connection."""
         with self.envoy.log.open(errors="replace") as log:
             return sum(not line.startswith("{") for line in log)
 
     def brokers(self) -> tuple[float, float]:
-        """Connections to brokers, and requests, that there ever were."""
+        """How many connections to brokers, and requests, there ever were."""
         stats = self.envoy.stats()
         kafka = ("envoy_cluster_name", "kafka")
         connections = sum(v for (n, labels), v in stats.items() if n == "envoy_cluster_upstream_cx_total" and kafka in labels)
@@ -109,7 +104,8 @@ class Gate:
 
 
 class Neighbour:
-    """A client that has logged in and asks a small question 50 times a second: how long each answer takes, in ms."""
+    """A client that has logged in and asks a small question 50 times a second: how
+    long each answer takes, in ms."""
 
     def __init__(self, gate: Gate):
         self._raw = gate.tls()
@@ -149,7 +145,7 @@ def again(gate: Gate, event: Callable[[Gate], object]) -> tuple[int, str]:
 
 
 def held(gate: Gate, begin: Callable[[Gate], socket.socket], most_s: float) -> tuple[int, str]:
-    """So many of these at once, until Envoy closes them, or they are let go."""
+    """HELD connections at once, until Envoy closes them, or they are let go."""
     before = gate.memory_kib()
     start = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
@@ -234,7 +230,7 @@ def offers(gate: Gate) -> None:
 
 
 def tries(mechanism: str, token: Callable[[Gate], bytes]) -> Callable[[Gate], None]:
-    """A connection, and a token that is refused, or of which no more follows."""
+    """A connection, and a token that is refused, or that no other token follows."""
 
     def event(gate: Gate) -> None:
         with gate.tls() as raw:
@@ -336,14 +332,6 @@ def flood(gate: Gate) -> list[str]:
     ]
 
 
-@contextlib.contextmanager
-def started(gate: Gate):
-    try:
-        yield gate
-    finally:
-        gate.envoy.stop()
-
-
 def show(cells: list[str]) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
@@ -360,27 +348,25 @@ def main() -> int:
         return 2
     directory = Path(tempfile.mkdtemp(prefix="kpr-strangers-"))
     try:
-        for name in ("certificates", "kafka", "issuer"):
-            (directory / name).mkdir()
+        (directory / "issuer").mkdir()
         trust = Trust.make(directory / "certificates", 2)
         issuer = tokens.Issuer(directory / "issuer")
         say("brokers start")
-        cluster = secured_cluster(directory / "kafka", trust)
-        try:
+        with secured_cluster(directory / "kafka", trust) as cluster:
             show(HEAD)
             show(["---"] * len(HEAD))
             rows = [row for row in ROWS if not only or any(word in row.name for word in only)]
-            with started(Gate(directory / "lifted", cluster, trust, issuer, lifted=True)) as gate:
+            gate = Gate(directory / "lifted", cluster, trust, issuer, lifted=True)
+            with gate.envoy:
                 for n, row in enumerate(rows, 1):
                     say(f"{n} of {len(rows)}: {row.name}")
                     show(measure(gate, row))
                     wait_until("Envoy is quiet", lambda: gate.envoy.stat("kafka_remapper_connections_active") == 0, 40)
             if not only or any(word in FLOOD for word in only):
                 say("and with the file's own limits")
-                with started(Gate(directory / "limited", cluster, trust, issuer, lifted=False)) as gate:
+                gate = Gate(directory / "limited", cluster, trust, issuer, lifted=False)
+                with gate.envoy:
                     show(flood(gate))
-        finally:
-            cluster.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return 0

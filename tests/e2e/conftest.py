@@ -1,13 +1,15 @@
-"""One broker and one Envoy for all tests; topics are what a test has for itself."""
+"""The fixtures of all test files: one broker and one Envoy serve them all, and each
+test makes topics of its own."""
 
 import pytest
-from harness import clients, tokens, topics
-from harness.envoy import Envoy
-from harness.guarded import GuardedEnvoy, section
-from harness.kafka import KafkaCluster
-from harness.raw import Raw
-from harness.secured import secured_cluster
-from harness.shipped import Trust
+
+from tests.harness import clients, tokens, topics
+from tests.harness.certificates import Certificate
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
+from tests.harness.guarded_envoy import GuardedEnvoy, section
+from tests.harness.raw import Raw
+from tests.harness.secured_brokers import secured_cluster
+from tests.harness.shipped_envoy import SERVICE, Trust
 
 
 def pytest_addoption(parser):
@@ -37,12 +39,8 @@ def programs():
     return clients.LIBRARIES
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"))
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+cluster = cluster_fixture("session")
+shared_envoy = envoy_fixture("cluster", "session")
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +51,15 @@ def trust(tmp_path_factory) -> Trust:
 
 @pytest.fixture(scope="session")
 def secured(tmp_path_factory, trust):
-    """Two brokers that want to know who comes; started only for tests that ask for them."""
-    cluster = secured_cluster(tmp_path_factory.mktemp("secured-kafka"), trust)
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+    """Two brokers that want clients to log in; started only for tests that ask for them."""
+    with secured_cluster(tmp_path_factory.mktemp("secured-kafka"), trust) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def service(trust) -> Certificate:
+    """A client's certificate, which envoy/mutual-tls.yaml lets in."""
+    return trust.clients.issue(SERVICE)
 
 
 @pytest.fixture
@@ -67,19 +69,11 @@ def secured_topic(secured) -> topics.Topic:
     return topic
 
 
-@pytest.fixture(scope="session")
-def shared_envoy(tmp_path_factory, cluster, passthrough):
-    envoy = Envoy(tmp_path_factory.mktemp("envoy"), cluster, topics.MAPPING, "passthrough" if passthrough else "dynamic")
-    yield envoy
-    envoy.stop()
-
-
 @pytest.fixture
 def envoy(shared_envoy):
     """The shared Envoy, which must have come through the test alive and without a trap."""
     yield shared_envoy
-    assert shared_envoy.process.alive(), shared_envoy.process.log_tail()
-    shared_envoy.assert_no_traps()
+    shared_envoy.assert_well()
 
 
 @pytest.fixture
@@ -92,9 +86,16 @@ def raw(envoy):
 
 @pytest.fixture
 def anonymous(envoy):
-    """As `raw`, of a client that does not say what it is, and so gets no control batches from the filter."""
+    """As `raw`, but the client does not tell its name, and so gets no control batches from the filter."""
     with Raw(envoy.port(1)) as connection:
         yield connection
+
+
+@pytest.fixture(params=["anonymous", "raw"])
+def client(request):
+    """`anonymous` and `raw` in turn: a client that finds out by itself where its next record is, and a client
+    that the filter moves past siblings' records."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -118,7 +119,8 @@ def new_topic(cluster, passthrough):
 
 @pytest.fixture
 def misfit(cluster) -> str:
-    """The name of a topic that has another number of partitions than its mapping says; gone after the test."""
+    """The name of a topic that has another number of partitions than its
+    mapping says; gone after the test."""
     name = topics.unique(topics.MODULO.name)
     cluster.create_topic(name, topics.MODULO.physical - 1)
     yield name
@@ -133,14 +135,12 @@ def issuer(tmp_path_factory) -> tokens.Issuer:
 @pytest.fixture(scope="session")
 def shared_guarded(tmp_path_factory, cluster, issuer):
     oauthbearer = {"jwks": {"inline": issuer.jwk_set()}}
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("guarded"), cluster, section(oauthbearer))
-    yield envoy
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("guarded"), cluster, section(oauthbearer)) as envoy:
+        yield envoy
 
 
 @pytest.fixture
 def guarded(shared_guarded):
     """An Envoy that asks clients who they are, by all mechanisms; alive and without a trap after the test."""
     yield shared_guarded
-    assert shared_guarded.process.alive(), shared_guarded.process.log_tail()
-    shared_guarded.assert_no_traps()
+    shared_guarded.assert_well()

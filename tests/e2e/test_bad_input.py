@@ -1,24 +1,22 @@
-"""What no client should send: it costs that connection, a stat counts it, and nobody else notices."""
+"""Bytes that no client should send: they cost their own connection, a stat counts them,
+and no other client notices."""
 
 import random
 import struct
 
 import pytest
-from harness import apis, batch
-from harness.process import wait_until
-from harness.raw import Raw, encode, fetch_body, produce_body, request_header
+
+from tests.harness import apis, batch
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, encode, fetch_body, framed, produce_body, request_header
 
 pytestmark = pytest.mark.remap
 MEMORY_SLACK_MIB = 50
 TWO_GIB = 2**31 - 1
 
 
-def frame(data: bytes) -> bytes:
-    return struct.pack(">i", len(data)) + data
-
-
 def request(api: apis.Api, version: int, body: bytes) -> bytes:
-    return frame(request_header(api, version, 1) + body)
+    return framed(request_header(api, version, 1) + body)
 
 
 def int32(n: int) -> bytes:
@@ -39,14 +37,14 @@ CLOSING = {
     "huge length": int32(TWO_GIB) + b"x" * 100,
     "length over the limit": int32(100 * 2**20 + 1) + b"x" * 100,
     "zero length": int32(0) * 3,
-    "shorter than a header": frame(b"\0\0\0"),
-    "header cut off in the client id": frame(struct.pack(">hhih", 3, 1, 1, 500) + b"raw"),
-    "unknown key": frame(struct.pack(">hhi", 999, 0, 1) + CLIENT),
-    "negative key": frame(struct.pack(">hhi", -5, 0, 1) + CLIENT),
-    "unknown version": frame(struct.pack(">hhi", 0, 99, 1) + CLIENT + PRODUCE),
-    "negative version": frame(struct.pack(">hhi", 1, -1, 1) + CLIENT + FETCH),
-    "hidden api": frame(struct.pack(">hhi", 27, 1, 1) + CLIENT + b"\0\1"),
-    "produce too old": frame(struct.pack(">hhi", 0, 2, 1) + CLIENT + PRODUCE[2:]),
+    "shorter than a header": framed(b"\0\0\0"),
+    "header cut off in the client id": framed(struct.pack(">hhih", 3, 1, 1, 500) + b"raw"),
+    "unknown key": framed(struct.pack(">hhi", 999, 0, 1) + CLIENT),
+    "negative key": framed(struct.pack(">hhi", -5, 0, 1) + CLIENT),
+    "unknown version": framed(struct.pack(">hhi", 0, 99, 1) + CLIENT + PRODUCE),
+    "negative version": framed(struct.pack(">hhi", 1, -1, 1) + CLIENT + FETCH),
+    "hidden api": framed(struct.pack(">hhi", 27, 1, 1) + CLIENT + b"\0\1"),
+    "produce too old": framed(struct.pack(">hhi", 0, 2, 1) + CLIENT + PRODUCE[2:]),
     "produce cut off": request(apis.PRODUCE, 7, PRODUCE[:-20]),
     "produce cut off in the topic": request(apis.PRODUCE, 7, PRODUCE[:14]),
     "fetch cut off": request(apis.FETCH, 11, FETCH[:-12]),
@@ -56,7 +54,7 @@ CLOSING = {
     "partitions claimed": request(apis.PRODUCE, 7, PRODUCE[:22] + int32(TWO_GIB) + PRODUCE[26:]),
     "records claimed": request(apis.PRODUCE, 7, PRODUCE[:30] + int32(TWO_GIB) + PRODUCE[34:]),
     "fetch topics claimed": request(apis.FETCH, 11, FETCH[:25] + int32(TWO_GIB) + FETCH[29:]),
-    "tags claimed": frame(struct.pack(">hhi", 3, 9, 1) + CLIENT + VARINT_MAX),
+    "tags claimed": framed(struct.pack(">hhi", 3, 9, 1) + CLIENT + VARINT_MAX),
     "unending varint": request(apis.PRODUCE, 9, b"\xff" * 50),
     "metadata topics claimed": request(apis.METADATA, 4, int32(TWO_GIB)),
     "metadata topics claimed, flexible": request(apis.METADATA, 9, VARINT_MAX),
@@ -65,7 +63,7 @@ CLOSING = {
 
 @pytest.fixture
 def bystander(envoy, raw, new_topic):
-    """Another connection, which must go on working, with Envoy's memory where it was."""
+    """Another connection, which must go on working, while Envoy's memory stays as it was."""
     topic = new_topic()
     raw.append(topic.name, 1, [b"before"])
     before = envoy.memory_mib()
@@ -90,7 +88,7 @@ def test_random_bytes(envoy, bystander):
         with Raw(envoy.port(1)) as victim:
             data = dice.randbytes(dice.randrange(1, 3000))
             if dice.random() < 0.7:  # with a right length, so that more than the length is looked at
-                data = frame(data)
+                data = framed(data)
             try:
                 victim.socket.sendall(data)
                 victim.is_closed_by_peer(0.02)
@@ -113,7 +111,8 @@ def test_mutated_requests(envoy, bystander):
 
 
 def test_a_frame_that_never_ends(envoy, bystander):
-    """Many connections that claim a large frame and send little of it must not cost the memory that they claim."""
+    """Many connections that claim a large frame and send little of it must not cost
+    the memory that they claim."""
     victims = [Raw(envoy.port(1)) for _ in range(30)]
     for victim in victims:
         victim.socket.sendall(int32(90 * 2**20) + struct.pack(">hhi", 0, 7, 1) + CLIENT + PRODUCE)

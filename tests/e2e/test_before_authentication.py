@@ -1,4 +1,5 @@
-"""Until a client has proved who it is, nothing of it reaches a broker but ApiVersions, whatever it sends, and however.
+"""Until a client has proved who it is, only ApiVersions requests of the client reach a broker, whatever the
+client sends, and in whatever pieces.
 
 Counted at the broker's port, where a stand-in keeps every frame.
 """
@@ -10,12 +11,13 @@ import struct
 import time
 
 import pytest
-from harness import apis
-from harness.counting import CountingBroker
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import Raw, encode, request_header
-from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, log_in, plain
+
+from tests.harness import apis
+from tests.harness.counting_broker import CountingBroker
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, encode, framed, request_header
+from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, log_in, plain
 
 pytestmark = pytest.mark.remap
 KEYS = range(101)
@@ -29,16 +31,14 @@ OURS = b"kafka-partition-remapper"
 
 @pytest.fixture(scope="module")
 def broker():
-    broker = CountingBroker()
-    yield broker
-    broker.stop()
+    with CountingBroker() as broker:
+        yield broker
 
 
 @pytest.fixture(scope="module", params=["routed", "dynamic"])
 def gate(request, broker, tmp_path_factory):
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("gate"), broker, section(), mode=request.param)
-    yield envoy
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("gate"), broker, section(), mode=request.param) as envoy:
+        yield envoy
 
 
 @pytest.fixture(autouse=True)
@@ -52,16 +52,12 @@ def nothing_gets_through(broker):
     assert not [frame for frame in broker.frames if CLIENT.encode() in frame.data]
 
 
-def frame(data: bytes) -> bytes:
-    return struct.pack(">i", len(data)) + data
-
-
 def request(key: int, version: int, body: bytes = b"\0" * 40) -> bytes:
-    return frame(struct.pack(">hhih", key, version, 7, len(CLIENT)) + CLIENT.encode() + body)
+    return framed(struct.pack(">hhih", key, version, 7, len(CLIENT)) + CLIENT.encode() + body)
 
 
 def message(api: apis.Api, version: int, body: dict) -> bytes:
-    return frame(request_header(api, version, 1) + encode(api, version, body))
+    return framed(request_header(api, version, 1) + encode(api, version, body))
 
 
 API_VERSIONS = message(apis.API_VERSIONS, 0, {})
@@ -77,7 +73,7 @@ BEHIND = {
     "a failing SaslAuthenticate": OFFER + WRONG,
     "both": API_VERSIONS + OFFER + WRONG,
     "half of SCRAM": OFFER_SCRAM + HALF,
-    "a bare token": OFFER_BARE + frame(plain("alice", "wrong")),
+    "a bare token": OFFER_BARE + framed(plain("alice", "wrong")),
     "an unknown mechanism": message(HANDSHAKE, 1, {"mechanism": "GSSAPI"}),
 }
 
@@ -106,9 +102,10 @@ def test_junk(gate):
     dice = random.Random(18)
     junk = [b"\xff" * 100, b"\x80\0\0\0" + b"x" * 50, b"\x7f\xff\xff\xff" + b"x" * 50, struct.pack(">i", 600_000) + b"x" * 100]
     junk += [b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("1603010200010001fc0303") + bytes(64), b"\0\0\0\0" * 4]
-    junk += [frame(dice.randbytes(n)) for n in range(60)]
-    # ApiVersions that is none: a foreign header, trailing bytes in its body, and versions that there are not yet.
-    junk += [frame(struct.pack(">hhih", 18, 3, 1, 3) + b"raw\0" + dice.randbytes(30)) + request(3, 1)]
+    junk += [framed(dice.randbytes(n)) for n in range(60)]
+    # ApiVersions that is none: a foreign header, trailing bytes in its body, and
+    # versions that there are not yet.
+    junk += [framed(struct.pack(">hhih", 18, 3, 1, 3) + b"raw\0" + dice.randbytes(30)) + request(3, 1)]
     for what in junk:
         with Raw(gate.base) as raw:
             raw.socket.sendall(what)
@@ -117,7 +114,7 @@ def test_junk(gate):
 
 
 def test_many_api_versions_and_nothing_else(gate):
-    """As often as a client likes, in every version, and each is answered."""
+    """A client may ask ApiVersions as often as it likes, in every version, and each request is answered."""
     with Raw(gate.base) as raw:
         for version in (0, 1, 2, 3):
             body = {"client_software_name": "intruder", "client_software_version": "1"}
@@ -138,7 +135,7 @@ def test_who_has_logged_in_gets_through(gate, broker):
 
 
 def assert_closed(gate: GuardedEnvoy, inputs: list[bytes]) -> None:
-    """Sends each over a connection of its own, all at once, and waits until each was closed."""
+    """Sends each of these over a connection of its own, all at once, and waits until each was closed."""
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(Raw(gate.base)) for _ in inputs]
         for raw, data in zip(opened, inputs, strict=True):

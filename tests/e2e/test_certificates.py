@@ -1,14 +1,16 @@
-"""Who a client is by a certificate whose subject is empty, as SPIFFE, Istio and cert-manager issue them, or by none."""
+"""Who a client is by a certificate whose subject is empty, as SPIFFE, Istio and
+cert-manager issue them, or by none."""
 
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from harness.certificates import Authority
-from harness.paths import KAFKA_JARS, REPO
-from harness.secured import TlsRaw
-from harness.shipped import ShippedEnvoy, network_filter_of
+
+from tests.harness.certificates import Authority
+from tests.harness.paths import KAFKA_JARS, REPO
+from tests.harness.secured_brokers import TlsRaw
+from tests.harness.shipped_envoy import ShippedEnvoy, allow_everybody
 
 pytestmark = pytest.mark.remap
 ENDED = (ssl.SSLError, ConnectionError)
@@ -24,15 +26,11 @@ def started(directory, secured, trust, principal: dict, edit: Callable[[dict], N
         config["principal"] = principal
 
     def edit_all(resources: dict) -> None:
-        chain = resources["listeners"][0]["filter_chains"][0]
-        network_filter_of(chain["filters"], "envoy.filters.network.rbac")["rules"]["policies"] = {
-            "all": {"permissions": [{"any": True}], "principals": [{"any": True}]}
-        }
-        edit(chain["transport_socket"]["typed_config"])
+        allow_everybody(resources)
+        edit(resources["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"])
 
-    envoy = ShippedEnvoy(directory, secured, "mutual-tls.yaml", trust, "TLS", change, edit_all)
-    yield envoy
-    envoy.stop()
+    with ShippedEnvoy(directory, secured, "mutual-tls.yaml", trust, "TLS", change, edit_all) as envoy:
+        yield envoy
 
 
 def optional(tls: dict) -> None:
@@ -69,7 +67,7 @@ def served(envoy: ShippedEnvoy, trust, certificate, name: str) -> dict:
 
 
 def refused(envoy: ShippedEnvoy, trust, certificate, name: str) -> dict:
-    """As `served`, for one that is not."""
+    """The line of the access log for a client that is refused."""
     server_name = f"{name}.kafka.example.com"
     with pytest.raises(ENDED), TlsRaw(envoy, trust, certificate, server_name) as raw:
         raw.metadata([])
@@ -137,8 +135,9 @@ def accepting_untrusted(tls: dict) -> None:
     ids=["no validation_context", "ACCEPT_UNTRUSTED"],
 )
 def test_envoy_can_be_told_to_check_no_certificate(edit, named, tmp_path, secured, trust):
-    """`require_client_certificate` alone asks for none: everybody gets in. And with ACCEPT_UNTRUSTED anybody's certificate names
-    its client, which a filter cannot tell from a good one. docs/security.md warns of both."""
+    """With `require_client_certificate` alone Envoy asks for no certificate: everybody gets in. With
+    ACCEPT_UNTRUSTED anybody's certificate names its client, and a filter cannot tell such a certificate from
+    a good one. docs/security.md warns of both."""
     stranger = Authority(tmp_path, "stranger").issue("/CN=admin")
     for envoy in started(tmp_path / "envoy", secured, trust, {}, edit):
         line = served(envoy, trust, stranger, "unchecked")

@@ -1,9 +1,10 @@
 """Every client library, with every codec it has, writes to and reads from each virtual partition alone."""
 
 import pytest
-from harness import raw as raw_client
-from harness.clients import LIBRARIES, Consumer, Record, produce
-from harness.raw import Raw
+
+from tests.harness import raw as raw_client
+from tests.harness.clients import LIBRARIES, Consumer, Record, produce
+from tests.harness.raw import Raw
 
 COUNT = 50
 
@@ -20,9 +21,7 @@ def test_each_virtual_partition_has_its_own_records(name, programs, envoy, raw, 
     if not passthrough:
         assert_stored_once(direct, topic, written)
     with Consumer(library, envoy.bootstrap, topic.name, 0, tmp_path / "stderr") as consumer:
-        for v in range(topic.virtual):
-            if v > 0:
-                consumer.assign(topic.name, v)
+        for v in consumer.each(topic.name, topic.virtual):
             consumer.expect(written[v])
             goes_on(consumer, raw, topic, v, written)
 
@@ -37,16 +36,15 @@ def test_a_client_reads_what_the_others_wrote(reader, programs, envoy, new_topic
         for v, records in acks.items():
             written[v] += records
     with Consumer(programs[reader], envoy.bootstrap, topic.name, 0, tmp_path / "stderr") as consumer:
-        for v in range(topic.virtual):
-            if v > 0:
-                consumer.assign(topic.name, v)
+        for v in consumer.each(topic.name, topic.virtual):
             consumer.expect(written[v])
 
 
 @pytest.mark.remap
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_topic_that_does_not_fit_its_mapping_disturbs_no_other(name, programs, envoy, new_topic, misfit, tmp_path):
-    """Some libraries ask for all topics when they start, and must bear one that the filter cannot show."""
+    """Some libraries ask for all topics when they start, and must bear a topic
+    that the filter cannot show."""
     library, topic = programs[name], new_topic()
     written = produce(library, envoy.bootstrap, topic.name, topic.virtual, 2, "none", False, name)
     with Consumer(library, envoy.bootstrap, topic.name, 5, tmp_path / "stderr") as consumer:
@@ -62,7 +60,8 @@ def assert_stored_once(direct: Raw, topic, written: dict[int, list[Record]]) -> 
 
 
 def goes_on(consumer: Consumer, raw: Raw, topic, v: int, written: dict[int, list[Record]]) -> None:
-    """A consumer at the end gets what comes next, and is told to have reached the end, siblings' records or not."""
+    """A consumer at the end gets what comes next, and is told to have reached the
+    end, siblings' records or not."""
 
     def append(partition: int, *values: str) -> None:
         base = raw.append(topic.name, partition, [x.encode() for x in values])

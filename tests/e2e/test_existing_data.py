@@ -1,12 +1,13 @@
-"""What a topic is and was apart from the filter: older data, other settings of the topic, no mapping at all."""
+"""Topics as they are apart from the filter: with older data, with other settings, without a mapping."""
 
 import struct
 
 import pytest
-from harness import apis, batch, topics
-from harness.clients import Consumer, Record, produce
-from harness.process import wait_until
-from harness.raw import EARLIEST, LATEST, Raw, encode, fetch_body, produce_body, request_header
+
+from tests.harness import apis, batch, topics
+from tests.harness.clients import Consumer, Record, produce
+from tests.harness.process import wait_until
+from tests.harness.raw import EARLIEST, LATEST, Raw, encode, fetch_body, produce_body, request_header
 
 ALL_MAPPINGS = [topics.MODULO, topics.BLOCK, topics.LANE, topics.BLOCK_LANE]
 IDS = [f.name for f in ALL_MAPPINGS]
@@ -34,9 +35,7 @@ def test_layouts_and_offset_encodings(family, programs, envoy, raw, direct, new_
         )
         assert [(o, value.decode()) for o, value in direct.read_all(topic.name, p)] == wanted
     with Consumer(library, envoy.bootstrap, topic.name, 0, tmp_path / "stderr") as consumer:
-        for v in range(topic.virtual):
-            if v > 0:
-                consumer.assign(topic.name, v)
+        for v in consumer.each(topic.name, topic.virtual):
             consumer.expect(written[v])
             end = direct.list_offset(topic.name, topic.physical_of(v), LATEST)
             assert raw.list_offset(topic.name, v, EARLIEST) == topic.client_offset(v, 0)
@@ -111,7 +110,7 @@ def test_an_unmapped_topic_passes_byte_for_byte(cluster, raw, direct):
 
 
 def exchange(connection: Raw, topic: str) -> list[bytes]:
-    """The answers to a fixed sequence of requests, as they came."""
+    """The answers to a fixed sequence of requests, byte for byte."""
     pid = -9 << 20  # a producer id of no lane that the filter would give: it must not be touched either
     plain, gzip = batch.build([b"a", b"b"], timestamp=5), batch.build([b"c"] * 100, attributes=1, timestamp=6, producer=(pid, 0, 0))
     # Brokers answer all but Fetch in no certain order of partitions: name one in a request.

@@ -1,11 +1,13 @@
-"""Fetches by hand: the way behind siblings' records, logs that become others, turns, and errors that last."""
+"""Fetch by hand: long ways behind siblings' records, topics that are made again,
+turns, and errors that last."""
 
 import time
 
 import pytest
-from harness import apis, batch, topics
-from harness.clients import Consumer, Record
-from harness.raw import LATEST, Raw, fetch_body, partitions_of, produce_body
+
+from tests.harness import apis, batch, topics
+from tests.harness.clients import Consumer, Record
+from tests.harness.raw import LATEST, Raw, fetch_body, partitions_of, produce_body
 
 UNKNOWN_SERVER_ERROR, UNKNOWN_TOPIC_OR_PARTITION = -1, 3
 BEYOND = 20
@@ -20,7 +22,7 @@ def lane(n: int) -> tuple[int, int, int]:
 
 
 def follow(raw: Raw, topic: str, partition: int, position: int, count: int, version: int = 11, **options) -> list[bytes]:
-    """The next `count` values of a partition, as a client comes by them that goes on from what it was given."""
+    """The next `count` values of a partition, as they come to a client that goes on from each answer."""
     found: list[bytes] = []
     deadline = time.monotonic() + 20
     while len(found) < count and time.monotonic() < deadline:
@@ -34,7 +36,7 @@ def follow(raw: Raw, topic: str, partition: int, position: int, count: int, vers
 
 @pytest.mark.remap
 def test_records_of_partitions_that_came_later_are_in_nobody_s_way(client, direct, envoy, new_topic):
-    """V was 20 for these connections; another Envoy, or a later configuration, has more."""
+    """V is 20 for these connections; another Envoy, or a later configuration, has more partitions."""
     topic = new_topic()
     before = envoy.stat("kafka_remapper_batches_unknown_lane_total")
     for n in range(5):
@@ -67,17 +69,12 @@ def test_consumers_with_open_connections_go_on_past_them(name, programs, envoy, 
             consumer.expect(written, 10)
 
 
-@pytest.fixture(params=["anonymous", "raw"])
-def client(request):
-    """Both kinds: one that is moved past siblings' records, and one that finds out by itself where the next own one is."""
-    return request.getfixturevalue(request.param)
-
-
 @pytest.mark.remap
 @pytest.mark.parametrize("version", [4, 11, 12])
 @pytest.mark.parametrize("again", [500, 600])
 def test_a_topic_that_is_made_again_is_read_from_its_start(again, version, client, envoy, cluster, new_topic):
-    """On the same connection, which asks no Metadata; and both with more records than before and with as many."""
+    """On the same connection, which asks no Metadata; the new topic has more records than
+    the old one had, or as many."""
     topic = new_topic(topics.ONE)
     with Raw(envoy.port(1)) as other:
         for _ in range(5):
@@ -95,7 +92,8 @@ def test_a_topic_that_is_made_again_is_read_from_its_start(again, version, clien
 
 @pytest.fixture(scope="module")
 def long_way(shared_envoy, cluster) -> topics.Topic:
-    """A topic of one physical partition: siblings' records for 60 MB, then one of each other virtual partition."""
+    """A topic of one physical partition: siblings' records for 60 MB, then one of
+    each other virtual partition."""
     topic = topics.Topic(topics.ONE, topics.unique(topics.ONE.name))
     cluster.create_topic(topic.name, 1)
     with Raw(shared_envoy.port(1)) as raw:
@@ -123,7 +121,7 @@ def test_a_client_that_seeks_back_before_each_fetch_gets_there(partition, max_wa
 
 @pytest.mark.remap
 def test_a_client_that_connects_anew_for_each_fetch_gets_there(long_way, envoy):
-    # Each of Envoy's two workers has to find the way by itself.
+    # Each of Envoy's two workers has to find the position by itself.
     for fetches in range(4 * LONG_WAY):
         with Raw(envoy.port(1)) as connection:
             part = connection.fetch_one(long_way.name, 3, 0, max_wait_ms=0, partition_max_bytes=MIB)
@@ -143,7 +141,7 @@ def test_a_long_way_in_one_partition_does_not_hold_up_another(client, new_topic)
 
 
 def test_a_partition_that_is_named_often_is_answered_once(client, direct, new_topic, passthrough):
-    """And as Kafka does: what was said last counts."""
+    """As with Kafka, the last mention counts."""
     topic = new_topic()
     base = client.append(topic.name, 1, [b"a"])
     client.append(topic.name, 1, [b"b"])

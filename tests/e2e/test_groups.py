@@ -1,19 +1,22 @@
-"""Consumer groups of real clients, whose members come, go and die under load: nothing lost, after clean stops nothing twice."""
+"""Consumer groups of real clients, whose members come, go and die under load: nothing lost,
+after clean stops nothing twice."""
 
 import re
 import subprocess
 import time
 
 import pytest
-from harness import groups, topics
-from harness.clients import Record
-from harness.envoy import Envoy
-from harness.kafka import JAVA, KafkaCluster
-from harness.load import Load
-from harness.members import Group, written
-from harness.paths import BUILD, KAFKA_JARS
-from harness.process import wait_until
-from harness.raw import LATEST, Raw
+
+from tests.harness import groups, topics
+from tests.harness.clients import Record
+from tests.harness.envoy import Envoy
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
+from tests.harness.group_members import Group, written
+from tests.harness.kafka import JAVA, run_tool
+from tests.harness.load import Load
+from tests.harness.paths import BUILD, KAFKA_JARS
+from tests.harness.process import wait_until
+from tests.harness.raw import LATEST, Raw
 
 PER_SECOND = 400
 
@@ -63,7 +66,7 @@ def test_members_come_and_go_and_die(name, programs, envoy, raw, new_topic, tmp_
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_assignor(name, programs, envoy, raw, new_topic, tmp_path):
-    """Without deaths, so that what is committed by hand is delivered once."""
+    """Without deaths, so that groups which commit by hand get each record once."""
     topic = new_topic()
     running = [
         Group(programs[name], envoy.bootstrap, topic.name, topics.unique(f"{name}-{a}"), a, tmp_path, commit == "auto")
@@ -95,7 +98,8 @@ def assert_once_so_far(group: Group) -> None:
 
 
 def go_on_where_they_were(running: list[Group], raw: Raw, topic: topics.Topic) -> None:
-    """Started anew, each group gets what is written now, from every virtual partition, and nothing that it had."""
+    """Started anew, each group gets the records that are written now, from every virtual partition,
+    and none that it had before."""
     new = {(v, Record(raw.append(topic.name, v, [b"new-%d" % v]), f"new-{v}")) for v in range(topic.virtual)}
     for group in running:
         group.start()
@@ -143,8 +147,7 @@ def test_a_group_from_before_the_mapping_goes_on(programs, cluster, envoy, raw, 
 
 def tool(envoy: Envoy, *arguments: str) -> str:
     """kafka-consumer-groups.sh through Envoy."""
-    command = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"]
-    done = subprocess.run([*command, "--bootstrap-server", envoy.bootstrap, *arguments], capture_output=True, text=True, timeout=60)
+    done = run_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", envoy.bootstrap, *arguments)
     assert done.returncode == 0 and "Error" not in done.stdout, done.stdout + done.stderr
     return done.stdout
 
@@ -196,7 +199,8 @@ LINES = ["to be or not to be", "that is the question", "whether tis nobler"]
 
 
 def test_a_word_count_of_kafka_streams(programs, cluster, envoy, raw, new_topic, tmp_path, passthrough):
-    """Reads one virtual topic and writes another. It finds its own topics there: they are nobody else's, and not mapped."""
+    """Reads one virtual topic and writes another. Its internal topics exist already: nobody else uses
+    them, and they are not mapped."""
     lines, counts, app = new_topic(), new_topic(topics.BLOCK), topics.unique("wordcount")
     for internal in ("words-repartition", "counts-changelog"):
         cluster.create_topic(f"{app}-{internal}", 3)
@@ -236,18 +240,12 @@ def last_counts(raw: Raw, topic: topics.Topic) -> dict[str, int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def three(tmp_path_factory, passthrough):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("three-kafka"), brokers=3)
-    envoy = Envoy(tmp_path_factory.mktemp("three-envoy"), cluster, topics.MAPPING, "passthrough" if passthrough else "dynamic")
-    yield cluster, envoy
-    envoy.stop()
-    cluster.assert_alive()
-    cluster.stop()
+three = cluster_fixture(brokers=3)
+gateway = envoy_fixture(before="three")
 
 
-def test_the_coordinator_dies_under_load(three, programs, tmp_path, passthrough):
-    cluster, envoy = three
+def test_the_coordinator_dies_under_load(three, gateway, programs, tmp_path, passthrough):
+    cluster, envoy = three, gateway
     topic, name = topics.Topic(topics.WIDE, topics.unique("wide")), topics.unique("coordinated")
     cluster.create_topic(topic.name, topic.virtual if passthrough else topic.family.physical, 3, {"min.insync.replicas": "2"})
     with Raw(envoy.base) as raw:

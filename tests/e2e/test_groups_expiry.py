@@ -1,16 +1,18 @@
-"""Offsets in shadow groups live as long as their group does: renewed while it has members, forgotten with it."""
+"""Offsets in shadow groups live as long as their group does: renewed while it has
+members, forgotten with it."""
 
 import threading
 import time
 
 import pytest
-from harness import groups, topics
-from harness.envoy import Envoy
-from harness.groups import NOTHING, Member, Membership, Offset, commit, fetch
-from harness.kafka import KafkaCluster
-from harness.members import Group
-from harness.process import wait_until
-from harness.raw import Raw
+
+from tests.harness import groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.group_members import Group
+from tests.harness.groups import NOTHING, Member, Membership, Offset, commit, fetch
+from tests.harness.kafka import KafkaCluster
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
 
 RETENTION_S = 60
 """offsets.retention.minutes cannot be shorter."""
@@ -21,23 +23,19 @@ RENEW_MS = 2000
 @pytest.fixture
 def forgetful(tmp_path):
     """A broker that forgets offsets after a minute."""
-    (directory := tmp_path / "kafka").mkdir()
     overrides = {"offsets.retention.minutes": 1, "offsets.retention.check.interval.ms": 500}
-    cluster = KafkaCluster(directory, overrides=overrides)
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+    with KafkaCluster(tmp_path / "kafka", overrides=overrides) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def renewing(forgetful, tmp_path):
-    envoy = Envoy(tmp_path / "envoy", forgetful, {**topics.MAPPING, "shadow_groups": {"renew_ms": RENEW_MS}})
-    yield envoy
-    envoy.stop()
+    with Envoy(tmp_path / "envoy", forgetful, {**topics.MAPPING, "shadow_groups": {"renew_ms": RENEW_MS}}) as envoy:
+        yield envoy
 
 
 class Beating:
-    """The only member of a group, assigned all of a topic, which does nothing but send heartbeats."""
+    """The only member of a group, to which a whole topic is assigned, and which only sends heartbeats."""
 
     def __init__(self, port: int, group: str, topic: topics.Topic):
         self.member = Member(Raw(port), group, topics=[topic.name], assigned={topic.name: list(range(topic.virtual))})
@@ -86,7 +84,7 @@ def test_shadows_live_as_their_group_does(forgetful, renewing, programs, tmp_pat
             wait_until("its commits", lambda: len(stored("client")) == topic.virtual, 30)
             read = stored("client")
             alive = Beating(renewing.port(1), names["alive"], topic)
-            # Its heartbeats go around Envoy: nothing renews what it has.
+            # This member's heartbeats go around Envoy: nothing renews its offsets.
             unrenewed = Beating(forgetful.ports[1], names["unrenewed"], topic)
             left = Beating(renewing.port(1), names["left"], topic)
             start = time.monotonic()

@@ -1,4 +1,5 @@
-"""A coordinator that loads its groups takes every Heartbeat: that must not let a thrown-out member write offsets."""
+"""A coordinator that loads its groups takes every Heartbeat: a thrown-out member must not
+write offsets because of that."""
 
 import os
 import threading
@@ -6,15 +7,16 @@ import time
 from collections import Counter
 
 import pytest
-from harness import groups, topics
-from harness.envoy import Envoy
-from harness.groups import Membership, Offset, commit, fetch
-from harness.kafka import KafkaCluster
-from harness.process import wait_until
-from harness.raw import Raw
+
+from tests.harness import groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.groups import Membership, Offset, commit, fetch
+from tests.harness.kafka import KafkaCluster
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
 
 MIB = int(os.environ.get("KPR_LOADING_MIB", "40"))
-"""How much the coordinator has to load; a start of the broker takes a second for some 50."""
+"""MiB that the coordinator has to load: about 50 MiB take the starting broker a second."""
 RESTARTS = int(os.environ.get("KPR_LOADING_RESTARTS", "2"))
 ZOMBIES = 16
 PARTITIONS = 200
@@ -48,11 +50,12 @@ class Zombie:
 
 @pytest.mark.remap
 def test_zombies_write_nothing_while_the_coordinator_loads(tmp_path):
-    (directory := tmp_path / "kafka").mkdir()
-    cluster = KafkaCluster(directory, overrides={"offsets.topic.num.partitions": 1, "log.cleaner.enable": "false"})
-    envoy = Envoy(tmp_path / "envoy", cluster, topics.MAPPING)
     topic = topics.Topic(topics.MODULO, "modulo.loading")
-    try:
+    overrides = {"offsets.topic.num.partitions": 1, "log.cleaner.enable": "false"}
+    with (
+        KafkaCluster(tmp_path / "kafka", overrides=overrides) as cluster,
+        Envoy(tmp_path / "envoy", cluster, topics.MAPPING) as envoy,
+    ):
         cluster.create_topic(topic.name, topic.family.physical)
         cluster.create_topic("filling", PARTITIONS)
         wanted = {(topic.name, v): Offset(v) for v in (4, 9, 17)}
@@ -79,9 +82,6 @@ def test_zombies_write_nothing_while_the_coordinator_loads(tmp_path):
         assert seen[0] == 0
         assert seen[groups.UNKNOWN_MEMBER_ID] > 0
         assert seen[groups.COORDINATOR_LOAD_IN_PROGRESS] > ATTEMPTS_MIN, "the coordinator was ready too soon to prove anything"
-        envoy.stop()
-    finally:
-        cluster.stop()
 
 
 def fill(port: int) -> None:

@@ -1,13 +1,14 @@
-"""Each limit of the configuration at its lowest and its highest: clients are served, or refused in clear words."""
+"""Each limit of the configuration at its lowest and its highest: clients are
+served, or refused in clear words."""
 
-import struct
 import time
 
 import pytest
-from harness import apis, batch, clients, groups, topics
-from harness.envoy import Envoy
-from harness.process import wait_until
-from harness.raw import LATEST, Raw, encode, fetch_body, partitions_of, produce_body, request_header
+
+from tests.harness import apis, batch, clients, groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.process import wait_until
+from tests.harness.raw import LATEST, Raw, fetch_body, partitions_of, produce_body, request_frame
 
 pytestmark = pytest.mark.remap
 KIB, MIB = 1 << 10, 1 << 20
@@ -19,7 +20,7 @@ EXTREMES = {
     "most in_flight_requests and worker_bytes": {"in_flight_requests": 1000, "worker_bytes": 768 * MIB},
 }
 SMALL = {"least frame_bytes"}
-"""Where a producer must not gather much."""
+"""Limits under which a producer must keep its batches small."""
 
 
 class OneWorker(Envoy):
@@ -28,7 +29,8 @@ class OneWorker(Envoy):
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory, cluster):
-    """limited(limits) is an Envoy with these, started once. None may end, or trap."""
+    """limited(limits) gives an Envoy with these limits, which is started once. None of
+    these Envoys may end, or trap."""
     started = {}
 
     def envoy(limits: dict) -> Envoy:
@@ -48,16 +50,11 @@ def one_request(limited) -> Envoy:
 
 
 def send_in_pieces(connection: Raw, data: bytes, pieces: int) -> None:
-    """Each piece comes to the filter by itself."""
+    """Sends the data so that each piece comes to the filter by itself."""
     step = -(-len(data) // pieces)
     for at in range(0, len(data), step):
         connection.socket.sendall(data[at : at + step])
         time.sleep(0.01)
-
-
-def frame(api: apis.Api, version: int, body: dict, correlation: int = 7) -> bytes:
-    data = request_header(api, version, correlation) + encode(api, version, body)
-    return struct.pack(">i", len(data)) + data
 
 
 @pytest.mark.parametrize("name", EXTREMES)
@@ -96,39 +93,32 @@ def test_a_large_request_that_passes_comes_in_pieces(pieces, one_request, cluste
     body = produce_body(plain, {1: batch.build([bytes(450 * KIB)])})  # 900 KiB with its key
     with Raw(one_request.port(1)) as raw:
         for version in (3, 9):
-            send_in_pieces(raw, frame(apis.PRODUCE, version, body), pieces)
+            send_in_pieces(raw, request_frame(apis.PRODUCE, version, body), pieces)
             answer = raw.receive(apis.PRODUCE, version, 7)
             assert partitions_of(answer)[1]["error_code"] == 0
-        send_in_pieces(raw, frame(apis.PRODUCE, 9, {**body, "acks": 0}), pieces)
+        send_in_pieces(raw, request_frame(apis.PRODUCE, 9, {**body, "acks": 0}), pieces)
         wait_until("the request without an answer", lambda: raw.list_offset(plain, 1, LATEST) == 3)
 
 
-HEARTBEAT = apis.Api(
-    12, 4,
-    [("group_id", "string"), ("generation_id", "int32"), ("member_id", "string"), ("group_instance_id", "string?", 3)],
-    [("throttle_time_ms", "int32", 1), ("error_code", "int16")],
-)  # fmt: skip
-
-
 def test_a_small_request_that_passes_is_cut_everywhere(one_request):
-    whole = frame(HEARTBEAT, 3, {"group_id": "g", "generation_id": 1, "member_id": "m"})
+    whole = request_frame(groups.HEARTBEAT, 3, {"group_id": "g", "generation_id": 1, "member_id": "m"})
     with Raw(one_request.port(1)) as raw:
         groups.wait_for_coordinator(raw, "g")
         for cut in range(1, len(whole)):
             raw.socket.sendall(whole[:cut])
             time.sleep(0.003)
             raw.socket.sendall(whole[cut:])
-            assert raw.receive(HEARTBEAT, 3, 7)["error_code"] == groups.UNKNOWN_MEMBER_ID
+            assert raw.receive(groups.HEARTBEAT, 3, 7)["error_code"] == groups.UNKNOWN_MEMBER_ID
 
 
 def test_one_request_at_a_time_of_all_kinds(one_request, new_topic):
     topic = new_topic()
     with Raw(one_request.port(1)) as raw:
         values = {v: b"%d" % v for v in range(20)}
-        send_in_pieces(raw, frame(apis.PRODUCE, 9, produce_body(topic.name, {v: batch.build([x]) for v, x in values.items()})), 3)
+        send_in_pieces(raw, request_frame(apis.PRODUCE, 9, produce_body(topic.name, {v: batch.build([x]) for v, x in values.items()})), 3)
         answer = partitions_of(raw.receive(apis.PRODUCE, 9, 7))
         assert {p["error_code"] for p in answer.values()} == {0}
-        send_in_pieces(raw, frame(apis.FETCH, 11, fetch_body(topic.name, {5: answer[5]["base_offset"]})), 2)
+        send_in_pieces(raw, request_frame(apis.FETCH, 11, fetch_body(topic.name, {5: answer[5]["base_offset"]})), 2)
         found = partitions_of(raw.receive(apis.FETCH, 11, 7))
         assert [r[1] for b in batch.parse(found[5]["records"]) for r in b.records()] == [b"5"]
         for v in (1, 17):
@@ -144,15 +134,16 @@ def test_one_request_at_a_time_of_all_kinds(one_request, new_topic):
 
 
 def test_what_a_client_pipelines_is_answered_in_order(one_request, cluster, new_topic):
-    """Mapped, passing and without an answer, in turn and in one piece."""
+    """Requests for mapped topics, requests that pass, and requests without an answer, by
+    turns, all sent in one piece."""
     topic, plain = new_topic(), topics.unique("plain")
     cluster.create_topic(plain, 2)
     data, wanted = b"", []
     for number in range(20):
         body = produce_body(topic.name, {number % 20: batch.build([b"x"])})
-        data += frame(apis.PRODUCE, 9, body, 4 * number) + frame(apis.PRODUCE, 9, {**body, "acks": 0}, 4 * number + 1)
-        data += frame(apis.PRODUCE, 9, produce_body(plain, {1: batch.build([bytes(10 * KIB)])}), 4 * number + 2)
-        data += frame(apis.METADATA, 9, {"topics": [{"name": topic.name}]}, 4 * number + 3)
+        data += request_frame(apis.PRODUCE, 9, body, 4 * number) + request_frame(apis.PRODUCE, 9, {**body, "acks": 0}, 4 * number + 1)
+        data += request_frame(apis.PRODUCE, 9, produce_body(plain, {1: batch.build([bytes(10 * KIB)])}), 4 * number + 2)
+        data += request_frame(apis.METADATA, 9, {"topics": [{"name": topic.name}]}, 4 * number + 3)
         wanted += [(apis.PRODUCE, 4 * number), (apis.PRODUCE, 4 * number + 2), (apis.METADATA, 4 * number + 3)]
     for pieces in (1, 50):
         with Raw(one_request.port(1)) as raw:

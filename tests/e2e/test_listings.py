@@ -1,18 +1,21 @@
-"""All topics listed, and topics subscribed to by a pattern, by every library: Metadata requests without topics."""
+"""All topics listed, and topics subscribed to by a pattern, by every library:
+Metadata requests without topics."""
 
 import pytest
-from harness import apis, clients, groups, topics
-from harness.clients import Record
-from harness.members import PatternMember
-from harness.process import wait_until
+
+from tests.harness import apis, clients, groups, topics
+from tests.harness.clients import Record
+from tests.harness.group_members import PatternMember
+from tests.harness.process import wait_until
 
 BINARY_METADATA_AS_READ = "\ufffd\0\ufffd\ufffd"
-"""What brokers make of the metadata that the program of sarama commits."""
+"""The text that brokers make of the metadata which the program of sarama commits."""
 
 
 @pytest.fixture
 def written(raw, new_topic):
-    """(topics, (partition, record) of each record in them): two mapped topics with two records in each partition."""
+    """(topics, (partition, record) of each record in them): two mapped topics with
+    two records in each partition."""
     names, records = [], set()
     for family in (topics.MODULO, topics.LANE):
         topic = new_topic(family)
@@ -60,7 +63,8 @@ def call(raw, version: int, body: bytes) -> dict:
 
 @pytest.mark.parametrize("version", range(9, 14))
 def test_librdkafkas_bytes_too_many_are_no_harm(version, raw, new_topic):
-    """librdkafka 2.2 to 2.16 asks for all topics so: no topics, three booleans, no tags, and what it forgot to take off."""
+    """librdkafka 2.2 to 2.16 asks for all topics so: no topics, three booleans, no tags, and bytes
+    that it forgot to take off."""
     topic = new_topic()
     booleans = b"\0" * (3 if version <= 10 else 2)
     found = call(raw, version, b"\0" + booleans + b"\0" + b"\1\0\0")

@@ -1,4 +1,5 @@
-"""The mapping changes while Envoy runs: open connections end at a quiet moment, and nothing is lost or shown on another partition."""
+"""The mapping changes while Envoy runs: open connections end at a quiet moment, and nothing is lost or
+shown on another partition."""
 
 import re
 import time
@@ -6,23 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from harness import apis, batch, topics
-from harness.clients import LIBRARIES, Consumer, Record, produce
-from harness.envoy import Envoy, address
-from harness.groups import wait_for_coordinator
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.live import LiveEnvoy
-from harness.load import Load, read_to_the_end
-from harness.members import Group, written
-from harness.paths import WASM
-from harness.process import free_ports, wait_until
-from harness.raw import Raw, fetch_body, partitions_of, produce_body
-from harness.raw_sasl import log_in
+
+from tests.harness import apis, batch, topics
+from tests.harness.clients import Consumer, produce
+from tests.harness.envoy import Envoy, address
+from tests.harness.group_members import Group, written
+from tests.harness.groups import wait_for_coordinator
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
+from tests.harness.live_envoy import LiveEnvoy
+from tests.harness.load import Load, read_to_the_end
+from tests.harness.paths import WASM
+from tests.harness.process import free_ports, wait_until
+from tests.harness.raw import Raw, fetch_body, partitions_of, produce_body
+from tests.harness.raw_sasl import log_in
 
 pytestmark = pytest.mark.remap
 GRACE_S, SPREAD_S = 3, 10
 RETIRED_S = GRACE_S + SPREAD_S + 3
-"""By then all connections under a former configuration have ended that have nothing in flight."""
+"""Seconds after which all connections under a former configuration have ended, if
+they have nothing in flight."""
 P = 4
 SOME = (0, 3, 7, 13)
 """Virtual partitions of several lanes; two are siblings."""
@@ -35,7 +38,7 @@ def mapping(virtual: int, physical: int = P, **more) -> dict:
 
 @pytest.fixture
 def live(tmp_path, cluster) -> Iterator[Callable[[dict], LiveEnvoy]]:
-    """live(mapping) starts an Envoy; all are ended, and must have come through without a trap."""
+    """live(mapping) starts an Envoy; all of them are ended after the test, and none may have trapped."""
     started = []
 
     def start(section: dict) -> LiveEnvoy:
@@ -66,7 +69,7 @@ def active(envoy: Envoy) -> float:
 
 @contextmanager
 def connections(envoy: Envoy, topic: str, count: int) -> Iterator[list[Raw]]:
-    """Open ones, each of which has asked something; some of a client that never said a word."""
+    """Open connections: each has asked something, but for two of clients that never said a word."""
     with ExitStack() as stack:
         opened = [stack.enter_context(Raw(envoy.port(1))) for _ in range(count)]
         for raw in opened[:-2]:
@@ -75,7 +78,7 @@ def connections(envoy: Envoy, topic: str, count: int) -> Iterator[list[Raw]]:
 
 
 def seconds_to_the_end(opened: list[Raw], seconds: float = RETIRED_S) -> list[float]:
-    """After how many seconds each one was closed."""
+    """After how many seconds each connection was closed."""
     started, left, ends = time.monotonic(), list(opened), []
     while left and time.monotonic() - started < seconds:
         for raw in [raw for raw in left if raw.is_closed_by_peer(0.005)]:
@@ -124,7 +127,7 @@ def test_v_grows_under_load(live, cluster, topic, programs, tmp_path):
 
 
 def test_what_is_in_flight_is_answered_first(live, topic):
-    """And what comes behind it never reaches the broker: the client sends it again, and it is stored once."""
+    """Requests behind it never reach the broker: the client sends them again, and they are stored once."""
     envoy = live(mapping(20))
     with Raw(envoy.port(1), timeout=40) as long, Raw(envoy.port(1)) as writer:
         writer.append(topic, 0, [b"before"])
@@ -145,7 +148,8 @@ def test_what_is_in_flight_is_answered_first(live, topic):
 
 
 def test_v_shrinks(live, cluster, topic, programs, tmp_path):
-    """It is warned of; after the reconnect the higher partitions are gone, and the lower ones are what they were."""
+    """The filter warns of this; after the reconnect the higher partitions are gone, and the
+    lower ones are what they were."""
     envoy = live(mapping(40))
     librdkafka = programs["librdkafka"]
     before = produce(librdkafka, envoy.bootstrap, topic, 20, 5, "none", False, "before")
@@ -190,7 +194,8 @@ def test_what_would_move_records_or_positions_is_refused(live, topic, before, af
 
 
 def test_a_topic_is_added_and_removed(live, cluster, programs, tmp_path):
-    """What was there before the mapping is on lane 0; a topic that is mapped no longer shows what the broker has."""
+    """Records from before the mapping are on lane 0; a topic that is no longer mapped
+    shows the broker's partitions."""
     envoy = live(mapping(20))
     name, librdkafka = topics.unique("added"), programs["librdkafka"]
     cluster.create_topic(name, P)
@@ -212,7 +217,8 @@ def test_a_topic_is_added_and_removed(live, cluster, programs, tmp_path):
 
 
 def test_a_wrong_p_is_refused_until_it_is_put_right(live, topic):
-    """Connections that know the right one go on; so they do when it comes back, which makes them current again."""
+    """Connections under the last good configuration go on; they are current again when
+    that configuration comes back."""
     envoy = live(mapping(20))
     with Raw(envoy.port(1)) as before:
         first = {v: before.append(topic, v, [b"%d" % v]) for v in SOME}
@@ -228,7 +234,8 @@ def test_a_wrong_p_is_refused_until_it_is_put_right(live, topic):
 
 
 def test_two_envoys_whose_files_differ_for_a_while(live, topic, programs, tmp_path):
-    """One has the larger V first. Partitions that both know are one and the same; the others come with the file."""
+    """One Envoy has the larger V first. Partitions that both know are the same;
+    the others come with the file."""
     late, early = live(mapping(20)), live(mapping(40))
     librdkafka = programs["librdkafka"]
     told = produce(programs["java"], late.bootstrap, topic, 20, 3, "none", False, "late")
@@ -250,7 +257,8 @@ def test_two_envoys_whose_files_differ_for_a_while(live, topic, programs, tmp_pa
 
 
 class TwoListeners(Envoy):
-    """A second listener, at `second`, whose filter has all names of the first one's and another configuration."""
+    """A second listener, at `second`, whose filter has all names of the first
+    one's and another configuration."""
 
     def _dynamic(self) -> dict:
         self.second = free_ports(1)
@@ -263,9 +271,10 @@ class TwoListeners(Envoy):
 
 
 def test_listeners_of_equal_names_find_out_that_both_are_in_force(tmp_path, cluster, topic):
-    """Each was loaded after the other, as far as a filter can tell; few connections end until it is clear."""
-    envoy = TwoListeners(tmp_path / "two", cluster, {"stat_prefix": topics.STAT_PREFIX, "mapping": mapping(20)})
-    try:
+    """As far as a filter can tell, each configuration was loaded after the other; few connections end until
+    the filter knows that both are in force."""
+    config = {"stat_prefix": topics.STAT_PREFIX, "mapping": mapping(20)}
+    with TwoListeners(tmp_path / "two", cluster, config) as envoy:
         with ExitStack() as stack:
             ports = (envoy.base, envoy.second)
             opened = [[stack.enter_context(Raw(port)) for _ in range(30)] for port in ports]
@@ -281,12 +290,11 @@ def test_listeners_of_equal_names_find_out_that_both_are_in_force(tmp_path, clus
                         ended[which] += 1
                         stack.enter_context(Raw(port))
             assert sum(ended) < 12, f"{ended} of 30 and 30 connections ended"
-    finally:
-        envoy.stop()
 
 
 class Fragile(GuardedEnvoy):
-    """Its VM may not set a connection's properties: it fails with the first client that logs in."""
+    """An Envoy whose VM may not set a connection's properties: the VM fails with
+    the first client that logs in."""
 
     def _filter(self) -> dict:
         wasm = super()._filter()

@@ -1,4 +1,5 @@
-"""A worker's VM has 1 GiB for all of its connections. Each test would fill it, with real bytes; nobody else may notice."""
+"""A worker's VM has 1 GiB for all of its connections. Each test would fill this memory, with real bytes;
+no other client may notice."""
 
 import resource
 import selectors
@@ -9,16 +10,17 @@ import threading
 import time
 
 import pytest
-from harness import apis, batch, topics
-from harness.envoy import Envoy
-from harness.guarded import GuardedEnvoy, section
-from harness.kafka import KafkaCluster
-from harness.raw import EARLIEST, Raw, decode, encode, fetch_body, partitions_of, produce_body, request_header
+
+from tests.harness import apis, batch, topics
+from tests.harness.envoy import Envoy
+from tests.harness.fixtures import cluster_fixture
+from tests.harness.guarded_envoy import GuardedEnvoy, section
+from tests.harness.raw import EARLIEST, Raw, decode, encode, fetch_body, framed, partitions_of, produce_body, request_frame, request_header
 
 pytestmark = pytest.mark.remap
 MIB = 1 << 20
 NOTICED_S = 5
-"""Longer than this no other client may wait."""
+"""No other client may wait longer than this."""
 
 
 class OneWorker(Envoy):
@@ -35,13 +37,8 @@ def enough_sockets():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """With memory of its own for what is sent here."""
-    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"), heap="2g")
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
+# With memory of its own for what is sent here.
+cluster = cluster_fixture(heap="2g")
 
 
 @pytest.fixture
@@ -56,10 +53,9 @@ def new_topic(cluster):
 
 @pytest.fixture
 def worker(tmp_path, cluster):
-    """Its end asserts that no VM failed."""
-    envoy = OneWorker(tmp_path / "envoy", cluster, topics.MAPPING)
-    yield envoy
-    envoy.stop()
+    """An Envoy with one worker; its VM must not have failed at the end."""
+    with OneWorker(tmp_path / "envoy", cluster, topics.MAPPING) as envoy:
+        yield envoy
 
 
 def check_others(envoy, topic) -> None:
@@ -74,8 +70,8 @@ def check_others(envoy, topic) -> None:
 
 
 def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float) -> list[bytes]:
-    """Sends each request to its socket, all at once; the answers, without their lengths. None of a socket that the other
-    side closes."""
+    """Sends each request to its socket, all at once, and gives the answers, without their lengths. Fails when
+    the other side closes a socket."""
     poll = selectors.DefaultSelector()
     state = {}
     for sock, request in zip(sockets, requests, strict=True):
@@ -109,22 +105,18 @@ def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float
 
 
 def connect(envoy, count: int) -> list[socket.socket]:
-    """Some at a time: Envoy connects to the broker with the first request, and the broker's queue of new connections has 50 places."""
+    """Opens connections, some at a time: Envoy connects to the broker with the first request, and the
+    broker's queue of new connections has 50 places."""
     sockets = []
     for start in range(0, count, 40):
         some = [socket.create_connection(("127.0.0.1", envoy.port(1)), timeout=30) for _ in range(min(40, count - start))]
         for sock in some:
-            sock.sendall(frame(apis.API_VERSIONS, 0, {}))
+            sock.sendall(request_frame(apis.API_VERSIONS, 0, {}))
         for sock in some:
             head = sock.recv(4, socket.MSG_WAITALL)
             sock.recv(struct.unpack(">i", head)[0], socket.MSG_WAITALL)
         sockets += some
     return sockets
-
-
-def frame(api, version: int, body: dict) -> bytes:
-    data = request_header(api, version, 1) + encode(api, version, body)
-    return struct.pack(">i", len(data)) + data
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -137,7 +129,7 @@ def test_consumers_that_all_start_at_once(worker, new_topic, direct):
     for _ in range(40):
         direct.append(topic.name, 0, [bytes(450_000)])
     sockets = connect(worker, 80)
-    fetch = frame(apis.FETCH, 11, fetch_body(topic.name, {0: 0}, max_bytes=50 * MIB, partition_max_bytes=50 * MIB))
+    fetch = request_frame(apis.FETCH, 11, fetch_body(topic.name, {0: 0}, max_bytes=50 * MIB, partition_max_bytes=50 * MIB))
     for _ in range(2):
         answers = exchange(sockets, [fetch] * len(sockets), 60)
         assert min(len(answer) for answer in answers) > 900_000
@@ -147,7 +139,7 @@ def test_consumers_that_all_start_at_once(worker, new_topic, direct):
 def test_producers_while_the_broker_stands_still(worker, new_topic, cluster):
     topic = new_topic()
     sockets = connect(worker, 950)
-    produce = frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(600_000)])}))
+    produce = request_frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(600_000)])}))
     cluster.signal(1, signal.SIGSTOP)
     going_on = threading.Timer(5, cluster.signal, [1, signal.SIGCONT])
     going_on.start()
@@ -165,11 +157,11 @@ def test_producers_while_the_broker_stands_still(worker, new_topic, cluster):
 
 
 def test_producers_whose_frames_come_slowly(tmp_path, cluster, new_topic):
-    """More of them than there is room for: they take turns, and nobody is told to go."""
+    """There are more producers than there is room for: they take turns, and nobody is told to go."""
     topic = new_topic()
     envoy = OneWorker(tmp_path / "envoy", cluster, {**topics.MAPPING, "limits": {"worker_bytes": 16 * MIB}})
     sockets = connect(envoy, 90)
-    produce = frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(120_000)])}))
+    produce = request_frame(apis.PRODUCE, 9, produce_body(topic.name, {7: batch.build([bytes(120_000)])}))
     pieces = [produce[at : at + len(produce) // 20 + 1] for at in range(0, len(produce), len(produce) // 20 + 1)]
     began = time.monotonic()
     for piece in pieces[:-1]:
@@ -229,7 +221,7 @@ def test_what_clients_say_of_themselves_is_not_kept(worker, new_topic):
     for _ in range(24):
         sock = socket.create_connection(("127.0.0.1", worker.port(1)), timeout=30)
         sockets.append(sock)
-        exchange([sock], [struct.pack(">i", len(data)) + data], 30)
+        exchange([sock], [framed(data)], 30)
     check_others(worker, topic)
     close(sockets)
 
@@ -242,7 +234,7 @@ def test_millions_of_tags_in_a_header(worker, new_topic):
     data = head + encode(apis.METADATA, 9, {"topics": [{"name": topic.name}]})
     (sock,) = connect(worker, 1)
     before = time.monotonic()
-    exchange([sock], [struct.pack(">i", len(data)) + data], 20)
+    exchange([sock], [framed(data)], 20)
     assert time.monotonic() - before < NOTICED_S
     check_others(worker, topic)
     sock.close()
@@ -254,8 +246,8 @@ def test_requests_without_end_whose_answers_nobody_reads(what, worker, new_topic
     request = {
         "api versions": bytes.fromhex("0000000a001200000000 0001ffff".replace(" ", "")),
         "heartbeat": struct.pack(">ihhih", 24, 12, 0, 1, -1) + struct.pack(">h1sih1s", 1, b"g", 1, 1, b"m") + bytes(4),
-        "fetch": frame(apis.FETCH, 11, fetch_body(topic.name, {0: 0, 4: 0}, max_wait_ms=1)),
-        "produce": frame(apis.PRODUCE, 9, produce_body(topic.name, {0: batch.build([b"x"]), 4: batch.build([b"y"])})),
+        "fetch": request_frame(apis.FETCH, 11, fetch_body(topic.name, {0: 0, 4: 0}, max_wait_ms=1)),
+        "produce": request_frame(apis.PRODUCE, 9, produce_body(topic.name, {0: batch.build([b"x"]), 4: batch.build([b"y"])})),
     }[what]
     flood = request * (MIB // len(request))
     sockets = [socket.create_connection(("127.0.0.1", worker.port(1)), timeout=10) for _ in range(5)]

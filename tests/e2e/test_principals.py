@@ -1,23 +1,23 @@
-"""Who a client is, by its certificate or by SASL: in the access log, and for the RBAC filter behind the remapper."""
+"""Who a client is, by its certificate or by SASL: in the access log, and for the RBAC
+filter behind the remapper."""
 
 import ssl
 
 import pytest
-from harness.raw_sasl import Refused, log_in
-from harness.secured import USERS, TlsRaw
-from harness.shipped import ShippedEnvoy, network_filter_of
+
+from tests.harness.raw_sasl import Refused, log_in
+from tests.harness.secured_brokers import ENVIRONMENT, USERS, TlsRaw
+from tests.harness.shipped_envoy import BOOTSTRAP, SERVICE, ShippedEnvoy, allow_everybody
 
 pytestmark = pytest.mark.remap
-BOOTSTRAP = "bootstrap.kafka.example.com"
 ENDED = (ssl.SSLError, ConnectionError)
 
 
 @pytest.fixture(scope="module")
 def by_certificate(tmp_path_factory, secured, trust):
     """envoy/mutual-tls.yaml: services by rule, one operator by the whole subject."""
-    envoy = ShippedEnvoy(tmp_path_factory.mktemp("mutual"), secured, "mutual-tls.yaml", trust, "TLS")
-    yield envoy
-    envoy.stop()
+    with ShippedEnvoy(tmp_path_factory.mktemp("mutual"), secured, "mutual-tls.yaml", trust, "TLS") as envoy:
+        yield envoy
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +32,13 @@ def by_rules(tmp_path_factory, secured, trust):
             "RULE:^CN=prefix/never/",
         ]
 
-    envoy = ShippedEnvoy(tmp_path_factory.mktemp("rules"), secured, "mutual-tls.yaml", trust, "TLS", rules, anybody)
-    yield envoy
-    envoy.stop()
-
-
-def anybody(resources: dict) -> None:
-    filters = resources["listeners"][0]["filter_chains"][0]["filters"]
-    network_filter_of(filters, "envoy.filters.network.rbac")["rules"]["policies"] = {
-        "all": {"permissions": [{"any": True}], "principals": [{"any": True}]}
-    }
+    with ShippedEnvoy(tmp_path_factory.mktemp("rules"), secured, "mutual-tls.yaml", trust, "TLS", rules, allow_everybody) as envoy:
+        yield envoy
 
 
 @pytest.mark.parametrize(
     ("subject", "principal"),
-    [("/O=Example/OU=services/CN=Orders-Web", "orders-web"), ("/O=Example/CN=admin", "CN=admin,O=Example")],
+    [(SERVICE, "orders-web"), ("/O=Example/CN=admin", "CN=admin,O=Example")],
     ids=["rule", "default"],
 )
 def test_who_is_allowed_by_certificate(subject, principal, by_certificate, trust):
@@ -102,19 +94,16 @@ def by_sasl(tmp_path_factory, secured, trust):
     def carol_too(config: dict) -> None:
         config["sasl"]["users"].append({"username": "carol", "password": "carol-secret"})
 
-    environment = {f"{name.upper()}_PASSWORD": password for name, password in USERS.items()}
-    envoy = ShippedEnvoy(
-        tmp_path_factory.mktemp("secured"), secured, "secured.yaml", trust, "SASLTLS", carol_too, environment=environment
-    )
-    try:
+    with ShippedEnvoy(
+        tmp_path_factory.mktemp("secured"), secured, "secured.yaml", trust, "SASLTLS", carol_too, environment=ENVIRONMENT
+    ) as envoy:
         settle(envoy, trust)
         yield envoy
-    finally:
-        envoy.stop()
 
 
 def settle(envoy: ShippedEnvoy, trust) -> None:
-    """Until the filter knows the brokers and their API versions, it may close a connection that taught it."""
+    """Until the filter knows the brokers and their API versions, it may close a connection
+    from which it has learnt them."""
     for _ in range(3):
         for broker in envoy.cluster.ids:
             with TlsRaw(envoy, trust, server_name=envoy.server_name(broker)) as raw:
@@ -155,7 +144,7 @@ def test_who_fails_has_no_name(by_sasl, trust):
 
 
 def test_no_password_shows(by_sasl):
-    """Neither in Envoy's log nor in what its admin port tells of the configuration."""
+    """Neither in Envoy's log nor in the configuration that the admin port shows."""
     shown = by_sasl.log.read_text(errors="replace") + by_sasl.config_dump()
     assert "${ALICE_PASSWORD}" in shown
     for password in USERS.values():

@@ -1,4 +1,5 @@
-"""How a connection finds its broker where the TLS server name says it, or where brokers have IPv6 addresses; and how it ends."""
+"""How a connection finds its broker where the TLS server name names the broker, or where brokers have IPv6
+addresses; and how it ends."""
 
 import socket
 import ssl
@@ -7,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from harness import apis, batch, clients, topics
-from harness.certificates import Authority
-from harness.envoy import Envoy
-from harness.kafka import KafkaCluster
-from harness.raw import LATEST, Raw, produce_body
+
+from tests.harness import apis, batch, clients, topics
+from tests.harness.certificates import Authority
+from tests.harness.envoy import TYPE, Envoy, tls_socket
+from tests.harness.kafka import KafkaCluster
+from tests.harness.raw import Raw, produce_body
 
 pytestmark = pytest.mark.remap
-TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 
 
 class SniEnvoy(Envoy):
@@ -33,11 +34,9 @@ class SniEnvoy(Envoy):
         resources = super()._dynamic()
         listener = resources["listeners"][0]
         del listener["additional_addresses"]
-        inspector = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+        inspector = TYPE + "filters.listener.tls_inspector.v3.TlsInspector"
         listener["listener_filters"] = [{"name": "tls_inspector", "typed_config": {"@type": inspector}}]
-        pair = {"certificate_chain": {"filename": str(self.shown.certificate)}, "private_key": {"filename": str(self.shown.key)}}
-        context = {"@type": TLS, "common_tls_context": {"tls_certificates": [pair]}}
-        listener["filter_chains"][0]["transport_socket"] = {"name": "tls", "typed_config": context}
+        listener["filter_chains"][0]["transport_socket"] = tls_socket(self.shown)
         return resources
 
 
@@ -52,8 +51,7 @@ class Tls(Raw):
 
 def test_the_server_name_names_the_broker(tmp_path, cluster, new_topic):
     topic = new_topic()
-    envoy = SniEnvoy(tmp_path / "sni", cluster, topics.MAPPING)
-    try:
+    with SniEnvoy(tmp_path / "sni", cluster, topics.MAPPING) as envoy:
         with Tls(envoy, "bootstrap.kafka.test") as bootstrap:
             metadata = bootstrap.metadata([topic.name])
             assert [(b["host"], b["port"]) for b in metadata["brokers"]] == [("b1.kafka.test", envoy.base)]
@@ -61,8 +59,6 @@ def test_the_server_name_names_the_broker(tmp_path, cluster, new_topic):
         with Tls(envoy, "B1.kafka.test") as broker:
             offset = broker.append(topic.name, 7, [b"by name"])
             assert broker.read_all(topic.name, 7) == [(offset, b"by name")]
-    finally:
-        envoy.stop()
 
 
 class Ipv6Envoy(Envoy):
@@ -83,25 +79,18 @@ class Ipv6Envoy(Envoy):
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
 def test_brokers_and_envoy_with_ipv6_addresses(tmp_path):
-    """First by the bootstrap's port, then by the broker's own, whose address comes from Metadata."""
-    (directory := tmp_path / "kafka").mkdir()
-    cluster = KafkaCluster(directory, host="[::1]")
-    try:
+    """Clients come first by the bootstrap port, then by the broker's own port,
+    whose address Metadata tells."""
+    with KafkaCluster(tmp_path / "kafka", host="[::1]") as cluster:
         topic = topics.Topic(topics.MODULO, topics.unique(topics.MODULO.name))
         cluster.create_topic(topic.name, topic.family.physical)
-        envoy = Ipv6Envoy(tmp_path / "envoy", cluster, topics.MAPPING)
-        try:
+        with Ipv6Envoy(tmp_path / "envoy", cluster, topics.MAPPING) as envoy:
             bootstrap = f"[::1]:{envoy.base}"
             told = AdminClient({"bootstrap.servers": bootstrap}).list_topics(topic.name, timeout=20)
             assert [(b.host, b.port) for b in told.brokers.values()] == [("::1", envoy.port(1))]
             acks = clients.produce(clients.LIBRARIES["librdkafka"], bootstrap, topic.name, topic.virtual, 3, "none", True, "six")
-            with Raw(cluster.ports[1], host="::1") as direct:
-                stored = {p: direct.list_offset(topic.name, p, LATEST) for p in range(topic.family.physical)}
-            assert sum(stored.values()) == sum(len(records) for records in acks.values()) == 3 * topic.virtual
-        finally:
-            envoy.stop()
-    finally:
-        cluster.stop()
+            stored = sum(cluster.end_offsets(topic.name, topic.family.physical))
+            assert stored == sum(len(records) for records in acks.values()) == 3 * topic.virtual
 
 
 def test_what_was_sent_before_a_half_close_arrives(envoy, raw, new_topic):

@@ -1,4 +1,5 @@
-"""Clients log in at the filter: each library by each mechanism, what a wrong login looks like, and what the filter keeps to itself."""
+"""Clients log in at the filter: each library by each mechanism, how a wrong login fails, and
+what the filter does not tell."""
 
 import concurrent.futures
 import itertools
@@ -8,14 +9,15 @@ import time
 import unicodedata
 
 import pytest
-from harness import topics
-from harness.certificates import Authority
-from harness.clients import LIBRARIES, Consumer, produce, refused
-from harness.guarded import COMPOSED, ODD, PASSWORDS, GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import LATEST, Raw
-from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
-from harness.security import MECHANISMS, PASSWORD_MECHANISMS, Security
+
+from tests.harness import topics
+from tests.harness.certificates import Authority
+from tests.harness.client_security import MECHANISMS, PASSWORD_MECHANISMS, Security
+from tests.harness.clients import LIBRARIES, Consumer, produce, refused
+from tests.harness.guarded_envoy import COMPOSED, ODD, PASSWORDS, GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import LATEST, Raw
+from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
 
 pytestmark = pytest.mark.remap
 UNSUPPORTED_SASL_MECHANISM, SASL_AUTHENTICATION_FAILED = 33, 58
@@ -27,7 +29,8 @@ SILENT = {
     ("kafkajs", "OAUTHBEARER"): r"KafkaJS\w*Error|closed connection",
     ("franz-go", "OAUTHBEARER"): r"unexpected data in oauth response",
 }
-"""What libraries say of a failed login that do not say that it failed, also to Kafka's own brokers."""
+"""The words of libraries that do not say that a login has failed, which they do not say with
+Kafka's own brokers either."""
 
 
 @pytest.fixture
@@ -64,9 +67,8 @@ def test_a_client_logs_in_and_works(name, mechanism, programs, guarded, issuer, 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory, cluster):
     authority = Authority(tmp_path_factory.mktemp("authority"))
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("tls"), cluster, section(), tls=authority)
-    yield envoy, authority
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("tls"), cluster, section(), tls=authority) as envoy:
+        yield envoy, authority
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
@@ -83,7 +85,8 @@ def test_a_client_logs_in_over_tls(name, programs, tls, new_topic, tmp_path):
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_client_tells_of_a_failed_login(name, mechanism, programs, guarded, issuer, authentications, direct, new_topic, tmp_path):
-    """Of a wrong password as of an unknown user; of a foreign issuer's token as of one for others. Nothing of it reaches the broker."""
+    """A library says the same of a wrong password and of an unknown user; and the same of a foreign issuer's
+    token and of a token for others. Nothing of these logins reaches the broker."""
     topic = new_topic(topics.ONE)
     wrong = [Security(mechanism, "alice", "wrong"), Security(mechanism, "nobody", PASSWORDS["alice"])]
     if mechanism == "OAUTHBEARER":
@@ -134,7 +137,8 @@ def test_a_name_written_in_another_way(mechanism, guarded):
 
 @pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)
 def test_bare_tokens(mechanism, guarded):
-    """SaslHandshake v0: tokens without Kafka's headers, then Kafka's frames; a failure has no words (KIP-43)."""
+    """SaslHandshake v0: tokens without Kafka's headers, then Kafka's frames; a
+    failure has no words (KIP-43)."""
     with Raw(guarded.port(1)) as raw:
         log_in_bare(raw, mechanism, "alice", PASSWORDS["alice"])
         assert raw.metadata([])["brokers"]
@@ -176,7 +180,7 @@ def test_who_fails_is_not_told_why(mechanism, guarded):
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_an_unknown_user_has_a_salt_like_others(mechanism, guarded):
-    """The same at each attempt, as a real one, and with iterations that real ones have."""
+    """A made-up salt is the same at each attempt, as a real salt is, with iterations that real users have."""
 
     def challenge(user: str) -> dict:
         with Raw(guarded.port(1)) as raw:
@@ -213,7 +217,8 @@ def test_tokens_that_are_not_of_the_mechanism(guarded):
 
 
 def refuses(envoy: GuardedEnvoy, mechanism: str, token: bytes) -> None:
-    """Asserts that the token, sent twice if it is asked on, ends in a failure and the end of the connection."""
+    """Asserts that the token, sent twice if it is asked on, ends in a failure
+    and the end of the connection."""
     with Raw(envoy.port(1)) as raw:
         offer(raw, mechanism, 1)
         answer = authenticate(raw, token)
@@ -225,7 +230,8 @@ def refuses(envoy: GuardedEnvoy, mechanism: str, token: bytes) -> None:
 
 
 def test_credentials_change_while_envoy_runs(tmp_path, cluster):
-    """For new connections; an open one goes on for some seconds, and a configuration that is refused changes nothing."""
+    """New connections get the change; an open connection goes on for some seconds. A configuration that
+    is refused changes nothing."""
     envoy = GuardedEnvoy(tmp_path / "live", cluster, section(), live=True)
     try:
         with Raw(envoy.port(1)) as before:
@@ -247,7 +253,7 @@ def test_credentials_change_while_envoy_runs(tmp_path, cluster):
 
 
 def test_no_secret_is_logged(guarded):
-    """Also not by those who failed."""
+    """Nor are secrets of clients whose login failed."""
     with Raw(guarded.port(1)) as raw, pytest.raises(Refused):
         log_in(raw, "PLAIN", "alice", "a-wrong-secret-here")
     log = guarded.log.read_text(errors="replace")

@@ -4,28 +4,27 @@ import time
 
 import pytest
 from confluent_kafka import KafkaError, Producer
-from harness import clients, topics
-from harness.envoy import Envoy
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in, log_in_bare
-from harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
-from harness.security import PASSWORD_MECHANISMS, Security
+
+from tests.harness import clients, topics
+from tests.harness.client_security import PASSWORD_MECHANISMS, Security
+from tests.harness.envoy import Envoy
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in, log_in_bare
+from tests.harness.secured_brokers import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
 
 pytestmark = pytest.mark.remap
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory, secured):
-    envoy = Envoy(tmp_path_factory.mktemp("passthrough"), secured, topics.MAPPING, listener="SASL")
-    try:
+    with Envoy(tmp_path_factory.mktemp("passthrough"), secured, topics.MAPPING, listener="SASL") as envoy:
         learn(envoy)
         yield envoy
-    finally:
-        envoy.stop()
 
 
 def learn(envoy: Envoy) -> None:
-    """From a client's Metadata Envoy learns where the brokers are: it has no identity to ask by itself."""
+    """From a client's Metadata the filter learns where the brokers are: it has no identity
+    of its own with which to ask."""
     with Raw(envoy.base) as raw:
         log_in(raw, "PLAIN", "alice", USERS["alice"])
         raw.metadata([])
@@ -85,8 +84,7 @@ def test_librdkafka_as_an_old_client(gateway, secured_topic):
 
 def test_a_session_is_renewed_through_the_filter(tmp_path, secured, secured_topic):
     """The broker closes connections whose session is over at their next request (KIP-368)."""
-    envoy = Envoy(tmp_path / "envoy", secured, topics.MAPPING, listener="SHORT")
-    try:
+    with Envoy(tmp_path / "envoy", secured, topics.MAPPING, listener="SHORT") as envoy:
         with Raw(envoy.base) as renewing, Raw(envoy.base) as idle:
             for raw in (renewing, idle):
                 assert 0 < log_in(raw, "SCRAM-SHA-256", "alice", USERS["alice"])["session_lifetime_ms"] <= REAUTHENTICATION_MS
@@ -97,14 +95,12 @@ def test_a_session_is_renewed_through_the_filter(tmp_path, secured, secured_topi
             assert renewing.metadata([secured_topic.name])["topics"]
             with pytest.raises(ConnectionError):
                 idle.metadata([secured_topic.name])
-    finally:
-        envoy.stop()
 
 
 def test_a_client_that_comes_to_a_broker_nobody_knows(tmp_path, secured):
-    """Only broker 1 is configured: until a client's Metadata tells, broker 2's port leads to it, and no further than that."""
-    envoy = OnlyTheFirst(tmp_path / "envoy", secured, topics.MAPPING, listener="SASL")
-    try:
+    """Only broker 1 is configured: until a client's Metadata tells, broker 2's port leads to
+    it, and no further than that."""
+    with OnlyTheFirst(tmp_path / "envoy", secured, topics.MAPPING, listener="SASL") as envoy:
         with Raw(envoy.port(2)) as misled:
             try:
                 log_in(misled, "PLAIN", "alice", USERS["alice"])
@@ -115,5 +111,3 @@ def test_a_client_that_comes_to_a_broker_nobody_knows(tmp_path, secured):
         with Raw(envoy.port(2)) as raw:
             log_in(raw, "PLAIN", "alice", USERS["alice"])
             assert {b["node_id"] for b in raw.metadata([])["brokers"]} == set(secured.ids)
-    finally:
-        envoy.stop()

@@ -1,30 +1,31 @@
-"""Sessions end, and clients prove who they are again on the same connection before they do (KIP-368)."""
+"""Sessions end, and before that clients prove again who they are, on the same connection (KIP-368)."""
 
 import concurrent.futures
 import contextlib
 import time
 
 import pytest
-from harness import apis
-from harness.clients import LIBRARIES, Consumer, produce
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in, log_in_bare, offer
-from harness.security import PASSWORD_MECHANISMS, Security
+
+from tests.harness import apis
+from tests.harness.client_security import PASSWORD_MECHANISMS, Security
+from tests.harness.clients import LIBRARIES, Consumer, produce
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in, log_in_bare, offer
 
 pytestmark = pytest.mark.remap
 SESSION_S = 3
 RENEWING = [name for name in LIBRARIES if name != "aiokafka"]
-"""aiokafka never authenticates again: it is disconnected when its session has ended, and comes back."""
+"""All but aiokafka, which never authenticates again: it is disconnected when its
+session has ended, and comes back."""
 SASL_AUTHENTICATION_FAILED, UNSUPPORTED_SASL_MECHANISM = 58, 33
 
 
 @pytest.fixture(scope="module")
 def envoy(tmp_path_factory, cluster, issuer):
     oauthbearer = {"jwks": {"inline": issuer.jwk_set()}}
-    envoy = GuardedEnvoy(tmp_path_factory.mktemp("sessions"), cluster, section(oauthbearer, max_session_s=SESSION_S))
-    yield envoy
-    envoy.stop()
+    with GuardedEnvoy(tmp_path_factory.mktemp("sessions"), cluster, section(oauthbearer, max_session_s=SESSION_S)) as envoy:
+        yield envoy
 
 
 @pytest.fixture
@@ -37,7 +38,8 @@ def alice(envoy):
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "OAUTHBEARER"])
 def test_clients_outlast_their_sessions(mechanism, programs, envoy, issuer, new_topic, tmp_path):
-    """Producers and consumers of all libraries at once, for three sessions: each record acknowledged once, and read."""
+    """Producers and consumers of all libraries at once, for three sessions: each record
+    acknowledged once, and read."""
     token = tmp_path / "token"
     token.write_text(issuer.token())
     security = Security(mechanism, token=token) if mechanism == "OAUTHBEARER" else Security(mechanism, "bob", PASSWORDS["bob"])
@@ -111,25 +113,24 @@ def test_a_session_that_has_ended_can_still_be_renewed(alice):
     assert alice.metadata([])["brokers"]
 
 
-def test_another_principal_is_refused(alice):
+def check_refusal(alice: Raw, error: int, mechanism: str, user: str, password: str) -> None:
+    """A session that is renewed so is refused with this error, and its connection ends."""
     with pytest.raises(Refused) as refused:
-        log_in(alice, "PLAIN", "carol", PASSWORDS["carol"])
-    assert refused.value.answer["error_code"] == SASL_AUTHENTICATION_FAILED
+        log_in(alice, mechanism, user, password)
+    assert refused.value.answer["error_code"] == error
     assert alice.is_closed_by_peer()
+
+
+def test_another_principal_is_refused(alice):
+    check_refusal(alice, SASL_AUTHENTICATION_FAILED, "PLAIN", "carol", PASSWORDS["carol"])
 
 
 def test_a_wrong_password_ends_the_session(alice):
-    with pytest.raises(Refused) as refused:
-        log_in(alice, "PLAIN", "alice", "wrong")
-    assert refused.value.answer["error_code"] == SASL_AUTHENTICATION_FAILED
-    assert alice.is_closed_by_peer()
+    check_refusal(alice, SASL_AUTHENTICATION_FAILED, "PLAIN", "alice", "wrong")
 
 
 def test_another_mechanism_is_refused(alice):
-    with pytest.raises(Refused) as refused:
-        log_in(alice, "SCRAM-SHA-256", "alice", PASSWORDS["alice"])
-    assert refused.value.answer["error_code"] == UNSUPPORTED_SASL_MECHANISM
-    assert alice.is_closed_by_peer()
+    check_refusal(alice, UNSUPPORTED_SASL_MECHANISM, "SCRAM-SHA-256", "alice", PASSWORDS["alice"])
 
 
 def test_nothing_gets_through_in_the_middle_of_a_renewal(alice):
@@ -139,7 +140,7 @@ def test_nothing_gets_through_in_the_middle_of_a_renewal(alice):
 
 
 def test_a_token_ends_its_session(envoy, issuer):
-    """Before max_session_s does, if the token does."""
+    """A token that expires before max_session_s ends the session earlier."""
     with Raw(envoy.port(1)) as raw:
         # The issuer's clock may differ by clock_skew_s, so the session lasts for so much longer.
         answer = log_in(raw, "OAUTHBEARER", "", issuer.token(exp=int(time.time())))
@@ -158,9 +159,9 @@ def test_a_newer_token_renews_a_session(envoy, issuer):
 
 
 def test_a_fetch_that_waits_outlasts_its_session(new_topic, alice):
-    """What was asked in time is answered: the end counts for new requests."""
+    """A request that was sent in time is answered: after its end a session takes no new requests."""
     topic = new_topic()
-    log_in(alice, "PLAIN", "alice", PASSWORDS["alice"])  # anew: making a topic takes its time
+    log_in(alice, "PLAIN", "alice", PASSWORDS["alice"])  # a session anew, since making a topic takes its time
     assert alice.fetch_one(topic.name, 1, 0, max_wait_ms=1000 * SESSION_S + 500)["error_code"] == 0
     alice.send(apis.METADATA, 9, {"topics": []})
     assert alice.is_closed_by_peer()

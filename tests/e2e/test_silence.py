@@ -1,4 +1,5 @@
-"""Connections that stay silent, or never say who they are: what they hold, how they end, and who is never taken for one.
+"""Connections that stay silent, or never say who they are: what they hold, how they end, and which
+clients are never taken for silent.
 
 Counted at the broker's port, where a stand-in sees every connection.
 """
@@ -12,16 +13,17 @@ import threading
 import time
 
 import pytest
-from harness import apis, batch, topics
-from harness.certificates import Authority
-from harness.clients import LIBRARIES, Consumer, produce
-from harness.counting import CountingBroker
-from harness.envoy import Envoy
-from harness.guarded import PASSWORDS, GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import Raw, produce_body
-from harness.raw_sasl import HANDSHAKE, log_in, offer
-from harness.security import Security
+
+from tests.harness import apis, batch, topics
+from tests.harness.certificates import Authority
+from tests.harness.client_security import Security
+from tests.harness.clients import LIBRARIES, Consumer, produce
+from tests.harness.counting_broker import CountingBroker
+from tests.harness.envoy import Envoy
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, produce_body
+from tests.harness.raw_sasl import HANDSHAKE, log_in, offer
 
 pytestmark = pytest.mark.remap
 DEADLINE_MS = 2000
@@ -30,7 +32,7 @@ MODES = pytest.mark.parametrize("mode", ["routed", "dynamic"])
 
 
 class HurriedEnvoy(GuardedEnvoy):
-    """Closes what is nobody's after DEADLINE_MS. `sasl`: clients have to log in."""
+    """Gives clients only DEADLINE_MS to prove who they are. `sasl`: clients have to log in."""
 
     def __init__(self, *arguments, sasl: bool = True, **more):
         self._sasl = sasl
@@ -51,29 +53,20 @@ class HurriedEnvoy(GuardedEnvoy):
 
 @pytest.fixture
 def broker():
-    broker = CountingBroker()
-    yield broker
-    broker.stop()
-
-
-@contextlib.contextmanager
-def running(envoy: Envoy):
-    try:
-        yield envoy
-    finally:
-        envoy.stop()
+    with CountingBroker() as broker:
+        yield broker
 
 
 def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broker):
-    """No byte at all; a TLS handshake that never ends; one that ends and nothing else; a part of a frame."""
+    """No byte at all; a TLS handshake that never ends; a TLS handshake and nothing
+    after it; a part of a frame."""
     clients = Authority(tmp_path / "clients")
     own = clients.issue("/CN=client")
     context = ssl.create_default_context(cafile=str(clients.certificate))
     context.load_cert_chain(own.certificate, own.key)
     with contextlib.ExitStack() as stack:
         for tls in (None, clients):
-            envoy = HurriedEnvoy(tmp_path / f"envoy-{bool(tls)}", broker, section(), tls=tls)
-            with running(envoy):
+            with HurriedEnvoy(tmp_path / f"envoy-{bool(tls)}", broker, section(), tls=tls) as envoy:
                 opened = []
                 for i in range(MANY):
                     raw = stack.enter_context(Raw(envoy.base))
@@ -97,8 +90,8 @@ def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broke
 
 
 def test_who_begins_and_does_not_end_is_closed(tmp_path, broker):
-    """Each holds a broker connection until then: its ApiVersions was answered."""
-    with running(HurriedEnvoy(tmp_path, broker, section())) as envoy, contextlib.ExitStack() as stack:
+    """Each client holds a broker connection until then, since its ApiVersions was answered."""
+    with HurriedEnvoy(tmp_path, broker, section()) as envoy, contextlib.ExitStack() as stack:
         begun = []
         for i in range(MANY):
             raw = stack.enter_context(Raw(envoy.base))
@@ -128,7 +121,7 @@ def test_who_begins_and_does_not_end_is_closed(tmp_path, broker):
 
 @MODES
 def test_without_sasl_the_first_request_is_enough(mode, tmp_path, broker):
-    with running(HurriedEnvoy(tmp_path, broker, section(), mode, sasl=False)) as envoy:
+    with HurriedEnvoy(tmp_path, broker, section(), mode, sasl=False) as envoy:
         with Raw(envoy.base) as served, Raw(envoy.base) as silent:
             served.call(apis.API_VERSIONS, 0, {})
             assert silent.is_closed_by_peer(DEADLINE_MS / 1000 + 2)
@@ -141,7 +134,7 @@ def test_without_sasl_the_first_request_is_enough(mode, tmp_path, broker):
 
 def test_a_broker_that_does_not_answer_is_blamed_itself(tmp_path, broker, monkeypatch):
     monkeypatch.setattr(broker, "_answer", lambda frame: b"")
-    with running(HurriedEnvoy(tmp_path, broker, section())) as envoy, Raw(envoy.base) as raw:
+    with HurriedEnvoy(tmp_path, broker, section()) as envoy, Raw(envoy.base) as raw:
         raw.send(apis.API_VERSIONS, 0, {})
         assert raw.is_closed_by_peer(DEADLINE_MS / 1000 + 2)
         assert (envoy.unproven(), envoy.stat("kafka_remapper_errors_total", blame="broker")) == (0, 1)
@@ -150,8 +143,9 @@ def test_a_broker_that_does_not_answer_is_blamed_itself(tmp_path, broker, monkey
 
 @MODES
 def test_who_leaves_without_a_request_leaves_nothing(mode, tmp_path, broker):
-    """As health checks of load balancers do, and scanners. An Envoy that waits for first bytes would keep them for an hour."""
-    with running(GuardedEnvoy(tmp_path, broker, section(), mode)) as envoy:
+    """As health checks of load balancers do, and scanners. An Envoy that waits for first bytes
+    would keep them for an hour."""
+    with GuardedEnvoy(tmp_path, broker, section(), mode) as envoy:
         for data in (b"", b"\0\0", struct.pack(">ihh", 100, 18, 0)):
             with socket.create_connection(("127.0.0.1", envoy.base)) as gone:
                 gone.sendall(data)
@@ -194,7 +188,7 @@ class FullBroker(CountingBroker):
             self._fill.append(waiting)
 
     def _accept(self) -> None:
-        """Not yet."""
+        """Takes no connection yet: `serve` begins."""
 
     def serve(self) -> None:
         for waiting in self._fill:
@@ -203,12 +197,12 @@ class FullBroker(CountingBroker):
 
 
 def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
-    """Far more than Envoy takes in advance, while the connection to the broker is not there yet: all of it arrives, in order."""
-    broker = FullBroker()
+    """Far more than Envoy takes in advance, while the connection to the broker is not there yet:
+    all of it arrives, in order."""
     sizes = [3_000_000, 100, 3_000_000, *([200] * 100)]
     batches = [batch.build([bytes([n % 251]) * min(size, 1000)] * max(size // 1000, 1)) for n, size in enumerate(sizes)]
-    try:
-        with running(PatientEnvoy(tmp_path, broker, topics.MAPPING, "routed")) as envoy, Raw(envoy.base, timeout=30) as raw:
+    with FullBroker() as broker:
+        with PatientEnvoy(tmp_path, broker, topics.MAPPING, "routed") as envoy, Raw(envoy.base, timeout=30) as raw:
 
             def send() -> None:
                 for records in batches:
@@ -226,14 +220,12 @@ def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
             wait_until("all requests", lambda: len(produced()) == len(batches), 60)
             assert all(records[100:-1] in data for data, records in zip(produced(), batches, strict=True)), "in their order"
             assert broker.broken == []
-    finally:
-        broker.stop()
 
 
 @MODES
 def test_a_broker_that_is_down_closes_the_client_and_no_more(mode, tmp_path, broker):
     """The client is not left waiting; the next one is served when the broker is back."""
-    with running(Envoy(tmp_path, broker, topics.MAPPING, mode)) as envoy:
+    with Envoy(tmp_path, broker, topics.MAPPING, mode) as envoy:
         with Raw(envoy.base) as raw:
             raw.call(apis.API_VERSIONS, 0, {})
         broker.stop()
@@ -246,10 +238,11 @@ def test_a_broker_that_is_down_closes_the_client_and_no_more(mode, tmp_path, bro
 
 @pytest.mark.parametrize("sasl", [True, False], ids=["sasl", "no sasl"])
 def test_clients_that_rest_are_left_alone(sasl, programs, tmp_path, cluster, new_topic):
-    """All libraries: consumers that have nothing to read for several deadlines, and whatever else they keep open, read on after that."""
+    """All libraries: consumers that have nothing to read for several deadlines, and whatever else they
+    keep open, read on after that."""
     security = Security("SCRAM-SHA-256", "bob", PASSWORDS["bob"]) if sasl else Security()
     names = {name: new_topic().name for name in LIBRARIES}
-    with running(HurriedEnvoy(tmp_path, cluster, section(), sasl=sasl)) as envoy, contextlib.ExitStack() as stack:
+    with HurriedEnvoy(tmp_path, cluster, section(), sasl=sasl) as envoy, contextlib.ExitStack() as stack:
 
         def start(name: str) -> Consumer:
             return Consumer(programs[name], envoy.bootstrap, names[name], 0, tmp_path / f"{name}.log", security=security)

@@ -3,10 +3,11 @@
 import time
 
 import pytest
-from harness import batch, groups, topics
-from harness.envoy import Envoy
-from harness.process import wait_until
-from harness.raw import Raw
+
+from tests.harness import batch, groups, topics
+from tests.harness.envoy import Envoy
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
 
 pytestmark = pytest.mark.remap
 REMAPPER = topics.STAT_PREFIX
@@ -100,7 +101,7 @@ def test_waiting_for_a_coordinator_is_no_error(raw, change):
 
 
 class LearningEnvoy(Envoy):
-    """Knows the broker by another name than it gives itself."""
+    """Knows the broker by another name than the broker gives itself."""
 
     def _complete(self, config: dict) -> dict:
         bootstrap = [f"localhost:{port}" for port in self.cluster.ports.values()]
@@ -108,8 +109,7 @@ class LearningEnvoy(Envoy):
 
 
 def test_a_connection_that_learns_where_it_belongs_blames_nobody(tmp_path, cluster):
-    envoy = LearningEnvoy(tmp_path / "learning", cluster, topics.MAPPING)
-    try:
+    with LearningEnvoy(tmp_path / "learning", cluster, topics.MAPPING) as envoy:
         with Raw(envoy.port(1)) as first, pytest.raises(ConnectionError):
             first.metadata([])
         with Raw(envoy.port(1)) as second:
@@ -117,8 +117,6 @@ def test_a_connection_that_learns_where_it_belongs_blames_nobody(tmp_path, clust
         assert envoy.stat("kafka_remapper_reconnects_total", remapper=REMAPPER, reason="misrouted") == 1
         assert envoy.stat("kafka_remapper_errors_total") == 0
         assert "[info]" in next(line for line in envoy.log.read_text().splitlines() if "was meant for broker 1" in line)
-    finally:
-        envoy.stop()
 
 
 class AroundEnvoy(Envoy):
@@ -130,11 +128,8 @@ class AroundEnvoy(Envoy):
 
 
 def test_advertising_the_brokers_own_addresses_is_told(tmp_path, cluster):
-    envoy = AroundEnvoy(tmp_path / "around", cluster, topics.MAPPING)
-    try:
+    with AroundEnvoy(tmp_path / "around", cluster, topics.MAPPING) as envoy:
         with Raw(envoy.base) as raw:
             raw.metadata([])
         assert envoy.stat("kafka_remapper_advertised_around_total") == 1
         assert f"gives broker 1 its own address 127.0.0.1:{cluster.ports[1]}" in envoy.log.read_text()
-    finally:
-        envoy.stop()

@@ -1,9 +1,9 @@
-"""What strangers can make a worker do for them: little, whatever they send, and nothing that tells who is known."""
+"""Strangers can make a worker do little work, whatever they send, and get no answer that
+tells which users there are."""
 
 import base64
 import collections
 import concurrent.futures
-import contextlib
 import os
 import statistics
 import struct
@@ -12,42 +12,36 @@ import time
 from collections.abc import Callable
 
 import pytest
-from harness import tokens as jwt
-from harness.guarded import PASSWORDS, GuardedEnvoy, scram_credentials, section
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
+
+from tests.harness import tokens as jwt
+from tests.harness.guarded_envoy import PASSWORDS, GuardedEnvoy, scram_credentials, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import AUTHENTICATE, HANDSHAKE, Refused, authenticate, bearer, log_in, log_in_bare, offer, plain, tokens
 
 pytestmark = pytest.mark.remap
 
 SASL_AUTHENTICATION_FAILED = 58
 SLICE_S = 0.03
-"""Longer than a worker works on passwords in one go (4 ms), by as much as a machine with two cores takes away."""
+"""Longer than a worker works on passwords in one go (4 ms), by as much as a
+machine with two cores takes away."""
 FRAME_S = 0.0004
-"""What a stranger's frame and its answer take, twice as long as measured; a derivation takes ten times that."""
+"""What a stranger's frame and its answer take, twice as long as measured; a
+derivation takes ten times that."""
 DEAR = 16384
 """The most iterations that credentials may have."""
 
 
 class OneWorker(GuardedEnvoy):
-    """So that everybody is served by the same."""
+    """One worker, so that all clients are served by the same one."""
 
     workers = 1
-
-
-@contextlib.contextmanager
-def envoy_with(tmp_path_factory, cluster, sasl: dict, **more):
-    envoy = OneWorker(tmp_path_factory.mktemp("strangers"), cluster, sasl, **more)
-    try:
-        yield envoy
-    finally:
-        envoy.stop()
 
 
 @pytest.fixture(scope="module")
 def by_password(tmp_path_factory, cluster):
     """Users with passwords, and others with credentials."""
-    with envoy_with(tmp_path_factory, cluster, section()) as envoy:
+    with OneWorker(tmp_path_factory.mktemp("strangers"), cluster, section()) as envoy:
         yield envoy
 
 
@@ -60,7 +54,7 @@ def dear_users() -> list[dict]:
 def by_credentials(tmp_path_factory, cluster):
     """Users whose PLAIN password costs the dearest PBKDF2, and one with a password."""
     sasl = {"mechanisms": ["PLAIN", "SCRAM-SHA-256"], "users": dear_users()}
-    with envoy_with(tmp_path_factory, cluster, sasl) as envoy:
+    with OneWorker(tmp_path_factory.mktemp("strangers"), cluster, sasl) as envoy:
         yield envoy
 
 
@@ -91,7 +85,8 @@ class Patience:
         self._raw.close()
         ordered = sorted(self.seconds)
         worst, usual = ordered[-1] * 1000, statistics.median(ordered) * 1000
-        print(f"  {len(ordered)} requests: median {usual:.1f} ms, 99 % {ordered[len(ordered) * 99 // 100] * 1000:.1f} ms, worst {worst:.1f} ms")
+        most = ordered[len(ordered) * 99 // 100] * 1000
+        print(f"  {len(ordered)} requests: median {usual:.1f} ms, 99 % {most:.1f} ms, worst {worst:.1f} ms")
 
     def _ask(self) -> None:
         while not self._ends.is_set():
@@ -109,14 +104,15 @@ def offered(envoy: GuardedEnvoy, mechanism: str, number: int) -> list[Raw]:
 
 
 def leave(envoy: GuardedEnvoy, raws: list[Raw]) -> None:
-    """Closes them, and waits until Envoy has: it has room for some thousand connections to a broker."""
+    """Closes the connections, and waits until Envoy has closed them too: Envoy has room for about a
+    thousand connections to a broker."""
     for raw in raws:
         raw.close()
     wait_until("the connections' end", lambda: envoy.stat("kafka_remapper_connections_active") == 0, 15)
 
 
 def how_they_end(raws: list[Raw]) -> collections.Counter:
-    """`refused` are answered; `busy` are sent away."""
+    """How the attempts ended: `refused` were answered, `busy` were sent away."""
     ends = collections.Counter()
     for raw in raws:
         try:
@@ -128,7 +124,7 @@ def how_they_end(raws: list[Raw]) -> collections.Counter:
 
 
 def least(worst: Callable[[], float]) -> float:
-    """Of three attempts: the machine may be busy with something else."""
+    """The least value of three attempts: the machine may be busy with other programs."""
     return min(worst() for _ in range(3))
 
 
@@ -172,7 +168,7 @@ def test_tokens_without_a_key_id_wait_for_each_other_and_nobody_else(tmp_path_fa
     """Each takes a check by each key, of Envoy's dearest algorithm."""
     keys = [jwt.Key(tmp_path, "ES512", f"key-{n}") for n in range(16)]
     number = 100
-    with envoy_with(tmp_path_factory, cluster, section({"jwks": {"inline": jwt.jwk_set(*keys)}})) as envoy:
+    with OneWorker(tmp_path_factory.mktemp("strangers"), cluster, section({"jwks": {"inline": jwt.jwk_set(*keys)}})) as envoy:
 
         def worst() -> float:
             raws = offered(envoy, "OAUTHBEARER", number)
@@ -219,7 +215,7 @@ def test_frames_full_of_tags_cost_their_bytes(by_password):
 
 
 def test_a_right_password_is_checked_once_in_all_workers_and_configurations(tmp_path, cluster):
-    """Also while strangers fill the queue."""
+    """The check is not repeated while strangers fill the queue either."""
     envoy = GuardedEnvoy(tmp_path / "right", cluster, {"mechanisms": ["PLAIN"], "users": dear_users()}, live=True)
 
     def seconds(user: str, password: str) -> float:
@@ -283,7 +279,7 @@ def test_salts_stay_when_the_list_of_users_changes(secret, tmp_path, cluster):
 
 
 def overlap(seconds: dict[str, list[float]]) -> None:
-    """Neither of the two is told by its times."""
+    """The times of the two must not tell which is which."""
     known, unknown = (sorted(times) for times in seconds.values())
     show = {name: [round(1000 * q, 2) for q in statistics.quantiles(times, n=4)] for name, times in seconds.items()}
     print(f"\n{show}")
@@ -331,8 +327,7 @@ def test_the_time_of_a_refusal_does_not_tell_who_is_known(by_credentials):
 def test_a_thousand_users_with_passwords(tmp_path, cluster):
     users = [{"username": f"user-{n}", "password": f"pass-{n}"} for n in range(1000)]
     started = time.monotonic()
-    envoy = OneWorker(tmp_path / "thousand", cluster, {"mechanisms": ["SCRAM-SHA-512"], "users": users})
-    try:
+    with OneWorker(tmp_path / "thousand", cluster, {"mechanisms": ["SCRAM-SHA-512"], "users": users}) as envoy:
         print(f"\nready after {time.monotonic() - started:.1f} s")
         started = time.monotonic()
         for n in (0, 500, 999):
@@ -342,8 +337,6 @@ def test_a_thousand_users_with_passwords(tmp_path, cluster):
         with Patience(envoy, "SCRAM-SHA-512", "user-1", "pass-1") as patience:
             time.sleep(1)
         assert statistics.quantiles(patience.seconds, n=100)[97] < SLICE_S
-    finally:
-        envoy.stop()
 
 
 @pytest.mark.parametrize("user", ["user-7", "alice"])
@@ -367,7 +360,7 @@ def test_a_client_that_ends_its_stream_with_its_token(together, user, by_credent
 
 
 class Recorded:
-    """What a client would send, in one piece."""
+    """The requests that a client would send, in one piece."""
 
     def __init__(self, raw: Raw):
         self._raw, self._bytes = raw, b""

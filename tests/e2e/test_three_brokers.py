@@ -1,36 +1,27 @@
-"""Three brokers behind one listener: what is lost, repeated or mixed up when one of them, or Envoy, is killed.
+"""Three brokers behind one listener: what is lost, repeated or mixed up when
+one of them, or Envoy, is killed.
 
-Nothing that was acknowledged may be lost, nothing may turn up with a sibling, and only a producer without idempotence
-may see a record twice.
+Nothing that was acknowledged may be lost, nothing may turn up with a sibling, and only a producer without
+idempotence may see a record twice.
 """
 
 import time
 from collections import Counter
 
 import pytest
-from harness import apis, batch, topics
-from harness.envoy import Envoy
-from harness.kafka import KafkaCluster
-from harness.load import Load, read_to_the_end
-from harness.process import wait_until
-from harness.raw import Raw, partitions_of, produce_body
+
+from tests.harness import apis, batch, topics
+from tests.harness.envoy import Envoy
+from tests.harness.fixtures import cluster_fixture, envoy_fixture
+from tests.harness.load import Load, read_to_the_end
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw, partitions_of, produce_body
 
 FAMILY = topics.WIDE
 
 
-@pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    cluster = KafkaCluster(tmp_path_factory.mktemp("three-kafka"), brokers=3)
-    yield cluster
-    cluster.assert_alive()
-    cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory, three, passthrough):
-    envoy = Envoy(tmp_path_factory.mktemp("three-envoy"), three, topics.MAPPING, "passthrough" if passthrough else "dynamic")
-    yield envoy
-    envoy.stop()
+three = cluster_fixture(brokers=3)
+gateway = envoy_fixture(before="three")
 
 
 @pytest.fixture
@@ -59,7 +50,8 @@ def test_every_broker_is_reached_through_the_one_listener(three, gateway, topic)
 
 @pytest.mark.remap
 def test_a_client_that_comes_to_a_fresh_envoy_by_a_brokers_port(three, gateway):
-    """As after Envoy's restart: the connection may be closed while Envoy learns who is who, but not twice."""
+    """As after Envoy's restart: the connection may be closed while the filter learns which
+    broker is which, but not twice."""
     for broker in three.ids:
         gateway.restart()
         with Raw(gateway.port(broker)) as first:
@@ -96,10 +88,9 @@ class DeafEnvoy(Envoy):
 
 @pytest.mark.remap
 def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, three, topic):
-    envoy = DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING)
-    try:
+    with DeafEnvoy(tmp_path / "deaf", three, topics.MAPPING) as envoy:
         with Raw(envoy.base) as bootstrap, Raw(envoy.port(1)):
-            for _ in range(16):  # in all a little more than the minute after which it is odd
+            for _ in range(16):  # in all a little more than a minute: after that the filter tells of such a broker
                 bootstrap.metadata([topic.name])
                 Raw(envoy.port(1)).close()
                 time.sleep(4.2)
@@ -107,9 +98,8 @@ def test_a_broker_that_no_connection_comes_in_for_is_told_of_once(tmp_path, thre
             Raw(envoy.port(2)).close()
             bootstrap.metadata([topic.name])
         lines = [line for line in envoy.log.read_text().splitlines() if "no connection came in for it" in line]
-        assert [f"broker {i} is at 127.0.0.1:{envoy.port(i)}" in line for i, line in zip((2, 3), sorted(lines), strict=True)] == [True, True]
-    finally:
-        envoy.stop()
+        for broker, line in zip((2, 3), sorted(lines), strict=True):
+            assert f"broker {broker} is at 127.0.0.1:{envoy.port(broker)}" in line
 
 
 @pytest.mark.parametrize("idempotent", [True, False], ids=["idempotent", "plain"])
@@ -137,7 +127,7 @@ def test_envoy_is_killed_and_restarted_under_load(idempotent, gateway, topic):
 
 
 def goes_on(load: Load) -> None:
-    """Until new records are acknowledged again."""
+    """Waits until new records are acknowledged again."""
     before = load.acked_count() + load.per_second
     wait_until("acknowledgements after the fault", lambda: load.acked_count() > before, 40)
 

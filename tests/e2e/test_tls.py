@@ -1,4 +1,5 @@
-"""envoy/mutual-tls.yaml as it is shipped: TLS on both sides, brokers by server name, a limit, and an end in good order."""
+"""envoy/mutual-tls.yaml as it is shipped: TLS on both sides, brokers by server name, a
+limit, and an end in good order."""
 
 import contextlib
 import socket
@@ -6,12 +7,13 @@ import ssl
 import urllib.request
 
 import pytest
-from harness import apis, batch, clients
-from harness.process import wait_until
-from harness.raw import fetch_body, partitions_of, produce_body
-from harness.secured import TlsRaw
-from harness.security import Security
-from harness.shipped import ShippedEnvoy, network_filter_of
+
+from tests.harness import apis, batch, clients
+from tests.harness.client_security import Security
+from tests.harness.process import wait_until
+from tests.harness.raw import fetch_body, partitions_of, produce_body
+from tests.harness.secured_brokers import TlsRaw, learn_brokers
+from tests.harness.shipped_envoy import BOOTSTRAP, SERVICE, ShippedEnvoy, network_filter_of
 
 pytestmark = pytest.mark.remap
 FILE = "mutual-tls.yaml"
@@ -28,26 +30,14 @@ def low_limit(resources: dict) -> None:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory, secured, trust):
-    envoy = ShippedEnvoy(tmp_path_factory.mktemp("tls"), secured, FILE, trust, "TLS")
-    yield envoy
-    envoy.stop()
-
-
-@pytest.fixture(scope="module")
-def service(trust):
-    """A certificate that the file lets in."""
-    return trust.clients.issue("/O=Example/OU=services/CN=Orders-Web")
+    with ShippedEnvoy(tmp_path_factory.mktemp("tls"), secured, FILE, trust, "TLS") as envoy:
+        yield envoy
 
 
 @pytest.fixture
 def known(gateway, trust, service):
-    """A connection to broker 1, after Envoy has learnt who is who: the first connection of all may be closed for that."""
-    for broker in gateway.cluster.ids:
-        with TlsRaw(gateway, trust, service, gateway.server_name(broker)) as raw:
-            try:
-                raw.metadata([])
-            except ConnectionError:
-                continue
+    """A connection to broker 1, after the filter has learnt which broker is which."""
+    learn_brokers(gateway, trust, service)
     with TlsRaw(gateway, trust, service) as raw:
         yield raw
 
@@ -66,32 +56,23 @@ def test_each_broker_is_reached_by_its_server_name(gateway, trust, service, know
 
 
 def test_a_client_produces_and_consumes(gateway, trust, service, programs, secured_topic, tmp_path, monkeypatch):
-    """Java's, which alone can be told where names lead without a change of this machine."""
-    hosts = tmp_path / "hosts"
-    names = [gateway.server_name(i) for i in gateway.cluster.ids]
-    hosts.write_text(f"127.0.0.1 bootstrap.kafka.example.com {' '.join(names)}\n")
-    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Djdk.net.hosts.file={hosts}")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", gateway.java_hosts(tmp_path))
     security = Security(ca=trust.clients.certificate, certificate=service.certificate, key=service.key)
-    java, bootstrap = programs["java"], f"bootstrap.kafka.example.com:{gateway.base}"
+    java, bootstrap = programs["java"], f"{BOOTSTRAP}:{gateway.base}"
     acked = clients.produce(java, bootstrap, secured_topic.name, secured_topic.virtual, 20, "lz4", True, "tls", security=security)
     with clients.Consumer(java, bootstrap, secured_topic.name, 0, tmp_path / "consumer.log", security=security) as consumer:
-        for v in range(secured_topic.virtual):
-            if v:
-                consumer.assign(secured_topic.name, v)
+        for v in consumer.each(secured_topic.name, secured_topic.virtual):
             consumer.expect(acked[v])
 
 
-SUBJECT = "/O=Example/OU=services/CN=Orders-Web"
-"""One that the rules and RBAC would let in."""
-
-
 def forged(trust) -> dict:
-    """Certificates that say that, and are not the authority's, or not any more; by what Envoy says of them."""
+    """Certificates with a subject that is let in, which are not the authority's, or not any more;
+    by what Envoy says of them."""
     return {
         "did_not_provide_required_client_certificate": None,
-        "unable_to_get_local_issuer_certificate": trust.brokers.issue(SUBJECT),
-        "self_signed_certificate": trust.clients.self_signed(SUBJECT),
-        "certificate_has_expired": trust.clients.issue(SUBJECT, days=-1),
+        "unable_to_get_local_issuer_certificate": trust.brokers.issue(SERVICE),
+        "self_signed_certificate": trust.clients.self_signed(SERVICE),
+        "certificate_has_expired": trust.clients.issue(SERVICE, days=-1),
     }
 
 
@@ -111,8 +92,9 @@ def test_without_a_good_certificate_of_the_right_authority_nobody_gets_in(gatewa
     ids=["no validation_context", "an empty one", "ACCEPT_UNTRUSTED"],
 )
 def test_require_client_certificate_alone_checks_nothing(checks, principal, tmp_path, secured, trust):
-    """What the documentation warns of. Without an authority Envoy does not even ask for a certificate, and everybody is ANONYMOUS,
-    whom RBAC refuses; where it is told to accept any, whoever makes a certificate chooses the name."""
+    """The documentation warns of this. Without an authority Envoy does not even ask for a certificate, and
+    everybody is ANONYMOUS, whom RBAC refuses; where Envoy is told to accept any certificate, whoever makes a
+    certificate chooses the name."""
 
     def unchecked(resources: dict) -> None:
         context = resources["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
@@ -122,15 +104,12 @@ def test_require_client_certificate_alone_checks_nothing(checks, principal, tmp_
         if checks is not None:
             common["validation_context"] = checks
 
-    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", edit=unchecked)
-    try:
-        certificate = trust.clients.self_signed(SUBJECT)
+    with ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", edit=unchecked) as envoy:
+        certificate = trust.clients.self_signed(SERVICE)
         with contextlib.suppress(ConnectionError), TlsRaw(envoy, trust, certificate) as raw:
             raw.metadata([])  # RBAC ends it where nobody has a name
         line = envoy.wait_logged(principal=principal)
         assert ("rbac" in str(line["ended"])) == (principal == "ANONYMOUS")
-    finally:
-        envoy.stop()
 
 
 def test_a_broker_that_cannot_show_its_name_gets_nothing(tmp_path, secured, trust, service):
@@ -139,41 +118,33 @@ def test_a_broker_that_cannot_show_its_name_gets_nothing(tmp_path, secured, trus
     def by_address(config: dict) -> None:
         config["route"]["dynamic"]["bootstrap"] = [f"127.0.0.1:{secured.port('TLS')}"]
 
-    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", change=by_address)
-    try:
+    with ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", change=by_address) as envoy:
         with pytest.raises((ssl.SSLError, ConnectionError)), TlsRaw(envoy, trust, service, "any.kafka.example.com") as raw:
             raw.metadata([])
         assert "CERTIFICATE_VERIFY_FAILED" in envoy.wait_logged(server_name="any.kafka.example.com")["broker_tls_failure"]
-    finally:
-        envoy.stop()
 
 
 def test_one_connection_too_many(tmp_path, secured, trust, service):
-    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", edit=low_limit)
-    taken = []
-    try:
+    with ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS", edit=low_limit) as envoy, contextlib.ExitStack() as stack:
+        taken = []
         for _ in range(MANY):
-            taken.append(TlsRaw(envoy, trust, service, "bootstrap.kafka.example.com"))
+            taken.append(stack.enter_context(TlsRaw(envoy, trust, service, BOOTSTRAP)))
             assert taken[-1].metadata([])["brokers"]
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            TlsRaw(envoy, trust, service, "bootstrap.kafka.example.com").metadata([])
+            TlsRaw(envoy, trust, service, BOOTSTRAP).metadata([])
         assert envoy.stat("envoy_connection_limit_limited_connections") == 1
         taken.pop().close()
         wait_until("room for another", lambda: envoy.stat("envoy_connection_limit_active_connections") < MANY, 5)
-        with TlsRaw(envoy, trust, service, "bootstrap.kafka.example.com") as next_one:
+        with TlsRaw(envoy, trust, service, BOOTSTRAP) as next_one:
             assert next_one.metadata([])["brokers"], "and those that were there were not disturbed"
         assert taken[0].metadata([])["brokers"]
-    finally:
-        for raw in taken:
-            raw.close()
-        envoy.stop()
 
 
 def test_what_is_asked_before_the_end_is_answered(tmp_path, secured, trust, service, secured_topic):
-    """As the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker and Produce requests go on."""
-    envoy = ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS")
-    name = "bootstrap.kafka.example.com"
-    try:
+    """Envoy is stopped as the file says: drain, wait, SIGTERM. Meanwhile a Fetch waits at the broker
+    and Produce requests go on."""
+    name = BOOTSTRAP
+    with ShippedEnvoy(tmp_path / "envoy", secured, FILE, trust, "TLS") as envoy:
         with TlsRaw(envoy, trust, service, name) as first:
             leader = {p["index"]: p["leader_id"] for p in first.metadata([secured_topic.name])["topics"][0]["partitions"]}[1]
         at = envoy.server_name(leader)
@@ -186,8 +157,6 @@ def test_what_is_asked_before_the_end_is_answered(tmp_path, secured, trust, serv
             assert batch.parse(answer["records"])[0].records() == [(offset, b"while it drains")]
             storing = writer.send(apis.PRODUCE, 9, produce_body(secured_topic.name, {1: batch.build([b"the last"])}))
             assert partitions_of({"topics": writer.receive(apis.PRODUCE, 9, storing)["topics"]})[1]["error_code"] == 0
-    finally:
-        envoy.stop()
 
 
 def drain(envoy: ShippedEnvoy) -> None:

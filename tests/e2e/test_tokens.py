@@ -1,14 +1,16 @@
-"""OAUTHBEARER: which tokens of a test issuer are taken, from which keys, and what is said of those that are not."""
+"""OAUTHBEARER: which tokens of a test issuer are taken, from which keys, and what clients and the
+log are told of other tokens."""
 
 import json
 import time
 
 import pytest
-from harness.guarded import GuardedEnvoy, section
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import Refused, authenticate, bearer, log_in, offer
-from harness.tokens import ALGORITHMS, AUDIENCE, ISSUER, SCOPE, JwksServer, Key, signed_with_public_key, tampered, unsigned
+
+from tests.harness.guarded_envoy import GuardedEnvoy, section
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, authenticate, bearer, log_in, offer
+from tests.harness.tokens import ALGORITHMS, AUDIENCE, ISSUER, SCOPE, JwksServer, Key, signed_with_public_key, tampered, unsigned
 
 pytestmark = pytest.mark.remap
 SASL_AUTHENTICATION_FAILED = 58
@@ -104,7 +106,8 @@ def test_a_good_token(what, guarded, issuer):
 
 @pytest.mark.parametrize("what", [*FORGED, *TOO_NARROW])
 def test_a_bad_token(what, guarded, issuer):
-    """The client is told in RFC 7628's words, and when it has said that it understood, in Kafka's. Nobody is told more."""
+    """The client is told in RFC 7628's words, and when it has said that it understood, in
+    Kafka's. Nobody is told more."""
     token = (FORGED.get(what) or TOO_NARROW[what])(issuer)
     with Raw(guarded.port(1)) as raw:
         offer(raw, "OAUTHBEARER", 1)
@@ -118,7 +121,7 @@ def test_a_bad_token(what, guarded, issuer):
 
 
 def test_a_refusal_is_late_and_counted_at_once(guarded, issuer):
-    """Also for those who do not wait for the end of it."""
+    """The delay also counts for clients that do not wait for its end."""
 
     def failures() -> float:
         return guarded.stat("kafka_remapper_auth_total", mechanism="OAUTHBEARER", outcome="failure")
@@ -141,27 +144,24 @@ def test_who_is_told_what_is_wrong_may_not_try_again(guarded, issuer):
 
 
 def test_one_public_key(tmp_path, cluster, issuer):
-    """Instead of a JWK Set. It has no name, so neither has to have the token; `HS256` by it stays forged."""
+    """One key instead of a JWK Set. The key has no name, so a token needs none either; `HS256`
+    by this key stays a forgery."""
     key = issuer.keys["RS256"]
-    envoy = GuardedEnvoy(tmp_path / "pem", cluster, section({"public_key": key.public_pem()}))
-    try:
+    with GuardedEnvoy(tmp_path / "pem", cluster, section({"public_key": key.public_pem()})) as envoy:
         assert accepts(envoy, key.token({"kid": None}))
         assert accepts(envoy, key.token())
         assert not accepts(envoy, impostor(issuer, "RS256").token())
         assert not accepts(envoy, signed_with_public_key(key, key.public_pem().encode()))
         assert not accepts(envoy, unsigned(key))
-    finally:
-        envoy.stop()
 
 
 def test_keys_over_http(tmp_path, cluster):
-    """A new key is fetched when a token names it, and an old one is forgotten with the set that has it no more. Nobody can
-    make the filter fetch as often as he likes."""
+    """A new key is fetched when a token names it, and an old one is forgotten with the set that has it no
+    more. No client can make the filter fetch as often as the client likes."""
     old, new, unknown = [Key(tmp_path, "RS256", kid) for kid in ("old", "new", "unknown")]
     with JwksServer(old) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 600}
-        envoy = GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
-        try:
+        with GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
             wait_until("the keys", lambda: each_worker_accepts(envoy, old.token()), 15, every=0.3)
             for _ in range(6):
                 assert accepts(envoy, old.token())
@@ -172,50 +172,42 @@ def test_keys_over_http(tmp_path, cluster):
             wait_until("the new key", lambda: each_worker_accepts(envoy, new.token()), 25, every=0.5)
             assert not any(accepts(envoy, old.token()) for _ in range(8))
             assert server.requests <= 9
-        finally:
-            envoy.stop()
 
 
 def test_withdrawn_keys(tmp_path, cluster):
-    """A set without keys, or with none of an algorithm that is spoken, withdraws those of before; a provider that fails does so
-    after `max_age_s` only. With the keys' return tokens are good again."""
+    """A set without keys, or with none of an algorithm that is spoken, withdraws the former keys; a provider
+    that fails withdraws them after `max_age_s` only. With the keys' return tokens are good again."""
     key = Key(tmp_path, "RS256", "key")
     with JwksServer(key) as server:
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json", "refresh_s": 10, "max_age_s": 20}
-        envoy = GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
+        with GuardedEnvoy(tmp_path / "http", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
 
-        def none_accepts() -> bool:
-            return not any(accepts(envoy, key.token()) for _ in range(8))
+            def none_accepts() -> bool:
+                return not any(accepts(envoy, key.token()) for _ in range(8))
 
-        def withdrawn(document: bytes) -> None:
-            server.publish(key)
-            wait_until("the key", lambda: each_worker_accepts(envoy, key.token()), 25, every=0.5)
-            server.serve(document)
-            wait_until("that the key is withdrawn", none_accepts, 25, every=0.5)
+            def withdrawn(document: bytes) -> None:
+                server.publish(key)
+                wait_until("the key", lambda: each_worker_accepts(envoy, key.token()), 25, every=0.5)
+                server.serve(document)
+                wait_until("that the key is withdrawn", none_accepts, 25, every=0.5)
 
-        try:
             withdrawn(b'{"keys": []}')
             assert "0 keys are in use, and every token is refused" in envoy.log.read_text()
             withdrawn(json.dumps({"keys": [{**key.jwk(), "alg": "PS256"}]}).encode())
             withdrawn(b"<html>")
             assert "no keys are in use, and no token can be checked" in envoy.log.read_text()
-        finally:
-            envoy.stop()
 
 
 def test_no_keys_yet(tmp_path, cluster, issuer):
-    """As long as there are none, no token is taken; and the filter asks again by itself."""
+    """As long as there are no keys, no token is taken; and the filter fetches keys again by itself."""
     with JwksServer(*issuer.keys.values()) as server:
         server.failing = True
         http = {"cluster": "jwks", "authority": "issuer.test", "path": "/jwks.json"}
-        envoy = GuardedEnvoy(tmp_path / "late", cluster, section({"jwks": {"http": http}}), jwks_port=server.port)
-        try:
+        with GuardedEnvoy(tmp_path / "late", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
             assert not accepts(envoy, issuer.token())
             assert not accepts(envoy, unsigned(issuer.keys["RS256"]))
             server.failing = False
             wait_until("the keys", lambda: accepts(envoy, issuer.token()), 15, every=0.3)
-        finally:
-            envoy.stop()
 
 
 def each_worker_accepts(envoy: GuardedEnvoy, token: str) -> bool:

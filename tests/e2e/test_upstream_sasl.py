@@ -1,17 +1,19 @@
-"""The filter logs in at brokers: as one, or for each client as that client's own user there."""
+"""The filter logs in at brokers: as one user for all clients, or for each client as
+that client's own user there."""
 
 import json
 import time
 
 import pytest
 from confluent_kafka import KafkaError, Producer
-from harness import apis, clients, topics
-from harness.envoy import Envoy
-from harness.process import wait_until
-from harness.raw import Raw
-from harness.raw_sasl import Refused, log_in
-from harness.secured import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
-from harness.security import PASSWORD_MECHANISMS, Security
+
+from tests.harness import apis, clients, topics
+from tests.harness.client_security import PASSWORD_MECHANISMS, Security
+from tests.harness.envoy import Envoy
+from tests.harness.process import wait_until
+from tests.harness.raw import Raw
+from tests.harness.raw_sasl import Refused, log_in
+from tests.harness.secured_brokers import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
 
 pytestmark = pytest.mark.remap
 WRONG = "a-wrong-password"
@@ -55,7 +57,8 @@ def start(tmp_path_factory, secured):
 
 
 def connect(port: int, user: str | None = None, tries: int = 4) -> Raw:
-    """A connection on which everything works. One that teaches the filter something may be closed for it."""
+    """A connection on which everything works: connections from which the filter
+    learns may be closed before."""
     while True:
         raw, tries = Raw(port), tries - 1
         try:
@@ -134,7 +137,7 @@ def test_a_wrong_password_for_the_broker_shows_in_the_clients_login(mechanism, s
 
 
 def test_a_wrong_password_for_the_broker_shows_in_api_versions(start):
-    """To a client that does not log in, nothing else can be said so early."""
+    """A client that does not log in can be told in no other answer so early."""
     mechanism = "SCRAM-SHA-512"
     envoy = start(one(mechanism, password=WRONG))
     body = {"client_software_name": "raw", "client_software_version": "1"}
@@ -152,7 +155,7 @@ def test_a_wrong_password_for_the_broker_shows_in_api_versions(start):
 
 
 def test_the_brokers_sessions_are_renewed(start, secured_topic):
-    """A client goes on over several of them, busy and idle, and hears of none."""
+    """A client goes on over several of the broker's sessions, busy and idle, and hears of none."""
     envoy = start(each_its_own(), "SHORT")
     session = REAUTHENTICATION_MS / 1000
     with connect(envoy.base, "alice") as raw:
@@ -184,7 +187,7 @@ def test_a_producer_notices_nothing_of_renewals(start, secured_topic):
 
 @pytest.mark.parametrize("client_logs_in", [True, False], ids=["own", "one"])
 def test_a_client_that_comes_to_a_broker_nobody_knows(client_logs_in, start, secured):
-    """Only broker 1 is configured; the filter asks, logged in, where broker 2 is."""
+    """Only broker 1 is configured; the filter logs in there and asks where broker 2 is."""
     envoy = start(each_its_own() if client_logs_in else one(), kind=OnlyTheFirst)
     with connect(envoy.port(2), "alice" if client_logs_in else None) as raw:
         brokers = {b["node_id"]: b["port"] for b in raw.metadata([])["brokers"]}

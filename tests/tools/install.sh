@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what tests, demo and benchmark need, under target/tools where it can. Every step is skipped when it is done.
+# Installs what tests, demo and benchmark need, under target/tools where that can be. A step that was done is
+# skipped.
 #
 #   install.sh all            everything below
 #   install.sh programs       compilers and runtimes: only checked, or installed by apt-get when run as root
@@ -93,7 +94,8 @@ kafka() {
     stamp kafka "$key"
 }
 
-# The runner speaks a private protocol with the macros: its version must be that of the wasm-bindgen in Cargo.lock.
+# The runner speaks a private protocol with the macros: both must have one version, that of wasm-bindgen in
+# Cargo.lock.
 wasm_runner() {
     local version
     version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print }' "$root/Cargo.lock")

@@ -6,7 +6,7 @@ set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
 
 wasm=$(realpath "${1:-$root/target/kafka_partition_remapper.wasm}")
-envoy=$("$tools/venv/bin/python" -c 'import envoy, pathlib; print(pathlib.Path(envoy.__path__[0]) / "_bin" / "envoy")')
+envoy=$(cd "$root" && "$tools/venv/bin/python" -c 'from tests.harness.paths import ENVOY_BINARY; print(ENVOY_BINARY)')
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -30,7 +30,8 @@ validate() {
     "$envoy" --mode validate --config-path "$1" >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "Envoy refuses ${1##*/}"; }
 }
 
-# Validation does not read watched files, so here an Envoy starts: it goes to work when each is loaded or rejected.
+# Validation does not read watched files, so here an Envoy starts: its workers start when each file is loaded
+# or rejected.
 start() {
     "$envoy" --disable-hot-restart --concurrency 1 --config-path "$1" >"$work/log" 2>&1 &
     server=$!

@@ -1,5 +1,6 @@
 # Chooses how wasm32 is compiled; sourced, never run. Sets wasm_cargo, a command that takes cargo's arguments:
-# the rustup toolchain where it has the target (or can fetch it), else Debian's rustc, which builds std from its sources.
+# the rustup toolchain where it has the target (or can fetch it), else Debian's rustc, which builds std from
+# its sources.
 # WASM_TOOLCHAIN=rustup or =debian picks one by hand.
 
 target=wasm32-unknown-unknown

@@ -33,7 +33,7 @@ use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
 use crate::exchange::session::Session;
 use crate::limits;
-use crate::own::brokers::Learn;
+use crate::own::brokers::Bootstrapped;
 use crate::principal::Peer;
 use crate::shared::Shared;
 use crate::stats::{Outcome, Stat};
@@ -43,7 +43,7 @@ use crate::time::Millis;
 #[derive(Debug, Default)]
 pub struct Opening {
     /// The connection stands for a broker whose address is not known yet.
-    pub learn: Option<Learn>,
+    pub bootstrapped: Option<Bootstrapped>,
     /// Who the client is by TLS. Not looked at where [`Config::principals_by_certificate`](crate::config::Config) gives nothing.
     pub peer: Peer,
     /// Unpredictable bytes that no other connection gets.
@@ -74,7 +74,7 @@ pub struct Connection {
     gathering: bool,
     exchanges: Queue,
     session: Session,
-    learn: Option<Learn>,
+    learn: Option<Bootstrapped>,
     retirement: Rc<Retirement>,
     actions: VecDeque<Action>,
     /// The client's next frame waits for room in the worker's memory.
@@ -88,12 +88,12 @@ pub struct Connection {
 impl Connection {
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { learn, peer, entropy, versions, retirement } = opening;
+        let Opening { bootstrapped, peer, entropy, versions, retirement } = opening;
         Self {
             session: Session::new(&shared, entropy, versions),
             shared,
             phase: Phase::Opening(peer),
-            learn,
+            learn: bootstrapped,
             retirement,
             client: Way::new(frame_bytes_max),
             broker: Way::new(frame_bytes_max.max(limits::ANSWER_BYTES_MIN)),

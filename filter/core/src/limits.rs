@@ -1,10 +1,12 @@
 //! Every bound of the filter in one place, each with the reason for its value. A peer, or a slip in the
-//! configuration, can make the filter spend up to these and no more. Those on who is who:
-//! `limits/security.rs`.
+//! configuration, can make the filter spend up to these and no more. Those on who is who: `limits/security.rs`;
+//! on what a worker does beside moving bytes: `limits/worker.rs`.
 
 mod security;
+mod worker;
 
 pub use self::security::*;
+pub use self::worker::*;
 
 /// Most lanes that a mapping may have. The lane is stored above bit 40 of a producer id that must stay
 /// non-negative, which leaves it 23 bits.
@@ -364,6 +366,7 @@ pub const RETIRE_SPREAD_MS: u64 = 10_000;
 /// by then, and the broker has what needs no answer (Produce with acks=0). Clients wait this long with their
 /// next request, once.
 pub const RETIRE_QUIET_MS: u64 = 250;
+const _: () = assert!(2 * RETIRING_TICK_MS <= RETIRE_QUIET_MS);
 
 const _: () = assert!(RETIRE_QUIET_MS < RETIRE_SPREAD_MS);
 
@@ -384,6 +387,7 @@ pub const CENSUS_ENTRIES_MAX: usize = 1_000;
 /// Milliseconds without a sign of life after which a filter instance counts as dead: it gives one each
 /// second, and no request keeps a worker busy for this long.
 pub const CENSUS_SILENT_MS: u64 = 10_000;
+const _: () = assert!(10 * SLOW_TICK_MS <= CENSUS_SILENT_MS);
 
 /// Entries of mappings that a process remembers, to refuse configurations that contradict them. The largest
 /// configuration ([`CONFIG_BYTES_MAX`]) has some 20,000.

@@ -4,6 +4,8 @@
 pub(crate) mod asking;
 pub(crate) mod batches;
 pub(crate) mod broker;
+pub(crate) mod envoy;
+pub(crate) mod memory;
 pub(crate) mod proxy;
 pub(crate) mod sasl_broker;
 

@@ -1,6 +1,8 @@
-//! The README's table of APIs is what the filter does: it is generated from the table in `apis.rs`, and compared here.
+//! The README's table of APIs is what the filter does: it is generated from the table in `apis.rs`, and
+//! compared here.
 //!
-//! Both are read as text, since the table is private to the crate. On a difference the message holds the lines to paste.
+//! Both are read as text, since the table is private to the crate. On a difference the message holds the
+//! lines to paste.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 

@@ -1,7 +1,8 @@
-//! The style of this repository, as far as a machine can tell: sizes, headers, leftovers, and documents that name what
-//! is not there.
+//! The style of this repository, as far as a machine can tell: sizes, headers, leftovers, the width of prose,
+//! and documents and comments that name files which are not there.
 #![allow(clippy::expect_used)]
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,10 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 500;
 /// Lines of a function, tests included.
 const FUNCTION_LINES_MAX: usize = 70;
+/// Columns of a comment line, and of a line of prose in a document.
+const PROSE_COLUMNS_MAX: usize = 110;
+/// Files and directories whose prose is still wider. Each has to be taken out once that is no longer so.
+const WIDE: [&str; 4] = ["filter/ARCHITECTURE.md", "filter/core/src", "filter/wasm/src", "tests"];
 /// Lines of tests at the end of a file; longer ones go into a file of their own.
 const INLINE_TEST_LINES_MAX: usize = 150;
 
@@ -132,25 +137,46 @@ fn nothing_is_left_over() {
     check("left over", complaints);
 }
 
-/// What stands in backticks or behind `](` and looks like a path of this repository: it has a slash, or an ending that
-/// only files have, and neither spaces nor placeholders.
-fn named_paths(line: &str) -> Vec<&str> {
-    let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let code = line.split('`').skip(1).step_by(2).filter(|code| code.contains('/'));
-    let plain = |path: &&str| {
-        let strange = |c: char| c.is_whitespace() || "<>{}$*|\"'()=:;,~".contains(c);
-        !path.is_empty()
-            && !path.contains(strange)
-            && !path.starts_with(['/', '-', '@', '+', '.'])
-            && !path.contains("//")
-    };
-    links.chain(code).filter(plain).collect()
+/// Whether a path can be one of this repository: without spaces, placeholders and what else no file's name
+/// has.
+fn is_plain(path: &str) -> bool {
+    let strange = |c: char| c.is_whitespace() || "<>{}$*|\"'()=:;,~".contains(c);
+    !path.is_empty() && !path.contains(strange) && !path.starts_with(['/', '-', '@', '+', '.']) && !path.contains("//")
 }
 
-/// Whether `path` is one of ours: its first part stands at the root, or beside the document.
-fn is_ours(path: &str, document: &Path) -> bool {
+/// What stands between backticks.
+fn code(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// The paths that a line of a document names, in backticks or behind `](`: they have a slash.
+fn named_paths(line: &str) -> Vec<&str> {
+    let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    links.chain(code(line).filter(|code| code.contains('/'))).filter(|path| is_plain(path)).collect()
+}
+
+/// Whether `path`, named in `document`, is there, if it is one of ours: the first part of its name stands at
+/// the root, or beside the document, or in another one of `directories`.
+fn is_there(path: &str, document: &Path, directories: &[PathBuf]) -> bool {
+    let beside = document.parent().expect("a directory").to_owned();
+    let bases: Vec<PathBuf> = [root(), beside].into_iter().chain(directories.iter().cloned()).collect();
     let first = path.split('/').next().unwrap_or_default();
-    first != "target" && (root().join(first).exists() || document.with_file_name(first).exists())
+    let is_ours = first != "target" && bases.iter().any(|base| base.join(first).exists());
+    !is_ours || bases.iter().any(|base| base.join(path).exists())
+}
+
+/// The lines of a Markdown text outside of fences, with their numbers.
+fn unfenced(text: &str) -> Vec<(usize, &str)> {
+    let mut fenced = false;
+    let mut lines = vec![];
+    for (number, line) in (1..).zip(text.lines()) {
+        let is_fence = line.trim_start().starts_with("```");
+        fenced ^= is_fence;
+        if !fenced && !is_fence {
+            lines.push((number, line));
+        }
+    }
+    lines
 }
 
 #[test]
@@ -158,18 +184,84 @@ fn documents_name_what_is_there() {
     let mut complaints = vec![];
     for document in files(&root(), &[".md"]) {
         let text = fs::read_to_string(&document).expect("a document is text");
-        let mut fenced = false;
-        for (number, line) in text.lines().enumerate() {
-            if line.trim_start().starts_with("```") {
-                fenced = !fenced;
-                continue;
+        for (number, line) in unfenced(&text) {
+            for path in named_paths(line).into_iter().filter(|path| !is_there(path, &document, &[])) {
+                complaints.push(format!("{}:{number}: {path}", shown(&document)));
             }
-            for path in named_paths(line).into_iter().filter(|path| !fenced && is_ours(path, &document)) {
-                if !root().join(path).exists() && !document.with_file_name(path).exists() {
-                    complaints.push(format!("{}:{}: {path}", shown(&document), number + 1));
+        }
+    }
+    check("named, and not there", complaints);
+}
+
+/// The directory of the crate that a Rust file belongs to, and its `src`, since comments name modules from
+/// there.
+fn crate_directories(file: &Path) -> Vec<PathBuf> {
+    let manifest = file.ancestors().find(|directory| directory.join("Cargo.toml").exists());
+    manifest.map_or(vec![], |directory| vec![directory.to_owned(), directory.join("src")])
+}
+
+#[test]
+fn comments_name_what_is_there() {
+    let mut complaints = vec![];
+    let paths = files(&root(), &[".rs"]);
+    let names: HashSet<&str> = paths.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    for file in &paths {
+        let text = fs::read_to_string(file).expect("a Rust file is text");
+        let directories = crate_directories(file);
+        let is_doc = |line: &&str| line.starts_with("//!") || line.starts_with("///");
+        for (number, line) in (1..).zip(text.lines().map(str::trim_start)).filter(|(_, line)| is_doc(line)) {
+            for path in code(line).filter(|path| is_plain(path)) {
+                // A file's name alone may be that of any of our files.
+                let is_name = path.ends_with(".rs") && !path.contains('/');
+                let is_path = path.contains('/') && !is_there(path, file, &directories);
+                if is_path || (is_name && !names.contains(path)) {
+                    complaints.push(format!("{}:{number}: {path}", shown(file)));
                 }
             }
         }
     }
     check("named, and not there", complaints);
+}
+
+/// What is wide and has no place to be broken: a link alone, behind the marker of a list or not.
+fn is_unbreakable(line: &str) -> bool {
+    let text = line.trim_start_matches(|c: char| c.is_whitespace() || "#/!*->".contains(c));
+    let is_link = text.starts_with('[') && text.ends_with(')') && text.matches("](").count() == 1;
+    is_link || !text.trim_end().contains(' ')
+}
+
+/// Lines of prose, with their numbers: in a document what is neither a table, a heading, nor code; elsewhere
+/// comments.
+fn prose<'a>(path: &str, text: &'a str) -> Vec<(usize, &'a str)> {
+    if path.ends_with(".md") {
+        let is_prose =
+            |(_, line): &(usize, &str)| !line.trim_start().starts_with(['|', '#']) && !line.starts_with("    ");
+        return unfenced(text).into_iter().filter(is_prose).collect();
+    }
+    let marker = if path.ends_with(".rs") { "//" } else { "#" };
+    (1..).zip(text.lines()).filter(|(_, line)| line.trim_start().starts_with(marker)).collect()
+}
+
+#[test]
+fn prose_is_narrow() {
+    let mut complaints = vec![];
+    let mut wide = BTreeSet::new();
+    for file in files(&root(), &[".rs", ".md", ".py", ".sh", ".yaml", ".yml", ".toml", "Makefile"]) {
+        let path = shown(&file);
+        let listed = WIDE.iter().find(|listed| Path::new(&path).starts_with(listed));
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for (number, line) in prose(&path, &text) {
+            let columns = line.chars().count();
+            if columns <= PROSE_COLUMNS_MAX || is_unbreakable(line) {
+                continue;
+            }
+            match listed {
+                Some(listed) => drop(wide.insert(*listed)),
+                None => complaints.push(format!("{path}:{number}: {columns} columns")),
+            }
+        }
+    }
+    let done = WIDE.iter().filter(|listed| !wide.contains(*listed));
+    complaints.extend(done.map(|listed| format!("{listed} is narrow by now: take it out of WIDE")));
+    check("too wide", complaints);
 }

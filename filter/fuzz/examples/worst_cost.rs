@@ -1,5 +1,5 @@
-//! What the worst input that we know of costs each parser, by its byte: a table. To be run with `--release`; a stranger's
-//! frame has 512 KiB at the most, and some messages less.
+//! What the worst input that we know of costs each parser, by its byte: a table. To be run with `--release`;
+//! a stranger's frame has 512 KiB at the most, and some messages less.
 #![allow(clippy::indexing_slicing)]
 
 use std::hint::black_box;
@@ -18,11 +18,11 @@ use kafka_partition_remapper_core::sasl::users::prepare;
 use kafka_partition_remapper_core::wire::frame;
 use kafka_partition_remapper_core::wire::shape;
 use kafka_partition_remapper_core::{fuzzing, Shared};
+use kafka_partition_remapper_fuzz::mutate::varint;
+use kafka_partition_remapper_fuzz::mutate::Random;
+use kafka_partition_remapper_fuzz::targets::mapping_rules::{self, RULES};
+use kafka_partition_remapper_fuzz::targets::oauth_token::{KEYS, NOW};
 use kafka_protocol::messages::{ApiVersionsRequest, SaslAuthenticateRequest};
-use remapper_fuzz::mutate::varint;
-use remapper_fuzz::mutate::Random;
-use remapper_fuzz::targets::mapping_rules::{self, RULES};
-use remapper_fuzz::targets::oauth_token::{KEYS, NOW};
 
 struct Yes;
 

@@ -1,5 +1,5 @@
-//! How much memory a step takes, against how much it was fed: a length that is only claimed must not reserve any, and work
-//! that copies must not grow faster than its input.
+//! How much memory a step takes, against how much it was fed: a length that is only claimed must not reserve
+//! any, and work that copies must not grow faster than its input.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -73,8 +73,8 @@ pub fn measured<T>(step: impl FnOnce() -> T) -> (T, usize, usize) {
     (made, most, (after.total - before.total) as usize)
 }
 
-/// What `step` gives, which may hold at most `per_byte` bytes for each of `input`, and a small sum beside; allocated in sum
-/// at most four times as much, for what grows by doubling and for copies.
+/// What `step` gives, which may hold at most `per_byte` bytes for each of `input`, and a small sum beside;
+/// allocated in sum at most four times as much, for what grows by doubling and for copies.
 #[track_caller]
 pub fn bounded<T>(input: &[u8], per_byte: usize, step: impl FnOnce() -> T) -> T {
     let (made, most, total) = measured(step);

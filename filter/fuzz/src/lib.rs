@@ -1,7 +1,8 @@
-//! What somebody who proved nothing can feed to the filter, one target per parser, and one for a whole connection.
+//! What somebody who proved nothing can feed to the filter, one target per parser, and one for a whole
+//! connection.
 //!
-//! A target is a function of any bytes that panics where the parser is wrong. `fuzz_targets/` gives it to libFuzzer;
-//! `tests/bounded.rs` runs it for some seconds on its seeds and on what [`mutate`] makes of them.
+//! A target is a function of any bytes that panics where the parser is wrong. `fuzz_targets/` gives it to
+//! libFuzzer; `tests/bounded.rs` runs it for some seconds on its seeds and on what [`mutate`] makes of them.
 
 // A target is a test: it fails by panicking.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]

@@ -1,5 +1,5 @@
-//! Inputs out of seeds without a compiler's help: what libFuzzer does, less the coverage. The same seed number gives the
-//! same inputs on every machine.
+//! Inputs out of seeds without a compiler's help: what libFuzzer does, less the coverage. The same seed
+//! number gives the same inputs on every machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Second implementations of what the filter parses: written for reading along with the specification, not for speed, and
-//! without a line of the filter's.
+//! Second implementations of what the filter parses: written for reading along with the specification, not
+//! for speed, and without a line of the filter's.
 
 /// Reads big-endian numbers and the protocol guide's primitive types.
 #[derive(Clone, Copy)]
@@ -114,7 +114,8 @@ pub fn saslname(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The header of a GS2 message without channel binding (RFC 5801, section 4): the authorization id, and what follows.
+/// The header of a GS2 message without channel binding (RFC 5801, section 4): the authorization id, and what
+/// follows.
 pub fn gs2(text: &str) -> Option<(Option<String>, &str)> {
     let rest = text.strip_prefix(['n', 'y'])?.strip_prefix(',')?;
     let comma = rest.find(',')?;

@@ -1,6 +1,8 @@
-//! Every target on its seeds and some thousand inputs made of them, without coverage: what `make test` can afford.
+//! Every target on its seeds and some thousand inputs made of them, without coverage: what `make test` can
+//! afford.
 //!
-//! `FUZZ_SEED=7` takes other inputs, `FUZZ_RUNS=1000000` more of them; `FUZZ_ONLY=names` leaves out the other targets.
+//! `FUZZ_SEED=7` takes other inputs, `FUZZ_RUNS=1000000` more of them; `FUZZ_ONLY=names` leaves out the other
+//! targets.
 #![allow(clippy::panic, clippy::expect_used)]
 
 use std::collections::BTreeSet;
@@ -8,8 +10,8 @@ use std::fs;
 use std::panic::{catch_unwind, resume_unwind};
 use std::path::Path;
 
-use remapper_fuzz::mutate::{Random, Source};
-use remapper_fuzz::{Target, TARGETS};
+use kafka_partition_remapper_fuzz::mutate::{Random, Source};
+use kafka_partition_remapper_fuzz::{Target, TARGETS};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))

@@ -1,6 +1,7 @@
 //! All calls of the host. What Envoy can and cannot do stands here, once.
 //!
-//! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with nothing.
+//! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with
+//! nothing.
 
 mod buffer;
 pub(crate) mod wasi;
@@ -10,11 +11,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use kafka_partition_remapper_core::brokers::Address;
 use kafka_partition_remapper_core::limits;
+use kafka_partition_remapper_core::memory::{Cas, Memory};
 use kafka_partition_remapper_core::principal::{Peer, Source};
 use kafka_partition_remapper_core::sasl::oauthbearer::jwks::Endpoint;
 use kafka_partition_remapper_core::sasl::oauthbearer::{SignatureHash, Verifier};
 use kafka_partition_remapper_core::stats::Kind;
-use kafka_partition_remapper_core::Millis;
+use kafka_partition_remapper_core::worker::{Host, Side};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
@@ -22,47 +24,105 @@ fn checked<T>(call: &str, outcome: Result<T, Status>) -> Option<T> {
     outcome.inspect_err(|status| log::error!("{call} failed: {status:?}")).ok()
 }
 
-/// Milliseconds of Envoy's clock.
-pub(crate) fn now() -> Millis {
-    let time = hostcalls::get_current_time().ok();
-    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+/// Envoy, in whose calls the worker runs.
+pub(crate) struct Envoy;
+
+impl Host for Envoy {
+    fn micros(&self) -> u64 {
+        let time = hostcalls::get_current_time().ok();
+        let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn random(&self) -> Option<[u8; 32]> {
+        wasi::random()
+    }
+
+    /// Whether a certificate was shown is asked apart: of one without a name at `source` Envoy tells as
+    /// little as of none.
+    fn peer(&self, source: Source) -> Peer {
+        match checked("get_property", hostcalls::get_property(vec!["connection", "mtls"])).flatten().as_deref() {
+            Some([0]) => return Peer::Anonymous,
+            Some([1]) => {}
+            _ => return Peer::Unknown,
+        }
+        let property = match source {
+            Source::Subject => "subject_peer_certificate",
+            Source::SanUri => "uri_san_peer_certificate",
+            Source::SanDns => "dns_san_peer_certificate",
+        };
+        let name = checked("get_property", hostcalls::get_property(vec!["connection", property]));
+        let name = name.map(|name| String::from_utf8(name.unwrap_or_default()));
+        name.and_then(Result::ok).map_or(Peer::Unknown, Peer::Certified)
+    }
+
+    fn select(&self, context_id: u32) -> bool {
+        checked("set_effective_context", hostcalls::set_effective_context(context_id)).is_some()
+    }
+
+    fn read(&self, side: Side, start: usize, len: usize) -> Bytes {
+        read(buffer_of(side), start, len)
+    }
+
+    /// The ABI writes at the front or at the end only: the first piece replaces, the others are appended.
+    fn replace(&self, side: Side, len: usize, pieces: &[Bytes]) -> bool {
+        const END: usize = u32::MAX as usize;
+        let buffer = buffer_of(side);
+        let mut pieces = pieces.iter();
+        let first = pieces.next().map(|piece| &piece[..]).unwrap_or_default();
+        let begun = (len == 0 && first.is_empty()) || buffer::set(buffer, 0, len, first);
+        begun && pieces.all(|piece| buffer::set(buffer, END, 0, piece))
+    }
+
+    fn resume_client(&self) {
+        checked("resume_downstream", hostcalls::resume_downstream());
+    }
 }
 
-/// Microseconds of Envoy's clock, for durations.
-pub(crate) fn micros() -> u64 {
-    let time = hostcalls::get_current_time().ok();
-    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+fn buffer_of(side: Side) -> BufferType {
+    match side {
+        Side::Client => BufferType::DownstreamData,
+        Side::Broker => BufferType::UpstreamData,
+    }
 }
 
-/// `len` bytes of a buffer from `start`: one copy into the VM.
-pub(crate) fn read(buffer: BufferType, start: usize, len: usize) -> Bytes {
+/// One copy into the VM.
+fn read(buffer: BufferType, start: usize, len: usize) -> Bytes {
     let bytes = checked("get_buffer", hostcalls::get_buffer(buffer, start, len)).flatten();
     bytes.map(Bytes::from).unwrap_or_default()
 }
 
-/// Replaces the first `len` bytes of a buffer that holds no more than those by `pieces`. False: something was not written,
-/// and the connection cannot go on.
-///
-/// The ABI writes at the front or at the end only: the first piece replaces, the others are appended.
-#[must_use]
-pub(crate) fn replace(buffer: BufferType, len: usize, pieces: &[Bytes]) -> bool {
-    const END: usize = u32::MAX as usize;
-    let mut pieces = pieces.iter();
-    let first = pieces.next().map(|piece| &piece[..]).unwrap_or_default();
-    let begun = (len == 0 && first.is_empty()) || buffer::set(buffer, 0, len, first);
-    begun && pieces.all(|piece| buffer::set(buffer, END, 0, piece))
+/// A version of a value in shared data that there will never be (Envoy counts up from 1): with it a value is
+/// made where there is none, and none is overwritten.
+const NO_VERSION: u32 = u32::MAX;
+
+/// Envoy's shared data.
+impl Memory for Envoy {
+    fn get(&self, key: &str) -> Option<(Bytes, Cas)> {
+        match checked("get_shared_data", hostcalls::get_shared_data(key))? {
+            (None, None) => None,
+            // Envoy gives an empty value as none, with its version.
+            (value, version) => {
+                Some((value.map(Bytes::from).unwrap_or_default(), version.map_or(Cas::Missing, Cas::Version)))
+            }
+        }
+    }
+
+    fn set(&self, key: &str, value: &[u8], cas: Option<Cas>) -> bool {
+        let version = cas.map(|cas| match cas {
+            Cas::Missing => NO_VERSION,
+            Cas::Version(version) => version,
+        });
+        match hostcalls::set_shared_data(key, Some(value), version) {
+            Err(Status::CasMismatch) => false,
+            outcome => checked("set_shared_data", outcome).is_some(),
+        }
+    }
 }
 
-/// Hands what lies in the downstream buffer on to the broker.
-pub(crate) fn resume_downstream() {
-    checked("resume_downstream", hostcalls::resume_downstream());
-}
-
-/// Closes the client's connection behind what was written to it; Envoy then closes the broker's. Only from the root
-/// context: inside a connection's own call it takes effect before Envoy takes the bytes that the call leaves, and with
-/// the broker's last bytes Envoy would call a context that is gone.
+/// Closes the client's connection behind what was written to it; Envoy then closes the broker's. Only from
+/// the root context: inside a connection's own call it takes effect before Envoy takes the bytes that the
+/// call leaves, and with the broker's last bytes Envoy would call a context that is gone.
 pub(crate) fn close_downstream() {
     checked("close_downstream", hostcalls::close_downstream());
 }
@@ -87,11 +147,11 @@ pub(crate) fn plugin(field: &str) -> String {
 
 /// Steers Envoy's dynamic forward proxy, which takes the host apart as `host[:port]`.
 pub(crate) fn route_to(address: &Address) {
-    set_filter_state("envoy.upstream.dynamic_host", &address.bracketed_host());
-    set_filter_state("envoy.upstream.dynamic_port", &address.port.to_string());
+    set_dynamic("envoy.upstream.dynamic_host", &address.bracketed_host());
+    set_dynamic("envoy.upstream.dynamic_port", &address.port.to_string());
 }
 
-fn set_filter_state(key: &str, value: &str) {
+fn set_dynamic(key: &str, value: &str) {
     let outcome = hostcalls::call_foreign_function("set_envoy_filter_state", Some(&filter_state(key, value)));
     checked("set_envoy_filter_state", outcome);
 }
@@ -118,11 +178,9 @@ fn put_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 }
 
 /// Envoy's own verification of signatures.
-pub(crate) struct EnvoyVerifier;
-
-impl Verifier for EnvoyVerifier {
-    /// `VerifySignatureArguments`: hash_function = 1, public_key = 2, signature = 3, text = 4; the result's field 1 says
-    /// whether it is good, and is left out where it is not.
+impl Verifier for Envoy {
+    /// `VerifySignatureArguments`: hash_function = 1, public_key = 2, signature = 3, text = 4; the result's
+    /// field 1 says whether it is good, and is left out where it is not.
     fn verify(&self, key: &[u8], hash: SignatureHash, signature: &[u8], text: &[u8]) -> bool {
         let hash: &[u8] = match hash {
             SignatureHash::Sha256 => b"sha256",
@@ -138,27 +196,8 @@ impl Verifier for EnvoyVerifier {
     }
 }
 
-/// Who the client is by TLS, once the handshake is done.
-///
-/// Whether a certificate was shown is asked apart: of one without a name at `source` Envoy tells as little as of none.
-pub(crate) fn peer(source: Source) -> Peer {
-    match checked("get_property", hostcalls::get_property(vec!["connection", "mtls"])).flatten().as_deref() {
-        Some([0]) => return Peer::Anonymous,
-        Some([1]) => {}
-        _ => return Peer::Unknown,
-    }
-    let property = match source {
-        Source::Subject => "subject_peer_certificate",
-        Source::SanUri => "uri_san_peer_certificate",
-        Source::SanDns => "dns_san_peer_certificate",
-    };
-    let name = checked("get_property", hostcalls::get_property(vec!["connection", property]));
-    let name = name.map(|name| String::from_utf8(name.unwrap_or_default()));
-    name.and_then(Result::ok).map_or(Peer::Unknown, Peer::Certified)
-}
-
 /// Filter state `wasm.<name>` of the connection, for access logs and for filters behind this one.
-pub(crate) fn tell(name: &str, value: &str) {
+pub(crate) fn set_filter_state(name: &str, value: &str) {
     checked("set_property", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
@@ -167,15 +206,12 @@ pub(crate) fn tick_each(period: Duration) {
     checked("set_tick_period", hostcalls::set_tick_period(period));
 }
 
-/// From the root context: what `deed` calls is done for a connection.
-pub(crate) fn on_behalf_of(context_id: u32, deed: impl FnOnce()) {
-    if checked("set_effective_context", hostcalls::set_effective_context(context_id)).is_some() {
-        deed();
+/// The calls of the host in `calls` are for this context.
+pub(crate) fn on_behalf_of(context_id: u32, calls: impl FnOnce()) {
+    if Envoy.select(context_id) {
+        calls();
     }
 }
-
-/// How long an identity provider may take to answer.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks for the keys of an identity provider; the answer comes to the root context.
 pub(crate) fn fetch(endpoint: &Endpoint) -> Result<(), String> {
@@ -185,7 +221,8 @@ pub(crate) fn fetch(endpoint: &Endpoint) -> Result<(), String> {
         (":authority", endpoint.authority.as_str()),
         ("accept", "application/json"),
     ];
-    let outcome = hostcalls::dispatch_http_call(&endpoint.cluster, headers, None, vec![], FETCH_TIMEOUT);
+    let timeout = Duration::from_millis(limits::KEYS_FETCH_MS_MAX);
+    let outcome = hostcalls::dispatch_http_call(&endpoint.cluster, headers, None, vec![], timeout);
     outcome.map(|_| ()).map_err(|status| format!("cluster {:?} cannot be called: {status:?}", endpoint.cluster))
 }
 
@@ -206,58 +243,7 @@ pub(crate) fn fetched(headers: usize, body: usize) -> Result<Bytes, String> {
     Ok(read(BufferType::HttpCallResponseBody, 0, body))
 }
 
-/// A value that all workers of this process share.
-pub(crate) fn shared(key: &str) -> Option<Bytes> {
-    let (value, _) = checked("get_shared_data", hostcalls::get_shared_data(key))?;
-    value.map(Bytes::from)
-}
-
-/// A version of a value in shared data that there will never be (Envoy counts up from 1): it lets a value be made, and
-/// none be overwritten.
-const NO_VERSION: u32 = u32::MAX;
-
-/// Makes a value that there is not yet, whoever else does at the same time.
-pub(crate) fn create_shared(key: &str, value: &[u8]) {
-    match hostcalls::set_shared_data(key, Some(value), Some(NO_VERSION)) {
-        Err(Status::CasMismatch) => {}
-        outcome => {
-            checked("set_shared_data", outcome);
-        }
-    }
-}
-
-/// 32 bytes that are drawn once per process, for all workers and configurations. None: there is no entropy.
-pub(crate) fn process_secret() -> Option<[u8; 32]> {
-    const KEY: &str = "kafka_remapper.secret";
-    if shared(KEY).is_none() {
-        create_shared(KEY, &wasi::random()?);
-    }
-    shared(KEY)?.first_chunk().copied()
-}
-
-/// Changes a value that all workers share. `change` gives the new value and a result; it is called again when another worker
-/// was faster. None: it could not be changed.
-pub(crate) fn change_shared<T>(key: &str, mut change: impl FnMut(&[u8]) -> (Vec<u8>, T)) -> Option<T> {
-    for _ in 0..limits::SHARED_TRIES_MAX {
-        let (before, version) = checked("get_shared_data", hostcalls::get_shared_data(key))?;
-        let before = before.unwrap_or_default();
-        let (after, result) = change(&before);
-        if after == before {
-            return Some(result);
-        }
-        match hostcalls::set_shared_data(key, Some(&after), version.or(Some(NO_VERSION))) {
-            Err(Status::CasMismatch) => {}
-            outcome => return checked("set_shared_data", outcome).map(|()| result),
-        }
-    }
-    log::warn!("{key} in shared data is changed by others all the time");
-    None
-}
-
-pub(crate) fn share(key: &str, value: &[u8]) {
-    checked("set_shared_data", hostcalls::set_shared_data(key, Some(value), None));
-}
-
+/// The id of the metric `name`, new or not.
 pub(crate) fn define_metric(kind: Kind, name: &str) -> Option<u32> {
     let kind = match kind {
         Kind::Counter => MetricType::Counter,

@@ -1,17 +1,15 @@
-//! The proxy-wasm shell of the Kafka partition remapper: Envoy's buffers go into the core, the core's actions into Envoy.
+//! The proxy-wasm shell of the Kafka partition remapper: what Envoy tells goes into the core, and what the
+//! core wants is done to Envoy.
 //!
-//! Reading order: `root` and `instance` (one per plugin and worker), `stream` (one per connection), `host` (all calls of the
-//! host), `memory` (how much of the VM's is in use).
+//! Reading order: `root` (one per plugin and worker, with a context for each connection), `host` (all calls
+//! of the host), `metrics` (the core's stats as Envoy's), `memory` (how much of the VM's is in use).
 
 mod host;
-mod instance;
 mod memory;
 mod metrics;
 mod root;
-mod stream;
-mod work;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+    proxy_wasm::set_root_context(|context_id| Box::new(root::Root::new(context_id)));
 }}

@@ -1,13 +1,16 @@
 // What Kafka's own class makes of rules and names: the table that the filter's rules are tested by.
 //
-//   java -cp 'target/tools/kafka/*' tests/tools/principal-rules/Rules.java table FILE    writes FILE anew
-//   java -cp 'target/tools/kafka/*' tests/tools/principal-rules/Rules.java check FILE    fails if that would change it
-//   java -cp 'target/tools/kafka/*' tests/tools/principal-rules/Rules.java random N SEED prints cases of N made-up rules
-//   java -cp 'target/tools/kafka/*' tests/tools/principal-rules/Rules.java case          prints cases of all letters, with L and U
+//   java -cp 'target/tools/kafka/*' tests/tools/principal-rules/Rules.java COMMAND
 //
-// A case is a JSON object in a line of its own: `rules` and `name` go in; `kafka` comes out: the principal, null if no rule
-// fits, or {"invalid": …} for rules that Kafka does not take and {"fails": …} where it throws. `here` says what the filter
-// does instead, if it does not do the same, and is left as it is. The cases are such that Java 17 to 25 agree about them.
+//   table FILE     writes FILE anew
+//   check FILE     fails if `table` would change FILE
+//   random N SEED  prints cases of N made-up rules
+//   case           prints cases of all letters, with L and U
+//
+// A case is a JSON object in a line of its own: `rules` and `name` go in; `kafka` comes out: the principal,
+// null if no rule fits, or {"invalid": …} for rules that Kafka does not take and {"fails": …} where Kafka
+// throws. `here` says what the filter does instead, if it does not do the same, and is left as it is. The cases
+// are such that Java 17 to 25 agree about them.
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -98,7 +101,7 @@ public class Rules {
         }
     }
 
-    /** All characters that may have a case, four to a name, alone and behind a letter, where a final sigma is one. */
+    /** All characters that may have a case, four to a name: alone, or behind a letter for the final sigma. */
     static void letters(boolean alone) throws IOException {
         for (int block = 0; block < 0x1F000; block += 4) {
             StringBuilder name = new StringBuilder();

@@ -1,16 +1,17 @@
-//! How a connection under an outdated configuration ends: at a quiet moment, so that its client reconnects as after a
-//! broker's restart, and nothing is lost or sent twice.
+//! How a connection under an outdated configuration ends: at a quiet moment, so that its client reconnects as
+//! after a broker's restart, and nothing is lost or sent twice.
 //!
-//! Once asked, the connection takes no further request; what the client sends stays in Envoy's buffer. What is in flight is
-//! answered. When nothing is, and nothing has moved for a moment in which the client reads the last answer, the worker
-//! closes it. A request that came meanwhile never reached the broker, and the client sends it again.
+//! Once asked, the connection takes no further request; what the client sends stays in the host's buffer. What
+//! is in flight is answered. When nothing is, and nothing has moved for a moment in which the client reads
+//! the last answer, the worker closes it. A request that came meanwhile never reached the broker, and the
+//! client sends it again.
 
 use std::cell::Cell;
 
 use crate::limits::{RETIRE_QUIET_MS, RETIRE_SPREAD_MS};
 use crate::time::Millis;
 
-/// What a connection and the worker that ends it tell each other.
+/// What a connection and the worker that ends it let each other know.
 #[derive(Debug, Default)]
 pub struct Retirement {
     is_asked: Cell<bool>,
@@ -18,7 +19,8 @@ pub struct Retirement {
     is_busy: Cell<bool>,
     /// Grows whenever bytes move.
     moves: Cell<u64>,
-    is_told: Cell<bool>,
+    /// [`Self::is_done`] was true.
+    is_reported: Cell<bool>,
     /// `moves` when it was last looked at, and since when it has been that.
     seen: Cell<Option<(u64, Millis)>>,
 }
@@ -39,13 +41,14 @@ impl Retirement {
         self.moves.set(self.moves.get().wrapping_add(1));
     }
 
-    /// Whether the connection, which was asked, is to be closed now: true once. To be called a few times per second.
+    /// Whether the connection, which was asked, is to be closed now: true once. To be called a few times per
+    /// second.
     pub fn is_done(&self, now: Millis) -> bool {
-        if self.is_told.get() {
+        if self.is_reported.get() {
             return false;
         }
         let is_done = self.is_quiet(now);
-        self.is_told.set(is_done);
+        self.is_reported.set(is_done);
         is_done
     }
 
@@ -65,9 +68,9 @@ impl Retirement {
     }
 }
 
-/// How many milliseconds a connection goes on after its configuration has become outdated. The same for a context id
-/// whenever it is asked; of many connections few go first, so that a configuration that is in force after all gets a new
-/// connection, and so shows, before many were closed.
+/// How many milliseconds a connection goes on after its configuration has become outdated. The same for a
+/// context id whenever it is asked; of many connections few go first, so that a configuration that is in
+/// force after all gets a new connection, and so shows, before many were closed.
 pub fn delay_ms(context_id: u32) -> Millis {
     // Knuth's multiplicative hash; the larger of two numbers is seldom small.
     let hash = u64::from(context_id.wrapping_mul(0x9e37_79b1));

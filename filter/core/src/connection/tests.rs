@@ -22,7 +22,7 @@ use kafka_protocol::ResponseError;
 
 use crate::brokers::Address;
 use crate::error::Blame;
-use crate::own::brokers::Learn;
+use crate::own::brokers::Bootstrapped;
 use crate::stats::Stat;
 use crate::testing::batches::batch;
 use crate::testing::broker::{api_versions, node, Broker};
@@ -71,7 +71,7 @@ impl Outcome {
 
 fn play(
     config: &str,
-    learn: Option<&Learn>,
+    learn: Option<&Bootstrapped>,
     client: &[u8],
     respond: Respond<'_>,
     (feeding, cut): (Feeding, Cut),
@@ -116,7 +116,7 @@ fn pieces(bytes: &[u8], at: usize) -> Vec<&[u8]> {
 
 /// Plays the scenario in all ways. One that ends well must leave nothing behind and come out the same in all of them;
 /// one that ends in a fault must end in the same fault.
-fn check(config: &str, learn: Option<&Learn>, client: &[u8], respond: Respond<'_>) -> Outcome {
+fn check(config: &str, learn: Option<&Bootstrapped>, client: &[u8], respond: Respond<'_>) -> Outcome {
     let expected = play(config, learn, client, respond, (Feeding::Handed, Cut::Nowhere));
     assert!(expected.closed || expected.idle, "something is left behind");
     let answers = expected.down.len() + 64;
@@ -286,10 +286,10 @@ fn a_barrier_holds_back_what_comes_behind_it() {
         proxy.client(&[fetch, heartbeat(2), produce(9, 3, 1, &[("u", 0)])].concat());
         let up = take_frames(&mut proxy.up);
         assert_eq!(up.len(), 1, "{feeding:?}");
-        assert!(!proxy.connection.wants_client_bytes());
+        assert!(!proxy.stream.connection.wants_client_bytes());
         proxy.broker(&respond(&Seen::parse(&up[0])));
         assert_eq!(take_frames(&mut proxy.up).len(), 2, "{feeding:?}");
-        assert!(proxy.connection.wants_client_bytes());
+        assert!(proxy.stream.connection.wants_client_bytes());
         assert!(!proxy.is_idle());
     }
 }
@@ -301,12 +301,12 @@ fn reading_stops_at_so_many_requests_in_flight() {
     let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
     (1..=5).for_each(|id| proxy.client(&heartbeat(id)));
     let sent = take_frames(&mut proxy.up);
-    assert_eq!((sent.len(), proxy.connection.wants_client_bytes()), (2, false));
+    assert_eq!((sent.len(), proxy.stream.connection.wants_client_bytes()), (2, false));
     proxy.broker(&respond(&Seen::parse(&sent[0])));
     let sent = [sent, take_frames(&mut proxy.up)].concat();
-    assert_eq!((sent.len(), proxy.connection.wants_client_bytes()), (5, false));
+    assert_eq!((sent.len(), proxy.stream.connection.wants_client_bytes()), (5, false));
     sent[1..].iter().for_each(|frame| proxy.broker(&respond(&Seen::parse(frame))));
-    assert!(proxy.is_idle() && proxy.connection.wants_client_bytes());
+    assert!(proxy.is_idle() && proxy.stream.connection.wants_client_bytes());
 }
 
 /// The request that fills the queue is let through to its last byte.
@@ -527,8 +527,8 @@ const DYNAMIC: &str = r#"{
     "route": {"dynamic": {"bootstrap": ["kafka-1.internal:9092"]}}
 }"#;
 
-fn learn(broker: i32, connected: &str) -> Learn {
-    Learn { broker, connected: Address::of(connected, 9092).unwrap() }
+fn learn(broker: i32, connected: &str) -> Bootstrapped {
+    Bootstrapped { broker, connected: Address::of(connected, 9092).unwrap() }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! A broker keeps the offsets of a group as long as it has members. Shadows have none: without a commit their offsets
 //! would expire while the group is alive. So they are renewed now and then, at a member's Heartbeat
-//! (`apis/heartbeat.rs`), and expire with the group when there are none any more.
+//! (`apis/groups/heartbeat.rs`), and expire with the group when there are none any more.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,9 +1,9 @@
 //! How many connections died with a VM: what `connections_active` has to be corrected by.
 //!
-//! The gauge lives in Envoy and outlives VMs. A VM that fails says no more that its connections are gone. So every filter
-//! instance keeps its number of connections in memory that all workers share, together with the time of its last sign of life,
-//! and takes from the gauge what those had that give none any more. One that was only late finds itself missing, and takes back
-//! what was taken for it.
+//! The gauge lives in Envoy and outlives VMs. A VM that fails says no more that its connections are gone. So
+//! every filter instance keeps its number of connections in memory that all workers share, together with the
+//! time of its last sign of life, and takes from the gauge what those had that give none any more. One that
+//! was only late finds itself missing, and takes back what was taken for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub struct Report {
     /// To be added to the gauge, once the census has been stored.
     pub correction: i64,
     /// What the census has of this instance now, for its next report.
-    pub told: u32,
+    pub reported: u32,
 }
 
 impl Census {
@@ -41,8 +41,8 @@ impl Census {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// A sign of life of `instance`, which has so many connections and had reported `told` before.
-    pub fn report(&mut self, instance: u64, told: u32, connections: u32, now: Millis) -> Report {
+    /// A sign of life of `instance`, which has so many connections and had reported `reported` before.
+    pub fn report(&mut self, instance: u64, reported: u32, connections: u32, now: Millis) -> Report {
         let mut correction = 0;
         self.0.retain(|entry| {
             let is_alive = entry.instance == instance || now.saturating_sub(entry.seen) < CENSUS_SILENT_MS;
@@ -54,14 +54,14 @@ impl Census {
             Some(entry) => *entry = fresh,
             None => {
                 // Somebody took this instance for dead, and took from the gauge what was reported.
-                correction += i64::from(told);
+                correction += i64::from(reported);
                 if self.0.len() >= CENSUS_ENTRIES_MAX {
-                    return Report { correction, told: 0 };
+                    return Report { correction, reported: 0 };
                 }
                 self.0.push(fresh);
             }
         }
-        Report { correction, told: connections }
+        Report { correction, reported: connections }
     }
 }
 
@@ -84,10 +84,10 @@ mod tests {
 
         fn report(&mut self, instance: usize, now: Millis) {
             let mut census = Census::read(&self.stored);
-            let (connections, told) = self.instances[instance];
-            let report = census.report(instance as u64, told, connections, now);
+            let (connections, reported) = self.instances[instance];
+            let report = census.report(instance as u64, reported, connections, now);
             self.stored = census.write();
-            self.instances[instance].1 = report.told;
+            self.instances[instance].1 = report.reported;
             self.gauge += report.correction;
         }
 

@@ -1,12 +1,13 @@
 //! Which configuration of a filter is in force, where Envoy tells nobody that one was replaced.
 //!
-//! Envoy takes a new configuration for new connections and leaves the old filter instance to the open ones. Filter instances
-//! of one identity (plugin name, root id, `stat_prefix`) therefore keep a [`Generations`] in the memory that all workers of
-//! the process share: whichever was loaded last is current, and the others' connections are to end.
+//! Envoy takes a new configuration for new connections and leaves the old filter instance to the open ones.
+//! Filter instances of one identity (plugin name, root id, `stat_prefix`) therefore keep a [`Generations`] in
+//! the memory that all workers of the process share: whichever was loaded last is current, and the others'
+//! connections are to end.
 //!
-//! Two listeners may have one identity and two configurations, both in force. So the state corrects itself: a configuration
-//! that gets a new connection some time after it was replaced is evidently in force, as after a roll-back. When that happens
-//! repeatedly there are two, and for a long while nobody is outdated.
+//! Two listeners may have one identity and two configurations, both in force. So the state corrects itself: a
+//! configuration that gets a new connection some time after it was replaced is evidently in force, as after a
+//! roll-back. When that happens repeatedly there are two, and for a long while nobody is outdated.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,8 @@ impl Generations {
 
     /// A new connection came to this configuration.
     pub fn connected(&mut self, mine: Fingerprint, now: Millis) {
-        // For a moment connections still come to the former one: accepted before, or by a worker that is late.
+        // For a moment connections still come to the former one: accepted before, or by a worker that is
+        // late.
         if self.current == Some(mine) || now < self.since.saturating_add(RETIRE_GRACE_MS) {
             return;
         }
@@ -54,7 +56,8 @@ impl Generations {
         self.turns.drain(..surplus);
     }
 
-    /// Since when this configuration's connections are to end. None: it is in force, or it is not certain which one is.
+    /// Since when this configuration's connections are to end. None: it is in force, or it is not certain
+    /// which one is.
     pub fn outdated_since(&self, mine: Fingerprint, now: Millis) -> Option<Millis> {
         let lately = |turn: &&Millis| now.saturating_sub(**turn) < TURNS_MS;
         let is_ambiguous = self.turns.iter().filter(lately).count() >= TURNS_MAX;

@@ -1,7 +1,9 @@
-//! Asking the cluster who its brokers are, where a connection stands for a broker whose address is not known yet.
+//! Asking the cluster who its brokers are, where a connection stands for a broker whose address is not known
+//! yet.
 //!
-//! Such a connection was sent to a bootstrap broker. Before anything of the client goes up, the filter asks Metadata in its
-//! own name. If the broker turns out to live elsewhere, the connection is closed: the client reconnects, and is then sent right.
+//! Such a connection was sent to a bootstrap broker. Before anything of the client goes up, the filter asks
+//! Metadata in its own name. If the broker turns out to live elsewhere, the connection is closed: the client
+//! reconnects, and is then sent right.
 
 use bytes::Bytes;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
@@ -13,9 +15,10 @@ use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Up
 use crate::limits;
 use crate::wire::rope::Rope;
 
-/// A connection that was sent to `connected` for want of knowing better, and stands for broker `broker`.
+/// A connection that stands for `broker`, and was sent to the bootstrap broker `connected` for want of
+/// knowing better.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Learn {
+pub struct Bootstrapped {
     pub broker: i32,
     pub connected: Address,
 }
@@ -25,16 +28,16 @@ const METADATA_VERSION: i16 = 1;
 
 /// Waits for the brokers.
 pub(crate) struct Learner {
-    learn: Learn,
+    bootstrapped: Bootstrapped,
 }
 
 impl Learner {
     /// # Errors
     /// [`Fault::Encode`]
-    pub(crate) fn question(learn: Learn) -> Result<Question, Fault> {
+    pub(crate) fn question(bootstrapped: Bootstrapped) -> Result<Question, Fault> {
         let nothing = MetadataRequest::default().with_topics(Some(vec![]));
         let request = Upstream::new(METADATA_VERSION, &nothing)?;
-        Ok(Question { request, pending: Box::new(Self { learn }) })
+        Ok(Question { request, pending: Box::new(Self { bootstrapped }) })
     }
 }
 
@@ -42,9 +45,10 @@ impl Pending for Learner {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let answer: MetadataResponse = read_answer(&body, METADATA_VERSION)?;
         note_addresses(cx, &answer);
-        let Learn { broker, connected } = &self.learn;
+        let Bootstrapped { broker, connected } = &self.bootstrapped;
         let found = answer.brokers.iter().find(|known| known.node_id.0 == *broker);
-        // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does not lead.
+        // A broker that the cluster does not know is stood in for by the bootstrap: it refuses what it does
+        // not lead.
         let known = found.and_then(|known| Address::of(&known.host, known.port));
         let belongs = match (&cx.shared.config.route, known) {
             (Route::Dynamic(route), Some(known)) => route.address_of(*broker, known),

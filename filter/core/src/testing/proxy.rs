@@ -1,16 +1,19 @@
-//! One connection and what came out of it, fed as the shell feeds it.
+//! One connection and what came out of it, fed by the shell's own [`Stream`] or directly.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::envoy::Envoy;
 use crate::brokers::Address;
 use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
-use crate::limits::WINDOW_BYTES;
-use crate::own::brokers::Learn;
+use crate::own::brokers::Bootstrapped;
 use crate::stats::{AuthOutcome, Stat};
+use crate::wire::rope::Rope;
+use crate::worker::stream::{Effects, Stream};
+use crate::worker::Side;
 use crate::{Millis, Shared};
 
 /// How bytes reach the connection.
@@ -22,15 +25,17 @@ pub(crate) enum Feeding {
     Passing,
 }
 
+/// The only connection of the host.
+const ID: u32 = 1;
+
 pub(crate) struct Proxy {
-    pub(crate) connection: Connection,
+    pub(crate) stream: Stream,
+    host: Envoy,
     pub(crate) feeding: Feeding,
     pub(crate) now: Millis,
     /// Bytes to the broker and to the client that nobody has taken yet.
     pub(crate) up: Vec<u8>,
     pub(crate) down: Vec<u8>,
-    /// Client bytes that wait in Envoy's buffer.
-    held: Vec<u8>,
     /// By name, durations left out: they depend on when bytes come.
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
@@ -45,18 +50,18 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(shared: &Rc<Shared>, feeding: Feeding, learn: Option<Learn>) -> Self {
-        Self::opened(shared, feeding, Opening { learn, ..Opening::default() })
+    pub(crate) fn new(shared: &Rc<Shared>, feeding: Feeding, learn: Option<Bootstrapped>) -> Self {
+        Self::opened(shared, feeding, Opening { bootstrapped: learn, ..Opening::default() })
     }
 
     pub(crate) fn opened(shared: &Rc<Shared>, feeding: Feeding, opening: Opening) -> Self {
         Self {
-            connection: Connection::new(Rc::clone(shared), opening),
+            stream: Stream::new(Connection::new(Rc::clone(shared), opening)),
+            host: Envoy::default(),
             feeding,
             now: 0,
             up: vec![],
             down: vec![],
-            held: vec![],
             counts: BTreeMap::new(),
             warnings: vec![],
             learned: vec![],
@@ -69,55 +74,65 @@ impl Proxy {
     }
 
     pub(crate) fn client(&mut self, bytes: &[u8]) {
-        let mut bytes = [std::mem::take(&mut self.held), bytes.to_vec()].concat();
-        if self.feeding == Feeding::Passing {
-            if !self.connection.wants_client_bytes() {
-                self.held = if self.closed { vec![] } else { bytes };
-                return;
+        match self.feeding {
+            Feeding::Handed if !bytes.is_empty() => {
+                self.stream.connection.handle_client_bytes(Bytes::copy_from_slice(bytes), self.now);
+                self.drain();
             }
-            let passed = pass(bytes.len(), |at| {
-                let window = window(&bytes[at..], self.connection.is_client_streaming());
-                self.connection.client_passes(window, bytes.len() - at, self.now)
-            });
-            self.up.extend(bytes.drain(..passed));
+            Feeding::Passing if !self.closed => self.call(|stream, host, effects| {
+                host.client(ID, bytes, false, |len, ends| stream.client_data(host, effects, len, ends));
+            }),
+            _ => {}
         }
-        if !bytes.is_empty() {
-            self.connection.handle_client_bytes(bytes.into(), self.now);
-        }
-        self.drain();
     }
 
     pub(crate) fn broker(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes.to_vec();
-        if self.feeding == Feeding::Passing && !self.closed {
-            let passed = pass(bytes.len(), |at| {
-                let window = window(&bytes[at..], self.connection.is_broker_streaming());
-                self.connection.broker_passes(window, bytes.len() - at, self.now)
-            });
-            self.down.extend(bytes.drain(..passed));
-        }
-        if !bytes.is_empty() {
-            self.connection.handle_broker_bytes(bytes.into(), self.now);
-        }
-        self.drain();
-        if !self.held.is_empty() {
-            self.client(&[]);
+        match self.feeding {
+            Feeding::Handed => {
+                self.stream.connection.handle_broker_bytes(Bytes::copy_from_slice(bytes), self.now);
+                self.drain();
+            }
+            Feeding::Passing => self.call(|stream, host, effects| {
+                host.broker(ID, bytes, |len| stream.broker_data(host, effects, len));
+            }),
         }
     }
 
-    /// As the shell's timer does for who waits.
+    /// As the worker's tick does for who waits.
     pub(crate) fn retry(&mut self) {
-        self.connection.resume(self.now);
-        self.drain();
-        if !self.held.is_empty() {
-            self.client(&[]);
+        match self.feeding {
+            Feeding::Handed => {
+                self.stream.connection.resume(self.now);
+                self.drain();
+            }
+            Feeding::Passing => {
+                self.call(|stream, host, effects| host.timer(|| stream.resume(host, effects)));
+            }
         }
+    }
+
+    /// A call of the host, and at once those that were put off in it.
+    fn call(&mut self, call: impl FnOnce(&mut Stream, &Envoy, &mut Recorder)) {
+        let mut recorder = Recorder::default();
+        self.host.now.set(self.now);
+        call(&mut self.stream, &self.host, &mut recorder);
+        while let Some((bytes, delay_ms)) = recorder.delayed.pop() {
+            self.now += delay_ms;
+            self.delays.push(delay_ms);
+            self.host.now.set(self.now);
+            let (stream, host) = (&mut self.stream, &self.host);
+            host.timer(|| stream.send(host, &mut recorder, bytes));
+        }
+        self.up.extend(self.host.take(ID, Side::Client));
+        self.down.extend(self.host.take(ID, Side::Broker));
+        recorder.actions.into_iter().for_each(|action| self.note(action));
+        self.closed |= recorder.closed;
     }
 
     /// The connection is gone.
     pub(crate) fn gone(&mut self) {
-        self.connection.handle_gone();
-        while let Some(action) = self.connection.poll_action() {
+        self.stream.connection.handle_gone();
+        while let Some(action) = self.stream.connection.poll_action() {
             match action {
                 Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
                 Action::WarnOfStranger(text) => self.warnings.push(text),
@@ -137,29 +152,33 @@ impl Proxy {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.connection.is_idle() && self.held.is_empty()
+        self.stream.connection.is_idle() && !self.stream.is_holding()
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.connection.poll_action() {
+        while let Some(action) = self.stream.connection.poll_action() {
             assert!(!self.closed, "an action after Close: {action:?}");
-            match action {
-                Action::ToBroker(rope) => extend(&mut self.up, rope.into_parts()),
-                Action::ToBrokerLater { bytes, delay_ms, .. } => {
-                    self.now += delay_ms;
-                    self.delays.push(delay_ms);
-                    extend(&mut self.up, bytes.into_parts());
-                }
-                Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
-                Action::Unreached { broker, .. } => self.unreached.push(broker),
-                Action::LearnVersions(versions) => self.versions.push(versions),
-                Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
-                Action::Learn(brokers) => self.learned.push(brokers),
-                Action::Count(Stat::RequestDurationMs { .. }, _) => {}
-                Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
-                Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => self.warnings.push(text),
-                Action::Close => self.closed = true,
+            self.note(action);
+        }
+    }
+
+    fn note(&mut self, action: Action) {
+        match action {
+            Action::ToBroker(rope) => extend(&mut self.up, rope.into_parts()),
+            Action::ToBrokerLater { bytes, delay_ms, .. } => {
+                self.now += delay_ms;
+                self.delays.push(delay_ms);
+                extend(&mut self.up, bytes.into_parts());
             }
+            Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
+            Action::Unreached { broker, .. } => self.unreached.push(broker),
+            Action::LearnVersions(versions) => self.versions.push(versions),
+            Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
+            Action::Learn(brokers) => self.learned.push(brokers),
+            Action::Count(Stat::RequestDurationMs { .. }, _) => {}
+            Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
+            Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => self.warnings.push(text),
+            Action::Close => self.closed = true,
         }
     }
 }
@@ -171,22 +190,42 @@ fn extend(out: &mut Vec<u8>, parts: Vec<Bytes>) {
     }
 }
 
-fn window(bytes: &[u8], streaming: bool) -> &[u8] {
-    if streaming {
-        return &[];
-    }
-    &bytes[..bytes.len().min(WINDOW_BYTES)]
+/// What a stream wanted done in a call.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) actions: Vec<Action>,
+    pub(crate) delayed: Vec<(Rope, Millis)>,
+    /// Too many wait already.
+    pub(crate) is_full: bool,
+    pub(crate) closed: bool,
+    pub(crate) waits_for_room: bool,
+    pub(crate) waits_for_verdict: bool,
 }
 
-/// Asks again and again how many of the bytes from `at` on pass.
-fn pass(len: usize, mut passes: impl FnMut(usize) -> usize) -> usize {
-    let mut passed = 0;
-    while passed < len {
-        match passes(passed) {
-            0 => break,
-            n => passed += n,
+impl Effects for Recorder {
+    fn send_later(&mut self, bytes: Rope, delay_ms: Millis) -> Option<Rope> {
+        if self.is_full {
+            return Some(bytes);
         }
+        self.delayed.push((bytes, delay_ms));
+        None
     }
-    assert!(passed <= len, "more passes than there is");
-    passed
+
+    fn carry_out(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn carried_out(&mut self, _connection: &Connection) {}
+
+    fn close_soon(&mut self) {
+        self.closed = true;
+    }
+
+    fn wait_for_room(&mut self) {
+        self.waits_for_room = true;
+    }
+
+    fn wait_for_verdict(&mut self) {
+        self.waits_for_verdict = true;
+    }
 }

@@ -1,11 +1,12 @@
-//! By when connections that are nobody's yet must have become somebody's: the worker closes those that are late.
+//! By when connections that are nobody's yet must have become somebody's: the worker closes those that are
+//! late.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::time::Millis;
 
-/// The deadlines of a worker's connections, known by the ids of their contexts. Setting and clearing one costs the logarithm of
-/// how many there are; looking what is due costs what is due.
+/// The deadlines of a worker's connections, known by the ids of their contexts. Setting and clearing one
+/// costs the logarithm of how many there are; looking what is due costs what is due.
 #[derive(Debug, Default)]
 pub struct Deadlines {
     by_time: BTreeSet<(Millis, u32)>,

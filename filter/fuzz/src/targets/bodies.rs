@@ -1,5 +1,6 @@
-//! The bodies that are read before a client has proved anything, in every version: the three requests that are let through,
-//! and what a broker answers to the filter's own. Where clients need no proof, all others are read of strangers, too.
+//! The bodies that are read before a client has proved anything, in every version: the three requests that
+//! are let through, and what a broker answers to the filter's own. Where clients need no proof, all others
+//! are read of strangers, too.
 
 use std::fmt::Debug;
 
@@ -68,7 +69,8 @@ const OTHERS: [fn(u8, &[u8]); 30] = others! {
     DescribeClusterRequest;
 };
 
-/// The only field of a message, with a length of so many bytes or, from some version on, a compact one and tags.
+/// The only field of a message, with a length of so many bytes or, from some version on, a compact one and
+/// tags.
 fn field(body: &[u8], version: i16, length_bytes: usize, flexible_since: Option<i16>) -> Option<&[u8]> {
     let flexible = flexible_since.is_some_and(|since| version >= since);
     let mut wire = Wire(body);

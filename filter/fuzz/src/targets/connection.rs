@@ -1,15 +1,23 @@
-//! A whole connection: what a client and a broker send in pieces, time, half-closed streams, under one of some
-//! configurations; and what must hold whatever they do.
+//! Whole connections, as a sequence of operations: what a client and a broker send in pieces, time,
+//! half-closed streams, connections that go and come, memory that runs short, and configurations that follow
+//! each other; and what must hold after each.
 
+mod broker;
+mod due;
 mod held;
+mod requests;
 mod script;
+mod upward;
+mod world;
 
 use std::rc::Rc;
 
 use kafka_partition_remapper_core::config::Config;
 use kafka_partition_remapper_core::Shared;
 
+use self::broker::Asked;
 use self::held::Held;
+use self::world::World;
 use super::oauth_token::{Exactly, KEYS};
 use crate::input::Input;
 
@@ -57,10 +65,10 @@ impl Case {
         Config::parse(&json, &|_| None).unwrap_or_else(|error| panic!("{error} in {json}"))
     }
 
-    fn shared(&self, index: usize) -> Rc<Shared> {
+    fn shared(&self, index: usize, live: Box<dyn Fn() -> usize>) -> Rc<Shared> {
         thread_local!(static CONFIGS: Vec<Config> = CASES.iter().map(Case::config).collect());
         let config = CONFIGS.with(|configs| configs[index].clone());
-        Rc::new(Shared::new(config, [7; 32], [7; 32], Box::new(Exactly), Box::new(|| 0)))
+        Rc::new(Shared::new(config, [7; 32], [7; 32], Box::new(Exactly), live))
     }
 }
 
@@ -69,29 +77,50 @@ const STEPS_MS: [u64; 6] = [0, 1, 250, 1_000, 60_000, 3_600_000];
 
 pub fn connection(data: &[u8]) {
     let mut input = Input::new(data);
-    let index = input.below(CASES.len());
-    let case = &CASES[index];
-    let mut held = Held::new(case.shared(index), case.asks, case.logs_in, input.byte());
-    while !input.is_empty() && !held.is_closed() {
-        step(&mut held, &mut input);
+    let case = input.below(CASES.len());
+    let mut world = World::new(case, input.byte());
+    while !input.is_empty() {
+        step(&mut world, &mut input);
+        world.check();
     }
-    held.end();
+    world.end();
 }
 
-fn step(held: &mut Held, input: &mut Input<'_>) {
-    match input.below(16) {
-        0 => {
-            let bytes = input.some().to_vec();
-            held.client(&bytes);
+/// One operation. The first ones are for a connection, and need one; the last ones are for the process.
+fn step(world: &mut World, input: &mut Input<'_>) {
+    let operation = input.below(24);
+    match (operation, world.connection()) {
+        (13, _) => world.pass_time(*input.one_of(&STEPS_MS)),
+        (20, _) => world.configure(input.below(CASES.len())),
+        (21, _) => world.open(input.byte()),
+        (22, _) => world.switch(),
+        (23, _) => world.fill(input.byte() & 1 == 1),
+        (_, None) => {}
+        (19, _) => world.gone(),
+        (0..8, Some(held)) => client(operation, held, input),
+        (8..13 | 18, Some(held)) => broker(operation, held, input),
+        (14, Some(held)) => held.resume(),
+        (15, Some(held)) => held.client_ends(&script::request(input)),
+        (_, Some(held)) => {
+            for _ in 0..1 + input.below(3) {
+                let frame = requests::work(input);
+                held.request(&frame, usize::from(input.byte()));
+            }
         }
+    }
+}
+
+fn client(operation: usize, held: &mut Held, input: &mut Input<'_>) {
+    match operation {
+        0 => held.client(input.some()),
         1..=3 => {
             let frame = script::request(input);
-            held.client_in_pieces(&frame, usize::from(input.byte()));
+            held.request(&frame, usize::from(input.byte()));
         }
         4 => {
             let token = script::token(input);
             let frame = script::authenticate(input.byte(), &token);
-            held.client(&frame);
+            held.request(&frame, frame.len());
         }
         5 => {
             let frame = script::framed(&script::token(input));
@@ -102,21 +131,35 @@ fn step(held: &mut Held, input: &mut Input<'_>) {
             held.prove_by_scram(mechanism, input.byte());
         }
         // A length without all that it announces.
-        7 => {
-            let length = input.take(4).to_vec();
-            held.client(&length);
-        }
-        8..=10 => held.broker_answers(1 + input.below(4), None),
-        11 => {
-            let body = input.some().to_vec();
-            held.broker_answers(1, Some(&body));
-        }
-        12 => {
-            let bytes = input.some().to_vec();
-            held.broker(&bytes);
-        }
-        13 => held.pass_time(*input.one_of(&STEPS_MS)),
-        14 => held.resume(),
-        _ => held.client_ends(),
+        _ => held.client(input.take(4)),
     }
+}
+
+fn broker(operation: usize, held: &mut Held, input: &mut Input<'_>) {
+    match operation {
+        8..=10 => held.broker_answers_well(1 + input.below(4)),
+        11 => {
+            let body = input.some();
+            held.broker_answers(1, body.len() + 8, |asked| asked.with(body));
+        }
+        12 => held.garble(input.some()),
+        // Well-formed answers but for some bytes, in pieces.
+        _ => {
+            let (requests, piece) = (1 + input.below(4), usize::from(input.byte()));
+            held.broker_answers(requests, piece, |asked| mutated(asked, input));
+        }
+    }
+}
+
+/// An answer in which something is changed behind its length and its correlation id; the length fits.
+fn mutated(asked: &Asked, input: &mut Input<'_>) -> Vec<u8> {
+    let mut body = asked.answer().split_off(8);
+    let at = input.below(body.len() + 1).min(body.len());
+    match input.below(4) {
+        0 if at < body.len() => body[at] ^= 1 << input.below(8),
+        1 => body.truncate(at),
+        2 => drop(body.splice(at..at, input.some().iter().copied())),
+        _ => {}
+    }
+    asked.with(&body)
 }

@@ -18,7 +18,8 @@ pub const NOW: u64 = 1_780_000_000_000;
 pub const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"ec","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
     "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 /// `{"alg":"ES256","kid":"ec","typ":"JWT"}`,
-/// `{"iss":"https://idp.example.com","aud":"kafka","sub":"olga","scope":"read","exp":1780000300}`, and `?` to `~`.
+/// `{"iss":"https://idp.example.com","aud":"kafka","sub":"olga","scope":"read","exp":1780000300}`, and `?` to
+/// `~`.
 pub const TOKEN: &str = include_str!("../../seeds/oauth_token/good");
 
 /// Says yes to [`TOKEN`] alone, whatever it is asked about.
@@ -61,7 +62,8 @@ fn checker() -> Checker {
     })
 }
 
-/// The whole message, or what is wrapped into one: a token; or header and claims, which get their Base64 here.
+/// The whole message, or what is wrapped into one: a token; or header and claims, which get their Base64
+/// here.
 pub fn oauth_token(data: &[u8]) {
     json(data);
     encoding(data);

@@ -1,5 +1,5 @@
-//! Writing to Envoy's buffers. Declared by hand, since the Rust SDK panics where Envoy refuses, and a panic would end all
-//! connections of the worker.
+//! Writing to Envoy's buffers. Declared by hand, since the Rust SDK panics where Envoy refuses, and a panic
+//! would end all connections of the worker.
 #![allow(unsafe_code)]
 
 use proxy_wasm::types::BufferType;

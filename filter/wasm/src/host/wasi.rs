@@ -1,7 +1,10 @@
-//! What WASI gives the sandbox: entropy, and the variables of the environment that Envoy's configuration lists.
+//! What WASI gives the sandbox: entropy, and the variables of the environment that Envoy's configuration
+//! lists.
 //!
 //! Declared by hand, since the target has no WASI of its own and the Rust SDK does not offer these.
 #![allow(unsafe_code)]
+
+use kafka_partition_remapper_core::limits::ENVIRONMENT_BYTES_MAX;
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 extern "C" {
@@ -9,9 +12,6 @@ extern "C" {
     fn environ_sizes_get(count: *mut usize, bytes: *mut usize) -> i32;
     fn environ_get(pointers: *mut *mut u8, bytes: *mut u8) -> i32;
 }
-
-/// Most bytes of all variables together: a host that claims more is not believed.
-const ENVIRONMENT_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes from the cryptographic generator of Envoy's process.
 pub(crate) fn random() -> Option<[u8; 32]> {

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// out is shared by the callbacks of a producer's partitions, and is flushed by whoever wrote the last line of a burst.
+// out is shared by the callbacks of a producer's partitions. The callback that wrote the last line of a burst
+// flushes it.
 var (
 	out   = bufio.NewWriterSize(os.Stdout, 1<<16)
 	outMu sync.Mutex

@@ -80,7 +80,7 @@ public class Client {
     }
   }
 
-  /** Prints what one partition delivers until another assignment, or the end of them, waits in {@code next}. */
+  /** Prints what one partition delivers, until {@code next} has another assignment or the end of them. */
   private static void read(KafkaConsumer<String, String> consumer, TopicPartition want, BlockingQueue<String> next) {
     consumer.assign(List.of(want));
     consumer.seekToBeginning(List.of(want));

@@ -9,8 +9,11 @@ import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.state.Stores;
 
 /**
- * Counts words with Kafka Streams, at least once, until stdin ends: {@code WordCount bootstrap application from to stateDirectory}.
- * Writes {@code word=count} to the topic {@code to}. Its internal topics, of three partitions, must be there already.
+ * Counts words with Kafka Streams, at least once, until stdin ends.
+ *
+ * <p>{@code WordCount bootstrap application from to stateDirectory} reads the topic {@code from}, and writes
+ * {@code word=count} to the topic {@code to}. The application's internal topics, of three partitions, must be
+ * there already.
  */
 public class WordCount {
   public static void main(String[] a) throws Exception {
@@ -23,7 +26,8 @@ public class WordCount {
     p.put("commit.interval.ms", "500");
     p.put("auto.offset.reset", "earliest");
     p.put("num.stream.threads", "2");
-    // Streams does not leave its group when it is closed: the next run waits until the broker gives the old members up.
+    // Streams does not leave its group when it is closed: the next run waits until the broker gives the old
+    // members up.
     p.put("session.timeout.ms", "6000");
     p.put("heartbeat.interval.ms", "1000");
     StreamsBuilder builder = new StreamsBuilder();

@@ -12,8 +12,8 @@ const xxhash = require('lz4js/xxh32.js')
 
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
 
-// Brokers want the frame's flag for independent blocks, which lz4js leaves out: with the one block that a batch under
-// 4 MiB makes they are independent, so set it, and the checksum of the frame's descriptor anew.
+// Brokers want the frame's flag for independent blocks, which lz4js leaves out. A batch under 4 MiB is one
+// block, and so independent: set the flag, and the checksum of the frame's descriptor anew.
 function lz4Frame(data) {
   const frame = Buffer.from(lz4.compress(data))
   frame[4] |= 0x20
@@ -50,8 +50,8 @@ function security() {
   return settings
 }
 
-// send() acknowledges a partition with the offset of its first record, so the offsets of a batch follow from it:
-// the broker appends the records of one partition of one request without a gap.
+// send() acknowledges a partition with the offset of its first record. The other records' offsets follow from
+// that one: the broker appends the records of one partition of one request without a gap.
 async function produce(bootstrap, topic, partitions, count, codec, idempotent, run, pause = 0) {
   const producer = connect(bootstrap).producer({ idempotent: idempotent === '1', maxInFlightRequests: 1 })
   await producer.connect()

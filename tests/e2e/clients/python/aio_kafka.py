@@ -75,8 +75,8 @@ async def consume(args) -> None:
 
 
 class Exclusive(ConsumerRebalanceListener):
-    """Keeps partitions while the `lock` is held: this library rebalances beside the program's own task. Only getmany
-    must be called without it, since it waits for a rebalance to end."""
+    """Keeps partitions while the `lock` is held: this library rebalances beside the program's own task. Only
+    getmany must be called without it, since it waits for a rebalance to end."""
 
     def __init__(self, lock: asyncio.Lock):
         self.lock = lock

@@ -1,4 +1,5 @@
-"""What the Python client programs share: the command line, the lines they print, the assignments from stdin."""
+"""What the Python client programs share: the command line, the lines they print,
+the assignments from stdin."""
 
 import queue
 import sys

@@ -87,7 +87,8 @@ def group(args) -> None:
         enable_auto_commit=args.auto_commit,
         auto_commit_interval_ms=500,
         fetch_max_wait_ms=300,
-        # A leader that assigns before it has the topic's metadata hands out nothing, and mends that at the next refresh.
+        # A leader that assigns before it has the topic's metadata hands out nothing, and
+        # mends that at the next refresh.
         metadata_max_age_ms=2000,
     )
     ended, shown = stdin_end(), None

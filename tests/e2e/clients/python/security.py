@@ -48,7 +48,8 @@ def librdkafka() -> dict:
 
 
 def keywords(token_provider) -> dict:
-    """Keyword arguments that kafka-python and aiokafka have in common. `token_provider`: an instance of the library's class."""
+    """Keyword arguments that kafka-python and aiokafka have in common. `token_provider`: an
+    instance of the library's class."""
     settings = {
         "security_protocol": PROTOCOL,
         "sasl_mechanism": MECHANISM,

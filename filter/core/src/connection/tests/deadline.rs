@@ -17,9 +17,9 @@ fn expired(config: &str, stream: &[u8], respond: Option<Respond<'_>>, cut: Cut) 
         Some(respond) => drop(exchange(&mut proxy, stream, respond, cut)),
         None => proxy.client(stream),
     }
-    assert!(!proxy.connection.is_proven());
+    assert!(!proxy.stream.connection.is_proven());
     proxy.now += MS;
-    proxy.connection.expire(proxy.now);
+    proxy.stream.connection.expire(proxy.now);
     proxy.broker(&[]);
     proxy
 }
@@ -34,7 +34,7 @@ fn a_client_is_proven_by_its_login_and_not_before() {
     for end in 0..=stream.len() {
         let mut proxy = Proxy::new(&shared(SASL), Feeding::Passing, None);
         exchange(&mut proxy, &stream[..end], &respond, Cut::Everywhere);
-        assert_eq!(proxy.connection.is_proven(), end == stream.len(), "{end}");
+        assert_eq!(proxy.stream.connection.is_proven(), end == stream.len(), "{end}");
     }
 }
 
@@ -44,7 +44,7 @@ fn authenticating_again_has_no_deadline() {
     let login = [hello(), handshake(1, 2, "PLAIN"), authenticate(2, 3, "\0alice\0secret")].concat();
     exchange(&mut proxy, &login, &respond, Cut::Nowhere);
     exchange(&mut proxy, &handshake(1, 4, "PLAIN"), &respond, Cut::Nowhere);
-    assert!(proxy.connection.is_proven());
+    assert!(proxy.stream.connection.is_proven());
 }
 
 /// A request that passes, one that is rewritten, and one that is gathered in part.
@@ -57,7 +57,7 @@ fn where_nobody_has_to_authenticate_a_whole_request_is_proof() {
             for feeding in [Feeding::Handed, Feeding::Passing] {
                 let mut proxy = Proxy::new(&shared(MAPPED), feeding, None);
                 request[..end].iter().for_each(|byte| proxy.client(&[*byte]));
-                assert_eq!(proxy.connection.is_proven(), end == request.len(), "{end} of {}", request.len());
+                assert_eq!(proxy.stream.connection.is_proven(), end == request.len(), "{end} of {}", request.len());
             }
         }
     }
@@ -94,7 +94,7 @@ fn a_broker_that_does_not_answer_is_to_blame_itself() {
     let mut proxy = Proxy::new(&shared(SASL), Feeding::Passing, None);
     proxy.now = MS * 2 / 3;
     proxy.client(&hello());
-    proxy.connection.expire(MS);
+    proxy.stream.connection.expire(MS);
     proxy.broker(&[]);
     assert_eq!((reconnects(&proxy), proxy.blamed(Blame::Broker)), (1, 0));
 }

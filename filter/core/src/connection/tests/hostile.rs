@@ -173,7 +173,7 @@ fn play(stream: &[u8], random: &mut Random) {
         }
     }
     assert_eq!(proxy.blamed(Blame::Bug), 0, "{:?}", proxy.warnings);
-    let progress = proxy.closed || proxy.connection.wants_client_bytes() || !proxy.is_idle();
+    let progress = proxy.closed || proxy.stream.connection.wants_client_bytes() || !proxy.is_idle();
     assert!(progress, "neither closed nor open");
     let memory = proxy.down.len() <= 200_000;
     assert!(memory, "{} bytes for {}", proxy.down.len(), stream.len());

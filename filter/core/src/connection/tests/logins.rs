@@ -175,7 +175,7 @@ fn a_login_is_renewed_before_it_ends() {
 fn brokers_are_learned_after_the_client_has_authenticated_at_the_broker() {
     let config =
         r#"{"route": {"dynamic": {"bootstrap": ["boot:9092"]}}, "advertise": {"ports": {"host": "h", "base": 9000}}}"#;
-    let learn = Learn { broker: 9, connected: Address::of("boot", 9092).unwrap() };
+    let learn = Bootstrapped { broker: 9, connected: Address::of("boot", 9092).unwrap() };
     let broker = RefCell::new(SaslBroker::with(&["alice\0x"]));
     let mut proxy = Proxy::new(&shared(config), Feeding::Passing, Some(learn));
     let stream = [login("\0alice\0x"), metadata(9, 4, &["u"])].concat();

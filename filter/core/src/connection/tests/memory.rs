@@ -29,22 +29,31 @@ fn produce_of(correlation_id: i32, name: &str, partition: i32, records: Bytes) -
     request(9, correlation_id, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![data]))
 }
 
+/// Where the bytes wait: handed in, or in the host's buffer.
+fn waits_for_room(proxy: &Proxy) -> bool {
+    match proxy.feeding {
+        Feeding::Handed => proxy.stream.connection.waits_for_room() && !proxy.stream.connection.wants_client_bytes(),
+        Feeding::Passing => proxy.stream.is_holding() && proxy.stream.connection.held_bytes() == 0,
+    }
+}
+
 #[test]
 fn a_frame_that_has_to_be_whole_waits_for_room() {
-    let live = Rc::new(Cell::new(512 * MIB - 100));
-    let shared = shared_with(MAPPED, &live);
-    let mut proxy = Proxy::new(&shared, Feeding::Passing, None);
-    let frame = large_produce(1, "t", 100_000);
-    assert!(!proxy.connection.has_room_for(&frame[..16]));
-    proxy.client(&frame);
-    assert!(proxy.connection.waits_for_room() && !proxy.connection.wants_client_bytes());
-    proxy.connection.resume(1);
-    assert!(proxy.connection.waits_for_room());
-    live.set(0);
-    assert!(proxy.connection.has_room_for(&frame[..16]));
-    proxy.connection.resume(2);
-    proxy.client(&[]);
-    assert!(!proxy.connection.waits_for_room() && !proxy.up.is_empty(), "the frame was handled");
+    for feeding in [Feeding::Handed, Feeding::Passing] {
+        let live = Rc::new(Cell::new(512 * MIB - 100));
+        let shared = shared_with(MAPPED, &live);
+        let mut proxy = Proxy::new(&shared, feeding, None);
+        let frame = large_produce(1, "t", 100_000);
+        assert!(!proxy.stream.connection.has_room_for(&frame[..16]));
+        proxy.client(&frame);
+        assert!(waits_for_room(&proxy) && proxy.up.is_empty());
+        proxy.retry();
+        assert!(waits_for_room(&proxy) && proxy.up.is_empty());
+        live.set(0);
+        assert!(proxy.stream.connection.has_room_for(&frame[..16]));
+        proxy.retry();
+        assert!(!waits_for_room(&proxy) && !proxy.up.is_empty(), "the frame was handled");
+    }
 }
 
 #[test]
@@ -53,12 +62,12 @@ fn a_frame_that_can_never_have_room_is_refused() {
     for (length, closed) in [(8 * MIB, false), (8 * MIB + 1, true), (100 * MIB + 1, true)] {
         let mut proxy = Proxy::new(&shared(&config), Feeding::Passing, None);
         let frame = [&(length as i32).to_be_bytes()[..], &large_produce(1, "t", 1000)[4..]].concat();
-        assert!(proxy.connection.has_room_for(&frame));
+        assert!(proxy.stream.connection.has_room_for(&frame));
         proxy.client(&frame);
         assert_eq!((proxy.closed, proxy.blamed(Blame::Client)), (closed, u64::from(closed)), "{length}");
     }
     let proxy = Proxy::new(&shared(&config), Feeding::Passing, None);
-    assert!(proxy.connection.has_room_for(b"GET / HTTP/1.1"), "no frame at all");
+    assert!(proxy.stream.connection.has_room_for(b"GET / HTTP/1.1"), "no frame at all");
 }
 
 /// It is counted as alive by then, and going on lets it go. Otherwise many that wait for one answer would wait for each
@@ -86,15 +95,19 @@ fn small_requests_wait_only_while_nothing_is_left() {
     proxy.client(&metadata(9, 1, &["t"]));
     assert_eq!(take_frames(&mut proxy.up).len(), 1);
     live.set(512 * MIB);
-    let mut other = Proxy::new(&shared, Feeding::Passing, None);
-    other.client(&metadata(9, 1, &["t"]));
-    assert!(other.connection.waits_for_room() && other.up.is_empty());
+    let mut others = [Feeding::Handed, Feeding::Passing].map(|feeding| Proxy::new(&shared, feeding, None));
+    for other in &mut others {
+        other.client(&metadata(9, 1, &["t"]));
+        assert!(waits_for_room(other) && other.up.is_empty());
+    }
     // Nothing is put together for what passes.
     let mut passing = Proxy::new(&shared, Feeding::Passing, None);
     passing.client(&[hello(), heartbeat(2)].concat()[hello().len()..]);
     live.set(0);
-    other.connection.resume(1);
-    assert!(!other.connection.waits_for_room());
+    for other in &mut others {
+        other.retry();
+        assert!(!waits_for_room(other) && !other.up.is_empty());
+    }
 }
 
 #[test]

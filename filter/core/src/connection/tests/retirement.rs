@@ -104,10 +104,10 @@ fn a_frame_that_passes_is_sent_to_its_end() {
         let (head, tail) = frame.split_at(60);
         retiring.proxy.client(head);
         retiring.retirement.ask();
-        assert!(retiring.proxy.connection.wants_client_bytes(), "{feeding:?}");
+        assert!(retiring.proxy.stream.connection.wants_client_bytes(), "{feeding:?}");
         assert!(!retiring.is_done(), "{feeding:?}");
         retiring.proxy.client(&[tail, &heartbeat(2)].concat());
-        assert!(!retiring.proxy.connection.wants_client_bytes(), "{feeding:?}");
+        assert!(!retiring.proxy.stream.connection.wants_client_bytes(), "{feeding:?}");
         assert!(!retiring.is_done(), "{feeding:?}: its answer is due");
         assert_eq!(retiring.proxy.up, frame, "{feeding:?}");
         retiring.answer();
@@ -121,7 +121,7 @@ fn a_connection_that_was_asked_before_its_first_bytes_takes_none() {
     for feeding in [Feeding::Handed, Feeding::Passing] {
         let mut retiring = Retiring::new(feeding);
         retiring.retirement.ask();
-        assert!(!retiring.proxy.connection.wants_client_bytes());
+        assert!(!retiring.proxy.stream.connection.wants_client_bytes());
         retiring.proxy.client(&stream().concat());
         assert!(retiring.proxy.up.is_empty() && retiring.is_done(), "{feeding:?}");
     }

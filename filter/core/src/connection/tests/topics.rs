@@ -219,7 +219,7 @@ fn what_is_known_grows_old() {
 #[test]
 fn nothing_is_asked_once_the_client_has_ended() {
     let mut proxy = Proxy::new(&ignorant(MAPPED), Feeding::Passing, None);
-    proxy.connection.handle_client_end();
+    proxy.stream.connection.handle_client_end();
     let up = exchange(&mut proxy, &produce(9, 1, 0, &[("t", 5)]), &respond, Cut::Nowhere);
     assert_eq!(take_frames(&mut up.clone()).iter().map(|frame| Seen::parse(frame).key).collect::<Vec<_>>(), [0]);
 }

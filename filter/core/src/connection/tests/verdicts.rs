@@ -47,11 +47,11 @@ fn opened(shared: &Rc<Shared>, feeding: Feeding) -> Proxy {
 
 /// Does the work, and lets the connection go on.
 fn judge(proxy: &mut Proxy, shared: &Shared) -> Vec<u8> {
-    assert!(proxy.connection.waits_for_verdict() && !proxy.connection.is_judged(proxy.now));
+    assert!(proxy.stream.connection.waits_for_verdict() && !proxy.stream.connection.is_judged(proxy.now));
     proxy.retry();
-    assert!(proxy.up.is_empty() && proxy.connection.waits_for_verdict(), "it goes on waiting");
+    assert!(proxy.up.is_empty() && proxy.stream.connection.waits_for_verdict(), "it goes on waiting");
     work_off(shared);
-    assert!(proxy.connection.is_judged(proxy.now));
+    assert!(proxy.stream.connection.is_judged(proxy.now));
     proxy.retry();
     exchange(proxy, b"", &respond, Cut::Nowhere)
 }
@@ -139,9 +139,9 @@ fn who_has_waited_too_long_is_to_come_again() {
         let mut proxy = opened(&shared, Feeding::Passing);
         exchange(&mut proxy, &stream, &respond, Cut::Nowhere);
         proxy.now = VERDICT_MS_MAX - 1;
-        assert!(!proxy.connection.is_judged(proxy.now));
+        assert!(!proxy.stream.connection.is_judged(proxy.now));
         proxy.now = VERDICT_MS_MAX;
-        assert!(proxy.connection.is_judged(proxy.now));
+        assert!(proxy.stream.connection.is_judged(proxy.now));
         proxy.retry();
         exchange(&mut proxy, b"", &respond, Cut::Nowhere);
         assert!(proxy.closed && codes(&mut proxy).is_empty(), "nothing says that its password is wrong");
@@ -158,7 +158,7 @@ fn a_full_queue_says_the_same_to_all_and_who_goes_leaves_it() {
         .map(|number| {
             let mut proxy = opened(&shared, Feeding::Passing);
             exchange(&mut proxy, &log_in("nobody", &number.to_string()), &respond, Cut::Nowhere);
-            assert!(proxy.connection.waits_for_verdict());
+            assert!(proxy.stream.connection.waits_for_verdict());
             proxy
         })
         .collect();
@@ -185,7 +185,7 @@ fn a_connection_that_is_to_end_does_not_go_on_with_a_token() {
     retirement.ask();
     work_off(&shared);
     proxy.retry();
-    assert!(proxy.up.is_empty() && !proxy.connection.waits_for_verdict());
+    assert!(proxy.up.is_empty() && !proxy.stream.connection.waits_for_verdict());
     assert!(!retirement.is_done(0) && retirement.is_done(RETIRE_QUIET_MS));
 }
 

@@ -164,7 +164,7 @@ fn a_round_keeps_no_frame_in_memory_of_which_little_is_told() {
         set.extend((!own.is_empty()).then(|| lane(1, 1, &[own])));
         let topics = FetchableTopicResponse::default().with_topic(topic("t")).with_partitions(vec![data(0, &set)]);
         let frame = Bytes::from(round.answer(&FetchResponse::default().with_responses(vec![topics])));
-        client.proxy.connection.handle_broker_bytes(frame.clone(), 0);
+        client.proxy.stream.connection.handle_broker_bytes(frame.clone(), 0);
         client.proxy.broker(&[]);
         assert_eq!(!frame.is_unique(), kept, "{} of {} bytes", own.len(), frame.len());
         let round = client.up();

@@ -1,0 +1,115 @@
+//! What is to be done for connections at a later time. Connections are known by the ids of their contexts.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use super::deadlines::Deadlines;
+use crate::limits;
+use crate::time::Millis;
+use crate::wire::rope::Rope;
+
+/// A worker's list of what has to wait.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    delayed: RefCell<Vec<Delayed>>,
+    /// Connections whose bytes wait for room in the worker's memory.
+    for_room: RefCell<BTreeSet<u32>>,
+    /// Connections whose tokens wait for a verdict.
+    for_verdict: RefCell<BTreeSet<u32>>,
+    /// Connections that are nobody's yet.
+    unproven: RefCell<Deadlines>,
+}
+
+#[derive(Debug)]
+struct Delayed {
+    context_id: u32,
+    due: Millis,
+    step: Step,
+}
+
+/// What is done with a connection when its time has come.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// These bytes go to the broker.
+    Send(Rope),
+    Close,
+}
+
+impl Agenda {
+    /// Bytes go to the broker at `due`. Gives them back where [`limits::DELAYED_ANSWERS_MAX`] things wait
+    /// already.
+    pub(crate) fn send_later(&self, context_id: u32, due: Millis, bytes: Rope) -> Option<Rope> {
+        let mut delayed = self.delayed.borrow_mut();
+        if delayed.len() >= limits::DELAYED_ANSWERS_MAX {
+            return Some(bytes);
+        }
+        delayed.push(Delayed { context_id, due, step: Step::Send(bytes) });
+        None
+    }
+
+    /// The connection is closed at `due`.
+    pub(crate) fn close_later(&self, context_id: u32, due: Millis) {
+        self.delayed.borrow_mut().push(Delayed { context_id, due, step: Step::Close });
+    }
+
+    /// What is due, in the order in which it was put off.
+    pub(crate) fn take_due(&self, now: Millis) -> Vec<(u32, Step)> {
+        let is_due = |delayed: &Delayed| delayed.due <= now;
+        let (due, rest): (Vec<Delayed>, Vec<Delayed>) = self.delayed.take().into_iter().partition(is_due);
+        self.delayed.replace(rest);
+        due.into_iter().map(|delayed| (delayed.context_id, delayed.step)).collect()
+    }
+
+    /// The connection is looked at again at the next tick.
+    pub(crate) fn wait_for_room(&self, context_id: u32) {
+        self.for_room.borrow_mut().insert(context_id);
+    }
+
+    /// The connections that wait for room; who still has to says so again.
+    pub(crate) fn take_waiting_for_room(&self) -> BTreeSet<u32> {
+        self.for_room.take()
+    }
+
+    /// The connection goes on when its token's verdict is there.
+    pub(crate) fn wait_for_verdict(&self, context_id: u32) {
+        self.for_verdict.borrow_mut().insert(context_id);
+    }
+
+    /// Some of the connections whose verdict is there, as `has_verdict` tells: at most [`limits::WOKEN_MAX`].
+    pub(crate) fn take_with_verdict(&self, has_verdict: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut waiting = self.for_verdict.borrow_mut();
+        let ready: Vec<u32> = waiting.iter().copied().filter(|id| has_verdict(*id)).take(limits::WOKEN_MAX).collect();
+        ready.iter().for_each(|id| {
+            waiting.remove(id);
+        });
+        ready
+    }
+
+    /// The connection must be somebody's by `due`.
+    pub(crate) fn set_deadline(&self, context_id: u32, due: Millis) {
+        self.unproven.borrow_mut().set(context_id, due);
+    }
+
+    /// It is known whose connection it is: no deadline ends it any more.
+    pub(crate) fn clear_deadline(&self, context_id: u32) {
+        self.unproven.borrow_mut().clear(context_id);
+    }
+
+    /// The connections whose deadline is over.
+    pub(crate) fn take_late(&self, now: Millis) -> Vec<u32> {
+        self.unproven.borrow_mut().take_due(now)
+    }
+
+    /// The connection is gone.
+    pub(crate) fn forget(&self, context_id: u32) {
+        self.clear_deadline(context_id);
+        self.delayed.borrow_mut().retain(|delayed| delayed.context_id != context_id);
+        self.for_room.borrow_mut().remove(&context_id);
+        self.for_verdict.borrow_mut().remove(&context_id);
+    }
+
+    /// Something waits that has to be looked at soon; a deadline is none.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.delayed.borrow().is_empty() || !self.for_room.borrow().is_empty() || !self.for_verdict.borrow().is_empty()
+    }
+}

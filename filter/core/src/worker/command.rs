@@ -1,0 +1,72 @@
+//! What the host has to do for a worker, and has no answer to.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use crate::brokers::Address;
+use crate::memory::Contended;
+use crate::sasl::oauthbearer::jwks::Endpoint;
+use crate::stats::Stat;
+use crate::time::Millis;
+
+/// What a shell has to do, in this order, after each call of the worker.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The connection that was just accepted goes to this address, and not where the host's configuration
+    /// says.
+    Route(Address),
+    /// The client has proved who it is: for access logs, and for filters behind this one.
+    Identify { context_id: u32, principal: String, mechanism: &'static str },
+    /// Close the connection behind what was written to it. Not inside one of the connection's own calls.
+    Close(u32),
+    /// Add to a counter or gauge, or record in a histogram.
+    Count(Stat, i64),
+    /// Add to a gauge, which must not fall below zero.
+    Correct(Stat, i64),
+    /// Write a line of the log.
+    Log(Level, String),
+    /// Ask an identity provider for its keys. What came of it is for [`super::Worker::keys_fetched`].
+    FetchKeys(Endpoint),
+    /// Call [`super::Worker::tick`] each so many milliseconds from now on.
+    Tick(Millis),
+}
+
+/// How much a line of the log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Normal life.
+    Info,
+    /// Somebody has to act.
+    Warn,
+}
+
+/// Commands that the shell has not taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Commands(RefCell<VecDeque<Command>>);
+
+impl Commands {
+    pub(crate) fn push(&self, command: Command) {
+        self.0.borrow_mut().push_back(command);
+    }
+
+    pub(crate) fn pop(&self) -> Option<Command> {
+        self.0.borrow_mut().pop_front()
+    }
+
+    pub(crate) fn count(&self, stat: Stat, n: i64) {
+        self.push(Command::Count(stat, n));
+    }
+
+    pub(crate) fn inform(&self, line: String) {
+        self.push(Command::Log(Level::Info, line));
+    }
+
+    pub(crate) fn warn(&self, line: String) {
+        self.push(Command::Log(Level::Warn, line));
+    }
+
+    /// What came of a change of shared memory. One that failed is logged.
+    pub(crate) fn changed<T>(&self, outcome: Result<T, Contended>) -> Option<T> {
+        outcome.inspect_err(|contended| self.warn(contended.to_string())).ok()
+    }
+}

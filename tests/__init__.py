@@ -1,0 +1,1 @@
+"""The tests that run real programs, with the harness and the benchmark that share their servers."""

@@ -1,0 +1,1 @@
+"""What the filter costs, and what strangers can cause: `make bench` and `make strangers`."""

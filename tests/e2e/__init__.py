@@ -1,0 +1,1 @@
+"""End-to-end tests: real clients through a real Envoy to real Kafka brokers."""
