@@ -1,9 +1,9 @@
 //! OAUTHBEARER (RFC 7628, KIP-255): one token that an identity provider has signed.
 //!
 //! ```text
-//!   message ─► ClientResponse ─► Jwt ─► Supply's keys, Verifier ─► claims ─► Done
-//!      │ malformed                ╰───────── anything wrong ─────────┴─────► Rejected ─► (any token) ─► Failed
-//!      └─► Failed                            no keys yet ──────────────────► Unavailable
+//!   message ─► ClientResponse ─► Jwt ─► keys, Verifier ──────────► claims ─► Done
+//!      │ malformed                ╰──────── anything wrong ────────┴────► Rejected ─► (any token) ─► Failed
+//!      └─► Failed                           no keys yet ────────────────► Unavailable
 //! ```
 
 mod server;

@@ -4,7 +4,8 @@
 //!            due                    answer, or none for 10 s
 //!   waiting ─────► under way ─┬─ a JWK Set ──► waiting, for refresh_ms; the set's keys replace the old ones,
 //!      ▲                      │                even if the set has none
-//!      │                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay, for max_age_ms
+//!      │                      └─ none ───────► waiting, for 1 s, 2 s, 4 s … 60 s; the old keys stay in use,
+//!      │                                      for max_age_ms
 //!      └── a token with an unknown key asks for an earlier fetch, at most each 10 s
 //! ```
 
