@@ -44,7 +44,8 @@ use crate::time::Millis;
 pub struct Opening {
     /// The connection stands for a broker whose address is not known yet.
     pub bootstrapped: Option<Bootstrapped>,
-    /// Who the client is by TLS. Not looked at where [`Config::principals_by_certificate`](crate::config::Config) gives nothing.
+    /// Who the client is by TLS. Not looked at where
+    /// [`Config::principals_by_certificate`](crate::config::Config) gives nothing.
     pub peer: Peer,
     /// Unpredictable bytes that no other connection gets.
     pub entropy: [u8; 32],
@@ -109,8 +110,8 @@ impl Connection {
         }
     }
 
-    /// False while client bytes are better left where they are (back pressure). The rest of a frame that passes is always
-    /// wanted: its exchange may be the one that fills the queue.
+    /// False while client bytes are better left where they are (back pressure). The rest of a frame that
+    /// passes is always wanted: its exchange may be the one that fills the queue.
     pub fn wants_client_bytes(&self) -> bool {
         let wants = self.client.is_streaming() || (!self.waits_for_room && !self.is_blocked() && !self.is_full());
         !matches!(self.phase, Phase::Closed) && wants
@@ -151,8 +152,8 @@ impl Connection {
         self.actions.pop_front()
     }
 
-    /// How many of the `available` next client bytes may go on untouched without being handed in; `window` holds the
-    /// first of them. To be asked only while no action is waiting.
+    /// How many of the `available` next client bytes may go on untouched without being handed in; `window`
+    /// holds the first of them. To be asked only while no action is waiting.
     pub fn client_passes(&mut self, window: &[u8], available: usize, now: Millis) -> usize {
         if !self.client.is_streaming() {
             let may_begin = self.client.input.is_empty() && matches!(self.phase, Phase::Open);

@@ -48,7 +48,8 @@ pub enum Fault {
     Request { api: &'static str, at: usize },
     /// acks=0 leaves no answer to carry an error, so the connection is closed, as a broker does.
     UnacknowledgedRefusal { topic: String },
-    /// The worker's memory is used up, and this connection holds the most of it, or waits for the rest of a frame the longest.
+    /// The worker's memory is used up, and this connection holds the most of it, or waits for the rest of a
+    /// frame the longest.
     Evicted { held: usize },
     /// So many bytes wait behind a request that has to be answered first, or requests before authentication.
     Pipelined { bytes: usize },

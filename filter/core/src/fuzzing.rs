@@ -1,5 +1,5 @@
-//! The parsers that somebody who proved nothing reaches, for the targets of `filter/fuzz`. Behind a feature, so that nobody
-//! else sees them.
+//! The parsers that somebody who proved nothing reaches, for the targets of `filter/fuzz`. Behind a feature,
+//! so that nobody else sees them.
 
 use std::borrow::Cow;
 

@@ -2,11 +2,11 @@
 //! arguments, actions come out.
 //!
 //! A shell makes one [`worker::Worker`] of each plugin and worker, hands it what its host tells, and carries
-//! out what [`worker::Worker::poll_command`] asks for; `filter/wasm` is Envoy's. A test may also drive a single
-//! [`connection::Connection`].
+//! out what [`worker::Worker::poll_command`] asks for; `filter/wasm` is Envoy's. A test may also drive a
+//! single [`connection::Connection`].
 //!
-//! The modules below are in reading order: each floor of the house imports only from those that come after it,
-//! which `tests/floors.rs` holds.
+//! The modules below are in reading order: each floor of the house imports only from those that come after
+//! it, which `tests/floors.rs` holds.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]

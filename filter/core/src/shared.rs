@@ -28,8 +28,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// `seed`: unpredictable bytes. `salts`: as well, and the same in all workers of the process for as long as it lives.
-    /// `live` tells how many bytes are alive in the worker's memory.
+    /// `seed`: unpredictable bytes. `salts`: as well, and the same in all workers of the process for as long
+    /// as it lives. `live` tells how many bytes are alive in the worker's memory.
     pub fn new(
         config: Config,
         seed: [u8; 32],
@@ -53,12 +53,14 @@ impl Shared {
         }
     }
 
-    /// The line of the log for a warning ([`crate::connection::Action::Warn`]). None: one of its kind was written a moment ago.
+    /// The line of the log for a warning ([`crate::connection::Action::Warn`]). None: one of its kind was
+    /// written a moment ago.
     pub fn line_for(&self, warning: &str, now: Millis) -> Option<String> {
         self.warnings.line(warning, now)
     }
 
-    /// As [`Self::line_for`], for [`crate::connection::Action::WarnOfStranger`]: these have a bound of their own.
+    /// As [`Self::line_for`], for [`crate::connection::Action::WarnOfStranger`]: these have a bound of their
+    /// own.
     pub fn line_for_stranger(&self, warning: &str, now: Millis) -> Option<String> {
         self.stranger_warnings.line(warning, now)
     }
@@ -68,8 +70,8 @@ impl Shared {
         self.authenticator.users.has_work()
     }
 
-    /// Does some of it, [`limits::WORK_ITERATIONS`]. Connections that wait for the outcome are told by nobody: see
-    /// [`crate::connection::Connection::is_judged`].
+    /// Does some of it, [`limits::WORK_ITERATIONS`]. Connections that wait for the outcome are told by
+    /// nobody: see [`crate::connection::Connection::is_judged`].
     pub fn work(&self) {
         self.authenticator.users.work();
     }
@@ -89,9 +91,10 @@ impl Shared {
         self.authenticator.users.credentials_left()
     }
 
-    /// To be called once, with what the workers of a process `stored` for this plugin: takes from it what other workers, or
-    /// an earlier configuration, have computed already. Gives what is to be stored instead, and whether this is the first
-    /// time that the process tries `configuration`: then nobody is served here, and the work may be done at once.
+    /// To be called once, with what the workers of a process `stored` for this plugin: takes from it what
+    /// other workers, or an earlier configuration, have computed already. Gives what is to be stored instead,
+    /// and whether this is the first time that the process tries `configuration`: then nobody is served here,
+    /// and the work may be done at once.
     pub fn begin_with(
         &self,
         stored: &[u8],
@@ -119,7 +122,8 @@ impl Shared {
         self.authenticator.users.has_news()
     }
 
-    /// A connection came in that stands for `broker`. True: the first one that this worker sees, or has heard of.
+    /// A connection came in that stands for `broker`. True: the first one that this worker sees, or has heard
+    /// of.
     pub fn broker_reached(&self, broker: i32) -> bool {
         self.reach.came(broker)
     }

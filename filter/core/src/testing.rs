@@ -1,5 +1,5 @@
-//! What the tests have in common: frames in both directions, record batches, a driver around one connection that works
-//! as the shell does, and a small broker.
+//! What the tests have in common: frames in both directions, record batches, a driver around one connection
+//! that works as the shell does, and a small broker.
 
 pub(crate) mod asking;
 pub(crate) mod batches;
@@ -25,7 +25,8 @@ use crate::sasl::oauthbearer::{SignatureHash, Verifier};
 use crate::topics::mapping::TopicMatch;
 use crate::Shared;
 
-/// Topic `t`: 6 virtual partitions on 2 physical ones; `l`: the same with lanes in offsets; `b`: in the block layout.
+/// Topic `t`: 6 virtual partitions on 2 physical ones; `l`: the same with lanes in offsets; `b`: in the block
+/// layout.
 pub(crate) const MAPPED: &str = r#"{
     "mapping": {"topics": [
         {"name": "t", "virtual_partitions": 6, "physical_partitions": 2},

@@ -140,8 +140,8 @@ impl Connection {
         }
     }
 
-    /// Tells a client that waits with its first request why the connection ends, if that is ApiVersions: its answer has
-    /// room for an error in every version.
+    /// Tells a client that waits with its first request why the connection ends, if that is ApiVersions: its
+    /// answer has room for an error in every version.
     fn refuse_waiting(&mut self) -> Result<(), Fault> {
         let Some(len) = self.client.input.frame_len()? else { return Ok(()) };
         let frame = self.client.input.take(len).map(|frame| frame.slice(frame::LENGTH_BYTES..)).unwrap_or_default();

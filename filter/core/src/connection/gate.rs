@@ -31,8 +31,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The connection is somebody's: its client has proved who it is, or, where none has to, has sent a whole request. Once
-    /// true, it stays so.
+    /// The connection is somebody's: its client has proved who it is, or, where none has to, has sent a whole
+    /// request. Once true, it stays so.
     pub fn is_proven(&self) -> bool {
         match self.shared.config.sasl {
             Some(_) => self.session.authentication.identity.is_some(),

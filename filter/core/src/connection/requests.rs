@@ -67,8 +67,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Looks at the client's next frame, of `len` bytes, as far as it is here, and does with it what can be done now.
-    /// False: nothing more before something else has come.
+    /// Looks at the client's next frame, of `len` bytes, as far as it is here, and does with it what can be
+    /// done now. False: nothing more before something else has come.
     fn take_up(&mut self, len: usize, now: Millis) -> Result<bool, Fault> {
         let window = self.client.input.len().min(limits::WINDOW_BYTES).min(len);
         let window = self.client.input.peek(window).unwrap_or_default();
@@ -99,7 +99,8 @@ impl Connection {
         Ok(true)
     }
 
-    /// Whose request starts in `window`, and what of it is there behind its head. None while its head is not complete.
+    /// Whose request starts in `window`, and what of it is there behind its head. None while its head is not
+    /// complete.
     fn arrival<'w>(&self, window: &'w [u8]) -> Option<(Arrival, &'w [u8])> {
         let (head, rest) = RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
         let admission = TABLE.find(head.key).map_or(Admission::Proven, |line| line.api.admission);
@@ -107,8 +108,8 @@ impl Connection {
         Some((Arrival { head, line, admission }, rest))
     }
 
-    /// If the frame that starts in `window`, outside this connection, goes on untouched whatever the rest of it holds:
-    /// opens its exchange. Tells whether it does.
+    /// If the frame that starts in `window`, outside this connection, goes on untouched whatever the rest of
+    /// it holds: opens its exchange. Tells whether it does.
     pub(super) fn begin_passing(&mut self, window: &[u8], now: Millis) -> bool {
         let Some(prefix) = window.get(..frame::LENGTH_BYTES) else { return false };
         let Ok(len) = frame::checked_len(prefix, self.shared.config.limits.frame_bytes) else { return false };
@@ -179,7 +180,8 @@ impl Connection {
         }
     }
 
-    /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by closing.
+    /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by
+    /// closing.
     fn handle_unoffered(&mut self, arrival: Arrival, now: Millis) -> Result<(), Fault> {
         let head = arrival.head;
         let refused = Fault::NotOffered { key: head.key, version: head.version };
@@ -275,8 +277,8 @@ impl Connection {
         self.exchanges.push(Exchange::passing(request, pending, now));
     }
 
-    /// What the filter sends for the sake of `request`. It goes under the client's id, since brokers have quotas for these, but
-    /// not before the client has proved itself: a stranger's words are not for brokers.
+    /// What the filter sends for the sake of `request`. It goes under the client's id, since brokers have
+    /// quotas for these, but not before the client has proved itself: a stranger's words are not for brokers.
     pub(super) fn upstream_frame(&self, upstream: Upstream, request: &Request) -> Result<Rope, Fault> {
         let Upstream { key, version, body } = upstream;
         let client_id =

@@ -1,10 +1,10 @@
 //! How a connection under an outdated configuration ends: at a quiet moment, so that its client reconnects as
 //! after a broker's restart, and nothing is lost or sent twice.
 //!
-//! Once asked, the connection takes no further request; what the client sends stays in the host's buffer. What
-//! is in flight is answered. When nothing is, and nothing has moved for a moment in which the client reads
-//! the last answer, the worker closes it. A request that came meanwhile never reached the broker, and the
-//! client sends it again.
+//! Once asked, the connection takes no further request; what the client sends stays in the host's buffer.
+//! What is in flight is answered. When nothing is, and nothing has moved for a moment in which the client
+//! reads the last answer, the worker closes it. A request that came meanwhile never reached the broker, and
+//! the client sends it again.
 
 use std::cell::Cell;
 

@@ -9,8 +9,8 @@ use crate::time::Millis;
 use crate::wire::frame;
 
 impl Connection {
-    /// Whether the frame that starts in `window`, and does not pass, can be taken now. If not, its bytes are better left
-    /// where they are, and [`Self::resume`] asked from time to time.
+    /// Whether the frame that starts in `window`, and does not pass, can be taken now. If not, its bytes are
+    /// better left where they are, and [`Self::resume`] asked from time to time.
     pub fn has_room_for(&self, window: &[u8]) -> bool {
         if !self.client.input.is_empty() || self.client.is_streaming() {
             return true;
@@ -51,7 +51,8 @@ impl Connection {
         self.attempt(|_| Err(Fault::Evicted { held }));
     }
 
-    /// What comes behind a request that has to be answered first is not wanted, but it comes: see [`limits::PIPELINED_BYTES_MAX`].
+    /// What comes behind a request that has to be answered first is not wanted, but it comes: see
+    /// [`limits::PIPELINED_BYTES_MAX`].
     pub(super) fn check_pipelined(&mut self) -> Result<(), Fault> {
         let bytes = self.client.input.len();
         let most = if self.is_stranger() { limits::SMALL_FRAME_BYTES } else { limits::PIPELINED_BYTES_MAX };
@@ -70,7 +71,8 @@ impl Connection {
         self.session.authentication.is_closed()
     }
 
-    /// Longest frame in bytes, without its length field, that is put together: a longer one would never find room.
+    /// Longest frame in bytes, without its length field, that is put together: a longer one would never find
+    /// room.
     fn whole_frame_bytes_max(&self) -> usize {
         let limits = &self.shared.config.limits;
         limits.frame_bytes.min(limits::WHOLE_FRAME_BYTES_MAX).min(limits.worker_bytes / 2)
@@ -92,8 +94,8 @@ impl Connection {
         Ok(true)
     }
 
-    /// Whether the request of `len` bytes may be asked now, by what its answer will probably take. Its own bytes are let go
-    /// then.
+    /// Whether the request of `len` bytes may be asked now, by what its answer will probably take. Its own
+    /// bytes are let go then.
     pub(super) fn has_room_for_answer(&self, arrival: Option<Arrival>, len: usize, now: Millis) -> bool {
         arrival.is_none_or(|arrival| self.shared.budget.has_room_for_answer(arrival.head.key, len, now))
     }

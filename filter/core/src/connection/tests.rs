@@ -1,5 +1,5 @@
-//! Scenarios of one connection. Each is played with the bytes whole, cut in two at every place, byte by byte, and with
-//! what may pass not handed in: what comes out must not differ.
+//! Scenarios of one connection. Each is played with the bytes whole, cut in two at every place, byte by byte,
+//! and with what may pass not handed in: what comes out must not differ.
 
 mod authentication;
 mod deadline;
@@ -114,8 +114,8 @@ fn pieces(bytes: &[u8], at: usize) -> Vec<&[u8]> {
     vec![head, tail]
 }
 
-/// Plays the scenario in all ways. One that ends well must leave nothing behind and come out the same in all of them;
-/// one that ends in a fault must end in the same fault.
+/// Plays the scenario in all ways. One that ends well must leave nothing behind and come out the same in all
+/// of them; one that ends in a fault must end in the same fault.
 fn check(config: &str, learn: Option<&Bootstrapped>, client: &[u8], respond: Respond<'_>) -> Outcome {
     let expected = play(config, learn, client, respond, (Feeding::Handed, Cut::Nowhere));
     assert!(expected.closed || expected.idle, "something is left behind");
@@ -240,7 +240,8 @@ fn what_is_not_mapped_goes_by_byte_for_byte() {
     });
 }
 
-/// Such a request streams, its answer is read: the new leaders that it names have other addresses for clients.
+/// Such a request streams, its answer is read: the new leaders that it names have other addresses for
+/// clients.
 #[test]
 fn an_answer_that_names_brokers_does_not_go_by() {
     let moved = |seen: &Seen| match seen.key {
@@ -391,7 +392,8 @@ fn check_fault(what: &str, client: &[u8], respond: Respond<'_>, blame: Blame) {
     assert_eq!((outcome.blamed(blame), outcome.blames().iter().sum()), (1, 1), "{what}: {:?}", outcome.counts);
 }
 
-/// Kafka reads what it knows and leaves the rest; librdkafka 2.2 to 2.16 asks for all topics with three bytes too many.
+/// Kafka reads what it knows and leaves the rest; librdkafka 2.2 to 2.16 asks for all topics with three bytes
+/// too many.
 #[test]
 fn bytes_behind_the_last_field_are_dropped() {
     let padded = |frame: &[u8]| framed(&[&frame[4..], &[1, 0, 0xff]].concat());

@@ -1,4 +1,5 @@
-//! One of a connection's two ways: bytes that came and are not handled, and how many more of a frame go on untouched.
+//! One of a connection's two ways: bytes that came and are not handled, and how many more of a frame go on
+//! untouched.
 
 use bytes::Bytes;
 

@@ -5,7 +5,8 @@ use crate::shared::Shared;
 /// What an API is for the beginning of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Asks what the broker understands: may come before a proof, and its answer has room for an error in every version.
+    /// Asks what the broker understands: may come before a proof, and its answer has room for an error in
+    /// every version.
     Negotiation,
     /// Begins a proof.
     Handshake,
@@ -19,7 +20,8 @@ pub(crate) enum Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
     Always,
-    /// SASL of clients: let through always, but clients are not told of it where the filter logs in for all of them.
+    /// SASL of clients: let through always, but clients are not told of it where the filter logs in for all
+    /// of them.
     Authentication,
     /// Answered with an error: only clients that would wait for the API in silence are told of it.
     Refusal,

@@ -6,8 +6,8 @@
 //!   no sasl section:  Trusting ─SaslHandshake v0─► Relaying ─last token─► Trusting
 //! ```
 //!
-//! Beside it stands whether the broker authenticates the client itself: only then brokers act for the client, and for
-//! nobody else.
+//! Beside it stands whether the broker authenticates the client itself: only then brokers act for the client,
+//! and for nobody else.
 
 use crate::error::Fault;
 use crate::exchange::api::Admission;
@@ -43,8 +43,9 @@ pub(crate) struct Authentication {
     pub(crate) state: State,
     /// Kept while a client authenticates again.
     pub(crate) identity: Option<Identity>,
-    /// The broker took up a SaslHandshake of the client's on this connection. It does so only where it wants SASL, and then
-    /// takes nothing else until that is complete: what it does from here on it does for the client's own identity.
+    /// The broker took up a SaslHandshake of the client's on this connection. It does so only where it wants
+    /// SASL, and then takes nothing else until that is complete: what it does from here on it does for the
+    /// client's own identity.
     pub(crate) is_brokers_client: bool,
     /// When the token came whose verdict is waited for.
     pub(crate) waits_since: Option<Millis>,
@@ -86,7 +87,8 @@ impl Authentication {
     }
 
     /// # Errors
-    /// [`Fault::NotAuthenticated`], [`Fault::SessionExpired`]: a request of `key` may not come now. Kafka closes, too.
+    /// [`Fault::NotAuthenticated`], [`Fault::SessionExpired`]: a request of `key` may not come now. Kafka
+    /// closes, too.
     pub(crate) fn admit(&self, admission: Admission, key: i16, now: Millis) -> Result<(), Fault> {
         let admitted = match self.state {
             State::Trusting => true,
@@ -108,8 +110,8 @@ impl Authentication {
         tokens.server.is_ready(authenticator, now) || self.waits_since.is_none_or(has_waited)
     }
 
-    /// The connection ends. The mechanism of an authentication that was begun and came to nothing: neither a success nor a
-    /// failure was told.
+    /// The connection ends. The mechanism of an authentication that was begun and came to nothing: neither a
+    /// success nor a failure was told.
     pub(crate) fn abandon(&mut self) -> Option<Mechanism> {
         let mechanism = match &self.state {
             State::Tokens(tokens) if !tokens.rejected => tokens.mechanism,

@@ -11,9 +11,10 @@
 //!          └──► Plan::Refuse ► a carrier, later ─────────────────┴─► Next::Refuse   (the last answer)
 //! ```
 //!
-//! The broker answers a connection's requests in order, so answers always belong to the oldest exchange. One that may send
-//! another round after it saw an answer is a barrier: later client frames wait until it is done, so that it is always the
-//! youngest exchange while it sends. A broker handles one request per connection at a time, so waiting changes no meaning.
+//! The broker answers a connection's requests in order, so answers always belong to the oldest exchange. One
+//! that may send another round after it saw an answer is a barrier: later client frames wait until it is
+//! done, so that it is always the youngest exchange while it sends. A broker handles one request per
+//! connection at a time, so waiting changes no meaning.
 
 use std::collections::VecDeque;
 
@@ -141,11 +142,14 @@ pub(crate) enum Plan {
     Pass(Passing),
     /// These go up instead, one answer each.
     Send { requests: Vec<Upstream>, pending: Box<dyn Pending>, barrier: bool },
-    /// These go up instead, and none is answered (Produce with acks=0). `then`: the connection ends behind them.
+    /// These go up instead, and none is answered (Produce with acks=0). `then`: the connection ends behind
+    /// them.
     Forget { requests: Vec<Upstream>, then: Option<Fault> },
-    /// Nothing yet: what is known does not suffice. The filter asks in its own name, and then the same request is handled again.
+    /// Nothing yet: what is known does not suffice. The filter asks in its own name, and then the same
+    /// request is handled again.
     After(Question),
-    /// Nothing yet: what the request asks for is still to be computed. The same request is handled again when it is.
+    /// Nothing yet: what the request asks for is still to be computed. The same request is handled again when
+    /// it is.
     Wait,
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
@@ -228,7 +232,8 @@ impl Exchange {
 
     fn new(mut request: Request, now: Millis) -> Self {
         request.body = Bytes::new();
-        // What follows a token without a header is a token or a request: the answer tells which, or is the last.
+        // What follows a token without a header is a token or a request: the answer tells which, or is the
+        // last.
         let barrier = request.reply == Reply::Bare;
         Self { request, started: now, awaited: VecDeque::new(), barrier, frame_bytes: 0, pending: None }
     }
@@ -276,8 +281,8 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Adds to a stat that was counted just now, or next to just now: what is counted for each of 100,000 partitions must
-    /// not be as many actions.
+    /// Adds to a stat that was counted just now, or next to just now: what is counted for each of 100,000
+    /// partitions must not be as many actions.
     pub(crate) fn count(&mut self, stat: Stat, n: usize) {
         let recent = self.actions.iter_mut().rev().take(2).find_map(|action| match action {
             Action::Count(counted, sum) if *counted == stat => Some(sum),
@@ -304,8 +309,8 @@ impl Context<'_> {
         self.shared.topics.remapper(&topic.0).is_some()
     }
 
-    /// Gives a broker the address under which clients reach it. False when the configuration has none for it: then it
-    /// must not be named at all, since its own address would lead around the filter.
+    /// Gives a broker the address under which clients reach it. False when the configuration has none for it:
+    /// then it must not be named at all, since its own address would lead around the filter.
     pub(crate) fn readdress(&mut self, id: i32, host: &mut StrBytes, port: &mut i32) -> bool {
         match self.shared.config.advertise.address(id, host, *port) {
             Some((advertised_host, advertised_port)) => {
@@ -330,8 +335,8 @@ impl Context<'_> {
         }
     }
 
-    /// The error code that tells this client that there are no transactions. Some libraries show no more than that, so the
-    /// log has the words.
+    /// The error code that tells this client that there are no transactions. Some libraries show no more than
+    /// that, so the log has the words.
     pub(crate) fn refuse_transactions(&mut self) -> i16 {
         self.warn("a client asked for transactions: they are not supported while topics are mapped".to_owned());
         let code = self.session.no_transactions().code();

@@ -1,7 +1,7 @@
 //! When a member's offsets in shadow groups are written again.
 //!
-//! A broker keeps the offsets of a group as long as it has members. Shadows have none: without a commit their offsets
-//! would expire while the group is alive. So they are renewed now and then, at a member's Heartbeat
+//! A broker keeps the offsets of a group as long as it has members. Shadows have none: without a commit their
+//! offsets would expire while the group is alive. So they are renewed now and then, at a member's Heartbeat
 //! (`apis/groups/heartbeat.rs`), and expire with the group when there are none any more.
 
 use std::collections::HashMap;
@@ -10,8 +10,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::limits;
 use crate::time::Millis;
 
-/// A group and a member of it, by the hash of their names: names are the client's, and may be long. Two that share one share
-/// their renewals: harmless, and nobody gains by it.
+/// A group and a member of it, by the hash of their names: names are the client's, and may be long. Two that
+/// share one share their renewals: harmless, and nobody gains by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MemberKey(u64);
 
@@ -38,15 +38,15 @@ struct Renewal {
 }
 
 impl Renewals {
-    /// Whether a renewal is due for a member who is seen now; if so, it begins: the next one is due in `interval_ms`. The
-    /// first one comes at some time within a minute (or the interval, if that is shorter), so that members that start
-    /// together do not renew together.
+    /// Whether a renewal is due for a member who is seen now; if so, it begins: the next one is due in
+    /// `interval_ms`. The first one comes at some time within a minute (or the interval, if that is shorter),
+    /// so that members that start together do not renew together.
     pub(crate) fn begin(&mut self, member: MemberKey, now: Millis, interval_ms: Millis) -> bool {
         if !self.members.contains_key(&member) && self.members.len() >= limits::RENEWED_MEMBERS_MAX {
             self.forget_oldest();
         }
-        // The time makes the delay another one on each connection: otherwise a member whose connections never live as
-        // long as its delay would never be served.
+        // The time makes the delay another one on each connection: otherwise a member whose connections never
+        // live as long as its delay would never be served.
         let first = now + hash(&(member, now)) % interval_ms.clamp(1, limits::RENEW_FIRST_MS_MAX);
         let new = Renewal { due: first, seen: now, done: 0, retention_ms: None };
         let renewal = self.members.entry(member).or_insert(new);

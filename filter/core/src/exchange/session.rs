@@ -99,8 +99,9 @@ impl Session {
         name.contains("rdkafka") || name.starts_with("confluent-kafka-")
     }
 
-    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its words, but
-    /// librdkafka tries again for ever: it stops, and shows the words, only where its transactional id is not allowed.
+    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its
+    /// words, but librdkafka tries again for ever: it stops, and shows the words, only where its
+    /// transactional id is not allowed.
     pub(crate) fn no_transactions(&self) -> ResponseError {
         if self.is_librdkafka() {
             ResponseError::TransactionalIdAuthorizationFailed
@@ -109,8 +110,8 @@ impl Session {
         }
     }
 
-    /// The client may say who may do what, and set brokers up: the name in which brokers do that is its own, or the
-    /// configuration lets all do it in the name that they share.
+    /// The client may say who may do what, and set brokers up: the name in which brokers do that is its own,
+    /// or the configuration lets all do it in the name that they share.
     pub(crate) fn may_administer(&self, config: &Config) -> bool {
         let has_own_identity = self.authentication.is_brokers_client || self.login.is_some_and(|login| login.is_own);
         has_own_identity || config.shared_administration

@@ -18,8 +18,8 @@ pub(crate) type EarlyLook = fn(RequestHead, &[u8], &Shared) -> Option<Passing>;
 pub(crate) enum Decision {
     /// A file below `apis/` reads the request, and the answer where it must.
     Rewrite(RequestHalf),
-    /// SASL of clients, read as `Rewrite`. Where the filter logs in for clients that prove nothing the API is not
-    /// listed, and answered with an error all the same: some clients ask without looking.
+    /// SASL of clients, read as `Rewrite`. Where the filter logs in for clients that prove nothing the API is
+    /// not listed, and answered with an error all the same: some clients ask without looking.
     Authenticate(RequestHalf),
     /// Offered, and answered with an error: a client for which the API was hidden would not say why it waits.
     Refuse(RequestHalf),
@@ -27,12 +27,13 @@ pub(crate) enum Decision {
     Pass,
     /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
     PassUnmapped,
-    /// Says who may do what, or sets brokers up, in the name that brokers see. Passes where that name is the client's
-    /// own, or the configuration lets clients administer in a name that they share; else a file below `apis/admin/`
-    /// reads the request.
+    /// Says who may do what, or sets brokers up, in the name that brokers see. Passes where that name is the
+    /// client's own, or the configuration lets clients administer in a name that they share; else a file
+    /// below `apis/admin/` reads the request.
     Administer(RequestHalf),
-    /// Gives the identity that brokers see away. Passes where that was seen to be the client's own, and is answered
-    /// with an error elsewhere; hidden where it never can be: where SASL ends in the filter, or the filter logs in.
+    /// Gives the identity that brokers see away. Passes where that was seen to be the client's own, and is
+    /// answered with an error elsewhere; hidden where it never can be: where SASL ends in the filter, or the
+    /// filter logs in.
     Delegate(RequestHalf),
     /// Neither listed nor let through.
     Hide,
@@ -56,7 +57,8 @@ impl Decision {
 pub(crate) struct Line {
     pub(crate) api: Api,
     pub(crate) decision: Decision,
-    /// Tells requests that may stream from their first bytes on. None: they are read whole, unless they pass unread.
+    /// Tells requests that may stream from their first bytes on. None: they are read whole, unless they pass
+    /// unread.
     pub(crate) early: Option<EarlyLook>,
 }
 

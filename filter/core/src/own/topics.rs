@@ -1,9 +1,10 @@
 //! Where virtual partitions live on the cluster, told only of topics that are known to fit their mapping.
 //!
-//! With another number of partitions than the mapping says, every place would be a guess, and records written there would
-//! belong to somebody else once the configuration is right again. So a request that names a mapped topic of which the worker
-//! knows nothing has to wait ([`Plan::After`]) until the filter has asked Metadata in its own name. A topic that does not exist, or
-//! that the caller may not see, is left to the broker: it refuses the request by itself.
+//! With another number of partitions than the mapping says, every place would be a guess, and records written
+//! there would belong to somebody else once the configuration is right again. So a request that names a
+//! mapped topic of which the worker knows nothing has to wait ([`Plan::After`]) until the filter has asked
+//! Metadata in its own name. A topic that does not exist, or that the caller may not see, is left to the
+//! broker: it refuses the request by itself.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +24,8 @@ use crate::remapper::PartitionRemapper;
 use crate::stats::Stat;
 use crate::wire::rope::Rope;
 
-/// The oldest version that can ask without leave to create a topic, and what is asked where nothing is known of the broker.
+/// The oldest version that can ask without leave to create a topic, and what is asked where nothing is known
+/// of the broker.
 const VERSION: i16 = 4;
 /// The first version whose answers hold topic ids (KIP-516).
 const TOPIC_IDS: i16 = 10;
@@ -55,8 +57,9 @@ enum Fit {
 }
 
 impl Context<'_> {
-    /// To be called once for each request that names partitions, before [`Self::locate`]. Some: the plan of a request that has to
-    /// wait until it is known whether `topics` fit their mappings. Counts and logs those that do not.
+    /// To be called once for each request that names partitions, before [`Self::locate`]. Some: the plan of a
+    /// request that has to wait until it is known whether `topics` fit their mappings. Counts and logs those
+    /// that do not.
     pub(crate) fn ask_first<'t>(
         &mut self,
         topics: impl IntoIterator<Item = &'t TopicName>,
@@ -89,11 +92,12 @@ impl Context<'_> {
         Topic::new(name.clone(), mapping, fits)
     }
 
-    /// Where a partition lives that a client names: the one place where a client's partition becomes a broker's. Counts it.
+    /// Where a partition lives that a client names: the one place where a client's partition becomes a
+    /// broker's. Counts it.
     ///
     /// # Errors
-    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask Metadata, which
-    /// says more.
+    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask
+    /// Metadata, which says more.
     pub(crate) fn locate(&mut self, topic: &Topic, partition: i32) -> Result<Located, Misplaced> {
         let located = topic.place(partition).ok_or(Misplaced::Outside)?;
         if !topic.fits {

@@ -1,9 +1,9 @@
 //! What brokers understand: asked in the filter's own name, and remembered for clients that may not ask yet.
 //!
-//! A broker that wants a login takes one good ApiVersions request before it, and any number in a version that it does not
-//! know (KIP-511; seen on Kafka 4.3). So until the filter has logged in, carriers are of an unknown version, and clients
-//! are told what was learned from the broker before. The first client of all costs the one good request, and has to come
-//! again.
+//! A broker that wants a login takes one good ApiVersions request before it, and any number in a version that
+//! it does not know (KIP-511; seen on Kafka 4.3). So until the filter has logged in, carriers are of an
+//! unknown version, and clients are told what was learned from the broker before. The first client of all
+//! costs the one good request, and has to come again.
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;

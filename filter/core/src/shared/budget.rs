@@ -1,12 +1,15 @@
 //! What a worker's memory may be used for: one budget, `limits.worker_bytes`, for all of its connections.
 //!
-//! All connections of a worker live in one VM of 1 GiB, and one that runs out ends every connection. So the host says how many
-//! bytes are alive, whoever holds them; and what is about to come is counted before it comes:
+//! All connections of a worker live in one VM of 1 GiB, and one that runs out ends every connection. So the
+//! host says how many bytes are alive, whoever holds them; and what is about to come is counted before it
+//! comes:
 //!
-//! - **A client's frame** that has to be whole is admitted by its length before its bytes are taken; else it waits where
-//!   it is, in Envoy's buffer. Small frames are taken unasked: connections are few enough for them.
-//! - **An answer** cannot be made to wait. So a request waits until there is room for what its answer will probably be, and a
-//!   Fetch asks for no more than its share. An answer for which there is no room all the same ends its own connection.
+//! - **A client's frame** that has to be whole is admitted by its length before its bytes are taken; else it
+//!   waits where it is, in Envoy's buffer. Small frames are taken unasked: connections are few enough for
+//!   them.
+//! - **An answer** cannot be made to wait. So a request waits until there is room for what its answer will
+//!   probably be, and a Fetch asks for no more than its share. An answer for which there is no room all the
+//!   same ends its own connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -34,7 +37,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// `limit`: `limits.worker_bytes`; `frame_bytes`: `limits.frame_bytes`; `live` tells how many bytes are alive.
+    /// `limit`: `limits.worker_bytes`; `frame_bytes`: `limits.frame_bytes`; `live` tells how many bytes are
+    /// alive.
     pub fn new(limit: usize, frame_bytes: usize, live: Box<dyn Fn() -> usize>) -> Rc<Self> {
         let answers_limit = limits::worker_bytes_max(frame_bytes).max(limit);
         Rc::new(Self {
@@ -53,7 +57,8 @@ impl Budget {
         (self.live)().saturating_add(self.announced.get())
     }
 
-    /// Nothing more is taken from clients until something is gone: what is alive leaves no room even for a small answer.
+    /// Nothing more is taken from clients until something is gone: what is alive leaves no room even for a
+    /// small answer.
     pub fn is_tight(&self) -> bool {
         (self.live)().saturating_add(limits::FETCH_SHARE_BYTES_MIN) > self.limit
     }
@@ -106,9 +111,9 @@ impl Budget {
         *largest = bytes.max(*largest - *largest / 8).max(limits::FETCH_SHARE_BYTES_MIN);
     }
 
-    /// What a Fetch that wants `bytes` may ask for, at least [`limits::FETCH_SHARE_BYTES_MIN`] if it wants as much. Counted
-    /// for a moment as if the answer were to come, with as much again for what of it is kept while more is asked for;
-    /// at most until the promise is dropped.
+    /// What a Fetch that wants `bytes` may ask for, at least [`limits::FETCH_SHARE_BYTES_MIN`] if it wants as
+    /// much. Counted for a moment as if the answer were to come, with as much again for what of it is kept
+    /// while more is asked for; at most until the promise is dropped.
     pub(crate) fn share(self: &Rc<Self>, bytes: usize, now: Millis) -> (usize, Promise) {
         let share = (self.free(now) / limits::FETCH_SHARES).max(limits::FETCH_SHARE_BYTES_MIN).min(bytes);
         let stretch = self.promised.borrow_mut().add(2 * share, now);
@@ -127,9 +132,9 @@ pub struct Holder {
 }
 
 impl Budget {
-    /// The connection that has to end for the others' sake, while some wait for room: the one that holds the most where
-    /// nothing has been left for [`limits::TIGHT_MS_MAX`], else the one that holds the most of those that do not get their
-    /// frame together. To be asked again and again while somebody waits.
+    /// The connection that has to end for the others' sake, while some wait for room: the one that holds the
+    /// most where nothing has been left for [`limits::TIGHT_MS_MAX`], else the one that holds the most of
+    /// those that do not get their frame together. To be asked again and again while somebody waits.
     pub fn culprit(&self, holders: impl Iterator<Item = Holder>, now: Millis) -> Option<u32> {
         let is_slow = |holder: &Holder| {
             let since = holder.gathers_since;
@@ -189,8 +194,9 @@ impl Drop for Promise {
     }
 }
 
-/// What Fetches may bring. A broker that has something answers at once; one that has not will answer with what comes
-/// then, which is little. So a promise counts for [`limits::PROMISE_MS`], whether it is kept or not.
+/// What Fetches may bring. A broker that has something answers at once; one that has not will answer with
+/// what comes then, which is little. So a promise counts for [`limits::PROMISE_MS`], whether it is kept or
+/// not.
 #[derive(Default)]
 struct Promises {
     slots: [Slot; PROMISE_SLOTS],

@@ -1,5 +1,6 @@
-//! What a worker knows of the mapped topics on the cluster, from Metadata answers that passed: how many partitions they have, and
-//! which topic of their name they are (KIP-516). A name may come back as another topic; an id never does.
+//! What a worker knows of the mapped topics on the cluster, from Metadata answers that passed: how many
+//! partitions they have, and which topic of their name they are (KIP-516). A name may come back as another
+//! topic; an id never does.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,5 +1,6 @@
-//! Whether connections come in for the brokers that clients are told of. Where none does for one of them, Envoy does not
-//! listen where `advertise` says, or what listens there is not Envoy: then a part of the keys times out, or goes around the filter.
+//! Whether connections come in for the brokers that clients are told of. Where none does for one of them,
+//! Envoy does not listen where `advertise` says, or what listens there is not Envoy: then a part of the keys
+//! times out, or goes around the filter.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -10,7 +11,8 @@ use crate::time::Millis;
 /// What one worker has seen. Other workers may have seen more.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    /// Brokers that lead partitions which clients asked for by name, as long as no connection came in for them.
+    /// Brokers that lead partitions which clients asked for by name, as long as no connection came in for
+    /// them.
     told: RefCell<HashMap<i32, Told>>,
     /// Brokers that connections came in for, at most [`limits::LEARNED_BROKERS_MAX`].
     came: RefCell<HashSet<i32>>,
@@ -33,8 +35,8 @@ impl Reach {
         first
     }
 
-    /// A client was told that broker `id` leads a partition that it asked for. True, once: clients were told so for long,
-    /// no connection has come in for it, and some have for another of the brokers in `named`.
+    /// A client was told that broker `id` leads a partition that it asked for. True, once: clients were told
+    /// so for long, no connection has come in for it, and some have for another of the brokers in `named`.
     pub(crate) fn told(&self, id: i32, named: &[i32], now: Millis) -> bool {
         let came = self.came.borrow();
         if came.contains(&id) || came.len() >= limits::LEARNED_BROKERS_MAX {

@@ -1,12 +1,14 @@
-//! What a worker knows of lanes that are absent: "nothing of this lane lies between these two offsets". A consumer in there may be
-//! fetched for from behind it, whoever it is: so the way behind siblings' batches is scanned once, not once per connection.
+//! What a worker knows of lanes that are absent: "nothing of this lane lies between these two offsets". A
+//! consumer in there may be fetched for from behind it, whoever it is: so the way behind siblings' batches is
+//! scanned once, not once per connection.
 //!
-//! A log is only a name here, and a name can come to stand for another log (a topic that is deleted and made again, a log that was
-//! cut). So each range carries a [`Mark`] of the entry that it ends with. The broker is asked for that entry before anything that was
-//! found behind a range is told to a client: if it is still there, all that was seen before it is taken to be. This works with every
-//! version of Kafka and of Fetch, and needs neither leader epochs nor clocks. A topic id that is known to be another one
-//! ([`crate::shared::facts`]) saves the question. What it cannot tell: another log with the very same batch at the same offset, times and
-//! CRC included, and others before it.
+//! A log is only a name here, and a name can come to stand for another log (a topic that is deleted and made
+//! again, a log that was cut). So each range carries a [`Mark`] of the entry that it ends with. The broker is
+//! asked for that entry before anything that was found behind a range is told to a client: if it is still
+//! there, all that was seen before it is taken to be. This works with every version of Kafka and of Fetch,
+//! and needs neither leader epochs nor clocks. A topic id that is known to be another one
+//! ([`crate::shared::facts`]) saves the question. What it cannot tell: another log with the very same batch
+//! at the same offset, times and CRC included, and others before it.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -21,7 +23,8 @@ use crate::shared::facts::TopicId;
 use crate::time::Millis;
 use crate::wire::batch::HEADER_BYTES;
 
-/// By what an entry of a log is known again: its offset, epoch, times, count and CRC, which its head holds in both formats.
+/// By what an entry of a log is known again: its offset, epoch, times, count and CRC, which its head holds in
+/// both formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     head: u64,
@@ -51,7 +54,8 @@ pub(crate) struct Skip {
     pub(crate) id: Option<TopicId>,
 }
 
-/// A lane of a topic's physical partition. The name is a copy of its own: a slice would keep a client's frame in memory.
+/// A lane of a topic's physical partition. The name is a copy of its own: a slice would keep a client's frame
+/// in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) topic: TopicName,
@@ -111,8 +115,8 @@ struct Known {
     used: Millis,
 }
 
-/// Adds a range. Ranges inside it go. Where there are too many, the longer half stays, which cost most to find; of the others the
-/// one goes that was used longest ago, so that a new range lives long enough to grow.
+/// Adds a range. Ranges inside it go. Where there are too many, the longer half stays, which cost most to
+/// find; of the others the one goes that was used longest ago, so that a new range lives long enough to grow.
 fn put(known: &mut Vec<Known>, new: Known) {
     known.retain(|old| old.skip.start < new.skip.start || new.skip.end < old.skip.end);
     if known.len() >= limits::SKIPS_PER_LANE_MAX {
@@ -125,7 +129,8 @@ fn put(known: &mut Vec<Known>, new: Known) {
     known.push(new);
 }
 
-/// Lanes in two generations: what is used moves to the younger, and when that is full it becomes the older, whose place is free.
+/// Lanes in two generations: what is used moves to the younger, and when that is full it becomes the older,
+/// whose place is free.
 #[derive(Debug, Default)]
 struct Generations {
     young: HashMap<Key, Vec<Known>>,

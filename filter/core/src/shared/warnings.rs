@@ -1,5 +1,6 @@
-//! Which warnings are worth a line of the log: the first of a kind at once, and then one a minute with how many there were. Whoever
-//! causes a warning, client or broker, may cause it with every request, and for ever.
+//! Which warnings are worth a line of the log: the first of a kind at once, and then one a minute with how
+//! many there were. Whoever causes a warning, client or broker, may cause it with every request, and for
+//! ever.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -88,8 +89,9 @@ impl Log {
     }
 }
 
-/// What warnings of one kind have in common: all but the numbers that stand alone and are longer than two digits, which count or
-/// measure (offsets, bytes). Shorter ones tell apart (API keys, versions, brokers), and so do numbers in a topic's name.
+/// What warnings of one kind have in common: all but the numbers that stand alone and are longer than two
+/// digits, which count or measure (offsets, bytes). Shorter ones tell apart (API keys, versions, brokers),
+/// and so do numbers in a topic's name.
 fn kind(warning: &str) -> String {
     let measures = |word: &&str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();

@@ -38,8 +38,8 @@ impl Log {
         base
     }
 
-    /// Whole batches from the one that holds `offset` on. The one that reaches beyond `bytes_max` is cut off, unless
-    /// it is the first and `whole_first`.
+    /// Whole batches from the one that holds `offset` on. The one that reaches beyond `bytes_max` is cut off,
+    /// unless it is the first and `whole_first`.
     fn read(&self, offset: i64, bytes_max: usize, whole_first: bool) -> Option<Bytes> {
         if !(self.start..=self.end).contains(&offset) {
             return None;

@@ -1,4 +1,5 @@
-//! What a broker's listener with SASL does before it lets requests through: as strict as Kafka's SaslServerAuthenticator.
+//! What a broker's listener with SASL does before it lets requests through: as strict as Kafka's
+//! SaslServerAuthenticator.
 
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;

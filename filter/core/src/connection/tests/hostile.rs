@@ -1,4 +1,5 @@
-//! Bytes that nobody sane sends, from both sides: the connection goes on or closes, once, and does neither without end.
+//! Bytes that nobody sane sends, from both sides: the connection goes on or closes, once, and does neither
+//! without end.
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};

@@ -70,8 +70,8 @@ fn a_frame_that_can_never_have_room_is_refused() {
     assert!(proxy.stream.connection.has_room_for(b"GET / HTTP/1.1"), "no frame at all");
 }
 
-/// It is counted as alive by then, and going on lets it go. Otherwise many that wait for one answer would wait for each
-/// other's room.
+/// It is counted as alive by then, and going on lets it go. Otherwise many that wait for one answer would
+/// wait for each other's room.
 #[test]
 fn a_frame_that_is_there_needs_no_more_room() {
     let live = Rc::new(Cell::new(0));

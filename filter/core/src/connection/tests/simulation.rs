@@ -1,6 +1,7 @@
-//! Producers and consumers on virtual partitions, a broker with real logs, and everything between them at random: batch
-//! sizes, limits, delays, cuts, lost connections. In the end each consumer has its own records and no others, in order and at
-//! the offsets that the producers were told; the broker panics if a request names a partition twice.
+//! Producers and consumers on virtual partitions, a broker with real logs, and everything between them at
+//! random: batch sizes, limits, delays, cuts, lost connections. In the end each consumer has its own records
+//! and no others, in order and at the offsets that the producers were told; the broker panics if a request
+//! names a partition twice.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
