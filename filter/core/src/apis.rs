@@ -27,12 +27,12 @@ use crate::exchange::table::{api, apis_of, Decision, Line, Table};
 use Decision::{Administer, Authenticate, Delegate, Hide, Pass, PassUnmapped, Refuse, Rewrite};
 
 /// What connections look requests up in.
-pub(crate) const TABLE: Table = Table { lines: &LINES, apis: Apis(&APIS) };
+pub(crate) const TABLE: Table = Table { lines: LINES, apis: Apis(&APIS) };
 
-static APIS: [Api; 93] = apis_of(&LINES);
+static APIS: [Api; LINES.len()] = apis_of(LINES);
 
 #[rustfmt::skip]
-static LINES: [Line; 93] = [
+const LINES: &[Line] = &[
     api(0, "Produce", 3, 12, Rewrite(produce::request)).early(produce::early).lets_frame_go(), // 13 names topics by id
     api(1, "Fetch", 4, 12, Rewrite(fetch::request)),                       // 13 names topics by id
     api(2, "ListOffsets", 1, 10, Rewrite(list_offsets::request)),          // 11 is unknown to the codec

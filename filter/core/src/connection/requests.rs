@@ -152,12 +152,12 @@ impl Connection {
         let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
         let api = &line.api;
         let mut request = Request::headed(api, head);
-        request.body = frame.slice(frame::LENGTH_BYTES..);
-        let client_id = header::take_request_header(api.key, head.version, &mut request.body)?;
-        request.client_id = client_id.map(|id| self.session.client_id(id));
         let shared = Rc::clone(&self.shared);
         let (plan, outcome) = match line.reader(&self.session, &shared) {
             Some(half) => {
+                request.body = frame.slice(frame::LENGTH_BYTES..);
+                let client_id = header::take_request_header(api.key, head.version, &mut request.body)?;
+                request.client_id = client_id.map(|id| self.session.client_id(id));
                 let mut cx = self.context(&shared, api, now);
                 (half(&mut cx, &request)?, cx.outcome)
             }

@@ -101,8 +101,8 @@ impl Line {
     }
 }
 
-/// The data of all `lines`.
-pub(crate) const fn apis_of<const N: usize>(lines: &[Line; N]) -> [Api; N] {
+/// The data of all `lines`, which are `N`.
+pub(crate) const fn apis_of<const N: usize>(lines: &[Line]) -> [Api; N] {
     let nothing = api(0, "", 0, -1, Decision::Hide).api;
     let mut apis = [nothing; N];
     let (mut from, mut to): (&[Line], &mut [Api]) = (lines, &mut apis);
