@@ -13,9 +13,9 @@
 
 mod answer;
 mod filler;
-mod place;
 mod share;
 mod sibling;
+mod siblings;
 
 use std::collections::HashMap;
 
@@ -37,8 +37,8 @@ use crate::shared::skips::Skip;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::rope::Rope;
-use place::Place;
 use sibling::{Sibling, Word};
+use siblings::Place;
 
 const API: &str = "Fetch";
 

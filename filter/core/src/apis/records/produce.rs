@@ -306,3 +306,6 @@ impl Pending for Answers {
         Ok(Next::Answer(self.merge()?))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_response::PartitionData;
 
-use super::place::Place;
 use super::sibling::Sibling;
+use super::siblings::Place;
 use crate::remapper::{Lane, Layout};
 use crate::shared::skips::Mark;
 use crate::wire::batch::{self, Batches, Entry, Whose};
