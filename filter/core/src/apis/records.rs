@@ -5,3 +5,6 @@ pub(crate) mod list_offsets;
 pub(crate) mod lookup;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+
+#[cfg(test)]
+mod testing;

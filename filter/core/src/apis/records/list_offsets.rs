@@ -71,3 +71,6 @@ impl Lookup for ListOffsets {
         &mut found.offset
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,6 @@ impl<L: Lookup> Pending for Answers<L> {
         Ok(Next::Answer(self.merge()?))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,6 @@ impl Lookup for OffsetForLeaderEpoch {
         &mut found.end_offset
     }
 }
+
+#[cfg(test)]
+mod tests;
