@@ -10,8 +10,12 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::remapper::PhysicalPartition;
+use crate::remapper::{PhysicalPartition, VirtualPartition};
 
+/// The request half.
+///
+/// # Errors
+/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<ListOffsets>(cx, request)
 }
@@ -25,9 +29,10 @@ impl Lookup for ListOffsets {
     type Question = (i32, i64);
     type Found = ListOffsetsPartitionResponse;
 
-    fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)> {
-        let question =
-            |asked: ListOffsetsPartition| (asked.partition_index, (asked.current_leader_epoch, asked.timestamp));
+    fn questions(request: &mut Self::Request) -> Topics<(VirtualPartition, Self::Question)> {
+        let question = |asked: ListOffsetsPartition| {
+            (VirtualPartition(asked.partition_index), (asked.current_leader_epoch, asked.timestamp))
+        };
         let topics = std::mem::take(&mut request.topics).into_iter();
         topics.map(|topic| (topic.name, topic.partitions.into_iter().map(question).collect())).collect()
     }

@@ -8,8 +8,12 @@ use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpoch
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::remapper::PhysicalPartition;
+use crate::remapper::{PhysicalPartition, VirtualPartition};
 
+/// The request half.
+///
+/// # Errors
+/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<OffsetForLeaderEpoch>(cx, request)
 }
@@ -23,9 +27,10 @@ impl Lookup for OffsetForLeaderEpoch {
     type Question = (i32, i32);
     type Found = EpochEndOffset;
 
-    fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)> {
-        let question =
-            |asked: OffsetForLeaderPartition| (asked.partition, (asked.current_leader_epoch, asked.leader_epoch));
+    fn questions(request: &mut Self::Request) -> Topics<(VirtualPartition, Self::Question)> {
+        let question = |asked: OffsetForLeaderPartition| {
+            (VirtualPartition(asked.partition), (asked.current_leader_epoch, asked.leader_epoch))
+        };
         let topics = std::mem::take(&mut request.topics).into_iter();
         topics.map(|topic| (topic.topic, topic.partitions.into_iter().map(question).collect())).collect()
     }
