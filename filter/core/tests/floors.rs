@@ -49,7 +49,7 @@ const SHELL: &[Floor] = &[
 ];
 
 /// Arrows that run up or in a circle, and are to go: from, to.
-const LEFT: &[(&str, &str)] = &[("apis/records/fetch/share.rs", "apis/records/fetch/siblings.rs")];
+const LEFT: &[(&str, &str)] = &[];
 const LEFT_IN_THE_SHELL: &[(&str, &str)] = &[("stream.rs", "root.rs")];
 
 /// Files by their names below `src`, without tests, and what each imports.
