@@ -16,6 +16,7 @@
 mod answer;
 mod client_fetch;
 mod filler;
+mod partitions;
 mod share;
 mod sibling;
 mod siblings;

@@ -4,22 +4,21 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
+use super::partitions::{by_place, by_topic, once};
 use super::share::Shares;
 use super::sibling::Sibling;
 use super::status::PartitionStatus;
 use super::{answer, filler, siblings};
 use crate::error::{Blame, Fault};
 use crate::exchange::handler::{Context, Upstream};
-use crate::exchange::located::{detached, Located, Place, Topic};
+use crate::exchange::located::{Located, Place, Topic};
 use crate::exchange::rounds::Awaited;
 use crate::limits;
-use crate::remapper::PhysicalPartition;
 use crate::shared::budget::Promise;
 use crate::shared::facts::TopicId;
 use crate::shared::skips::Skip;
@@ -134,12 +133,12 @@ impl ClientFetch {
     /// `fetched_last` on.
     fn sort(&mut self, fetched_last: Option<&Place>) {
         let mut order: HashMap<Place, usize> = HashMap::new();
-        for place in self.siblings.iter().filter_map(Sibling::place) {
-            let next = order.len();
-            order.entry(place.clone()).or_insert(next);
-        }
-        let of = |sibling: &Sibling| (sibling.place().and_then(|place| order.get(place)).copied(), sibling.lane());
-        self.siblings.sort_by_cached_key(of);
+        let mut rank = |sibling: &Sibling| {
+            let (place, next) = (sibling.place()?.clone(), order.len());
+            Some(*order.entry(place).or_insert(next))
+        };
+        let ranks: Vec<Option<usize>> = self.siblings.iter().map(&mut rank).collect();
+        self.siblings.sort_by_cached_key(|sibling| (ranks.get(sibling.number).copied().flatten(), sibling.lane()));
         let mut start = 0;
         for siblings in self.siblings.chunk_by(|one, other| one.place() == other.place()) {
             let range = start..start + siblings.len();
@@ -316,43 +315,6 @@ fn budgeted(cx: &Context<'_>, max_bytes: i32) -> (i32, Option<Promise>) {
 
 fn remaining(limit: i32, used: usize) -> i32 {
     limit.saturating_sub(i32::try_from(used).unwrap_or(i32::MAX)).max(0)
-}
-
-/// Each partition once, as Kafka takes it: where it was named first, with what was said last.
-pub(super) fn once(topics: Vec<FetchTopic>) -> Vec<(TopicName, FetchPartition)> {
-    let mut at: HashMap<(TopicName, i32), usize> = HashMap::new();
-    let mut named: Vec<(TopicName, FetchPartition)> = vec![];
-    for topic in topics {
-        let name = detached(&topic.topic);
-        for asked in topic.partitions {
-            let at = *at.entry((name.clone(), asked.partition)).or_insert(named.len());
-            match named.get_mut(at) {
-                Some((_, before)) => *before = asked,
-                None => named.push((name.clone(), asked)),
-            }
-        }
-    }
-    named
-}
-
-/// Neighbours of one topic together, in the order of `questions`.
-fn by_topic(questions: Vec<(TopicName, FetchPartition)>) -> Vec<FetchTopic> {
-    let mut topics: Vec<FetchTopic> = vec![];
-    for (topic, question) in questions {
-        match topics.last_mut() {
-            Some(last) if last.topic == topic => last.partitions.push(question),
-            _ => topics.push(FetchTopic::default().with_topic(topic).with_partitions(vec![question])),
-        }
-    }
-    topics
-}
-
-/// The partitions of an answer, and where they are.
-fn by_place(answer: FetchResponse) -> impl Iterator<Item = (Place, PartitionData)> {
-    answer.responses.into_iter().flat_map(|topic| {
-        let place = move |partition| Place { topic: topic.topic.clone(), partition: PhysicalPartition(partition) };
-        topic.partitions.into_iter().map(move |data| (place(data.partition_index), data))
-    })
 }
 
 /// Where a partition is, and the client's position in it; or why it cannot be read.
