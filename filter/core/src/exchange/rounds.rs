@@ -1,8 +1,9 @@
 //! Requests that name siblings, split into rounds in which no physical partition repeats.
 //!
-//! Kafka takes each partition once per request: a repeated one silently overrides the earlier. So siblings are asked for
-//! in rounds, sent back to back, and their answers merged. Siblings with the same question share one place. Whose an
-//! answer is, is looked up by hash: a request may name as many partitions as its bytes hold.
+//! Kafka takes each partition once per request: a repeated one silently overrides the earlier. So siblings
+//! are asked for in rounds, sent back to back, and their answers merged. Siblings with the same question
+//! share one place. Whose an answer is, is looked up by hash: a request may name as many partitions as its
+//! bytes hold.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -33,8 +34,8 @@ impl<K: Hash + Eq> Turns<K> {
     }
 }
 
-/// Who waits for the answer at each place of one request: the one way to tell whose an answer is. A place that the
-/// request names several times has as many answers, in the order of its names.
+/// Who waits for the answer at each place of one request: the one way to tell whose an answer is. A place
+/// that the request names several times has as many answers, in the order of its names.
 #[derive(Debug)]
 pub(crate) struct Awaited<T> {
     waiting: HashMap<Place, VecDeque<T>>,
@@ -109,8 +110,8 @@ impl<Q: Hash + Eq + Copy, A> Rounds<Q, A> {
         Self { rounds: vec![], turns: Turns::new(), asked: HashMap::new() }
     }
 
-    /// Asks `question` at `place` for `asker`: where the question is asked already, else in the first round in which the
-    /// place is free.
+    /// Asks `question` at `place` for `asker`: where the question is asked already, else in the first round
+    /// in which the place is free.
     pub(crate) fn ask(&mut self, place: Place, question: Q, asker: A) {
         match self.asked.entry((place.clone(), question)) {
             Entry::Occupied(asked) => {

@@ -1,17 +1,18 @@
 //! Fetch: each virtual partition gets the batches of its own lane, and only those.
 //!
-//! A physical partition is asked once per round, at one position; the answer serves every sibling whose position lies
-//! inside it. Siblings at other positions are asked for in further rounds, and the one that starts rotates, so that none
-//! starves. Rounds follow each other while nothing of the client's own came back and its wait is not over: so the filter
-//! moves past siblings' batches upstream (a skip), where a client would ask for the same offset for ever. How far it got
-//! the worker remembers ([`crate::shared::skips`]); a client known to handle control batches is moved there with a filler,
-//! so that its position is right.
+//! A physical partition is asked once per round, at one position; the answer serves every sibling whose
+//! position lies inside it. Siblings at other positions are asked for in further rounds, and the one that
+//! starts rotates, so that none starves. Rounds follow each other while nothing of the client's own came back
+//! and its wait is not over: so the filter moves past siblings' batches upstream (a skip), where a client
+//! would ask for the same offset for ever. How far it got the worker remembers ([`crate::shared::skips`]); a
+//! client known to handle control batches is moved there with a filler, so that its position is right.
 //!
-//! Before a client is told of anything that lies behind a remembered skip, or is moved past the skip, a round of its own
-//! asks for the entry that the skip ends with: if that entry is no more what it was, the log is another one, and what was
-//! found behind the skip is dropped.
+//! Before a client is told of anything that lies behind a remembered skip, or is moved past the skip, a round
+//! of its own asks for the entry that the skip ends with: if that entry is no more what it was, the log is
+//! another one, and what was found behind the skip is dropped.
 //!
-//! Fetch sessions (KIP-227) would make the broker remember physical partitions: every answer is a full one, with session 0.
+//! Fetch sessions (KIP-227) would make the broker remember physical partitions: every answer is a full one,
+//! with session 0.
 
 mod answer;
 mod client_fetch;

@@ -1,7 +1,7 @@
 //! ListOffsets (KIP-79, KIP-734): the physical partition's offsets, under the virtual partition's number.
 //!
-//! Earliest, latest and maximum timestamp are those of the physical partition. A lookup by timestamp gives the first offset
-//! of any sibling at or after it: a lower bound, which is what a seek needs.
+//! Earliest, latest and maximum timestamp are those of the physical partition. A lookup by timestamp gives
+//! the first offset of any sibling at or after it: a lower bound, which is what a seek needs.
 
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};

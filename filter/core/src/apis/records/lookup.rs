@@ -1,8 +1,10 @@
-//! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets, OffsetForLeaderEpoch).
+//! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets,
+//! OffsetForLeaderEpoch).
 //!
-//! Siblings with the same question share one place upstream; those with different ones go up in rounds. The answers are
-//! merged, each under the virtual partition's number and in its offsets. A partition that is named twice is refused, as a
-//! broker refuses it in ListOffsets: so a request has no more rounds than a physical partition has siblings.
+//! Siblings with the same question share one place upstream; those with different ones go up in rounds. The
+//! answers are merged, each under the virtual partition's number and in its offsets. A partition that is
+//! named twice is refused, as a broker refuses it in ListOffsets: so a request has no more rounds than a
+//! physical partition has siblings.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;

@@ -1,5 +1,5 @@
-//! OffsetForLeaderEpoch (KIP-101, KIP-320): where a leader epoch of the physical partition ends, under the virtual
-//! partition's number. Siblings share their physical partition's epochs.
+//! OffsetForLeaderEpoch (KIP-101, KIP-320): where a leader epoch of the physical partition ends, under the
+//! virtual partition's number. Siblings share their physical partition's epochs.
 
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};

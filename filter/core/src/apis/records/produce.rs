@@ -1,11 +1,12 @@
 //! Produce: virtual partitions to physical ones, each batch tagged with its lane.
 //!
-//! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings go up in rounds,
-//! since a broker takes each partition once per request; their answers are merged. What cannot be stored safely is
-//! refused here, partition by partition, without disturbing the rest of the request.
+//! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings
+//! go up in rounds, since a broker takes each partition once per request; their answers are merged. What
+//! cannot be stored safely is refused here, partition by partition, without disturbing the rest of the
+//! request.
 //!
-//! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other addresses for
-//! clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
+//! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other
+//! addresses for clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
 
 use std::collections::VecDeque;
 
@@ -100,7 +101,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     Ok(Plan::Send { requests, pending: Box::new(Waiting { rounds, merged }), barrier: false })
 }
 
-/// What becomes of the answer to a request that goes by as it is.
+/// What becomes of the answer to a request that passes.
 fn passing(shared: &Shared, version: i16, acks: i16) -> Passing {
     let names_brokers = version >= NODE_ENDPOINTS && shared.config.advertise != Advertise::Unchanged;
     match acks {
@@ -110,7 +111,7 @@ fn passing(shared: &Shared, version: i16, acks: i16) -> Passing {
     }
 }
 
-/// Waits for the answer to a request that went by: only the addresses of brokers are changed.
+/// Waits for the answer to a request that passed: only the addresses of brokers are changed.
 struct PassingAnswer {
     version: i16,
 }

@@ -9,7 +9,8 @@ use kafka_protocol::messages::{
 use crate::testing::broker::Once;
 use crate::testing::Seen;
 
-/// What is asked: siblings of both layouts and encodings, a topic that is not mapped, and partitions that do not exist.
+/// What is asked: siblings of both layouts and encodings, a topic that is not mapped, and partitions that do
+/// not exist.
 pub(super) const ASKED: [(&str, &[i32]); 4] =
     [("t", &[0, 2, 1, 4, 6, -1]), ("u", &[7, 0]), ("b", &[5, 2, 4]), ("l", &[3])];
 pub(super) const UNKNOWN: i16 = 3;

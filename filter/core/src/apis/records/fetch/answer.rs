@@ -49,7 +49,8 @@ pub(super) fn encode(
     Ok(out)
 }
 
-/// The client's answer for a sibling, without its records; these go where an offset lies beyond `offset_range`.
+/// The client's answer for a sibling, without its records; these go where an offset lies beyond
+/// `offset_range`.
 fn for_client(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
     sibling.for_client().unwrap_or_else(|error| {
         cx.warn(format!("topic {}: {error}", sibling.topic.0));
@@ -61,8 +62,8 @@ fn for_client(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
     })
 }
 
-/// A partition's structure ends in its record set and the tagged fields: these are split off what the codec writes
-/// without records, and the record set put between.
+/// A partition's structure ends in its record set and the tagged fields: these are split off what the codec
+/// writes without records, and the record set put between.
 fn put_partition(out: &mut Rope, data: &PartitionData, sibling: &Sibling, version: i16) -> Result<(), Fault> {
     let flexible = version >= FLEXIBLE;
     let mut coded = BytesMut::new();

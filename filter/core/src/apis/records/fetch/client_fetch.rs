@@ -1,4 +1,5 @@
-//! One client Fetch over all its rounds: what each round asks for, when the client is answered, and with what.
+//! One client Fetch over all its rounds: what each round asks for, when the client is answered, and with
+//! what.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -58,7 +59,8 @@ pub(super) struct ClientFetch {
     deadline: Millis,
     turn: usize,
     filler: bool,
-    /// Answer after this round, whatever it brings: the client has another offset, replica or leader to ask for.
+    /// Answer after this round, whatever it brings: the client has another offset, replica or leader to ask
+    /// for.
     urgent: bool,
     /// First those that cannot be read, then the others by physical partition and lane.
     siblings: Vec<Sibling>,
@@ -66,13 +68,14 @@ pub(super) struct ClientFetch {
     reads: Vec<PhysicalRead>,
     /// The physical partition that is named first in the next round.
     first: usize,
-    /// The longest that the broker named.
+    /// The longest time for which the broker would hold an answer back.
     pub(super) throttle_time_ms: i32,
     /// Dropped with the Fetch.
     _promise: Option<Promise>,
 }
 
 impl ClientFetch {
+    /// The Fetch before its first round.
     pub(super) fn new(cx: &mut Context<'_>, mut message: FetchRequest, version: i16) -> Self {
         let named = once(std::mem::take(&mut message.topics));
         let wait = u64::try_from(message.max_wait_ms).unwrap_or(0);
@@ -129,8 +132,8 @@ impl ClientFetch {
         self.siblings.push(sibling);
     }
 
-    /// Puts the siblings of each physical partition together. Physical partitions take turns from the one behind
-    /// `fetched_last` on.
+    /// Puts the siblings of each physical partition together. Physical partitions take turns from the one
+    /// behind `fetched_last` on.
     fn sort(&mut self, fetched_last: Option<&Place>) {
         let mut order: HashMap<Place, usize> = HashMap::new();
         let mut rank = |sibling: &Sibling| {
@@ -149,13 +152,13 @@ impl ClientFetch {
         self.first = fetched_last.and_then(|last| order.get(last)).map_or(0, |last| last + 1);
     }
 
-    /// None of its partitions can be read.
+    /// None of the partitions can be read: there is nothing to ask.
     pub(super) fn reads_nothing(&self) -> bool {
         self.reads.is_empty()
     }
 
-    /// The physical partitions and their siblings, from the one behind that which brought something last: what fits into
-    /// an answer would else always come from the same ones.
+    /// The physical partitions and their siblings, from the one behind that which brought something last:
+    /// what fits into an answer would else always come from the same ones.
     fn in_turn(&self) -> impl Iterator<Item = (usize, &Place, &[Sibling])> {
         let (first, count) = (self.first.checked_rem(self.reads.len()).unwrap_or(0), self.reads.len());
         (first..count).chain(0..first).filter_map(|at| {
@@ -164,7 +167,7 @@ impl ClientFetch {
         })
     }
 
-    /// The physical partition number `at`.
+    /// The physical partition number `at`, and its siblings.
     fn siblings_at(&mut self, at: usize) -> Result<(&Place, &mut [Sibling]), Fault> {
         let read = self.reads.get(at);
         let found = read.and_then(|read| Some((&read.place, self.siblings.get_mut(read.siblings.clone())?)));
@@ -172,6 +175,9 @@ impl ClientFetch {
     }
 
     /// The request of a round that brings records.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
     pub(super) fn next_reads(&self, now: Millis) -> Result<(Upstream, Awaited<Read>), Fault> {
         let (mut questions, mut reads, mut may_wait) = (vec![], vec![], true);
         for (at, place, siblings) in self.in_turn() {
@@ -189,7 +195,10 @@ impl ClientFetch {
         Ok((Upstream::new(self.version, &message)?, Awaited::new(reads)))
     }
 
-    /// The request of a round that proves skips, if the client may not be answered without.
+    /// The request of a round that proves skips, if the client may not be answered without one.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
     pub(super) fn next_proofs(&self, now: Millis) -> Result<Option<(Upstream, Awaited<Proof>)>, Fault> {
         let (mut questions, mut proofs, mut bytes) = (vec![], vec![], 0i32);
         for (at, place, siblings) in self.in_turn() {
@@ -216,7 +225,10 @@ impl ClientFetch {
         left.min(self.frame.max_wait_ms)
     }
 
-    /// Takes the answer to [`Self::next_reads`]; `frame_bytes`: its length.
+    /// Takes the answer to [`Self::next_reads`]; `frame_bytes`: the answer's length.
+    ///
+    /// # Errors
+    /// [`Fault::Answer`]: it names other partitions than were asked for.
     pub(super) fn take_records(
         &mut self,
         cx: &mut Context<'_>,
@@ -249,6 +261,9 @@ impl ClientFetch {
     }
 
     /// Takes the answer to [`Self::next_proofs`].
+    ///
+    /// # Errors
+    /// [`Fault::Answer`]: it names other partitions than were asked for.
     pub(super) fn check_proofs(
         &mut self,
         cx: &mut Context<'_>,
@@ -277,6 +292,9 @@ impl ClientFetch {
     }
 
     /// The client's answer, and for how many milliseconds it is held back.
+    ///
+    /// # Errors
+    /// [`Fault::Encode`]
     pub(super) fn into_answer(mut self, cx: &mut Context<'_>) -> Result<(Rope, Millis), Fault> {
         for sibling in &mut self.siblings {
             if sibling.needs_proof(self.filler, cx.now) {
@@ -294,7 +312,8 @@ impl ClientFetch {
         Ok((answer, self.delay_ms(cx)))
     }
 
-    /// A client that gets nothing but errors that last would ask again at once.
+    /// For how long the answer is held back: a client that gets nothing but errors that last would ask again
+    /// at once.
     fn delay_ms(&self, cx: &Context<'_>) -> Millis {
         if self.urgent || cx.outcome == Outcome::Ok || self.siblings.iter().any(|sibling| !sibling.records.is_empty()) {
             return 0;

@@ -1,4 +1,5 @@
-//! The partitions that Fetch messages name: out of the client's request, into a round's, and out of its answer.
+//! The partitions that Fetch messages name: out of the client's request, into a round's, and out of its
+//! answer.
 
 use std::collections::HashMap;
 

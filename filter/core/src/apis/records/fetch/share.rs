@@ -19,7 +19,8 @@ pub(super) struct Shares {
     /// Those of them whose lane the mapping does not have, and the first such lane.
     pub(super) unknown: usize,
     pub(super) unknown_lane: Option<Lane>,
-    /// The first entry belongs to this lane, which the mapping does not have, and whose the entry is would be a guess.
+    /// The first entry belongs to this lane, which the mapping does not have, and whose the entry is would be
+    /// a guess.
     pub(super) blocking_lane: Option<Lane>,
     /// Bytes that siblings were given.
     pub(super) kept_bytes: usize,
@@ -27,9 +28,10 @@ pub(super) struct Shares {
     pub(super) urgent: bool,
 }
 
-/// Gives each covered sibling its own entries from its cursor on, and moves the cursors behind what came: at most up to
-/// an entry of a lane that would be a guess, and at most until about `room` bytes are given, since control batches go to
-/// each sibling. A cut-off last batch is left for the next Fetch. `siblings`: in the order of their lanes.
+/// Gives each covered sibling its own entries from its cursor on, and moves the cursors behind what came: at
+/// most up to an entry of a lane that would be a guess, and at most until about `room` bytes are given, since
+/// control batches go to each sibling. A cut-off last batch is left for the next Fetch. `siblings`: in the
+/// order of their lanes.
 pub(super) fn share_out(
     siblings: &mut [Sibling],
     asked_offset: i64,
@@ -63,8 +65,8 @@ struct Sharing<'a> {
     room: usize,
     /// The mapping's number of lanes, and whether others can be nobody's here.
     lanes: Option<(u32, bool)>,
-    /// Siblings that can be given something, by cursor; the first `reached` stand before the end of the entry that is
-    /// looked at.
+    /// Siblings that can be given something, by cursor; the first `reached` stand before the end of the entry
+    /// that is looked at.
     by_cursor: Vec<usize>,
     reached: usize,
     runs: Vec<Run>,
@@ -80,7 +82,8 @@ impl<'a> Sharing<'a> {
         let mut by_cursor = covered(siblings, asked_offset, i64::MAX);
         by_cursor.sort_by_key(|at| siblings.get(*at).map(|sibling| sibling.cursor));
         let mapping = siblings.first().and_then(|sibling| sibling.mapped()?.mapping());
-        // Where V can grow and nothing moves, a higher lane is that of a partition which is not known here yet.
+        // Where V can grow and nothing moves, a higher lane is that of a partition which is not known here
+        // yet.
         let lanes = mapping.map(|mapping| (mapping.lanes(), mapping.layout() == Layout::Modulo));
         Self {
             siblings,
@@ -211,9 +214,9 @@ impl Aborts {
         }
     }
 
-    /// Lists the aborted transactions for the siblings that were given their marker or their batches, and for no others.
-    /// A transaction whose marker lies before a sibling's cursor must not be listed: the client would take the producer's
-    /// next transaction for it.
+    /// Lists the aborted transactions for the siblings that were given their marker or their batches, and for
+    /// no others. A transaction whose marker lies before a sibling's cursor must not be listed: the client
+    /// would take the producer's next transaction for it.
     fn list(self, siblings: &mut [Sibling], data: &PartitionData) {
         let Some(listed) = data.aborted_transactions.as_ref().filter(|listed| !listed.is_empty()) else { return };
         if let Some(sibling) = siblings.first_mut().filter(|sibling| sibling.mapped().is_none()) {

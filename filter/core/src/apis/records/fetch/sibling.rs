@@ -1,4 +1,5 @@
-//! One partition of a client's Fetch: where the client stands in it, what the partition was given, and its answer.
+//! One partition of a client's Fetch: where the client stands in it, what the partition was given, and its
+//! answer.
 
 use std::collections::BTreeSet;
 
@@ -28,19 +29,20 @@ pub(super) struct Sibling {
     pub(super) last_fetched_epoch: i32,
     pub(super) log_start_offset: i64,
     pub(super) partition_max_bytes: i32,
-    /// Where the client stands.
+    /// The offset for which the client asks.
     pub(super) position: i64,
-    /// Nothing of its own lies between what it was given and here.
+    /// Where the partition is read on: all of its lane before this offset was given to it, or lies before
+    /// `position`.
     pub(super) cursor: i64,
-    /// Where the client will stand when it has this answer.
+    /// For which offset the client will ask when it has this answer.
     pub(super) position_after: i64,
-    /// By which the cursor came behind the position without a look at what lies between.
+    /// The skip by which the cursor came behind the position, without a look at the entries between them.
     pub(super) skip: Option<Skip>,
     /// The broker has shown that the skip is of this log.
     pub(super) proven: bool,
-    /// Of the last entry before the cursor, if one came.
+    /// The mark of the last entry before the cursor, if one came.
     pub(super) mark: Option<Mark>,
-    /// In how many rounds the cursor lay inside what came back.
+    /// In how many rounds the cursor lay inside the answer.
     pub(super) rounds_covered: usize,
     /// The last round at this cursor brought nothing.
     pub(super) dry: bool,
@@ -54,7 +56,8 @@ pub(super) struct Sibling {
     pub(super) aborted: BTreeSet<(i64, i64)>,
     pub(super) status: PartitionStatus,
     is_final: bool,
-    pub(super) overflow: Option<RemapError>,
+    /// The first offset of an entry that the client cannot be told.
+    overflow: Option<RemapError>,
 }
 
 impl Sibling {
@@ -92,13 +95,14 @@ impl Sibling {
     pub(super) fn start(&mut self, located: Located, position: i64) {
         self.located = Some(located);
         (self.position, self.cursor, self.position_after) = (position, position, position);
-        // Until the broker is heard, its log may well go on: an end told too early would end a client's reading.
+        // Until the broker is heard, its log may well go on: an end told too early would end a client's
+        // reading.
         let end = position.saturating_add(1);
         let begun = PartitionData::default().with_high_watermark(end).with_last_stable_offset(end);
         self.status = PartitionStatus::of(&begun);
     }
 
-    /// Goes on behind what is known to hold nothing of its lane.
+    /// Reads on behind a range that is known to hold nothing of the lane.
     pub(super) fn jump(&mut self, skip: Skip) {
         self.cursor = skip.end;
         self.skip = Some(skip);
@@ -117,13 +121,14 @@ impl Sibling {
         Some(self.located.as_ref()?.lane)
     }
 
-    /// Under what the worker remembers skips for it. None: not mapped.
+    /// Under what the worker remembers skips of the lane. None: the topic is not mapped.
     pub(super) fn key(&self) -> Option<Key> {
         let located = self.mapped()?;
         Some(Key { topic: self.topic.clone(), partition: located.place.partition.0, lane: located.lane })
     }
 
-    /// Ends its part in this Fetch. What it was given already goes first: the client meets the error when it asks again.
+    /// Ends the partition's part in this Fetch. Entries that it was given already go first: the client meets
+    /// the error when it asks again.
     pub(super) fn fail(&mut self, status: PartitionStatus) {
         if self.records.is_empty() {
             self.status = status;
@@ -131,13 +136,13 @@ impl Sibling {
         self.is_final = true;
     }
 
-    /// Nothing more is asked for it: it has an error, or the client is sent elsewhere.
+    /// Nothing more is asked for the partition: it has an error, or the client is sent elsewhere.
     pub(super) fn is_final(&self) -> bool {
         self.is_final
     }
 
-    /// Whether its skip has to be proven before the client is answered: the client would be moved past the skip, or more
-    /// would be remembered on top of it, or nobody has looked at it for long.
+    /// Whether the skip has to be proven before the client is answered: the client would be moved past the
+    /// skip, or more would be remembered on top of it, or nobody has looked at it for long.
     pub(super) fn needs_proof(&self, filler: bool, now: Millis) -> bool {
         let Some(skip) = self.skip.filter(|_| !self.proven) else { return false };
         let moves = self.position_after > self.position || (filler && !self.is_final);
@@ -145,7 +150,7 @@ impl Sibling {
         moves || (!self.is_final && (self.cursor > skip.end || old))
     }
 
-    /// Back to where the client stands: what was found behind the skip does not count.
+    /// Back to where the client stands: entries that were found behind the skip do not count.
     pub(super) fn reset(&mut self) {
         (self.cursor, self.position_after, self.dry) = (self.position, self.position, false);
         (self.skip, self.mark, self.overflow) = (None, None, None);
@@ -154,7 +159,8 @@ impl Sibling {
         (self.settled, self.kept_bytes) = (0, 0);
     }
 
-    /// The skip is of another log: nobody is led by it any more, and what was found behind it does not count.
+    /// The skip is of another log: no Fetch is led by it any more, and entries that were found behind it do
+    /// not count.
     pub(super) fn forget_skip(&mut self, skips: &Skips) {
         if let (Some(key), Some(skip)) = (self.key(), self.skip) {
             skips.forget(&key, &skip);
@@ -162,12 +168,12 @@ impl Sibling {
         self.reset();
     }
 
-    /// Whether its entries go on as they are: then neighbours go on as one.
+    /// Whether entries go on as they are: then neighbours go on as one.
     pub(super) fn is_verbatim(&self) -> bool {
         self.located.as_ref().is_none_or(Located::keeps_offsets)
     }
 
-    /// Moves the client to the cursor with a control batch, if it stands before it. Tells whether it did.
+    /// Moves a client that stands before the cursor to it with a control batch. Says whether there is one.
     pub(super) fn fill(&mut self) -> bool {
         if self.is_final || self.mapped().is_none() || self.cursor <= self.position_after {
             return false;
@@ -195,7 +201,8 @@ impl Sibling {
         }
     }
 
-    /// Takes what was added since the last call out of its frame, if `copy`: then the frame need not stay in memory.
+    /// Copies the entries that were added since the last call, if `copy`: then their frame need not stay in
+    /// memory.
     pub(super) fn settle(&mut self, copy: bool) {
         let new = self.records.get(self.settled..).unwrap_or_default();
         if copy && !new.is_empty() {
@@ -217,7 +224,8 @@ impl Sibling {
         }
         let mut status = self.status;
         if self.mapped().is_some() && status.error_code == 0 && self.records.is_empty() && self.cursor > self.position {
-            // The client stays before its siblings' batches: to it the log ends there. Some reconnect on the real end.
+            // The client stays before its siblings' batches: to it the log ends there. Some reconnect on the
+            // real end.
             status.high_watermark = self.position;
             status.last_stable_offset = status.last_stable_offset.min(self.position);
         }

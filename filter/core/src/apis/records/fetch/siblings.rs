@@ -1,5 +1,5 @@
-//! The siblings of one physical partition, in the order of their lanes: what the broker is asked for them, and how an
-//! answer serves all of them. Of a topic that is not mapped they are one.
+//! The siblings of one physical partition, in the order of their lanes: what the broker is asked for them,
+//! and how an answer serves all of them. Of a topic that is not mapped they are one.
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::FetchPartition;
@@ -22,8 +22,8 @@ fn live_mut(siblings: &mut [Sibling]) -> impl Iterator<Item = &mut Sibling> {
     siblings.iter_mut().filter(|sibling| !sibling.is_final())
 }
 
-/// What to ask next: for the sibling that was covered least, starting with another one at every Fetch (`turn`). None:
-/// nothing.
+/// The next question: for the sibling that was covered least, starting with another sibling at every Fetch
+/// (`turn`). None: all siblings are final.
 pub(super) fn next_read(siblings: &[Sibling], partition: PhysicalPartition, turn: usize) -> Option<FetchPartition> {
     let mut cursors: Vec<i64> = live(siblings).map(|sibling| sibling.cursor).collect();
     cursors.sort_unstable();
@@ -48,14 +48,16 @@ fn question(sibling: &Sibling, partition: PhysicalPartition, offset: i64) -> Fet
         .with_log_start_offset(sibling.log_start_offset)
 }
 
-/// Whether the broker may wait for data: siblings all stand at one position, or nothing comes at any of theirs.
+/// Whether the broker may wait for data: siblings all stand at one position, or nothing comes at any of
+/// theirs.
 pub(super) fn may_wait(siblings: &[Sibling]) -> bool {
     let mut cursors = live(siblings).map(|sibling| sibling.cursor);
     let first = cursors.next();
     cursors.all(|cursor| Some(cursor) == first) || live(siblings).all(|sibling| sibling.dry)
 }
 
-/// Shares out the answer to [`next_read`], which asked at `asked_offset`. Siblings are given about `room` bytes at most.
+/// Shares out the answer to [`next_read`], which asked at `asked_offset`. Siblings are given about `room`
+/// bytes at most.
 pub(super) fn take(
     siblings: &mut [Sibling],
     asked_offset: i64,
@@ -73,7 +75,7 @@ pub(super) fn take(
     }
     let shares = share_out(siblings, asked_offset, &records, &data, room);
     if shares.blocking_lane.is_some() {
-        let refused = status.refused(ResponseError::UnknownServerError);
+        let refused = status.with_error(ResponseError::UnknownServerError);
         finish(siblings, |sibling| sibling.cursor == asked_offset, refused);
         return shares;
     }
@@ -81,6 +83,7 @@ pub(super) fn take(
     shares
 }
 
+/// Ends the part of some siblings, `whom`, in this Fetch.
 fn finish(siblings: &mut [Sibling], whom: impl Fn(&Sibling) -> bool, status: PartitionStatus) -> Shares {
     let mut urgent = false;
     for sibling in live_mut(siblings).filter(|sibling| whom(sibling)) {
@@ -91,8 +94,8 @@ fn finish(siblings: &mut [Sibling], whom: impl Fn(&Sibling) -> bool, status: Par
     Shares { urgent, ..Shares::default() }
 }
 
-/// An offset out of range concerns those who stand there; behind a skip the error means that the log was cut, so what was
-/// remembered is forgotten. Any other error concerns the whole physical partition.
+/// An offset out of range concerns those who stand there; behind a skip the error means that the log was cut,
+/// so what was remembered is forgotten. Any other error concerns the whole physical partition.
 fn fail(siblings: &mut [Sibling], asked_offset: i64, status: PartitionStatus, skips: &Skips) -> Shares {
     if status.error_code == ResponseError::UnknownTopicOrPartition.code() {
         siblings.iter().filter_map(Sibling::key).for_each(|key| skips.forget_all(&key));
@@ -114,7 +117,8 @@ fn fail(siblings: &mut [Sibling], asked_offset: i64, status: PartitionStatus, sk
     Shares { urgent, ..Shares::default() }
 }
 
-/// The question for the entry that a skip ends with, as long as that entry; and the skip. None: none has to be proven.
+/// The question for the entry that a skip ends with, no longer than that entry; and the skip. None: no skip
+/// has to be proven.
 pub(super) fn next_proof(
     siblings: &[Sibling],
     partition: PhysicalPartition,

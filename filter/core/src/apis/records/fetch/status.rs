@@ -43,7 +43,7 @@ impl PartitionStatus {
     }
 
     /// The same status, but with this error.
-    pub(super) fn refused(self, error: ResponseError) -> Self {
+    pub(super) fn with_error(self, error: ResponseError) -> Self {
         Self { error_code: error.code(), ..self }
     }
 
@@ -52,8 +52,9 @@ impl PartitionStatus {
         self.preferred_read_replica >= 0 || self.diverging != Self::of(&PartitionData::default()).diverging
     }
 
-    /// The error will still be there when the client asks again, and no client asks about it elsewhere: asking again at
-    /// once brings nothing. On other errors clients move on, to another offset or to another broker.
+    /// The error will still be there when the client asks again, and no client asks about it elsewhere:
+    /// asking again at once brings nothing. On other errors clients move on, to another offset or to another
+    /// broker.
     pub(super) fn lasts(&self) -> bool {
         let lasting = [
             ResponseError::UnknownTopicOrPartition,
