@@ -7,4 +7,4 @@ pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 
 #[cfg(test)]
-mod tests;
+mod testing;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
 
 use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition, RemapError, VirtualPartition};
 
@@ -11,6 +12,12 @@ use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition
 pub(crate) struct Place {
     pub(crate) topic: TopicName,
     pub(crate) partition: PhysicalPartition,
+}
+
+/// A copy of a topic's name for what waits longer than a frame may: a name that was read is a slice of its
+/// frame, and keeps all of it in memory.
+pub(crate) fn detached(name: &TopicName) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_string()))
 }
 
 /// A topic that a request names, and its mapping if it has one.
@@ -28,7 +35,8 @@ impl Topic {
         Self { name, mapping, fits }
     }
 
-    /// Where a virtual partition lives, whether or not the topic fits its mapping. None: there is none of this number.
+    /// Where a virtual partition lives, whether or not the topic fits its mapping. None: there is none of
+    /// this number.
     pub(crate) fn place(&self, partition: i32) -> Option<Located> {
         let partition = VirtualPartition(partition);
         let (physical, lane) = match &self.mapping {

@@ -1,8 +1,9 @@
 //! Requests that name siblings, split into rounds in which no physical partition repeats.
 //!
-//! Kafka takes each partition once per request: a repeated one silently overrides the earlier. So siblings are asked for
-//! in rounds, sent back to back, and their answers merged. Siblings with the same question share one place. Whose an answer
-//! is, is looked up by hash: a request may name as many partitions as its bytes hold.
+//! Kafka takes each partition once per request: a repeated one silently overrides the earlier. So siblings
+//! are asked for in rounds, sent back to back, and their answers merged. Siblings with the same question
+//! share one place. Whose an answer is, is looked up by hash: a request may name as many partitions as its
+//! bytes hold.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -33,8 +34,8 @@ impl<K: Hash + Eq> Turns<K> {
     }
 }
 
-/// Who waits for the answer at each place of one request. A place that the request names several times has as many
-/// answers, in the order of its names.
+/// Who waits for the answer at each place of one request: the one way to tell whose an answer is. A place
+/// that the request names several times has as many answers, in the order of its names.
 #[derive(Debug)]
 pub(crate) struct Awaited<T> {
     waiting: HashMap<Place, VecDeque<T>>,
@@ -44,7 +45,8 @@ impl<T> Awaited<T> {
     pub(crate) fn new(waiting: impl IntoIterator<Item = (Place, T)>) -> Self {
         let mut places: HashMap<Place, VecDeque<T>> = HashMap::new();
         for (place, waits) in waiting {
-            places.entry(place).or_default().push_back(waits);
+            // Most places are named once: room for more is made when there are more.
+            places.entry(place).or_insert_with(|| VecDeque::with_capacity(1)).push_back(waits);
         }
         Self { waiting: places }
     }
@@ -52,7 +54,7 @@ impl<T> Awaited<T> {
     /// Who waits for this answer of the broker's.
     ///
     /// # Errors
-    /// [`Fault::Answer`] when nobody does.
+    /// [`Fault::Answer`] when nobody does, or nobody any more.
     pub(crate) fn take(&mut self, api: &'static str, place: Place) -> Result<T, Fault> {
         let nobody = Fault::Answer { api, what: "it names a partition that was not asked for" };
         let Entry::Occupied(mut place) = self.waiting.entry(place) else { return Err(nobody) };
@@ -78,42 +80,19 @@ impl<T> Awaited<T> {
 /// One round: a question per place, and who asked it.
 #[derive(Debug)]
 pub(crate) struct Round<Q, A> {
-    places: HashMap<Place, usize>,
-    pub(crate) questions: Vec<(Place, Q)>,
-    askers: Vec<Vec<A>>,
+    questions: Vec<(Place, Q, Vec<A>)>,
 }
 
-impl<Q, A> Round<Q, A> {
-    fn new() -> Self {
-        Self { places: HashMap::new(), questions: vec![], askers: vec![] }
-    }
-
-    /// Asks at a place where nobody asks in this round. Gives the question's slot.
-    fn put(&mut self, place: Place, question: Q, asker: A) -> usize {
-        let slot = self.questions.len();
-        self.places.insert(place.clone(), slot);
-        self.questions.push((place, question));
-        self.askers.push(vec![asker]);
-        slot
-    }
-
-    /// Takes who asked at `place`; empty when nobody did, or when they were taken before.
-    pub(crate) fn take_askers(&mut self, place: &Place) -> Vec<A> {
-        let askers = self.places.get(place).and_then(|slot| self.askers.get_mut(*slot));
-        askers.map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Whether somebody has not been answered.
-    pub(crate) fn is_open(&self) -> bool {
-        self.askers.iter().any(|askers| !askers.is_empty())
-    }
-
+impl<Q: Copy, A> Round<Q, A> {
     /// The questions by topic, in the order in which the topics were first named.
-    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(PhysicalPartition, Q)>)>
-    where
-        Q: Copy,
-    {
-        group(self.questions.iter().map(|(place, question)| (place.topic.clone(), (place.partition, *question))))
+    pub(crate) fn by_topic(&self) -> Vec<(TopicName, Vec<(PhysicalPartition, Q)>)> {
+        let questions = self.questions.iter();
+        group(questions.map(|(place, question, _)| (place.topic.clone(), (place.partition, *question))))
+    }
+
+    /// Who asked at each place.
+    pub(crate) fn awaited(self) -> Awaited<Vec<A>> {
+        Awaited::new(self.questions.into_iter().map(|(place, _, askers)| (place, askers)))
     }
 }
 
@@ -131,29 +110,32 @@ impl<Q: Hash + Eq + Copy, A> Rounds<Q, A> {
         Self { rounds: vec![], turns: Turns::new(), asked: HashMap::new() }
     }
 
-    /// Asks `question` at `place` for `asker`: where it is asked already, else in the first round where the place is free.
+    /// Asks `question` at `place` for `asker`: where the question is asked already, else in the first round
+    /// in which the place is free.
     pub(crate) fn ask(&mut self, place: Place, question: Q, asker: A) {
         match self.asked.entry((place.clone(), question)) {
             Entry::Occupied(asked) => {
                 let (round, slot) = *asked.get();
-                if let Some(askers) = self.rounds.get_mut(round).and_then(|round| round.askers.get_mut(slot)) {
+                let round = self.rounds.get_mut(round);
+                if let Some((_, _, askers)) = round.and_then(|round| round.questions.get_mut(slot)) {
                     askers.push(asker);
                 }
             }
             Entry::Vacant(vacant) => {
                 let at = self.turns.next(place.clone());
                 if at == self.rounds.len() {
-                    self.rounds.push(Round::new());
+                    self.rounds.push(Round { questions: vec![] });
                 }
-                if let Some(round) = self.rounds.get_mut(at) {
-                    vacant.insert((at, round.put(place, question, asker)));
+                if let Some(Round { questions }) = self.rounds.get_mut(at) {
+                    vacant.insert((at, questions.len()));
+                    questions.push((place, question, vec![asker]));
                 }
             }
         }
     }
 
-    pub(crate) fn into_rounds(self) -> Vec<Round<Q, A>> {
-        self.rounds
+    pub(crate) fn into_rounds(self) -> VecDeque<Round<Q, A>> {
+        self.rounds.into()
     }
 }
 
@@ -188,19 +170,21 @@ mod tests {
         {
             rounds.ask(place(topic_name, partition), question, asker);
         }
-        let mut rounds = rounds.into_rounds();
-        let shown: Vec<Vec<(&str, i32, char)>> = rounds
-            .iter()
-            .map(|round| {
-                round.questions.iter().map(|(place, q)| (place.topic.0.as_str(), place.partition.0, *q)).collect()
-            })
-            .collect();
-        assert_eq!(shown, [vec![("t", 0, 'a'), ("t", 1, 'a'), ("u", 0, 'b')], vec![("t", 0, 'b')]]);
-        assert_eq!(rounds[0].take_askers(&place("t", 0)), [0, 8]);
-        assert_eq!(rounds[0].take_askers(&place("t", 0)), [0; 0], "an answer counts once");
-        assert!(rounds[0].is_open() && rounds[1].is_open());
-        assert_eq!(rounds[1].take_askers(&place("t", 0)), [4]);
-        assert!(!rounds[1].is_open());
+        let rounds = rounds.into_rounds();
+        let of = |round: &Round<char, i32>| {
+            let questions = round.by_topic().into_iter().flat_map(|(topic, questions)| {
+                questions.into_iter().map(move |(partition, q)| (topic.0.to_string(), partition.0, q))
+            });
+            questions.collect::<Vec<_>>()
+        };
+        let question = |topic_name: &str, partition, q| (topic_name.to_owned(), partition, q);
+        let first = vec![question("t", 0, 'a'), question("t", 1, 'a'), question("u", 0, 'b')];
+        assert_eq!(rounds.iter().map(of).collect::<Vec<_>>(), [first, vec![question("t", 0, 'b')]]);
+        let mut awaited: Vec<_> = rounds.into_iter().map(Round::awaited).collect();
+        assert_eq!(awaited[0].take("Any", place("t", 0)), Ok(vec![0, 8]));
+        assert!(awaited[0].take("Any", place("t", 0)).is_err(), "an answer counts once");
+        assert_eq!(awaited[1].take("Any", place("t", 0)), Ok(vec![4]));
+        assert_eq!(awaited.into_iter().map(|round| round.finish("Any").is_ok()).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]
@@ -211,7 +195,7 @@ mod tests {
         }
         let rounds = rounds.into_rounds();
         assert_eq!(rounds.len(), 200_000);
-        assert!(rounds.iter().enumerate().all(|(at, round)| round.questions == [(place("t", 0), at)]));
+        assert!(rounds.iter().enumerate().all(|(at, round)| round.questions == [(place("t", 0), at, vec![at])]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! ListOffsets (KIP-79, KIP-734): the physical partition's offsets, under the virtual partition's number.
 //!
-//! Earliest, latest and maximum timestamp are those of the physical partition. A lookup by timestamp gives the first offset
-//! of any sibling at or after it: a lower bound, which is what a seek needs.
+//! Earliest, latest and maximum timestamp are those of the physical partition. A lookup by timestamp gives
+//! the first offset of any sibling at or after it: a lower bound, which is what a seek needs.
 
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -10,8 +10,12 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::remapper::PhysicalPartition;
+use crate::remapper::{PhysicalPartition, VirtualPartition};
 
+/// The request half.
+///
+/// # Errors
+/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<ListOffsets>(cx, request)
 }
@@ -25,9 +29,10 @@ impl Lookup for ListOffsets {
     type Question = (i32, i64);
     type Found = ListOffsetsPartitionResponse;
 
-    fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)> {
-        let question =
-            |asked: ListOffsetsPartition| (asked.partition_index, (asked.current_leader_epoch, asked.timestamp));
+    fn questions(request: &mut Self::Request) -> Topics<(VirtualPartition, Self::Question)> {
+        let question = |asked: ListOffsetsPartition| {
+            (VirtualPartition(asked.partition_index), (asked.current_leader_epoch, asked.timestamp))
+        };
         let topics = std::mem::take(&mut request.topics).into_iter();
         topics.map(|topic| (topic.name, topic.partitions.into_iter().map(question).collect())).collect()
     }
@@ -71,3 +76,6 @@ impl Lookup for ListOffsets {
         &mut found.offset
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
-//! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets, OffsetForLeaderEpoch).
+//! Lookups: APIs that ask one question per partition and get one offset back (ListOffsets,
+//! OffsetForLeaderEpoch).
 //!
-//! Siblings with the same question share one place upstream; those with different ones go up in rounds. The answers are
-//! merged, each under the virtual partition's number and in its offsets. A partition that is named twice is refused, as a
-//! broker refuses it in ListOffsets: so a request has no more rounds than a physical partition has siblings.
+//! Siblings with the same question share one place upstream; those with different ones go up in rounds. The
+//! answers are merged, each under the virtual partition's number and in its offsets. A partition that is
+//! named twice is refused, as a broker refuses it in ListOffsets: so a request has no more rounds than a
+//! physical partition has siblings.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
 use bytes::Bytes;
@@ -16,8 +18,7 @@ use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds::{self, Round, Rounds};
-use crate::remapper::PhysicalPartition;
-use crate::wire::rope::Rope;
+use crate::remapper::{PhysicalPartition, VirtualPartition};
 use crate::wire::shape::Shaped;
 
 /// Topics, each with something per partition.
@@ -32,19 +33,24 @@ pub(crate) trait Lookup: 'static {
     /// The answer for one partition.
     type Found: Clone + Default + 'static;
 
-    /// Takes the questions out of a request; what is left of it goes for all.
-    fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)>;
-    /// Puts questions into (what is left of) the request.
+    /// Takes the questions out of a request; what is left of the request goes for all rounds.
+    fn questions(request: &mut Self::Request) -> Topics<(VirtualPartition, Self::Question)>;
+    /// A request for `topics`; `frame`: what [`Self::questions`] left.
     fn ask(frame: &Self::Request, topics: Topics<(PhysicalPartition, Self::Question)>) -> Self::Request;
     /// Throttle time in milliseconds, and what was found.
     fn found(answer: Self::Response) -> (i32, Topics<Self::Found>);
+    /// The client's answer.
     fn answer(throttle_time_ms: i32, topics: Topics<Self::Found>) -> Self::Response;
+    /// Physical in the broker's answer, virtual in the client's.
     fn partition(found: &mut Self::Found) -> &mut i32;
     fn error_code(found: &mut Self::Found) -> &mut i16;
     fn offset(found: &mut Self::Found) -> &mut i64;
 }
 
-/// The request half.
+/// The request half of an `L`.
+///
+/// # Errors
+/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
 pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let mut frame: L::Request = request.decode()?;
     let topics = L::questions(&mut frame);
@@ -55,11 +61,10 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
         return Ok(plan);
     }
     let mut rounds: Rounds<L::Question, Located> = Rounds::new();
-    let mut answers =
-        Answers::<L> { version: request.version, rounds: vec![], next: 0, throttle_time_ms: 0, told: vec![] };
+    let mut merged = Merged::<L> { throttle_time_ms: 0, answered: vec![] };
     let repeated = repeated(&topics);
     for (topic, partition) in &repeated {
-        answers.refuse(cx, topic, *partition, ResponseError::InvalidRequest);
+        merged.refuse(cx, topic, *partition, ResponseError::InvalidRequest);
     }
     for (name, questions) in topics {
         let topic = cx.topic(&name);
@@ -67,93 +72,93 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
             if !repeated.is_empty() && repeated.contains(&(name.clone(), partition)) {
                 continue;
             }
-            match cx.locate(&topic, partition) {
+            match cx.locate(&topic, partition.0) {
                 Ok(located) => rounds.ask(located.place.clone(), question, located),
-                Err(_) => answers.refuse(cx, &name, partition, ResponseError::UnknownTopicOrPartition),
+                Err(_) => merged.refuse(cx, &name, partition, ResponseError::UnknownTopicOrPartition),
             }
         }
     }
-    answers.rounds = rounds.into_rounds();
-    if answers.rounds.is_empty() {
-        return Ok(Plan::Answer(answers.merge()?));
+    let version = request.version;
+    let rounds = rounds.into_rounds();
+    if rounds.is_empty() {
+        return Plan::answer(&merged.into_answer(), version);
     }
-    let upstream =
-        |round: &Round<L::Question, Located>| Upstream::new(request.version, &L::ask(&frame, round.by_topic()));
-    let requests = answers.rounds.iter().map(upstream).collect::<Result<_, _>>()?;
-    Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+    let requests = rounds.iter().map(|round| Upstream::new(version, &L::ask(&frame, round.by_topic())));
+    let requests = requests.collect::<Result<_, _>>()?;
+    Ok(Plan::Send { requests, pending: Box::new(Waiting { version, rounds, merged }), barrier: false })
 }
 
-/// The partitions that are named more than once.
-fn repeated<Q>(topics: &Topics<(i32, Q)>) -> HashSet<(TopicName, i32)> {
+/// The partitions that a request names more than once.
+fn repeated<Q>(topics: &Topics<(VirtualPartition, Q)>) -> HashSet<(TopicName, VirtualPartition)> {
     let mut named = HashSet::new();
     let all = topics.iter().flat_map(|(topic, questions)| questions.iter().map(|asked| (topic.clone(), asked.0)));
-    all.filter(|place| !named.insert(place.clone())).collect()
+    all.filter(|partition| !named.insert(partition.clone())).collect()
 }
 
-struct Answers<L: Lookup> {
-    version: i16,
-    rounds: Vec<Round<L::Question, Located>>,
-    /// The round whose answer comes next.
-    next: usize,
+/// What the client's answer will hold, as far as it is known.
+struct Merged<L: Lookup> {
     throttle_time_ms: i32,
-    told: Vec<(TopicName, L::Found)>,
+    answered: Vec<(TopicName, L::Found)>,
 }
 
-impl<L: Lookup> Answers<L> {
-    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error: ResponseError) {
+impl<L: Lookup> Merged<L> {
+    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: VirtualPartition, error: ResponseError) {
         let mut refused = L::Found::default();
-        *L::partition(&mut refused) = partition;
+        *L::partition(&mut refused) = partition.0;
         *L::error_code(&mut refused) = error.code();
         *L::offset(&mut refused) = -1;
         cx.note(error.code());
-        self.told.push((topic.clone(), refused));
+        self.answered.push((topic.clone(), refused));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, asker: &Located, mut found: L::Found) {
-        let (topic, partition) = (&asker.place.topic, asker.partition.0);
-        *L::partition(&mut found) = partition;
+    /// Adds the broker's answer as `asker` has to see it.
+    fn add(&mut self, cx: &mut Context<'_>, asker: &Located, mut found: L::Found) {
+        let topic = &asker.place.topic;
+        *L::partition(&mut found) = asker.partition.0;
         let offset = L::offset(&mut found);
         match asker.offset_for_client(*offset) {
-            Ok(told) => *offset = told,
+            Ok(for_client) => *offset = for_client,
             Err(error) => {
                 cx.warn(format!("topic {}: {error}", topic.0));
-                return self.refuse(cx, topic, partition, ResponseError::UnknownServerError);
+                return self.refuse(cx, topic, asker.partition, ResponseError::UnknownServerError);
             }
         }
         cx.note(*L::error_code(&mut found));
-        self.told.push((topic.clone(), found));
+        self.answered.push((topic.clone(), found));
     }
 
-    fn merge(&mut self) -> Result<Rope, Fault> {
-        let topics = rounds::group(std::mem::take(&mut self.told));
-        let mut out = Rope::new();
-        out.put_message(&L::answer(self.throttle_time_ms, topics), self.version)?;
-        Ok(out)
+    fn into_answer(self) -> L::Response {
+        L::answer(self.throttle_time_ms, rounds::group(self.answered))
     }
 }
 
-impl<L: Lookup> Pending for Answers<L> {
+/// The response half: waits for the answers to `rounds`, which come in this order.
+struct Waiting<L: Lookup> {
+    version: i16,
+    rounds: VecDeque<Round<L::Question, Located>>,
+    merged: Merged<L>,
+}
+
+impl<L: Lookup> Pending for Waiting<L> {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer: L::Response = read_answer(&body, self.version)?;
-        let (throttle_time_ms, topics) = L::found(answer);
-        self.throttle_time_ms = self.throttle_time_ms.max(throttle_time_ms);
+        let (throttle_time_ms, topics) = L::found(read_answer(&body, self.version)?);
+        self.merged.throttle_time_ms = self.merged.throttle_time_ms.max(throttle_time_ms);
+        let mut awaited = self.rounds.pop_front().ok_or(Fault::Exchange)?.awaited();
         for (topic, partitions) in topics {
             for mut found in partitions {
                 let partition = PhysicalPartition(*L::partition(&mut found));
-                let place = Place { topic: topic.clone(), partition };
-                let askers = self.rounds.get_mut(self.next).map(|round| round.take_askers(&place));
-                for asker in askers.unwrap_or_default() {
-                    self.tell(cx, &asker, found.clone());
+                for asker in awaited.take(cx.api.name, Place { topic: topic.clone(), partition })? {
+                    self.merged.add(cx, &asker, found.clone());
                 }
             }
         }
-        if self.rounds.get(self.next).is_none_or(Round::is_open) {
-            return Err(Fault::Answer { api: L::Request::API, what: "a partition is missing" });
-        }
-        self.next += 1;
-        if self.next < self.rounds.len() {
+        awaited.finish(cx.api.name)?;
+        if !self.rounds.is_empty() {
             return Ok(Next::Wait(self));
         }
-        Ok(Next::Answer(self.merge()?))
+        Next::answer(&self.merged.into_answer(), self.version)
     }
 }
+
+#[cfg(test)]
+mod tests;

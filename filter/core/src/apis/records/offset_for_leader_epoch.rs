@@ -1,5 +1,5 @@
-//! OffsetForLeaderEpoch (KIP-101, KIP-320): where a leader epoch of the physical partition ends, under the virtual
-//! partition's number. Siblings share their physical partition's epochs.
+//! OffsetForLeaderEpoch (KIP-101, KIP-320): where a leader epoch of the physical partition ends, under the
+//! virtual partition's number. Siblings share their physical partition's epochs.
 
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
@@ -8,8 +8,12 @@ use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpoch
 use crate::apis::records::lookup::{self, Lookup, Topics};
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Plan, Request};
-use crate::remapper::PhysicalPartition;
+use crate::remapper::{PhysicalPartition, VirtualPartition};
 
+/// The request half.
+///
+/// # Errors
+/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<OffsetForLeaderEpoch>(cx, request)
 }
@@ -23,9 +27,10 @@ impl Lookup for OffsetForLeaderEpoch {
     type Question = (i32, i32);
     type Found = EpochEndOffset;
 
-    fn questions(request: &mut Self::Request) -> Topics<(i32, Self::Question)> {
-        let question =
-            |asked: OffsetForLeaderPartition| (asked.partition, (asked.current_leader_epoch, asked.leader_epoch));
+    fn questions(request: &mut Self::Request) -> Topics<(VirtualPartition, Self::Question)> {
+        let question = |asked: OffsetForLeaderPartition| {
+            (VirtualPartition(asked.partition), (asked.current_leader_epoch, asked.leader_epoch))
+        };
         let topics = std::mem::take(&mut request.topics).into_iter();
         topics.map(|topic| (topic.topic, topic.partitions.into_iter().map(question).collect())).collect()
     }
@@ -69,3 +74,6 @@ impl Lookup for OffsetForLeaderEpoch {
         &mut found.end_offset
     }
 }
+
+#[cfg(test)]
+mod tests;

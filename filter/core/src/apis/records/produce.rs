@@ -1,11 +1,14 @@
 //! Produce: virtual partitions to physical ones, each batch tagged with its lane.
 //!
-//! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings go up in rounds,
-//! since a broker takes each partition once per request; their answers are merged. What cannot be stored safely is
-//! refused here, partition by partition, without disturbing the rest of the request.
+//! A record set is only referred to, and its 61-byte header replaced; records are never looked at. Siblings
+//! go up in rounds, since a broker takes each partition once per request; their answers are merged. What
+//! cannot be stored safely is refused here, partition by partition, without disturbing the rest of the
+//! request.
 //!
-//! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other addresses for
-//! clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
+//! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other
+//! addresses for clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{NodeEndpoint, PartitionProduceResponse, TopicProduceResponse};
@@ -16,9 +19,9 @@ use kafka_protocol::ResponseError;
 use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
-use crate::exchange::located::{Located, Place, Topic};
+use crate::exchange::located::{detached, Located, Place, Topic};
 use crate::exchange::rounds::{self, Awaited, Turns};
-use crate::remapper::{Lane, PhysicalPartition};
+use crate::remapper::{Lane, PhysicalPartition, VirtualPartition};
 use crate::shared::Shared;
 use crate::stats::Stat;
 use crate::wire::batch::{self, TagError};
@@ -26,7 +29,6 @@ use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
 use crate::wire::types::Reader;
 
-const API: &str = "Produce";
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 9;
 /// The first version whose answers hold error messages (KIP-467).
@@ -34,7 +36,7 @@ const ERROR_MESSAGES: i16 = 8;
 /// The first version whose answers name brokers by address (KIP-951).
 const NODE_ENDPOINTS: i16 = 10;
 
-/// Requests for one topic only, and that unmapped, may stream.
+/// Requests for a single topic, which is not mapped, may stream.
 pub(crate) fn early(head: RequestHead, rest: &[u8], shared: &Shared) -> Option<Passing> {
     let flexible = head.version >= FLEXIBLE;
     let mut reader = Reader::new(rest);
@@ -52,9 +54,12 @@ pub(crate) fn early(head: RequestHead, rest: &[u8], shared: &Shared) -> Option<P
     shared.topics.remapper(topic).is_none().then(|| passing(shared, head.version, acks))
 }
 
+/// The request half.
+///
+/// # Errors
+/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: ProduceRequest = request.decode()?;
-    let answered = message.acks != 0;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass(passing(cx.shared, request.version, message.acks)));
     }
@@ -63,11 +68,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let mut turns = Turns::new();
     let mut rounds: Vec<Vec<Part>> = vec![];
-    let mut answers = Answers::new(request.version);
-    for topic in &message.topic_data {
-        let topic_at = cx.topic(&detached(&topic.name));
-        for data in &topic.partition_data {
-            match Part::new(cx, &topic_at, data.index, data.records.clone()) {
+    let version = request.version;
+    let mut merged = Merged { version, throttle_time_ms: 0, answered: vec![], node_endpoints: vec![] };
+    for topic_data in &message.topic_data {
+        let topic = cx.topic(&detached(&topic_data.name));
+        for data in &topic_data.partition_data {
+            match Part::new(cx, &topic, data.index, data.records.clone()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
                     let round = turns.next(part.located.place.clone());
@@ -78,50 +84,49 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
                         round.push(part);
                     }
                 }
-                Err(refusal) => answers.refuse(cx, &topic_at.name, data.index, refusal),
+                Err(refusal) => merged.refuse(cx, &topic.name, VirtualPartition(data.index), refusal),
             }
         }
     }
-    let requests = rounds.iter().map(|parts| upstream(&message, parts, request.version)).collect();
-    if !answered {
-        let refused = answers.answered.first().map(|(topic, _)| topic.0.to_string());
+    let requests: Vec<_> = rounds.iter().map(|parts| upstream(&message, parts, version)).collect();
+    if message.acks == 0 {
+        let refused = merged.answered.first().map(|(topic, _)| topic.0.to_string());
         let then = refused.map(|topic| Fault::UnacknowledgedRefusal { topic });
         return Ok(Plan::Forget { requests, then });
     }
     if requests.is_empty() {
-        return Ok(Plan::Answer(answers.merge()?));
+        return Plan::answer(&merged.into_answer(), version);
     }
-    answers.rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.located).collect()).collect();
-    Ok(Plan::Send { requests, pending: Box::new(answers), barrier: false })
+    let rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.located).collect()).collect();
+    Ok(Plan::Send { requests, pending: Box::new(Waiting { rounds, merged }), barrier: false })
 }
 
-/// What becomes of the answer to a request that goes by as it is.
+/// What becomes of the answer to a request that passes.
 fn passing(shared: &Shared, version: i16, acks: i16) -> Passing {
     let names_brokers = version >= NODE_ENDPOINTS && shared.config.advertise != Advertise::Unchanged;
     match acks {
         0 => Passing::Unanswered,
-        _ if names_brokers => Passing::Read(Box::new(Unread { version })),
+        _ if names_brokers => Passing::Read(Box::new(PassingAnswer { version })),
         _ => Passing::Untouched,
     }
 }
 
-/// The answer to a request that went by: only its brokers are changed.
-struct Unread {
+/// Waits for the answer to a request that passed: only the addresses of brokers are changed.
+struct PassingAnswer {
     version: i16,
 }
 
-impl Pending for Unread {
+impl Pending for PassingAnswer {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer = read_answer::<ProduceResponse>(&body, self.version)?;
+        let mut answer: ProduceResponse = read_answer(&body, self.version)?;
         answer.responses.iter().flat_map(|topic| &topic.partition_responses).for_each(|part| cx.note(part.error_code));
-        let mut out = Rope::new();
         if answer.node_endpoints.is_empty() {
+            let mut out = Rope::new();
             out.put_bytes(&body);
             return Ok(Next::Answer(out));
         }
         answer.node_endpoints.retain_mut(|node| cx.readdress(node.node_id.0, &mut node.host, &mut node.port));
-        out.put_message(&answer, self.version)?;
-        Ok(Next::Answer(out))
+        Next::answer(&answer, self.version)
     }
 }
 
@@ -129,11 +134,6 @@ impl Pending for Unread {
 struct Refusal {
     error: ResponseError,
     words: &'static str,
-}
-
-/// A copy of a topic's name, which keeps no frame alive: exchanges wait while a broker stalls, and Produce frames are large.
-fn detached(name: &TopicName) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_string()))
 }
 
 /// One partition of one round.
@@ -149,12 +149,13 @@ impl Part {
         let located = cx
             .locate(topic, partition)
             .map_err(|misplaced| Refusal { error: ResponseError::UnknownTopicOrPartition, words: misplaced.words() })?;
-        let is_tagged = located.is_mapped();
-        let header = if is_tagged { tag(records.as_deref().unwrap_or_default(), located.lane)? } else { None };
+        let header =
+            if located.is_mapped() { tag(records.as_deref().unwrap_or_default(), located.lane)? } else { None };
         Ok(Self { located, header, records })
     }
 }
 
+/// The header that tags `records` with `lane`. None: they stay as they are.
 fn tag(records: &[u8], lane: Lane) -> Result<Option<[u8; batch::HEADER_BYTES]>, Refusal> {
     let invalid = |words| Refusal { error: ResponseError::InvalidRecord, words };
     let header = batch::single_batch(records)
@@ -171,7 +172,7 @@ fn tag(records: &[u8], lane: Lane) -> Result<Option<[u8; batch::HEADER_BYTES]>, 
     })
 }
 
-/// A round's request, by hand: its record sets stay where they are.
+/// A round's request, written by hand: record sets are referred to, not copied.
 fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream {
     let flexible = version >= FLEXIBLE;
     let mut body = Rope::new();
@@ -206,41 +207,37 @@ fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
     }
 }
 
-struct Answers {
+/// What the client's answer will hold, as far as it is known.
+struct Merged {
     version: i16,
-    rounds: Vec<Vec<Located>>,
-    /// The round whose answer comes next.
-    next: usize,
     throttle_time_ms: i32,
     answered: Vec<(TopicName, PartitionProduceResponse)>,
     node_endpoints: Vec<NodeEndpoint>,
 }
 
-impl Answers {
-    fn new(version: i16) -> Self {
-        Self { version, rounds: vec![], next: 0, throttle_time_ms: 0, answered: vec![], node_endpoints: vec![] }
-    }
-
-    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, refusal: Refusal) {
+impl Merged {
+    fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: VirtualPartition, refusal: Refusal) {
         let code = refusal.error.code();
         cx.note(code);
-        let mut answer =
-            PartitionProduceResponse::default().with_index(partition).with_error_code(code).with_base_offset(-1);
-        if self.version >= ERROR_MESSAGES {
-            answer.error_message = Some(StrBytes::from_static_str(refusal.words));
-        }
+        let words = Some(refusal.words).filter(|_| self.version >= ERROR_MESSAGES);
+        let answer = PartitionProduceResponse::default()
+            .with_index(partition.0)
+            .with_error_code(code)
+            .with_error_message(words.map(StrBytes::from_static_str))
+            .with_base_offset(-1);
         self.answered.push((topic.clone(), answer));
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, located: &Located, mut answer: PartitionProduceResponse) {
-        let (topic, partition) = (&located.place.topic, located.partition.0);
-        answer.index = partition;
+    /// Adds the broker's answer as the client has to see it.
+    fn add(&mut self, cx: &mut Context<'_>, located: &Located, mut answer: PartitionProduceResponse) {
+        let (topic, partition) = (&located.place.topic, located.partition);
+        answer.index = partition.0;
         if located.is_mapped() {
             // Brokers' words name the partition as they know it.
             let texts = answer.record_errors.iter_mut().map(|error| &mut error.batch_index_error_message);
             for text in texts.chain([&mut answer.error_message]).flatten() {
-                let (theirs, ours) =
-                    (format!("{}-{}", topic.0, located.place.partition), format!("{}-{partition}", topic.0));
+                let (theirs, ours) = (located.place.partition, partition);
+                let (theirs, ours) = (format!("{}-{theirs}", topic.0), format!("{}-{ours}", topic.0));
                 *text = StrBytes::from_string(text.replace(&theirs, &ours));
             }
             let offset = |offset| located.offset_for_client(offset);
@@ -261,20 +258,7 @@ impl Answers {
         self.answered.push((topic.clone(), answer));
     }
 
-    fn merge(&mut self) -> Result<Rope, Fault> {
-        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter().map(|(name, partitions)| {
-            TopicProduceResponse::default().with_name(name).with_partition_responses(partitions)
-        });
-        let answer = ProduceResponse::default()
-            .with_responses(topics.collect())
-            .with_throttle_time_ms(self.throttle_time_ms)
-            .with_node_endpoints(std::mem::take(&mut self.node_endpoints));
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(out)
-    }
-
-    fn gather_endpoints(&mut self, cx: &mut Context<'_>, endpoints: Vec<NodeEndpoint>) {
+    fn add_endpoints(&mut self, cx: &mut Context<'_>, endpoints: Vec<NodeEndpoint>) {
         for mut endpoint in endpoints {
             let known = self.node_endpoints.iter().any(|known| known.node_id == endpoint.node_id);
             if !known && cx.readdress(endpoint.node_id.0, &mut endpoint.host, &mut endpoint.port) {
@@ -282,27 +266,46 @@ impl Answers {
             }
         }
     }
+
+    fn into_answer(self) -> ProduceResponse {
+        let topics = rounds::group(self.answered).into_iter().map(|(name, partitions)| {
+            TopicProduceResponse::default().with_name(name).with_partition_responses(partitions)
+        });
+        ProduceResponse::default()
+            .with_responses(topics.collect())
+            .with_throttle_time_ms(self.throttle_time_ms)
+            .with_node_endpoints(self.node_endpoints)
+    }
 }
 
-impl Pending for Answers {
+/// The response half: waits for the answers to `rounds`, which come in this order.
+struct Waiting {
+    rounds: VecDeque<Vec<Located>>,
+    merged: Merged,
+}
+
+impl Pending for Waiting {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let answer = read_answer::<ProduceResponse>(&body, self.version)?;
-        self.throttle_time_ms = self.throttle_time_ms.max(answer.throttle_time_ms);
-        let parts = self.rounds.get_mut(self.next).map(std::mem::take).ok_or(Fault::Exchange)?;
-        let mut awaited = Awaited::new(parts.into_iter().map(|located| (located.place.clone(), located)));
+        let version = self.merged.version;
+        let answer: ProduceResponse = read_answer(&body, version)?;
+        self.merged.throttle_time_ms = self.merged.throttle_time_ms.max(answer.throttle_time_ms);
+        let asked = self.rounds.pop_front().ok_or(Fault::Exchange)?;
+        let mut awaited = Awaited::new(asked.into_iter().map(|located| (located.place.clone(), located)));
         for topic in answer.responses {
             for answer in topic.partition_responses {
                 let place = Place { topic: topic.name.clone(), partition: PhysicalPartition(answer.index) };
-                let located = awaited.take(API, place)?;
-                self.tell(cx, &located, answer);
+                let located = awaited.take(cx.api.name, place)?;
+                self.merged.add(cx, &located, answer);
             }
         }
-        awaited.finish(API)?;
-        self.gather_endpoints(cx, answer.node_endpoints);
-        self.next += 1;
-        if self.next < self.rounds.len() {
+        awaited.finish(cx.api.name)?;
+        self.merged.add_endpoints(cx, answer.node_endpoints);
+        if !self.rounds.is_empty() {
             return Ok(Next::Wait(self));
         }
-        Ok(Next::Answer(self.merge()?))
+        Next::answer(&self.merged.into_answer(), version)
     }
 }
+
+#[cfg(test)]
+mod tests;

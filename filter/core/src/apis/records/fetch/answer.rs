@@ -1,8 +1,7 @@
-//! The Fetch answer, by hand around the record sets, which stay where they are.
+//! The Fetch answer, written by hand around the record sets: these are referred to, not copied.
 
 use bytes::BytesMut;
 use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::protocol::Encodable;
 use kafka_protocol::ResponseError;
 
@@ -17,16 +16,8 @@ const FLEXIBLE: i16 = 12;
 /// The first version with a top-level error and a session (KIP-227).
 const SESSIONS: i16 = 7;
 
-/// An answer that holds an error and nothing else.
+/// The answer for these siblings, in this order, but for topics: each comes once.
 ///
-/// # Errors
-/// [`Fault::Encode`]
-pub(super) fn top_level_error(error_code: i16, version: i16) -> Result<Rope, Fault> {
-    let mut out = Rope::new();
-    out.put_message(&FetchResponse::default().with_error_code(error_code), version)?;
-    Ok(out)
-}
-
 /// # Errors
 /// [`Fault::Encode`]
 pub(super) fn encode(
@@ -48,7 +39,7 @@ pub(super) fn encode(
         out.put_nullable_string(flexible, Some(topic.0.as_str()));
         out.put_array_len(flexible, siblings.len());
         for sibling in siblings {
-            let data = tell(cx, sibling);
+            let data = for_client(cx, sibling);
             cx.note(data.error_code);
             put_partition(&mut out, &data, sibling, version)?;
         }
@@ -58,20 +49,21 @@ pub(super) fn encode(
     Ok(out)
 }
 
-/// What the client is told of the sibling, without its records.
-fn tell(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
-    sibling.translate().unwrap_or_else(|error| {
+/// The client's answer for a sibling, without its records; these go where an offset lies beyond
+/// `offset_range`.
+fn for_client(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
+    sibling.for_client().unwrap_or_else(|error| {
         cx.warn(format!("topic {}: {error}", sibling.topic.0));
         sibling.records.clear();
         PartitionData::default()
-            .with_partition_index(sibling.partition)
+            .with_partition_index(sibling.partition.0)
             .with_error_code(ResponseError::UnknownServerError.code())
             .with_high_watermark(-1)
     })
 }
 
-/// A partition's structure ends in its record set and the tagged fields: these are split off what the codec writes
-/// without records, and the record set put between.
+/// A partition's structure ends in its record set and the tagged fields: these are split off what the codec
+/// writes without records, and the record set put between.
 fn put_partition(out: &mut Rope, data: &PartitionData, sibling: &Sibling, version: i16) -> Result<(), Fault> {
     let flexible = version >= FLEXIBLE;
     let mut coded = BytesMut::new();

@@ -3,9 +3,9 @@
 use crate::config::FillerMode;
 use crate::exchange::handler::Context;
 
-/// `client_software_name`s (KIP-511) of clients that step over a control batch and take its offset as consumed, each seen
-/// doing so on real brokers (the bindings of librdkafka give names of their own). Others, and clients that give no name, get
-/// no filler under `fetch.filler: auto`.
+/// `client_software_name`s (KIP-511) of clients that step over a control batch and take its offset as
+/// consumed, each seen doing so on real brokers (the bindings of librdkafka give names of their own). Others,
+/// and clients that give no name, get no filler under `fetch.filler: auto`.
 pub(super) const FILLER_CLIENTS: [&str; 9] = [
     "apache-kafka-java",
     "librdkafka",

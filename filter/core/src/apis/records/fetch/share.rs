@@ -6,11 +6,50 @@ use std::ops::Range;
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_response::PartitionData;
 
-use super::place::Place;
 use super::sibling::Sibling;
 use crate::remapper::{Lane, Layout};
 use crate::shared::skips::Mark;
 use crate::wire::batch::{self, Batches, Entry, Whose};
+
+/// What became of an answer's entries.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    /// Batches that nobody wanted.
+    pub(super) dropped: usize,
+    /// Those of them whose lane the mapping does not have, and the first such lane.
+    pub(super) unknown: usize,
+    pub(super) unknown_lane: Option<Lane>,
+    /// The first entry belongs to this lane, which the mapping does not have, and whose the entry is would be
+    /// a guess.
+    pub(super) blocking_lane: Option<Lane>,
+    /// Bytes that siblings were given.
+    pub(super) kept_bytes: usize,
+    /// A client has something to hear at once.
+    pub(super) urgent: bool,
+}
+
+/// Gives each covered sibling its own entries from its cursor on, and moves the cursors behind what came: at
+/// most up to an entry of a lane that would be a guess, and at most until about `room` bytes are given, since
+/// control batches go to each sibling. A cut-off last batch is left for the next Fetch. `siblings`: in the
+/// order of their lanes.
+pub(super) fn share_out(
+    siblings: &mut [Sibling],
+    asked_offset: i64,
+    records: &Bytes,
+    data: &PartitionData,
+    room: usize,
+) -> Shares {
+    let mut sharing = Sharing::new(siblings, asked_offset, room);
+    sharing.share(records);
+    sharing.finish(records, data)
+}
+
+/// The siblings whose cursor lies inside what came back.
+fn covered(siblings: &[Sibling], asked_offset: i64, end: i64) -> Vec<usize> {
+    let inside =
+        |sibling: &Sibling| !sibling.is_final() && (asked_offset..=end.max(asked_offset)).contains(&sibling.cursor);
+    siblings.iter().enumerate().filter(|(_, sibling)| inside(sibling)).map(|(at, _)| at).collect()
+}
 
 /// Entries that a sibling is given.
 struct Run {
@@ -19,110 +58,46 @@ struct Run {
     base_offset: i64,
 }
 
-/// What became of an answer's entries.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    /// Batches that nobody wanted.
-    pub(super) dropped: usize,
-    /// Those of them whose lane the mapping does not have, and the first such lane.
-    pub(super) unknown: usize,
-    pub(super) unknown_lane: Option<Lane>,
-    /// The first entry belongs to this lane, which the mapping does not have, and whose it is would be a guess.
-    pub(super) alien: Option<Lane>,
-    /// Siblings that were given something, some of them repeatedly.
-    pub(super) given: Vec<usize>,
-    /// Bytes that they were given.
-    pub(super) kept_bytes: usize,
-    /// A client has something to hear at once.
-    pub(super) urgent: bool,
-}
-
-/// Gives each covered sibling its own entries from its cursor on, and moves the cursors behind what came: at most up to an entry
-/// of a lane that would be a guess, and at most until about `room` bytes are given, since control batches go to each sibling.
-/// A cut-off last batch is left for the next Fetch.
-pub(super) fn out(
-    siblings: &mut [Sibling],
-    place: &Place,
-    asked: i64,
-    records: &Bytes,
-    data: &PartitionData,
-    room: usize,
-) -> Shared {
-    let mut sharing = Sharing::new(siblings, place, asked, room);
-    sharing.share(records);
-    let Sharing { shared, runs, end, last_entry, last_batch, aborts, .. } = sharing;
-    let covered = covered(siblings, place, asked, end);
-    let mut shared = shared;
-    for run in runs {
-        if let Some(sibling) = siblings.get_mut(run.at) {
-            shared.kept_bytes += run.range.len();
-            sibling.keep(&records.slice(run.range), run.base_offset);
-            shared.given.push(run.at);
-        }
-    }
-    aborts.tell(siblings, place, data);
-    let mark = last_entry.and_then(|range| records.get(range)).map(Mark::of);
-    for at in covered {
-        if let Some(sibling) = siblings.get_mut(at) {
-            sibling.asked += 1;
-            sibling.dry = end <= sibling.cursor;
-            if end > sibling.cursor {
-                (sibling.cursor, sibling.mark) = (end, mark);
-            }
-            sibling.last_batch = last_batch.unwrap_or(sibling.last_batch);
-        }
-    }
-    shared
-}
-
-/// The siblings whose cursor lies inside what came back.
-fn covered(siblings: &[Sibling], place: &Place, asked: i64, end: i64) -> Vec<usize> {
-    let inside = |sibling: &Sibling| !sibling.is_final() && (asked..=end.max(asked)).contains(&sibling.cursor);
-    place.siblings.iter().copied().filter(|at| siblings.get(*at).is_some_and(inside)).collect()
-}
-
 /// What is known while an answer's entries are gone through.
 struct Sharing<'a> {
     siblings: &'a mut [Sibling],
-    place: &'a Place,
-    asked: i64,
+    asked_offset: i64,
     room: usize,
     /// The mapping's number of lanes, and whether others can be nobody's here.
     lanes: Option<(u32, bool)>,
-    /// Siblings that can be given something, by cursor; those before `awake` stand before the end of the entry that is looked at.
+    /// Siblings that can be given something, by cursor; the first `reached` stand before the end of the entry
+    /// that is looked at.
     by_cursor: Vec<usize>,
-    awake: usize,
+    reached: usize,
     runs: Vec<Run>,
-    kept_bytes: usize,
     end: i64,
     last_entry: Option<Range<usize>>,
     last_batch: Option<(i32, i64)>,
     aborts: Aborts,
-    shared: Shared,
+    shares: Shares,
 }
 
 impl<'a> Sharing<'a> {
-    fn new(siblings: &'a mut [Sibling], place: &'a Place, asked: i64, room: usize) -> Self {
-        let mut by_cursor = covered(siblings, place, asked, i64::MAX);
+    fn new(siblings: &'a mut [Sibling], asked_offset: i64, room: usize) -> Self {
+        let mut by_cursor = covered(siblings, asked_offset, i64::MAX);
         by_cursor.sort_by_key(|at| siblings.get(*at).map(|sibling| sibling.cursor));
-        let mapping = place.siblings.first().and_then(|at| siblings.get(*at)?.located.as_ref()?.mapping());
-        // Where V can grow and nothing moves, a higher lane is that of a partition which is not known here yet.
+        let mapping = siblings.first().and_then(|sibling| sibling.mapped()?.mapping());
+        // Where V can grow and nothing moves, a higher lane is that of a partition which is not known here
+        // yet.
         let lanes = mapping.map(|mapping| (mapping.lanes(), mapping.layout() == Layout::Modulo));
         Self {
             siblings,
-            place,
-            asked,
+            asked_offset,
             room,
             lanes,
             by_cursor,
-            awake: 0,
+            reached: 0,
             runs: vec![],
-            kept_bytes: 0,
-            end: asked,
+            end: asked_offset,
             last_entry: None,
             last_batch: None,
             aborts: Aborts::default(),
-            shared: Shared::default(),
+            shares: Shares::default(),
         }
     }
 
@@ -136,23 +111,23 @@ impl<'a> Sharing<'a> {
             let whose = header.as_ref().map_or(Whose::Lane(Lane(0)), batch::lane);
             match (whose, self.lanes) {
                 (Whose::Lane(lane), Some((lanes, true))) if lane.0 >= lanes => {
-                    self.shared.unknown += 1;
-                    self.shared.unknown_lane.get_or_insert(lane);
+                    self.shares.unknown += 1;
+                    self.shares.unknown_lane.get_or_insert(lane);
                 }
                 (Whose::Lane(lane), Some((lanes, false))) if lane.0 >= lanes => {
-                    self.shared.alien = (range.start == 0).then_some(lane);
+                    self.shares.blocking_lane = (range.start == 0).then_some(lane);
                     break;
                 }
                 _ => {}
             }
-            self.wake(next);
+            self.reach(next);
             let given = self.wanting(whose, next);
             let bytes = given.len().saturating_mul(range.len());
-            if self.kept_bytes > 0 && self.kept_bytes.saturating_add(bytes) > self.room {
+            if self.shares.kept_bytes > 0 && self.shares.kept_bytes.saturating_add(bytes) > self.room {
                 break;
             }
-            self.kept_bytes = self.kept_bytes.saturating_add(bytes);
-            self.shared.dropped += usize::from(given.is_empty());
+            self.shares.kept_bytes = self.shares.kept_bytes.saturating_add(bytes);
+            self.shares.dropped += usize::from(given.is_empty());
             if let Some(header) = header {
                 self.last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
                 self.aborts.note(&header, &given);
@@ -164,10 +139,10 @@ impl<'a> Sharing<'a> {
         }
     }
 
-    fn wake(&mut self, next: i64) {
+    fn reach(&mut self, next: i64) {
         let stands_before = |at: &usize| self.siblings.get(*at).is_some_and(|sibling| sibling.cursor < next);
-        while self.by_cursor.get(self.awake).is_some_and(stands_before) {
-            self.awake += 1;
+        while self.by_cursor.get(self.reached).is_some_and(stands_before) {
+            self.reached += 1;
         }
     }
 
@@ -175,24 +150,48 @@ impl<'a> Sharing<'a> {
     fn wanting(&self, whose: Whose, next: i64) -> Vec<usize> {
         match (whose, self.lanes) {
             (Whose::Lane(lane), Some(_)) => {
-                let wants = |sibling: &Sibling| !sibling.is_final() && (self.asked..next).contains(&sibling.cursor);
-                let at = self.place.of_lane(self.siblings, lane);
+                let wants =
+                    |sibling: &Sibling| !sibling.is_final() && (self.asked_offset..next).contains(&sibling.cursor);
+                let at = self.siblings.binary_search_by_key(&Some(lane), Sibling::lane).ok();
                 at.filter(|at| self.siblings.get(*at).is_some_and(wants)).into_iter().collect()
             }
-            _ => self.by_cursor.get(..self.awake).unwrap_or_default().to_vec(),
+            _ => self.by_cursor.get(..self.reached).unwrap_or_default().to_vec(),
         }
     }
 
     /// Neighbouring entries of a sibling become one run, where none has to be changed.
     fn give(&mut self, at: usize, range: Range<usize>, base_offset: i64, next: i64) {
         let Some(sibling) = self.siblings.get_mut(at) else { return };
-        sibling.told = next;
+        sibling.position_after = next;
         match self.runs.last_mut() {
             Some(last) if last.at == at && last.range.end == range.start && sibling.is_verbatim() => {
                 last.range.end = range.end;
             }
             _ => self.runs.push(Run { at, range, base_offset }),
         }
+    }
+
+    /// Gives the runs out, and moves the cursors.
+    fn finish(self, records: &Bytes, data: &PartitionData) -> Shares {
+        let Self { siblings, asked_offset, runs, end, last_entry, last_batch, aborts, shares, .. } = self;
+        for run in runs {
+            if let Some(sibling) = siblings.get_mut(run.at) {
+                sibling.keep(&records.slice(run.range), run.base_offset);
+            }
+        }
+        aborts.list(siblings, data);
+        let mark = last_entry.and_then(|range| records.get(range)).map(Mark::of);
+        for at in covered(siblings, asked_offset, end) {
+            if let Some(sibling) = siblings.get_mut(at) {
+                sibling.rounds_covered += 1;
+                sibling.dry = end <= sibling.cursor;
+                if end > sibling.cursor {
+                    (sibling.cursor, sibling.mark) = (end, mark);
+                }
+                sibling.last_batch = last_batch.unwrap_or(sibling.last_batch);
+            }
+        }
+        shares
     }
 }
 
@@ -215,12 +214,12 @@ impl Aborts {
         }
     }
 
-    /// Tells siblings of the aborted transactions whose marker or batches they were given, and of no others. One whose marker lies
-    /// before a sibling's cursor must not be among them: it would take the producer's next transaction for that one.
-    fn tell(self, siblings: &mut [Sibling], place: &Place, data: &PartitionData) {
+    /// Lists the aborted transactions for the siblings that were given their marker or their batches, and for
+    /// no others. A transaction whose marker lies before a sibling's cursor must not be listed: the client
+    /// would take the producer's next transaction for it.
+    fn list(self, siblings: &mut [Sibling], data: &PartitionData) {
         let Some(listed) = data.aborted_transactions.as_ref().filter(|listed| !listed.is_empty()) else { return };
-        let unmapped = place.siblings.first().and_then(|at| siblings.get_mut(*at)).filter(|one| one.located.is_none());
-        if let Some(sibling) = unmapped {
+        if let Some(sibling) = siblings.first_mut().filter(|sibling| sibling.mapped().is_none()) {
             sibling.aborted.extend(listed.iter().map(|aborted| (aborted.first_offset, aborted.producer_id.0)));
             return;
         }

@@ -1,4 +1,5 @@
-//! One consumer's Fetches through a connection, round by round, against a scripted broker and a virtual clock.
+//! One consumer's Fetches through a connection, round by round, against a scripted broker and a virtual
+//! clock.
 
 use std::collections::BTreeMap;
 

@@ -98,3 +98,14 @@ fn what_the_client_sends_meanwhile_waits_wherever_it_is_cut() {
         assert!(client.proxy.is_idle());
     }
 }
+
+#[test]
+fn an_answer_of_other_partitions_than_were_asked_for_is_the_broker_s_fault() {
+    for named in [&[][..], &[0, 0], &[0, 1]] {
+        let mut client = Client::new(MAPPED);
+        let round = client.fetch(&fetch(&[("t", 2, 0)]));
+        client.reply(&round, named.iter().map(|partition| ("t", data(*partition, &[]))).collect());
+        assert!(client.proxy.closed && client.proxy.down.is_empty(), "{named:?}");
+        assert_eq!(client.proxy.blamed(crate::error::Blame::Broker), 1, "{named:?}");
+    }
+}

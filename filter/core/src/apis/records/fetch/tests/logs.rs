@@ -1,5 +1,6 @@
-//! One worker, many connections, and logs that are cut and made again between any two Fetches, at random. Whatever a client asks for,
-//! nothing of its own may be missing in what it is moved past; and who asks for one position again and again gets what lies behind it.
+//! One worker, many connections, and logs that are cut and made again between any two Fetches, at random.
+//! Whatever a client asks for, nothing of its own may be missing in what it is moved past; and who asks for
+//! one position again and again gets what lies behind it.
 
 use super::*;
 use crate::testing::broker::{Broker, Log, Session};

@@ -1,4 +1,5 @@
-//! What the worker remembers of the way behind siblings: who profits from it, and what becomes of it when the log is another one.
+//! What the worker remembers of the way behind siblings: who profits from it, and what becomes of it when the
+//! log is another one.
 
 use super::*;
 

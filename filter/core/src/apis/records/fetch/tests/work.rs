@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::apis::records::fetch::once;
+use crate::apis::records::fetch::partitions::once;
 
 /// Generous: what is meant takes a tenth of it in a debug build, and what is not meant many times as long.
 const TIME_MAX: Duration = Duration::from_secs(20);

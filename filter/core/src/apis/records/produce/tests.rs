@@ -1,12 +1,8 @@
-//! Produce, ListOffsets, OffsetForLeaderEpoch: requests that name siblings, split into rounds, and merged again.
+//! Produce requests that name siblings: split into rounds, tagged, merged again, and refused in parts.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
-use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
@@ -14,27 +10,13 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
+use crate::apis::records::testing::{shift, ASKED, UNKNOWN};
 use crate::remapper::Lane;
 use crate::testing::batches::{batch, batch_of, old_message, plain, read};
 use crate::testing::broker::Once;
 use crate::testing::{ask, ask_alone};
 use crate::testing::{text, topic, Seen, MAPPED};
 use crate::wire::batch::{lane, Header, Whose};
-
-/// What is asked: siblings of both layouts and encodings, a topic that is not mapped, and partitions that do not exist.
-const ASKED: [(&str, &[i32]); 4] = [("t", &[0, 2, 1, 4, 6, -1]), ("u", &[7, 0]), ("b", &[5, 2, 4]), ("l", &[3])];
-const UNKNOWN: i16 = 3;
-/// `offset_range` of topic `l`.
-const RANGE: i64 = 1 << 20;
-
-/// Whether clients see offsets of this partition moved.
-fn shift(name: &str) -> i64 {
-    if name == "l" {
-        RANGE
-    } else {
-        0
-    }
-}
 
 fn produce(acks: i16) -> ProduceRequest {
     let topics = ASKED.map(|(name, partitions)| {
@@ -214,163 +196,4 @@ fn idempotent_lanes_get_producers_of_their_own() {
             assert_eq!(header.base_sequence, 40);
         }
     }
-}
-
-#[test]
-fn list_offsets_answers_every_sibling() {
-    for version in 1..=10 {
-        let part = |partition: &i32| {
-            let part = ListOffsetsPartition::default().with_partition_index(*partition).with_timestamp(-2);
-            let part = if *partition == 4 { part.with_timestamp(99) } else { part };
-            if version >= 4 {
-                part.with_current_leader_epoch(3)
-            } else {
-                part
-            }
-        };
-        let topics = ASKED.map(|(name, partitions)| {
-            ListOffsetsTopic::default().with_name(topic(name)).with_partitions(partitions.iter().map(part).collect())
-        });
-        let mut message = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(topics.to_vec());
-        if version >= 2 {
-            message.isolation_level = 1;
-        }
-        let (seen, told) = ask(MAPPED, version, &message, list_offsets);
-        assert_eq!(seen.len(), 2, "v{version}: siblings with the same question share it");
-        assert!(seen
-            .iter()
-            .all(|seen| seen.message::<ListOffsetsRequest>().isolation_level == message.isolation_level));
-        let told: BTreeMap<(String, i32), &ListOffsetsPartitionResponse> = told
-            .topics
-            .iter()
-            .flat_map(|t| t.partitions.iter().map(|p| ((t.name.to_string(), p.partition_index), p)))
-            .collect();
-        assert_eq!(told.len(), 12);
-        for ((name, partition), offset, timestamp) in [
-            (("t", 0), 100, -2),
-            (("t", 2), 100, -2),
-            (("t", 4), 100, 99),
-            (("t", 1), 101, -2),
-            (("u", 7), 107, -2),
-            (("l", 3), 101 + RANGE, -2),
-        ] {
-            let part = told[&(name.to_owned(), partition)];
-            assert_eq!(
-                (part.error_code, part.offset, part.timestamp),
-                (0, offset, timestamp),
-                "v{version} {name} {partition}"
-            );
-            assert_eq!(part.leader_epoch, if version >= 4 { 3 } else { -1 });
-        }
-        for partition in [6, -1] {
-            let part = told[&("t".to_owned(), partition)];
-            assert_eq!((part.error_code, part.offset, part.timestamp), (UNKNOWN, -1, -1));
-        }
-    }
-}
-
-/// Offset 100 + partition; the timestamp and the epoch that were asked for.
-fn list_offsets(seen: &Seen) -> Vec<u8> {
-    let message: ListOffsetsRequest = seen.message();
-    let mut once = Once::default();
-    let topics = message.topics.iter().map(|asked| {
-        let parts = asked.partitions.iter().map(|part| {
-            once.name((asked.name.clone(), part.partition_index));
-            let found = ListOffsetsPartitionResponse::default()
-                .with_partition_index(part.partition_index)
-                .with_offset(100 + i64::from(part.partition_index))
-                .with_timestamp(part.timestamp);
-            if seen.version >= 4 {
-                found.with_leader_epoch(part.current_leader_epoch)
-            } else {
-                found
-            }
-        });
-        ListOffsetsTopicResponse::default().with_name(asked.name.clone()).with_partitions(parts.collect())
-    });
-    seen.answer(&ListOffsetsResponse::default().with_topics(topics.collect()))
-}
-
-#[test]
-fn leader_epochs_end_where_the_physical_partitions_do() {
-    for version in 2..=4 {
-        let part = |partition: &i32| {
-            let epoch = if *partition == 4 { 8 } else { 9 };
-            OffsetForLeaderPartition::default()
-                .with_partition(*partition)
-                .with_current_leader_epoch(9)
-                .with_leader_epoch(epoch)
-        };
-        let topics = ASKED.map(|(name, partitions)| {
-            OffsetForLeaderTopic::default()
-                .with_topic(topic(name))
-                .with_partitions(partitions.iter().map(part).collect())
-        });
-        let message = OffsetForLeaderEpochRequest::default().with_topics(topics.to_vec());
-        let (seen, told) = ask(MAPPED, version, &message, epoch_ends);
-        assert_eq!(seen.len(), 2, "v{version}");
-        let told: BTreeMap<(String, i32), &EpochEndOffset> = told
-            .topics
-            .iter()
-            .flat_map(|t| t.partitions.iter().map(|p| ((t.topic.to_string(), p.partition), p)))
-            .collect();
-        assert_eq!(told.len(), 12);
-        for ((name, partition), epoch, end) in
-            [(("t", 0), 9, 90), (("t", 4), 8, 80), (("t", 1), 9, 91), (("l", 3), 9, 91 + RANGE)]
-        {
-            let part = told[&(name.to_owned(), partition)];
-            assert_eq!(
-                (part.error_code, part.leader_epoch, part.end_offset),
-                (0, epoch, end),
-                "v{version} {name} {partition}"
-            );
-        }
-        let refused = told[&("t".to_owned(), 6)];
-        assert_eq!((refused.error_code, refused.leader_epoch, refused.end_offset), (UNKNOWN, -1, -1));
-    }
-}
-
-/// Epoch e of partition p ends at 10 * e + p.
-fn epoch_ends(seen: &Seen) -> Vec<u8> {
-    let message: OffsetForLeaderEpochRequest = seen.message();
-    let mut once = Once::default();
-    let topics = message.topics.iter().map(|asked| {
-        let parts = asked.partitions.iter().map(|part| {
-            once.name((asked.topic.clone(), part.partition));
-            EpochEndOffset::default()
-                .with_partition(part.partition)
-                .with_leader_epoch(part.leader_epoch)
-                .with_end_offset(10 * i64::from(part.leader_epoch) + i64::from(part.partition))
-        });
-        OffsetForLeaderTopicResult::default().with_topic(asked.topic.clone()).with_partitions(parts.collect())
-    });
-    seen.answer(&OffsetForLeaderEpochResponse::default().with_topics(topics.collect()))
-}
-
-/// A partition that is named again shares its question, and is refused another one: each would be a request of its own.
-#[test]
-fn one_partition_has_one_question() {
-    let invalid = ResponseError::InvalidRequest.code();
-    let asked = [(4, -2), (4, -1), (2, 7), (4, -2)].map(|(partition, timestamp)| {
-        ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(timestamp)
-    });
-    let topics = vec![ListOffsetsTopic::default().with_name(topic("t")).with_partitions(asked.to_vec())];
-    let message = ListOffsetsRequest::default().with_topics(topics);
-    let (seen, told) = ask(MAPPED, 1, &message, list_offsets);
-    assert_eq!(seen.len(), 1);
-    let mut errors: Vec<_> =
-        told.topics[0].partitions.iter().map(|part| (part.partition_index, part.error_code)).collect();
-    errors.sort_unstable();
-    assert_eq!(errors, [(2, 0), (4, invalid)]);
-
-    let part =
-        |partition, epoch| OffsetForLeaderPartition::default().with_partition(partition).with_leader_epoch(epoch);
-    let asked = (0..50_000).map(|epoch| part(4, epoch)).chain([part(2, 0)]);
-    let topics = vec![OffsetForLeaderTopic::default().with_topic(topic("t")).with_partitions(asked.collect())];
-    let message = OffsetForLeaderEpochRequest::default().with_topics(topics);
-    let (seen, told) = ask(MAPPED, 2, &message, epoch_ends);
-    assert_eq!(seen.len(), 1);
-    let mut errors: Vec<_> = told.topics[0].partitions.iter().map(|part| (part.partition, part.error_code)).collect();
-    errors.sort_unstable();
-    assert_eq!(errors, [(2, 0), (4, invalid)]);
 }
