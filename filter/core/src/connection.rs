@@ -27,7 +27,7 @@ use self::queue::Queue;
 use self::way::Way;
 use crate::apis;
 use crate::connection::retirement::Retirement;
-use crate::error::{Cause, Fault};
+use crate::error::{Cause, Fault, Reconnect};
 pub use crate::exchange::action::Action;
 use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
@@ -239,7 +239,10 @@ impl Connection {
             self.broker.clear();
             self.exchanges = Queue::default();
             match (&fault, fault.cause()) {
-                (Fault::Late { .. }, _) | (_, Cause::Blamed(_)) => self.note_abandoned(),
+                (Fault::Reconnect(Reconnect::Unproven { .. } | Reconnect::Silent { .. }), _)
+                | (_, Cause::Blamed(_)) => {
+                    self.note_abandoned();
+                }
                 // The filter sends the client away in the middle of its login, which it takes up again.
                 (_, Cause::Reconnect(_)) => drop(self.session.authentication.abandon()),
             }

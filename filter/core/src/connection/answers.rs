@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Action, Connection};
 use crate::apis::cluster::api_versions;
 use crate::apis::TABLE;
-use crate::error::Fault;
+use crate::error::{BrokerFault, ConfigFault, Fault};
 use crate::exchange::api::Admission;
 use crate::exchange::handler::{Carried, Exchange, Next, Reply};
 use crate::stats::{Outcome, Stat};
@@ -28,7 +28,7 @@ impl Connection {
                 continue;
             }
             if self.exchanges.is_empty() {
-                return Err(Fault::UnsolicitedAnswer);
+                return Err(Fault::Broker(BrokerFault::UnsolicitedAnswer));
             }
             let head = self.broker.input.len().min(ANSWER_HEAD_BYTES);
             let head = self.broker.input.peek(head).unwrap_or_default();
@@ -52,7 +52,7 @@ impl Connection {
         let left = len.saturating_sub(self.broker.input.len());
         if self.broker.room.is_none() && left > 0 {
             let room = self.shared.budget.admit_answer(left);
-            self.broker.room = Some((room.ok_or(Fault::NoRoomForAnswer { bytes: len })?, now));
+            self.broker.room = Some((room.ok_or(Fault::Config(ConfigFault::NoRoomForAnswer { bytes: len }))?, now));
         }
         if let Some((room, _)) = &mut self.broker.room {
             room.set_left(left);
@@ -80,20 +80,20 @@ impl Connection {
     }
 
     fn handle_answer(&mut self, frame: Bytes, now: Millis) -> Result<(), Fault> {
-        let mut exchange = self.exchanges.take_oldest().ok_or(Fault::UnsolicitedAnswer)?;
+        let mut exchange = self.exchanges.take_oldest().ok_or(Fault::Broker(BrokerFault::UnsolicitedAnswer))?;
         let api = exchange.request.api.name;
         self.shared.budget.note_answer(exchange.request.api.key, frame.len());
         let mut body = frame.slice(frame::LENGTH_BYTES..);
         let got = body.first_chunk().map(|field| i32::from_be_bytes(*field));
-        let got = got.ok_or(Fault::Answer { api, what: "it is too short for a header" })?;
+        let got = got.ok_or(Fault::answer(api, "it is too short for a header"))?;
         let expected = exchange.request.correlation_id;
         if got != expected {
-            return Err(Fault::CorrelationId { expected, got });
+            return Err(Fault::Broker(BrokerFault::CorrelationId { expected, got }));
         }
-        let (key, version) = exchange.awaited.pop_front().ok_or(Fault::Exchange)?;
+        let (key, version) = exchange.awaited.pop_front().ok_or(Fault::bug("an answer without a request"))?;
         let header = header::take_response_header(key, version, &mut body)?;
-        header.ok_or(Fault::Answer { api, what: "its header is malformed" })?;
-        let pending = exchange.pending.take().ok_or(Fault::Exchange)?;
+        header.ok_or(Fault::answer(api, "its header is malformed"))?;
+        let pending = exchange.pending.take().ok_or(Fault::bug("an exchange without what waits"))?;
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, exchange.request.api, now);
         let next = pending.response(&mut cx, body)?;
@@ -122,8 +122,12 @@ impl Connection {
                 self.exchanges.put_back(exchange);
                 Ok(())
             }
-            Next::Wait(_) | Next::Send(..) | Next::AnswerLater { .. } => Err(Fault::Exchange),
-            Next::Answer(_) if !exchange.awaited.is_empty() => Err(Fault::Exchange),
+            Next::Wait(_) | Next::Send(..) | Next::AnswerLater { .. } => {
+                Err(Fault::bug("a stage that may neither wait nor send"))
+            }
+            Next::Answer(_) if !exchange.awaited.is_empty() => {
+                Err(Fault::bug("a client is answered while answers are due"))
+            }
             Next::Answer(body) => {
                 self.count_answer(&exchange, outcome, now);
                 self.answer(&exchange, body)
@@ -189,5 +193,5 @@ impl Connection {
 
 /// A length that a client may not send is the broker's fault on its side.
 fn broker_fault(_: Fault) -> Fault {
-    Fault::Answer { api: "any", what: "its frame length is out of range" }
+    Fault::answer("any", "its frame length is out of range")
 }

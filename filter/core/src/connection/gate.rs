@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::requests::Arrival;
 use super::{Action, Connection, Phase};
 use crate::apis::{sasl_authenticate, TABLE};
-use crate::error::{Fault, Late};
+use crate::error::{BrokerFault, ClientFault, Fault, Reconnect};
 use crate::exchange::api::{Admission, Api};
 use crate::exchange::authentication::State;
 use crate::exchange::handler::{Exchange, Passing, Pending, Plan, Question, Reply, Request, Upstream};
@@ -24,7 +24,7 @@ impl Connection {
     pub(super) fn identify(&mut self, peer: &Peer) -> Result<(), Fault> {
         let config = &self.shared.config;
         let Some(principals) = config.principals_by_certificate() else { return Ok(()) };
-        let principal = principals.of(peer).map_err(Fault::UnmappedCertificate)?;
+        let principal = principals.of(peer).map_err(|why| Fault::Client(ClientFault::UnmappedCertificate(why)))?;
         let proof = if *peer == Peer::Anonymous { Proof::Nothing } else { Proof::Certificate };
         self.session.authentication.identity = Some(Identity { principal: principal.clone(), proof, ends: None });
         self.actions.push_back(Action::Authenticated { principal, mechanism: proof.name() });
@@ -45,12 +45,12 @@ impl Connection {
         let ms = self.shared.config.limits.authentication_ms;
         // Who asks just before the end does not make it the broker's fault.
         let waits = |exchange: &Exchange| now.saturating_sub(exchange.started) >= ms / 2;
-        let why = match self.exchanges.oldest() {
-            Some(oldest) if waits(oldest) => Late::Stalled,
-            _ if self.shared.config.sasl.is_some() => Late::Unproven,
-            _ => Late::Silent,
+        let why: Fault = match self.exchanges.oldest() {
+            Some(oldest) if waits(oldest) => BrokerFault::Stalled { ms }.into(),
+            _ if self.shared.config.sasl.is_some() => Reconnect::Unproven { ms }.into(),
+            _ => Reconnect::Silent { ms }.into(),
         };
-        self.attempt(|_| Err(Fault::Late { ms, why }));
+        self.attempt(|_| Err(why));
     }
 
     /// Whether [`Self::question_before`] has one.
@@ -77,7 +77,7 @@ impl Connection {
         self.session.authentication.admit(arrival.admission, arrival.head.key, now)?;
         if self.is_login_due(now) {
             let shared = Rc::clone(&self.shared);
-            let api = TABLE.of_admission(Admission::Handshake).ok_or(Fault::Exchange)?;
+            let api = TABLE.of_admission(Admission::Handshake).ok_or(Fault::bug("the table has no handshake"))?;
             return login::question(&mut self.context(&shared, api, now)).map(Some);
         }
         if !self.is_broker_unknown(arrival.admission) {
@@ -88,7 +88,7 @@ impl Connection {
 
     /// Opens an exchange of the filter's own; what the client sent waits for it.
     pub(super) fn ask(&mut self, question: Question, now: Millis) -> Result<(), Fault> {
-        let api = TABLE.apis.find(question.request.key).ok_or(Fault::Exchange)?;
+        let api = TABLE.apis.find(question.request.key).ok_or(Fault::bug("a question of an unknown API"))?;
         let exchange = Exchange::asking(Request::headless(api, Reply::Own), question.pending, now);
         self.send(vec![question.request], Exchange { barrier: true, ..exchange })
     }
@@ -120,7 +120,7 @@ impl Connection {
 
     /// A SASL token without Kafka's headers.
     pub(super) fn handle_token(&mut self, token: Bytes, now: Millis) -> Result<(), Fault> {
-        let api = TABLE.of_admission(Admission::Token).ok_or(Fault::Exchange)?;
+        let api = TABLE.of_admission(Admission::Token).ok_or(Fault::bug("the table has no token"))?;
         let request = Request::headless(api, Reply::Bare);
         if let State::Relaying(left) = &mut self.session.authentication.state {
             *left = left.saturating_sub(1);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Action, Connection, Phase};
 use crate::apis::cluster::api_versions;
 use crate::apis::TABLE;
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::exchange::api::Admission;
 use crate::exchange::handler::{Carried, Exchange, Passing, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
 use crate::exchange::session::Asked;
@@ -95,7 +95,7 @@ impl Connection {
         let Some(frame) = self.client.input.take(len) else { return Ok(false) };
         self.gathering = false;
         self.client.room = None;
-        self.handle_request(arrival.ok_or(Fault::RequestHeader)?, frame, now)?;
+        self.handle_request(arrival.ok_or(Fault::Client(ClientFault::RequestHeader))?, frame, now)?;
         Ok(true)
     }
 
@@ -147,7 +147,7 @@ impl Connection {
         let head = arrival.head;
         self.session.authentication.admit(arrival.admission, head.key, now)?;
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
-            return Err(Fault::Pipelined { bytes: frame.len() });
+            return Err(Fault::Client(ClientFault::Pipelined { bytes: frame.len() }));
         }
         let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
         let api = &line.api;
@@ -184,7 +184,7 @@ impl Connection {
     /// closing.
     fn handle_unoffered(&mut self, arrival: Arrival, now: Millis) -> Result<(), Fault> {
         let head = arrival.head;
-        let refused = Fault::NotOffered { key: head.key, version: head.version };
+        let refused = Fault::Client(ClientFault::NotOffered { key: head.key, version: head.version });
         if arrival.admission != Admission::Negotiation {
             return Err(refused);
         }
@@ -221,7 +221,7 @@ impl Connection {
                 let barrier = barrier || exchange.barrier;
                 self.send(requests, Exchange { barrier, frame_bytes, ..exchange })
             }
-            Plan::After(_) | Plan::Wait => Err(Fault::Exchange),
+            Plan::After(_) | Plan::Wait => Err(Fault::bug("a plan that was to be carried out before")),
             Plan::Forget { requests, then } => {
                 for upstream in requests {
                     self.send_upstream(upstream, &request)?;

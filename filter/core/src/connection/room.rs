@@ -2,7 +2,7 @@
 
 use super::requests::Arrival;
 use super::Connection;
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::exchange::handler::Exchange;
 use crate::limits;
 use crate::time::Millis;
@@ -48,7 +48,7 @@ impl Connection {
     /// Ends the connection to make room for the others of the worker.
     pub fn evict(&mut self) {
         let held = self.held_bytes();
-        self.attempt(|_| Err(Fault::Evicted { held }));
+        self.attempt(|_| Err(Fault::Client(ClientFault::Evicted { held })));
     }
 
     /// What comes behind a request that has to be answered first is not wanted, but it comes: see
@@ -61,7 +61,7 @@ impl Connection {
         }
         let next = self.client.input.frame_len()?.unwrap_or(0);
         if bytes > most + next {
-            return Err(Fault::Pipelined { bytes });
+            return Err(Fault::Client(ClientFault::Pipelined { bytes }));
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Connection {
     pub(super) fn admit_frame(&mut self, len: usize, now: Millis) -> Result<bool, Fault> {
         let limit = self.whole_frame_bytes_max();
         if len > frame::LENGTH_BYTES + limit {
-            return Err(Fault::NoRoomForFrame { bytes: len, limit });
+            return Err(Fault::Client(ClientFault::NoRoomForFrame { bytes: len, limit }));
         }
         // What is here already is alive, and counted as that.
         let left = len.saturating_sub(self.client.input.len());

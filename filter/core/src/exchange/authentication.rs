@@ -9,7 +9,7 @@
 //! Beside it stands whether the broker authenticates the client itself: only then brokers act for the client,
 //! and for nobody else.
 
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::exchange::api::Admission;
 use crate::limits;
 use crate::sasl::identity::Identity;
@@ -87,7 +87,7 @@ impl Authentication {
     }
 
     /// # Errors
-    /// [`Fault::NotAuthenticated`], [`Fault::SessionExpired`]: a request of `key` may not come now. Kafka
+    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request of `key` may not come now. Kafka
     /// closes, too.
     pub(crate) fn admit(&self, admission: Admission, key: i16, now: Millis) -> Result<(), Fault> {
         let admitted = match self.state {
@@ -95,12 +95,12 @@ impl Authentication {
             State::Unproven => matches!(admission, Admission::Negotiation | Admission::Handshake),
             State::Tokens(_) => admission == Admission::Token,
             State::Proven if self.has_ended(now) && admission != Admission::Handshake => {
-                return Err(Fault::SessionExpired);
+                return Err(Fault::Client(ClientFault::SessionExpired));
             }
             State::Proven => true,
             State::Relaying(_) | State::Failed => false,
         };
-        admitted.then_some(()).ok_or(Fault::NotAuthenticated { key })
+        admitted.then_some(()).ok_or(Fault::Client(ClientFault::NotAuthenticated { key }))
     }
 
     /// Whether a token that waits for a verdict is worth another look.

@@ -23,7 +23,7 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{self, Encodable, StrBytes};
 
 use crate::brokers;
-use crate::error::{Blame, Fault};
+use crate::error::{Blame, ClientFault, Fault};
 use crate::exchange::action::Action;
 use crate::exchange::api::{Api, Apis};
 use crate::exchange::session::Session;
@@ -75,10 +75,10 @@ impl Request {
     /// The body as a message of its version.
     ///
     /// # Errors
-    /// [`Fault::Request`]: the client's fault.
+    /// [`ClientFault::Request`]: the client's fault.
     pub(crate) fn decode<M: Shaped>(&self) -> Result<M, Fault> {
         shape::decode_request(&self.body, self.version)
-            .map_err(|error| Fault::Request { api: self.api.name, at: error.at })
+            .map_err(|error| Fault::Client(ClientFault::Request { api: self.api.name, at: error.at }))
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(crate) fn new<M: protocol::Request>(version: i16, message: &M) -> Result<Self, Fault> {
         encode(message, version).map(|body| Self::written::<M>(version, body))
     }
@@ -106,7 +106,7 @@ impl Upstream {
 /// The body of `message`.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
     let mut body = Rope::new();
     body.put_message(message, version)?;
@@ -116,9 +116,9 @@ fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
 /// The body of a broker's answer as a message of its version.
 ///
 /// # Errors
-/// [`Fault::Answer`]: the broker's fault.
+/// [`BrokerFault::Answer`]: the broker's fault.
 pub(crate) fn read_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, Fault> {
-    shape::decode_answer(body, version).map_err(|_| Fault::Answer { api: M::API, what: "it is malformed" })
+    shape::decode_answer(body, version).map_err(|_| Fault::answer(M::API, "it is malformed"))
 }
 
 /// What the filter asks a broker in its own name.
@@ -163,7 +163,7 @@ impl Plan {
     /// `message` is the answer.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(crate) fn answer<M: Encodable>(message: &M, version: i16) -> Result<Self, Fault> {
         encode(message, version).map(Self::Answer)
     }
@@ -192,7 +192,7 @@ impl Next {
     /// `message` is the answer.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(crate) fn answer<M: Encodable>(message: &M, version: i16) -> Result<Self, Fault> {
         encode(message, version).map(Self::Answer)
     }

@@ -54,9 +54,9 @@ impl<T> Awaited<T> {
     /// Who waits for this answer of the broker's.
     ///
     /// # Errors
-    /// [`Fault::Answer`] when nobody does, or nobody any more.
+    /// [`BrokerFault::Answer`] when nobody does, or nobody any more.
     pub(crate) fn take(&mut self, api: &'static str, place: Place) -> Result<T, Fault> {
-        let nobody = Fault::Answer { api, what: "it names a partition that was not asked for" };
+        let nobody = Fault::answer(api, "it names a partition that was not asked for");
         let Entry::Occupied(mut place) = self.waiting.entry(place) else { return Err(nobody) };
         let waits = place.get_mut().pop_front().ok_or(nobody)?;
         if place.get().is_empty() {
@@ -68,12 +68,12 @@ impl<T> Awaited<T> {
     /// To be called behind the last answer.
     ///
     /// # Errors
-    /// [`Fault::Answer`] when somebody still waits.
+    /// [`BrokerFault::Answer`] when somebody still waits.
     pub(crate) fn finish(self, api: &'static str) -> Result<(), Fault> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        Err(Fault::Answer { api, what: "a partition is missing" })
+        Err(Fault::answer(api, "a partition is missing"))
     }
 }
 
@@ -203,13 +203,13 @@ mod tests {
         let mut awaited = Awaited::new([(place("t", 0), 'a'), (place("t", 1), 'b'), (place("t", 0), 'c')]);
         assert_eq!(["t", "t"].map(|name| awaited.take("Any", place(name, 0)).unwrap()), ['a', 'c']);
         for (name, partition) in [("t", 0), ("t", 2), ("u", 1)] {
-            let nobody = Fault::Answer { api: "Any", what: "it names a partition that was not asked for" };
+            let nobody = Fault::answer("Any", "it names a partition that was not asked for");
             assert_eq!(awaited.take("Any", place(name, partition)), Err(nobody));
         }
         assert_eq!(awaited.take("Any", place("t", 1)), Ok('b'));
         assert_eq!(awaited.finish("Any"), Ok(()));
         let open = Awaited::new([(place("t", 0), 'a')]).finish("Any");
-        assert_eq!(open, Err(Fault::Answer { api: "Any", what: "a partition is missing" }));
+        assert_eq!(open, Err(Fault::answer("Any", "a partition is missing")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 
 use crate::brokers::{Address, Route};
-use crate::error::Fault;
+use crate::error::{Fault, Reconnect};
 use crate::exchange::action::Action;
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Upstream};
 use crate::limits;
@@ -35,7 +35,7 @@ pub(crate) struct Learner {
 
 impl Learner {
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(crate) fn question(bootstrapped: Bootstrapped) -> Result<Question, Fault> {
         let nothing = MetadataRequest::default().with_topics(Some(vec![]));
         let request = Upstream::new(METADATA_VERSION, &nothing)?;
@@ -57,7 +57,7 @@ impl Pending for Learner {
             _ => connected.clone(),
         };
         if belongs != *connected {
-            return Err(Fault::Misrouted { broker: *broker });
+            return Err(Fault::Reconnect(Reconnect::Misrouted { broker: *broker }));
         }
         Ok(Next::Answer(Rope::new()))
     }

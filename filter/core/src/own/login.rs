@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error::Fault;
+use crate::error::{ConfigFault, Fault, Reconnect};
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Upstream};
 use crate::exchange::session::LoggedIn;
 use crate::limits;
@@ -59,11 +59,11 @@ impl Login {
     /// The first request of a login as the client's principal.
     ///
     /// # Errors
-    /// [`Fault::Login`] where `upstream.sasl` has no identity for the client.
+    /// [`ConfigFault::Login`] where `upstream.sasl` has no identity for the client.
     pub(crate) fn start(cx: &mut Context<'_>) -> Result<(Upstream, Self), Fault> {
-        let upstream = cx.shared.config.upstream.as_ref().ok_or(Fault::Exchange)?;
+        let upstream = cx.shared.config.upstream.as_ref().ok_or(Fault::bug("a login without an upstream section"))?;
         let mechanism = upstream.mechanism;
-        let refused = |why: String| Fault::Login { mechanism: mechanism.name(), why };
+        let refused = |why: String| Fault::Config(ConfigFault::Login { mechanism: mechanism.name(), why });
         let identity = cx.session.authentication.identity.as_ref();
         let principal = identity.map_or("", |identity| &identity.principal);
         let acting = upstream.identity_for(identity).map_err(|why| refused(format!("{why}, {principal:?}")))?;
@@ -88,7 +88,7 @@ impl Login {
                     Ok(Progress::Send(versions::own_request(version)?))
                 }
                 versions::Learned::AsTold => Ok(Progress::Done),
-                versions::Learned::Otherwise => Ok(Progress::Refused(Fault::VersionsLearned)),
+                versions::Learned::Otherwise => Ok(Progress::Refused(Fault::Reconnect(Reconnect::Versions))),
             },
         }
     }
@@ -137,7 +137,10 @@ impl Login {
         let mechanism = self.mechanism.name();
         cx.count(Stat::UpstreamAuth { mechanism, outcome: AuthOutcome::Failure }, 1);
         let why: String = why.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect();
-        Progress::Refused(Fault::Login { mechanism, why: format!("{why} (as {:?})", self.client.username()) })
+        Progress::Refused(Fault::Config(ConfigFault::Login {
+            mechanism,
+            why: format!("{why} (as {:?})", self.client.username()),
+        }))
     }
 }
 
@@ -149,11 +152,11 @@ fn token_request(token: Vec<u8>) -> Result<Upstream, Fault> {
 /// The filter's own login, where no request of the client's is for one.
 ///
 /// # Errors
-/// [`Fault::Login`] where `upstream.sasl` has no identity for the client.
+/// [`ConfigFault::Login`] where `upstream.sasl` has no identity for the client.
 pub(crate) fn question(cx: &mut Context<'_>) -> Result<Question, Fault> {
     match Login::start(cx) {
         Ok((request, login)) => Ok(Question { request, pending: Box::new(OwnLogin(login)) }),
-        Err(fault @ Fault::Login { .. }) if cx.session.login.is_none() => {
+        Err(fault @ Fault::Config(ConfigFault::Login { .. })) if cx.session.login.is_none() => {
             Ok(Question { request: versions::carrier(cx)?, pending: Box::new(NoLogin(fault)) })
         }
         Err(fault) => Err(fault),

@@ -154,7 +154,7 @@ impl Asking {
     /// `has_ids`: the broker is known to take versions with topic ids.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     fn question(topics: Vec<TopicName>, has_ids: bool) -> Result<Question, Fault> {
         let version = if has_ids { TOPIC_IDS } else { VERSION };
         let named = topics.iter().map(|topic| MetadataRequestTopic::default().with_name(Some(topic.clone())));

@@ -11,7 +11,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::error::Fault;
+use crate::error::{Fault, Reconnect};
 use crate::exchange::action::Action;
 use crate::exchange::handler::{read_answer, Context, Upstream};
 use crate::exchange::session::Versions;
@@ -26,11 +26,11 @@ const UNKNOWN_VERSION: i16 = i16::MAX;
 /// The smallest request that every broker answers: its answer's place is taken by one that is known already.
 ///
 /// # Errors
-/// [`Fault::VersionsLearned`] when the broker takes no further one before a login.
+/// [`Reconnect::Versions`] when the broker takes no further one before a login.
 pub(crate) fn carrier(cx: &Context<'_>) -> Result<Upstream, Fault> {
     let version = match cx.session.versions {
         _ if !cx.is_before_login() => 0,
-        Versions::Spent(_) => return Err(Fault::VersionsLearned),
+        Versions::Spent(_) => return Err(Fault::Reconnect(Reconnect::Versions)),
         Versions::Unknown | Versions::Known(_) => UNKNOWN_VERSION,
     };
     Ok(Upstream::written::<ApiVersionsRequest>(version, Rope::new()))
@@ -39,7 +39,7 @@ pub(crate) fn carrier(cx: &Context<'_>) -> Result<Upstream, Fault> {
 /// The filter's own request.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn own_request(version: i16) -> Result<Upstream, Fault> {
     let name = StrBytes::from_static_str(env!("CARGO_PKG_NAME"));
     let message = match version {
@@ -63,14 +63,10 @@ pub(crate) enum Learned {
 /// Remembers the broker's answer to [`own_request`] for the connections to come.
 ///
 /// # Errors
-/// [`Fault::Answer`]
+/// [`BrokerFault::Answer`]
 pub(crate) fn learn(cx: &mut Context<'_>, body: Bytes, asked: i16) -> Result<Learned, Fault> {
     if is_unsupported(&body) {
-        return if asked > 0 {
-            Ok(Learned::AskAgain(0))
-        } else {
-            Err(Fault::Answer { api: "ApiVersions", what: "it is malformed" })
-        };
+        return if asked > 0 { Ok(Learned::AskAgain(0)) } else { Err(Fault::answer("ApiVersions", "it is malformed")) };
     }
     let answer: ApiVersionsResponse = read_answer(&body, asked)?;
     let mut learned = Rope::new();

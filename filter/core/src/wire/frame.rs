@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::limits;
 
 /// Bytes of the length in front of a frame.
@@ -134,12 +134,12 @@ impl Input {
 /// The whole length of the frame that starts with `prefix` (its length field included), bytes.
 ///
 /// # Errors
-/// As [`Input::frame_len`]; `prefix` shorter than the length field is a [`Fault::FrameLength`] of -1.
+/// As [`Input::frame_len`]; `prefix` shorter than the length field is a [`ClientFault::FrameLength`] of -1.
 pub(crate) fn checked_len(prefix: &[u8], frame_bytes_max: usize) -> Result<usize, Fault> {
     let claimed = prefix.first_chunk().map_or(-1, |field| i32::from_be_bytes(*field));
-    let body = usize::try_from(claimed).map_err(|_| Fault::FrameLength { claimed })?;
+    let body = usize::try_from(claimed).map_err(|_| Fault::Client(ClientFault::FrameLength { claimed }))?;
     if body > frame_bytes_max {
-        return Err(Fault::FrameTooLarge { claimed, limit: frame_bytes_max });
+        return Err(Fault::Client(ClientFault::FrameTooLarge { claimed, limit: frame_bytes_max }));
     }
     Ok(LENGTH_BYTES + body)
 }
@@ -196,10 +196,10 @@ mod tests {
     #[test]
     fn bad_lengths_are_refused() {
         for (claimed, limit, want) in [
-            (-1, 10, Fault::FrameLength { claimed: -1 }),
-            (i32::MIN, 10, Fault::FrameLength { claimed: i32::MIN }),
-            (11, 10, Fault::FrameTooLarge { claimed: 11, limit: 10 }),
-            (i32::MAX, 100, Fault::FrameTooLarge { claimed: i32::MAX, limit: 100 }),
+            (-1, 10, Fault::Client(ClientFault::FrameLength { claimed: -1 })),
+            (i32::MIN, 10, Fault::Client(ClientFault::FrameLength { claimed: i32::MIN })),
+            (11, 10, Fault::Client(ClientFault::FrameTooLarge { claimed: 11, limit: 10 })),
+            (i32::MAX, 100, Fault::Client(ClientFault::FrameTooLarge { claimed: i32::MAX, limit: 100 })),
         ] {
             let mut input = Input::new(limit);
             input.push(Bytes::copy_from_slice(&claimed.to_be_bytes()));

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::wire::rope::Rope;
 use crate::wire::types::Reader;
 
@@ -37,18 +37,18 @@ const TAGGED_REQUEST_HEADER: i16 = 2;
 const TAGGED_RESPONSE_HEADER: i16 = 1;
 
 fn api_key(key: i16) -> Result<ApiKey, Fault> {
-    ApiKey::try_from(key).map_err(|()| Fault::Exchange)
+    ApiKey::try_from(key).map_err(|()| Fault::bug("a header of an API that the codec does not know"))
 }
 
 /// Takes the header off a request, given its key and version; gives the client id as it came: brokers take
 /// any bytes. The client id is a copy, so that remembering it keeps no frame in memory.
 ///
 /// # Errors
-/// [`Fault::RequestHeader`]
+/// [`ClientFault::RequestHeader`]
 pub(crate) fn take_request_header(key: i16, version: i16, body: &mut Bytes) -> Result<Option<Bytes>, Fault> {
     let is_tagged = api_key(key)?.request_header_version(version) >= TAGGED_REQUEST_HEADER;
     let mut reader = Reader::new(body);
-    let client_id = take_request_fields(&mut reader, is_tagged).ok_or(Fault::RequestHeader)?;
+    let client_id = take_request_fields(&mut reader, is_tagged).ok_or(Fault::Client(ClientFault::RequestHeader))?;
     let client_id = client_id.map(Bytes::copy_from_slice);
     *body = body.slice(body.len() - reader.left()..);
     Ok(client_id)
@@ -66,7 +66,7 @@ fn take_request_fields<'a>(reader: &mut Reader<'a>, is_tagged: bool) -> Option<O
 /// Takes the header off an answer to a request of that key and version. None when it is malformed.
 ///
 /// # Errors
-/// [`Fault::Exchange`] for a key that nobody can have sent.
+/// [`Fault::Bug`] for a key that nobody can have sent.
 pub(crate) fn take_response_header(key: i16, version: i16, body: &mut Bytes) -> Result<Option<()>, Fault> {
     let is_tagged = api_key(key)?.response_header_version(version) >= TAGGED_RESPONSE_HEADER;
     let mut reader = Reader::new(body);
@@ -78,7 +78,7 @@ pub(crate) fn take_response_header(key: i16, version: i16, body: &mut Bytes) -> 
 /// A request as it goes up.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn request_frame(
     (key, version): (i16, i16),
     correlation_id: i32,
@@ -98,7 +98,7 @@ pub(crate) fn request_frame(
 /// An answer as it goes down, to a request of that key and version.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn answer_frame((key, version): (i16, i16), correlation_id: i32, body: Rope) -> Result<Rope, Fault> {
     let mut out = Rope::new();
     out.put_i32(correlation_id);
@@ -110,10 +110,10 @@ pub(crate) fn answer_frame((key, version): (i16, i16), correlation_id: i32, body
 /// A SASL token as it goes down without Kafka's headers (SaslHandshake v0).
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn bare_frame(body: Rope) -> Result<Rope, Fault> {
     let mut out = Rope::new();
-    out.put_i32(i32::try_from(body.len()).map_err(|_| Fault::Encode)?);
+    out.put_i32(i32::try_from(body.len()).map_err(|_| Fault::bug("a frame is longer than its length field can say"))?);
     out.append(body);
     Ok(out)
 }
@@ -156,7 +156,10 @@ mod tests {
                     assert_eq!((taken.as_deref(), &body[..]), (id.map(str::as_bytes), &b"body"[..]));
                     for end in 0..whole.len() - b"body".len() {
                         let mut cut = Bytes::copy_from_slice(&whole[..end]);
-                        assert_eq!(take_request_header(12, version, &mut cut), Err(Fault::RequestHeader));
+                        assert_eq!(
+                            take_request_header(12, version, &mut cut),
+                            Err(Fault::Client(ClientFault::RequestHeader))
+                        );
                     }
                 }
             }

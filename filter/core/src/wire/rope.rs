@@ -53,10 +53,10 @@ impl Rope {
     /// Puts a message, coded by `kafka-protocol`.
     ///
     /// # Errors
-    /// [`Fault::Encode`] when the message cannot be written in that version.
+    /// [`Fault::Bug`] when the message cannot be written in that version.
     pub(crate) fn put_message<M: Encodable>(&mut self, message: &M, version: i16) -> Result<(), Fault> {
         let before = self.tail.len();
-        message.encode(&mut self.tail, version).map_err(|_| Fault::Encode)?;
+        message.encode(&mut self.tail, version).map_err(|_| Fault::encoding::<M>())?;
         self.len += self.tail.len() - before;
         Ok(())
     }

@@ -11,7 +11,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, Metadata
 use kafka_protocol::protocol::{Request as _, StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
-use crate::error::Fault;
+use crate::error::{Fault, Reconnect};
 use crate::exchange::api::{Api, Apis, Offer};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::session::Versions;
@@ -53,7 +53,7 @@ fn before_login(cx: &mut Context<'_>, mut answer: Answer) -> Result<Plan, Fault>
             let body = body.clone();
             answer.told(cx, body).map(Plan::Answer)
         }
-        Versions::Spent(_) => Err(Fault::VersionsLearned),
+        Versions::Spent(_) => Err(Fault::Reconnect(Reconnect::Versions)),
         Versions::Unknown => {
             let pending = Box::new(FirstAnswer { answer, asked: OWN_VERSION });
             Ok(Plan::Send { requests: vec![own_request(OWN_VERSION)?], pending, barrier: true })
@@ -73,7 +73,9 @@ impl Pending for FirstAnswer {
             self.asked = version;
             return Ok(Next::Send(vec![own_request(version)?], self));
         }
-        let Versions::Spent(body) = &cx.session.versions else { return Err(Fault::Exchange) };
+        let Versions::Spent(body) = &cx.session.versions else {
+            return Err(Fault::bug("API versions were asked for and not kept"));
+        };
         let body = body.clone();
         self.answer.told(cx, body).map(Next::Answer)
     }
@@ -153,7 +155,7 @@ impl Pending for Answer {
 /// The answer to a client whose connection has to end before anything of it can be let through.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn refusal(version: i16) -> Result<Rope, Fault> {
     let message = ApiVersionsResponse::default().with_error_code(ResponseError::SaslAuthenticationFailed.code());
     let mut out = Rope::new();

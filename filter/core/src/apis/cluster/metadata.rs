@@ -80,7 +80,10 @@ struct Answers {
 
 impl Pending for Answers {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer = read_answer::<MetadataResponse>(&body, self.asked.pop_front().ok_or(Fault::Exchange)?)?;
+        let mut answer = read_answer::<MetadataResponse>(
+            &body,
+            self.asked.pop_front().ok_or(Fault::bug("an answer to Metadata without a question"))?,
+        )?;
         if let Some(former) = self.gathered.take() {
             answer.topics.extend(former.topics);
             answer.topics.sort_by_key(|topic| topic.name.as_ref().and_then(|name| self.order.get(name)).copied());

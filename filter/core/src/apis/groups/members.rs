@@ -28,7 +28,7 @@ const CONSUMER: &str = "consumer";
 /// The question that [`Described`] reads the answer of.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn describe(group: &GroupId) -> Result<Upstream, Fault> {
     let describe = DescribeGroupsRequest::default().with_groups(vec![group.clone()]);
     Upstream::new(DESCRIBE_GROUPS_VERSION, &describe)
@@ -39,11 +39,11 @@ pub(crate) struct Described(DescribedGroup);
 
 impl Described {
     /// # Errors
-    /// [`Fault::Answer`]
+    /// [`BrokerFault::Answer`]
     pub(crate) fn read(body: Bytes) -> Result<Self, Fault> {
         let answer: DescribeGroupsResponse = read_answer(&body, DESCRIBE_GROUPS_VERSION)?;
         let group = answer.groups.into_iter().next();
-        group.map(Self).ok_or(Fault::Answer { api: "DescribeGroups", what: "the group is missing" })
+        group.map(Self).ok_or(Fault::answer("DescribeGroups", "the group is missing"))
     }
 
     /// Why nothing is known of the group, 0 if it is known; as a code that commits and deletions of offsets may answer: a
@@ -167,7 +167,7 @@ impl Fence {
     /// What to ask the broker.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(crate) fn requests(&self) -> Result<Vec<Upstream>, Fault> {
         let group = &self.caller.group;
         if !self.caller.is_member() {
@@ -181,7 +181,7 @@ impl Fence {
     /// code that says why not.
     ///
     /// # Errors
-    /// [`Fault::Answer`]
+    /// [`BrokerFault::Answer`]
     pub(crate) fn response(&mut self, body: Bytes) -> Result<Option<Result<(), i16>>, Fault> {
         let Some(described) = self.described.take() else {
             let described = Described::read(body)?;

@@ -246,7 +246,7 @@ impl Pending for Answers {
                 Some(Err(error_code)) => self.refuse_lanes(cx, error_code),
             },
             Stage::Lanes => {
-                let (slots, _) = self.lanes.pop_front().ok_or(Fault::Exchange)?;
+                let (slots, _) = self.lanes.pop_front().ok_or(Fault::bug("an exchange is out of step"))?;
                 self.take(cx, slots, body, SHADOW_VERSION)?;
                 if self.lanes.is_empty() {
                     return Ok(Next::Answer(self.merge()?));
@@ -307,7 +307,7 @@ pub(crate) fn topics(commits: Vec<(TopicName, OffsetCommitRequestPartition)>) ->
 /// A commit of nobody's membership to a shadow.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn shadow_commit(
     shadow: GroupId,
     topics: Vec<OffsetCommitRequestTopic>,

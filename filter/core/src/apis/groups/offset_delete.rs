@@ -269,7 +269,7 @@ impl Pending for Answers {
             }
             // What fails from here on is told of its partitions: others are deleted by now.
             Stage::Lanes => {
-                let slots = self.awaited.pop_front().ok_or(Fault::Exchange)?;
+                let slots = self.awaited.pop_front().ok_or(Fault::bug("an exchange is out of step"))?;
                 self.take(cx, slots, body)?;
                 if self.awaited.is_empty() {
                     return self.finish(cx);

@@ -149,7 +149,7 @@ impl Answers {
         let mut piece = Piece::default();
         let mut asked = vec![];
         while let Some(question) = self.questions.front_mut().filter(|_| !piece.is_full()) {
-            let group = self.groups.get_mut(question.group).ok_or(Fault::Exchange)?;
+            let group = self.groups.get_mut(question.group).ok_or(Fault::bug("an exchange is out of step"))?;
             let Some(lane) = question.lanes.next().map(Lane) else {
                 self.questions.pop_front();
                 continue;
@@ -181,8 +181,8 @@ impl Answers {
 
     fn take(&mut self, cx: &mut Context<'_>, found: OffsetFetchResponseGroup) -> Result<(), Fault> {
         let holder = self.holders.get_mut(&found.group_id).and_then(VecDeque::pop_front);
-        let (at, lane) = holder.ok_or(Fault::Answer { api: API, what: "it names a group that was not asked for" })?;
-        let group = self.groups.get_mut(at).ok_or(Fault::Exchange)?;
+        let (at, lane) = holder.ok_or(Fault::answer(API, "it names a group that was not asked for"))?;
+        let group = self.groups.get_mut(at).ok_or(Fault::bug("an exchange is out of step"))?;
         if found.error_code != 0 {
             group.error_code = found.error_code;
         }
@@ -224,7 +224,7 @@ impl Pending for Answers {
             self.take(cx, group)?;
         }
         if self.holders.values().any(|holders| !holders.is_empty()) {
-            return Err(Fault::Answer { api: API, what: "a group is missing" });
+            return Err(Fault::answer(API, "a group is missing"));
         }
         self.holders.clear();
         match self.next_piece()? {

@@ -50,7 +50,7 @@ pub(crate) trait Lookup: 'static {
 /// The request half of an `L`.
 ///
 /// # Errors
-/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
+/// [`ClientFault::Request`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let mut frame: L::Request = request.decode()?;
     let topics = L::questions(&mut frame);
@@ -143,7 +143,7 @@ impl<L: Lookup> Pending for Waiting<L> {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let (throttle_time_ms, topics) = L::found(read_answer(&body, self.version)?);
         self.merged.throttle_time_ms = self.merged.throttle_time_ms.max(throttle_time_ms);
-        let mut awaited = self.rounds.pop_front().ok_or(Fault::Exchange)?.awaited();
+        let mut awaited = self.rounds.pop_front().ok_or(Fault::bug("an answer to a lookup without a round"))?.awaited();
         for (topic, partitions) in topics {
             for mut found in partitions {
                 let partition = PhysicalPartition(*L::partition(&mut found));

@@ -17,7 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::brokers::Advertise;
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::located::{detached, Located, Place, Topic};
 use crate::exchange::rounds::{self, Awaited, Turns};
@@ -57,7 +57,7 @@ pub(crate) fn early(head: RequestHead, rest: &[u8], shared: &Shared) -> Option<P
 /// The request half.
 ///
 /// # Errors
-/// [`Fault::Request`]: the client's fault; [`Fault::Encode`].
+/// [`ClientFault::Request`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: ProduceRequest = request.decode()?;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {
@@ -91,7 +91,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let requests: Vec<_> = rounds.iter().map(|parts| upstream(&message, parts, version)).collect();
     if message.acks == 0 {
         let refused = merged.answered.first().map(|(topic, _)| topic.0.to_string());
-        let then = refused.map(|topic| Fault::UnacknowledgedRefusal { topic });
+        let then = refused.map(|topic| Fault::Client(ClientFault::UnacknowledgedRefusal { topic }));
         return Ok(Plan::Forget { requests, then });
     }
     if requests.is_empty() {
@@ -289,7 +289,7 @@ impl Pending for Waiting {
         let version = self.merged.version;
         let answer: ProduceResponse = read_answer(&body, version)?;
         self.merged.throttle_time_ms = self.merged.throttle_time_ms.max(answer.throttle_time_ms);
-        let asked = self.rounds.pop_front().ok_or(Fault::Exchange)?;
+        let asked = self.rounds.pop_front().ok_or(Fault::bug("an answer to Produce without a round"))?;
         let mut awaited = Awaited::new(asked.into_iter().map(|located| (located.place.clone(), located)));
         for topic in answer.responses {
             for answer in topic.partition_responses {

@@ -19,7 +19,7 @@ const SESSIONS: i16 = 7;
 /// The answer for these siblings, in this order, but for topics: each comes once.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(super) fn encode(
     cx: &mut Context<'_>,
     siblings: Vec<&mut Sibling>,
@@ -67,16 +67,16 @@ fn for_client(cx: &mut Context<'_>, sibling: &mut Sibling) -> PartitionData {
 fn put_partition(out: &mut Rope, data: &PartitionData, sibling: &Sibling, version: i16) -> Result<(), Fault> {
     let flexible = version >= FLEXIBLE;
     let mut coded = BytesMut::new();
-    data.encode(&mut coded, version).map_err(|_| Fault::Encode)?;
+    data.encode(&mut coded, version).map_err(|_| Fault::encoding::<PartitionData>())?;
     let tags = if flexible { tags_len(data, coded.len(), version)? } else { 0 };
     let null_records = if flexible { 1 } else { 4 };
-    let head = coded.len().checked_sub(tags + null_records).ok_or(Fault::Encode)?;
-    out.put_slice(coded.get(..head).ok_or(Fault::Encode)?);
+    let head = coded.len().checked_sub(tags + null_records).ok_or_else(Fault::encoding::<PartitionData>)?;
+    out.put_slice(coded.get(..head).ok_or_else(Fault::encoding::<PartitionData>)?);
     out.put_bytes_len(flexible, Some(sibling.records.iter().map(bytes::Bytes::len).sum()));
     for entry in &sibling.records {
         out.put_bytes(entry);
     }
-    out.put_slice(coded.get(head + null_records..).ok_or(Fault::Encode)?);
+    out.put_slice(coded.get(head + null_records..).ok_or_else(Fault::encoding::<PartitionData>)?);
     Ok(())
 }
 
@@ -88,6 +88,6 @@ fn tags_len(data: &PartitionData, len: usize, version: i16) -> Result<usize, Fau
         .with_current_leader(Default::default())
         .with_snapshot_id(Default::default())
         .with_unknown_tagged_fields(Default::default());
-    let untagged = untagged.compute_size(version).map_err(|_| Fault::Encode)?;
-    len.checked_sub(untagged).map(|tagged| tagged + 1).ok_or(Fault::Encode)
+    let untagged = untagged.compute_size(version).map_err(|_| Fault::encoding::<PartitionData>())?;
+    len.checked_sub(untagged).map(|tagged| tagged + 1).ok_or_else(Fault::encoding::<PartitionData>)
 }

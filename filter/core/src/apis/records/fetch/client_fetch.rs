@@ -171,13 +171,13 @@ impl ClientFetch {
     fn siblings_at(&mut self, at: usize) -> Result<(&Place, &mut [Sibling]), Fault> {
         let read = self.reads.get(at);
         let found = read.and_then(|read| Some((&read.place, self.siblings.get_mut(read.siblings.clone())?)));
-        found.ok_or(Fault::Exchange)
+        found.ok_or(Fault::bug("a read of Fetch without its siblings"))
     }
 
     /// The request of a round that brings records.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(super) fn next_reads(&self, now: Millis) -> Result<(Upstream, Awaited<Read>), Fault> {
         let (mut questions, mut reads, mut may_wait) = (vec![], vec![], true);
         for (at, place, siblings) in self.in_turn() {
@@ -198,7 +198,7 @@ impl ClientFetch {
     /// The request of a round that proves skips, if the client may not be answered without one.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(super) fn next_proofs(&self, now: Millis) -> Result<Option<(Upstream, Awaited<Proof>)>, Fault> {
         let (mut questions, mut proofs, mut bytes) = (vec![], vec![], 0i32);
         for (at, place, siblings) in self.in_turn() {
@@ -228,7 +228,7 @@ impl ClientFetch {
     /// Takes the answer to [`Self::next_reads`]; `frame_bytes`: the answer's length.
     ///
     /// # Errors
-    /// [`Fault::Answer`]: it names other partitions than were asked for.
+    /// [`BrokerFault::Answer`]: it names other partitions than were asked for.
     pub(super) fn take_records(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,7 +263,7 @@ impl ClientFetch {
     /// Takes the answer to [`Self::next_proofs`].
     ///
     /// # Errors
-    /// [`Fault::Answer`]: it names other partitions than were asked for.
+    /// [`BrokerFault::Answer`]: it names other partitions than were asked for.
     pub(super) fn check_proofs(
         &mut self,
         cx: &mut Context<'_>,
@@ -294,7 +294,7 @@ impl ClientFetch {
     /// The client's answer, and for how many milliseconds it is held back.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(super) fn into_answer(mut self, cx: &mut Context<'_>) -> Result<(Rope, Millis), Fault> {
         for sibling in &mut self.siblings {
             if sibling.needs_proof(self.filler, cx.now) {
