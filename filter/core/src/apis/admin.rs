@@ -2,6 +2,3 @@
 
 pub(crate) mod administration;
 pub(crate) mod delegation_tokens;
-
-#[cfg(test)]
-mod tests;

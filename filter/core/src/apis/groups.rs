@@ -13,4 +13,4 @@ pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 
 #[cfg(test)]
-mod tests;
+mod testing;

@@ -126,3 +126,6 @@ fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> 
     cx.warn(format!("a client was refused {}: {WORDS}", request.api.name));
     Plan::answer(answer, request.version)
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,3 +170,6 @@ fn spread(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! Offsets of groups, against a store that does what a group coordinator does: lane 0 is kept in the group, the others in
 //! its shadows, and clients see one group.
 
+#[path = "list_groups/tests.rs"]
 mod administration;
+#[path = "heartbeat/tests.rs"]
 mod renewals;
 
 use std::collections::{BTreeMap, BTreeSet};
