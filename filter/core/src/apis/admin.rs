@@ -2,3 +2,6 @@
 
 pub(crate) mod administration;
 pub(crate) mod delegation_tokens;
+
+#[cfg(test)]
+mod testing;

@@ -109,3 +109,38 @@ impl Pending for Relay {
         Ok(Next::Answer(out))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::*;
+
+    use crate::testing::proxy::{Feeding, Proxy};
+    use crate::testing::sasl_broker::SaslBroker;
+    use crate::testing::{request, shared, take_frames, text, Seen};
+
+    /// The filter's own session at the broker is none of the client's business.
+    #[test]
+    fn sasl_of_clients_does_not_reach_the_filters_own_session() {
+        let config = r#"{"upstream": {"sasl": {"mechanism": "PLAIN", "username": "u", "password": "p"}}}"#;
+        let handshake = |version| request(version, 1, &SaslHandshakeRequest::default().with_mechanism(text("PLAIN")));
+        for own in [handshake(1), handshake(0), request(2, 1, &SaslAuthenticateRequest::default())] {
+            let mut broker = SaslBroker::with(&["u\0p"]);
+            let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
+            proxy.client(&own);
+            let mut keys = vec![];
+            while !proxy.up.is_empty() {
+                for seen in take_frames(&mut proxy.up).iter().map(Seen::parse) {
+                    keys.push((seen.key, seen.client_id.clone().unwrap().to_string()));
+                    let answer = broker.answer(&seen);
+                    proxy.broker(&answer.unwrap_or_else(|| seen.answer(&ApiVersionsResponse::default())));
+                }
+            }
+            let ours = "kafka-partition-remapper".to_owned();
+            assert_eq!(keys, [(17, ours.clone()), (36, ours), (18, "test".to_owned())], "a login, and a carrier");
+            let answer = take_frames(&mut proxy.down).remove(0);
+            let code_at = if own[5] == 36 { 5 } else { 4 };
+            assert_eq!(answer[code_at..code_at + 2], [0, 34]);
+            assert!(!proxy.closed && proxy.warnings[0].contains("add a sasl section"), "{:?}", proxy.warnings);
+        }
+    }
+}

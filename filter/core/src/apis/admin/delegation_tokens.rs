@@ -53,3 +53,30 @@ fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> 
     ));
     Plan::answer(answer, request.version)
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::*;
+
+    use super::ERROR;
+    use crate::apis::admin::testing::{OPENED, SHARED};
+    use crate::testing::ask_alone;
+
+    #[test]
+    fn delegation_tokens_are_for_clients_of_the_broker_alone() {
+        for config in [&SHARED[..], &[OPENED]].concat() {
+            for version in 1..=3 {
+                let answer = ask_alone(config, version, &CreateDelegationTokenRequest::default());
+                assert!(answer.error_code == ERROR.code() && answer.hmac.is_empty() && answer.token_id.is_empty());
+                let answer = ask_alone(config, version, &DescribeDelegationTokenRequest::default());
+                assert!(answer.error_code == ERROR.code() && answer.tokens.is_empty());
+            }
+            for version in 1..=2 {
+                let answer = ask_alone(config, version, &RenewDelegationTokenRequest::default());
+                assert_eq!((answer.error_code, answer.expiry_timestamp_ms), (ERROR.code(), -1));
+                let answer = ask_alone(config, version, &ExpireDelegationTokenRequest::default());
+                assert_eq!((answer.error_code, answer.expiry_timestamp_ms), (ERROR.code(), -1));
+            }
+        }
+    }
+}

@@ -160,3 +160,6 @@ pub(crate) fn refusal(version: i16) -> Result<Rope, Fault> {
     out.put_message(&message, version)?;
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,3 +73,6 @@ impl Pending for Answer {
         Next::answer(&answer, self.version)
     }
 }
+
+#[cfg(test)]
+mod tests;

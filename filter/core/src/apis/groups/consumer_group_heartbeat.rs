@@ -22,3 +22,23 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         .with_error_message(Some(StrBytes::from_static_str(WORDS)));
     Plan::answer(&answer, request.version)
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, GroupId};
+    use kafka_protocol::ResponseError;
+
+    use crate::testing::{ask_alone, text, MAPPED};
+
+    #[test]
+    fn the_consumer_protocol_is_refused_with_words() {
+        for config in ["", MAPPED] {
+            for version in 0..=1 {
+                let message = ConsumerGroupHeartbeatRequest::default().with_group_id(GroupId(text("g")));
+                let refused = ask_alone(config, version, &message);
+                assert_eq!(refused.error_code, ResponseError::UnsupportedVersion.code());
+                assert!(refused.error_message.unwrap().contains("group.protocol=classic"));
+            }
+        }
+    }
+}

@@ -94,3 +94,6 @@ impl Pending for Answers {
         self.go_on(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

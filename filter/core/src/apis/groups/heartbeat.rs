@@ -220,3 +220,6 @@ impl Pending for Renewal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

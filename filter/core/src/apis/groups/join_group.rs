@@ -30,3 +30,26 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     out.put_message(&refusal, request.version)?;
     Ok(Plan::Answer(out))
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::JoinGroupRequest;
+
+    use super::*;
+    use crate::remapper::Lane;
+    use crate::shadow;
+    use crate::testing::{ask, ask_alone, text, MAPPED};
+
+    #[test]
+    fn a_client_that_names_a_shadow_is_refused() {
+        let name = shadow::name("g", Lane(2));
+        for version in 0..=9 {
+            let told = ask_alone(MAPPED, version, &JoinGroupRequest::default().with_group_id(GroupId(text(&name))));
+            assert_eq!(told.error_code, ResponseError::InvalidGroupId.code(), "v{version}");
+            let other = JoinGroupRequest::default().with_group_id(GroupId(text("g")));
+            let answer = JoinGroupResponse::default().with_protocol_name(Some(text("p")));
+            let (seen, _) = ask(MAPPED, version, &other, |seen| seen.answer(&answer));
+            assert_eq!(seen[0].message::<JoinGroupRequest>().group_id, other.group_id);
+        }
+    }
+}

@@ -160,3 +160,6 @@ impl Pending for Answer {
         Ok(Next::Answer(out))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,3 +320,6 @@ pub(crate) fn shadow_commit(
         .with_topics(topics);
     Upstream::new(SHADOW_VERSION, &commit)
 }
+
+#[cfg(test)]
+mod tests;

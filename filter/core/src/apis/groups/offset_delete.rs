@@ -279,3 +279,6 @@ impl Pending for Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -360,3 +360,6 @@ impl Group {
         (if version >= 2 { error_code } else { 0 }, topics.collect())
     }
 }
+
+#[cfg(test)]
+mod tests;
