@@ -9,7 +9,6 @@ use crate::apis::groups::lanes;
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::text::as_java;
-use crate::wire::rope::Rope;
 use crate::wire::types::Reader;
 
 /// The first flexible version (KIP-482).
@@ -17,7 +16,7 @@ const FLEXIBLE: i16 = 6;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let group = Reader::new(&request.body).nullable_string(request.version >= FLEXIBLE).flatten();
-    let group = group.ok_or(Fault::Request { api: "JoinGroup", at: 0 })?;
+    let group = group.ok_or(Fault::Request { api: request.api.name, at: 0 })?;
     // What the broker will take the name for: other bytes may become a shadow's.
     let group = GroupId(StrBytes::from_string(as_java(group).into_owned()));
     if !cx.shared.topics.maps_anything() || !lanes::is_shadow(&group) {
@@ -25,10 +24,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let code = ResponseError::InvalidGroupId.code();
     cx.note(code);
-    let mut out = Rope::new();
     let refusal = JoinGroupResponse::default().with_error_code(code).with_protocol_name(Some(StrBytes::default()));
-    out.put_message(&refusal, request.version)?;
-    Ok(Plan::Answer(out))
+    Plan::answer(&refusal, request.version)
 }
 
 #[cfg(test)]

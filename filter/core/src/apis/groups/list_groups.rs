@@ -155,7 +155,7 @@ fn fits(filter: &[String], value: Option<&[u8]>) -> bool {
 impl Pending for Answer {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let rewritten = self.rewrite(&body);
-        let (out, error_code) = rewritten.ok_or(Fault::Answer { api: "ListGroups", what: "it is malformed" })?;
+        let (out, error_code) = rewritten.ok_or(Fault::Answer { api: cx.api.name, what: "it is malformed" })?;
         cx.note(error_code);
         Ok(Next::Answer(out))
     }
