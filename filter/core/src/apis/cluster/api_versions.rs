@@ -47,27 +47,28 @@ pub(crate) fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
     Ok(Plan::Send { requests: vec![request], pending: Box::new(answer), barrier: false })
 }
 
-fn before_login(cx: &mut Context<'_>, mut answer: Answer) -> Result<Plan, Fault> {
+fn before_login(cx: &mut Context<'_>, answer: Answer) -> Result<Plan, Fault> {
     match &cx.session.versions {
         Versions::Known(body) => {
             let body = body.clone();
-            answer.told(cx, body).map(Plan::Answer)
+            Plan::answer(&answer.offer_of(cx, &body)?, answer.version)
         }
         Versions::Spent(_) => Err(Fault::VersionsLearned),
         Versions::Unknown => {
-            let pending = Box::new(FirstAnswer { answer, asked: OWN_VERSION });
+            let pending = Box::new(AwaitsFirst { answer, asked: OWN_VERSION });
             Ok(Plan::Send { requests: vec![own_request(OWN_VERSION)?], pending, barrier: true })
         }
     }
 }
 
-/// The first answer of all: told to the client, and remembered.
-struct FirstAnswer {
+/// Waits for the first answer of all, which the client is told of, and which is remembered.
+struct AwaitsFirst {
     answer: Answer,
+    /// The version in which the filter asks.
     asked: i16,
 }
 
-impl Pending for FirstAnswer {
+impl Pending for AwaitsFirst {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         if let Learned::AskAgain(version) = learn(cx, body, self.asked)? {
             self.asked = version;
@@ -75,7 +76,7 @@ impl Pending for FirstAnswer {
         }
         let Versions::Spent(body) = &cx.session.versions else { return Err(Fault::Exchange) };
         let body = body.clone();
-        self.answer.told(cx, body).map(Next::Answer)
+        Next::answer(&self.answer.offer_of(cx, &body)?, self.answer.version)
     }
 }
 
@@ -85,19 +86,21 @@ fn short(name: &StrBytes) -> StrBytes {
     StrBytes::from_string(name.chars().take(limits::SOFTWARE_NAME_CHARS_MAX).collect())
 }
 
+/// Waits for the broker's answer, to rewrite it.
 struct Answer {
     version: i16,
+    /// What the client is told all the same.
     error: Option<ResponseError>,
 }
 
 impl Answer {
-    /// What the client is told, given the broker's answer in [`OWN_VERSION`].
-    fn told(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Rope, Fault> {
-        let answer = read_answer(&body, OWN_VERSION)?;
-        self.offer(cx, answer)
+    /// As [`Self::offer`], of the broker's answer in [`OWN_VERSION`].
+    fn offer_of(&self, cx: &mut Context<'_>, body: &Bytes) -> Result<ApiVersionsResponse, Fault> {
+        Ok(self.offer(cx, read_answer(body, OWN_VERSION)?))
     }
 
-    fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> Result<Rope, Fault> {
+    /// What the client is offered of what the broker offers.
+    fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> ApiVersionsResponse {
         let metadata = answer.api_keys.iter().find(|offer| offer.api_key == MetadataRequest::KEY);
         cx.session.has_topic_ids = metadata.is_some_and(|offer| has_topic_ids(offer.min_version, offer.max_version));
         // Only who would wait for it in silence is offered what is refused.
@@ -123,9 +126,7 @@ impl Answer {
         // The client asks again in the version that the answer names: part of every beginning.
         let negotiates = answer.error_code == ResponseError::UnsupportedVersion.code();
         cx.note_outcome(if negotiates { Outcome::Retriable } else { Outcome::of(answer.error_code) });
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(out)
+        answer
     }
 }
 
@@ -146,7 +147,7 @@ impl Pending for Answer {
             self.error = Some(ResponseError::UnsupportedVersion);
         }
         let answer = read_answer(&body, self.version)?;
-        self.offer(cx, answer).map(Next::Answer)
+        Next::answer(&self.offer(cx, answer), self.version)
     }
 }
 

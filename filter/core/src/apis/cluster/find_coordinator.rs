@@ -10,7 +10,6 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
-use crate::wire::rope::Rope;
 
 /// FindCoordinator key type 1 (KIP-98).
 const TRANSACTION: i8 = 1;
@@ -20,9 +19,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: FindCoordinatorRequest = request.decode()?;
     if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
         let code = cx.refuse_transactions();
-        let mut out = Rope::new();
-        out.put_message(&refusal(&message, request.version, code), request.version)?;
-        return Ok(Plan::Answer(out));
+        return Plan::answer(&refusal(&message, request.version, code), request.version);
     }
     Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))
 }

@@ -1,7 +1,7 @@
 //! OffsetCommit: each lane's offsets go where they cannot overwrite a sibling's: lane 0 into the group, the others into
 //! shadow groups.
 //!
-//! Shadows are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
+//! ShadowCommits are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
 //! 0 (or, without one, the fence of `members`) goes first, and only when the broker has accepted it the other lanes follow.
 //!
 //! A shadow's offsets expire as those of any group without members: `offsets.retention.minutes` after they were written.
@@ -118,7 +118,7 @@ fn plan(
         return Plan::answer(&answer(&codes), codes.version);
     }
     let (version, barrier) = (codes.version, !commits.is_empty());
-    let shadows = Shadows { codes, caller: Caller::new(&message), commits };
+    let shadows = ShadowCommits { codes, caller: Caller::new(&message), commits };
     if own.is_empty() {
         let (requests, pending) = shadows.fence()?;
         return Ok(Plan::Send { requests, pending, barrier });
@@ -129,20 +129,21 @@ fn plan(
 }
 
 /// What is to be written to shadows as soon as the caller is known to be allowed.
-struct Shadows {
+struct ShadowCommits {
     codes: Codes,
     caller: Caller,
     commits: Vec<(Vec<Located>, Upstream)>,
 }
 
-impl Shadows {
+impl ShadowCommits {
     /// Asks whether the caller may commit.
     fn fence(self) -> Result<(Vec<Upstream>, Box<dyn Pending>), Fault> {
         let (requests, fence) = self.caller.fence()?;
         Ok((requests, Box::new(AwaitsFence { fence, shadows: self })))
     }
 
-    fn commit(mut self, cx: &mut Context<'_>, proof: Proof) -> Result<Next, Fault> {
+    /// Commits, or refuses.
+    fn proceed(mut self, cx: &mut Context<'_>, proof: Proof) -> Result<Next, Fault> {
         match proof {
             Proof::Allowed => {
                 let (due, requests): (_, Vec<_>) = self.commits.into_iter().unzip();
@@ -161,7 +162,7 @@ impl Shadows {
 /// Waits for the answer to the group's own commit, of the client's version.
 struct AwaitsGroup {
     partitions: Vec<Located>,
-    shadows: Shadows,
+    shadows: ShadowCommits,
 }
 
 impl Pending for AwaitsGroup {
@@ -173,7 +174,7 @@ impl Pending for AwaitsGroup {
             return Next::answer(&answer(&shadows.codes), version);
         }
         match proof(&found) {
-            Some(proof) => shadows.commit(cx, proof),
+            Some(proof) => shadows.proceed(cx, proof),
             None => shadows.fence().map(|(requests, pending)| Next::Send(requests, pending)),
         }
     }
@@ -182,14 +183,14 @@ impl Pending for AwaitsGroup {
 /// Waits for the fence.
 struct AwaitsFence {
     fence: Fence,
-    shadows: Shadows,
+    shadows: ShadowCommits,
 }
 
 impl Pending for AwaitsFence {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match self.fence.response(&body)? {
             None => Ok(Next::Wait(self)),
-            Some(proof) => self.shadows.commit(cx, proof),
+            Some(proof) => self.shadows.proceed(cx, proof),
         }
     }
 }
