@@ -16,7 +16,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::authentication::{State, Tokens};
-use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::sasl::{Mechanism, Server};
 use crate::stats::{AuthOutcome, Stat};
 use crate::wire::rope::Rope;
@@ -49,9 +49,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 fn answer(mechanisms: &[Mechanism], error_code: i16, version: i16) -> Result<Rope, Fault> {
     let names = mechanisms.iter().map(|mechanism| StrBytes::from_static_str(mechanism.name()));
     let message = SaslHandshakeResponse::default().with_error_code(error_code).with_mechanisms(names.collect());
-    let mut out = Rope::new();
-    out.put_message(&message, version)?;
-    Ok(out)
+    encode(&message, version)
 }
 
 /// How many tokens a client sends after SaslHandshake v0. None: the tokens' end cannot be told.

@@ -106,7 +106,7 @@ impl Upstream {
 ///
 /// # Errors
 /// [`Fault::Encode`]
-fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
+pub(crate) fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
     let mut body = Rope::new();
     body.put_message(message, version)?;
     Ok(body)

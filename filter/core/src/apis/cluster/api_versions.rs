@@ -13,7 +13,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::api::{Api, Apis, Offer};
-use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::session::Versions;
 use crate::limits;
 use crate::own::topics::has_topic_ids;
@@ -157,9 +157,7 @@ impl Pending for Answer {
 /// [`Fault::Encode`]
 pub(crate) fn refusal(version: i16) -> Result<Rope, Fault> {
     let message = ApiVersionsResponse::default().with_error_code(ResponseError::SaslAuthenticationFailed.code());
-    let mut out = Rope::new();
-    out.put_message(&message, version)?;
-    Ok(out)
+    encode(&message, version)
 }
 
 #[cfg(test)]

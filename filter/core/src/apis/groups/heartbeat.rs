@@ -45,21 +45,21 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(pass);
     }
     let requests = vec![members::describe(&message.group_id)?];
-    let renewal = Renewal {
+    let member = Member {
         key,
         group: message.group_id,
-        member: message.member_id,
+        id: message.member_id,
         version: request.version,
         heartbeat: request.body.clone(),
     };
-    Ok(Plan::Send { requests, pending: Box::new(AwaitsDescription(renewal)), barrier: true })
+    Ok(Plan::Send { requests, pending: Box::new(AwaitsDescription(member)), barrier: true })
 }
 
-/// What a renewal knows until the client's own Heartbeat goes on.
-struct Renewal {
+/// The member that sent a Heartbeat, as far as a renewal needs it until the client's own Heartbeat goes on.
+struct Member {
     key: MemberKey,
     group: GroupId,
-    member: StrBytes,
+    id: StrBytes,
     version: i16,
     /// The body of the client's request.
     heartbeat: Bytes,
@@ -68,14 +68,14 @@ struct Renewal {
 /// The member's partitions on the broker, by lane.
 type Owned = BTreeMap<Lane, Vec<(TopicName, i32)>>;
 
-impl Renewal {
+impl Member {
     /// What the member owns in lanes above 0, as far as this renewal does it.
     fn owned(&self, cx: &mut Context<'_>, described: &Description) -> Owned {
         if !described.is_stable() {
             retry(cx, self.key);
         }
         let mut owned: Vec<(Lane, TopicName, i32)> = vec![];
-        for (topic, partition) in described.assigned(&self.member).unwrap_or_default() {
+        for (topic, partition) in described.assigned(&self.id).unwrap_or_default() {
             // Also where the topic is not known to fit its mapping just now: what is not renewed is lost.
             let located = cx.topic(&topic).place(partition).filter(|located| located.lane > Lane(0));
             owned.extend(located.map(|located| (located.lane, topic, located.place.partition.0)));
@@ -159,29 +159,29 @@ fn retry(cx: &mut Context<'_>, key: MemberKey) {
 }
 
 /// Waits for the group's description.
-struct AwaitsDescription(Renewal);
+struct AwaitsDescription(Member);
 
 impl Pending for AwaitsDescription {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let Self(renewal) = *self;
+        let Self(member) = *self;
         let Ok(described) = Description::read(&body) else {
-            retry(cx, renewal.key);
-            return Ok(renewal.beat(vec![]));
+            retry(cx, member.key);
+            return Ok(member.beat(vec![]));
         };
-        let owned = renewal.owned(cx, &described);
-        renewal.fetch(owned)
+        let owned = member.owned(cx, &described);
+        member.fetch(owned)
     }
 }
 
 /// Waits for the offsets in the member's shadows.
-struct AwaitsOffsets(Renewal);
+struct AwaitsOffsets(Member);
 
 impl Pending for AwaitsOffsets {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let Self(renewal) = *self;
+        let Self(member) = *self;
         let found = read_answer(&body, OFFSET_FETCH_VERSION);
-        let commits = renewal.commits(cx, found.unwrap_or_default())?;
-        Ok(renewal.beat(commits))
+        let commits = member.commits(cx, found.unwrap_or_default())?;
+        Ok(member.beat(commits))
     }
 }
 

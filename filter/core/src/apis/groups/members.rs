@@ -132,9 +132,9 @@ pub(crate) struct Caller {
 
 /// What a broker's answers prove of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proof {
+pub(crate) enum Permission {
     /// The caller may commit.
-    Allowed,
+    Granted,
     /// The caller may not, for this error code.
     Refused(i16),
 }
@@ -194,14 +194,15 @@ impl Fence {
     ///
     /// # Errors
     /// [`Fault::Answer`]
-    pub(crate) fn response(&mut self, body: &Bytes) -> Result<Option<Proof>, Fault> {
-        let proof = |error_code| if error_code == 0 { Proof::Allowed } else { Proof::Refused(error_code) };
+    pub(crate) fn response(&mut self, body: &Bytes) -> Result<Option<Permission>, Fault> {
+        let permission =
+            |error_code| if error_code == 0 { Permission::Granted } else { Permission::Refused(error_code) };
         match *self {
             Self::Anybody => {
                 let described = Description::read(body)?;
                 Ok(Some(match described.error_code() {
-                    0 if !described.is_idle() => Proof::Refused(ResponseError::UnknownMemberId.code()),
-                    error_code => proof(error_code),
+                    0 if !described.is_idle() => Permission::Refused(ResponseError::UnknownMemberId.code()),
+                    error_code => permission(error_code),
                 }))
             }
             Self::Member => {
@@ -211,10 +212,10 @@ impl Fence {
             Self::Described(failed) => {
                 let answer: HeartbeatResponse = read_answer(body, HEARTBEAT_VERSION)?;
                 Ok(Some(match answer.error_code {
-                    _ if failed != 0 => Proof::Refused(failed),
+                    _ if failed != 0 => Permission::Refused(failed),
                     // While a group prepares a rebalance its members may still commit.
-                    code if code == ResponseError::RebalanceInProgress.code() => Proof::Allowed,
-                    code => proof(code),
+                    code if code == ResponseError::RebalanceInProgress.code() => Permission::Granted,
+                    code => permission(code),
                 }))
             }
         }

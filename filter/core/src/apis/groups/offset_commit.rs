@@ -1,7 +1,7 @@
 //! OffsetCommit: each lane's offsets go where they cannot overwrite a sibling's: lane 0 into the group, the others into
 //! shadow groups.
 //!
-//! ShadowCommits are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
+//! Shadows are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
 //! 0 (or, without one, the fence of `members`) goes first, and only when the broker has accepted it the other lanes follow.
 //!
 //! A shadow's offsets expire as those of any group without members: `offsets.retention.minutes` after they were written.
@@ -18,7 +18,7 @@ use kafka_protocol::ResponseError;
 
 use crate::apis::groups::codes::Codes;
 use crate::apis::groups::lanes;
-use crate::apis::groups::members::{Caller, Fence, Proof};
+use crate::apis::groups::members::{Caller, Fence, Permission};
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::located::{Located, Topic};
@@ -143,13 +143,13 @@ impl ShadowCommits {
     }
 
     /// Commits, or refuses.
-    fn proceed(mut self, cx: &mut Context<'_>, proof: Proof) -> Result<Next, Fault> {
-        match proof {
-            Proof::Allowed => {
+    fn proceed(mut self, cx: &mut Context<'_>, permission: Permission) -> Result<Next, Fault> {
+        match permission {
+            Permission::Granted => {
                 let (due, requests): (_, Vec<_>) = self.commits.into_iter().unzip();
                 Ok(Next::Send(requests, Box::new(AwaitsShadows { codes: self.codes, due })))
             }
-            Proof::Refused(error_code) => {
+            Permission::Refused(error_code) => {
                 for (partitions, _) in self.commits {
                     self.codes.put_all(cx, partitions, error_code);
                 }
@@ -173,8 +173,8 @@ impl Pending for AwaitsGroup {
         if shadows.commits.is_empty() {
             return Next::answer(&answer(&shadows.codes), version);
         }
-        match proof(&found) {
-            Some(proof) => shadows.proceed(cx, proof),
+        match permission(&found) {
+            Some(permission) => shadows.proceed(cx, permission),
             None => shadows.fence().map(|(requests, pending)| Next::Send(requests, pending)),
         }
     }
@@ -190,7 +190,7 @@ impl Pending for AwaitsFence {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         match self.fence.response(&body)? {
             None => Ok(Next::Wait(self)),
-            Some(proof) => self.shadows.proceed(cx, proof),
+            Some(permission) => self.shadows.proceed(cx, permission),
         }
     }
 }
@@ -242,7 +242,7 @@ fn answer(codes: &Codes) -> OffsetCommitResponse {
 
 /// What the answer to the group's own commit proves about the caller. None: every partition failed before the broker
 /// looked at the caller.
-fn proof(codes: &[(TopicName, i16)]) -> Option<Proof> {
+fn permission(codes: &[(TopicName, i16)]) -> Option<Permission> {
     // Said of a partition after the caller was accepted.
     let accepted = [0, ResponseError::OffsetMetadataTooLarge.code()];
     // Said of a partition whoever the caller is.
@@ -253,7 +253,7 @@ fn proof(codes: &[(TopicName, i16)]) -> Option<Proof> {
     ];
     let mut codes = codes.iter().map(|(_, code)| *code).filter(|code| !unknown.contains(code)).peekable();
     codes.peek()?;
-    Some(codes.find(|code| !accepted.contains(code)).map_or(Proof::Allowed, Proof::Refused))
+    Some(codes.find(|code| !accepted.contains(code)).map_or(Permission::Granted, Permission::Refused))
 }
 
 /// The partitions that are committed, and the commits as a request of `version` names them.

@@ -45,12 +45,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(plan);
     }
     let (version, require_stable) = (request.version, message.require_stable);
-    let mut fetch = Fetch { version, require_stable, throttle_time_ms: 0, groups: vec![], questions: VecDeque::new() };
+    let mut fetch = Fetch { version, require_stable, throttle_time_ms: 0, groups: vec![], wanted: VecDeque::new() };
     for group in asked {
         fetch.add(cx, group);
     }
     let Some((upstream, asked)) = fetch.next_piece()? else { return Plan::answer(&fetch.answer(cx), version) };
-    let barrier = !fetch.questions.is_empty();
+    let barrier = !fetch.wanted.is_empty();
     Ok(Plan::Send { requests: vec![upstream], pending: Box::new(AwaitsPiece { fetch, asked }), barrier })
 }
 
@@ -88,7 +88,7 @@ struct Group {
 }
 
 /// What is to be asked for one group of the client's.
-struct Question {
+struct Wanted {
     /// The group's place among the client's.
     group: usize,
     lanes: Range<u32>,
@@ -97,7 +97,7 @@ struct Question {
 }
 
 /// The groups that one request asks the broker for: which group of the client's each stands for, and which lane of it.
-type Asked = HashMap<GroupId, VecDeque<(usize, Lane)>>;
+type Holders = HashMap<GroupId, VecDeque<(usize, Lane)>>;
 
 /// What was found so far, and what is still to be asked.
 struct Fetch {
@@ -105,7 +105,7 @@ struct Fetch {
     require_stable: bool,
     throttle_time_ms: i32,
     groups: Vec<Group>,
-    questions: VecDeque<Question>,
+    wanted: VecDeque<Wanted>,
 }
 
 impl Fetch {
@@ -122,11 +122,11 @@ impl Fetch {
             Some(topics) => {
                 let (places, named) = sort(cx, &mut group, topics);
                 group.named = Some(named);
-                let question = |(lane, topics): (Lane, _)| {
+                let wanted = |(lane, topics): (Lane, _)| {
                     let lanes = lane.0..lane.0.saturating_add(1);
-                    Question { group: at, lanes, topics: Some(topics) }
+                    Wanted { group: at, lanes, topics: Some(topics) }
                 };
-                self.questions.extend(places.into_iter().map(question));
+                self.wanted.extend(places.into_iter().map(wanted));
             }
             None if cx.shared.topics.lanes_max() > limits::LANES_LISTED_MAX => {
                 cx.warn(format!("group {}: the offsets of all topics lie in too many lanes to list", group.id.0));
@@ -134,30 +134,30 @@ impl Fetch {
             }
             None => {
                 let lanes = 0..cx.shared.topics.lanes_max().max(1);
-                self.questions.push_back(Question { group: at, lanes, topics: None });
+                self.wanted.push_back(Wanted { group: at, lanes, topics: None });
             }
         }
         self.groups.push(group);
     }
 
     /// The next request upstream. Never one for no group at all, which some brokers never answer.
-    fn next_piece(&mut self) -> Result<Option<(Upstream, Asked)>, Fault> {
+    fn next_piece(&mut self) -> Result<Option<(Upstream, Holders)>, Fault> {
         let mut piece = Piece::default();
-        let (mut groups, mut asked) = (vec![], Asked::new());
-        while let Some(question) = self.questions.front_mut().filter(|_| !piece.is_full()) {
-            let group = self.groups.get_mut(question.group).ok_or(Fault::Exchange)?;
-            let Some(lane) = question.lanes.next().map(Lane) else {
-                self.questions.pop_front();
+        let (mut groups, mut asked) = (vec![], Holders::new());
+        while let Some(wanted) = self.wanted.front_mut().filter(|_| !piece.is_full()) {
+            let group = self.groups.get_mut(wanted.group).ok_or(Fault::Exchange)?;
+            let Some(lane) = wanted.lanes.next().map(Lane) else {
+                self.wanted.pop_front();
                 continue;
             };
-            // A question for named topics has one lane.
-            let topics = question.topics.take();
+            // What is wanted of named topics has one lane.
+            let topics = wanted.topics.take();
             let Some(holder) = lanes::holder(&group.id, lane) else {
                 group.error_code = ResponseError::InvalidGroupId.code();
                 continue;
             };
             piece.add(&holder);
-            asked.entry(holder.clone()).or_default().push_back((question.group, lane));
+            asked.entry(holder.clone()).or_default().push_back((wanted.group, lane));
             let mut upstream = OffsetFetchRequestGroup::default().with_group_id(holder).with_topics(topics);
             upstream.member_epoch = -1;
             if lane.0 == 0 {
@@ -165,8 +165,8 @@ impl Fetch {
             }
             groups.push(upstream);
         }
-        while self.questions.front().is_some_and(|question| question.lanes.is_empty()) {
-            self.questions.pop_front();
+        while self.wanted.front().is_some_and(|wanted| wanted.lanes.is_empty()) {
+            self.wanted.pop_front();
         }
         if groups.is_empty() {
             return Ok(None);
@@ -198,7 +198,7 @@ impl Fetch {
 /// Waits for the answer to one piece of what is asked.
 struct AwaitsPiece {
     fetch: Fetch,
-    asked: Asked,
+    asked: Holders,
 }
 
 impl Pending for AwaitsPiece {
