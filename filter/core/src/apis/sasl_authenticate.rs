@@ -1,8 +1,9 @@
 //! SaslAuthenticate (KIP-152, KIP-368): a token of the client's, and the answer of the mechanism.
 //!
-//! With a `sasl` section the filter judges, and logs in at the broker when the client has proved itself; without one the
-//! broker judges, or nobody where the filter logs in all the same: the session is the filter's own. Tokens that came without
-//! Kafka's headers (SaslHandshake v0) are taken here as well.
+//! With a `sasl` section the filter checks the token, and logs in at the broker when the client has proved
+//! itself; without a section the broker checks, or nobody does where the filter logs in all the same: the
+//! session is the filter's own. Tokens that came without Kafka's headers (SaslHandshake v0) are taken here as
+//! well.
 
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};

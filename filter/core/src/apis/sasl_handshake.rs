@@ -1,13 +1,15 @@
 //! SaslHandshake (KIP-43, KIP-152): which mechanism a client will speak.
 //!
-//! With a `sasl` section the filter answers; on an authenticated connection it begins anew (KIP-368). Without one the broker
-//! answers, and whether it takes the handshake up tells whom it acts for. Version 0 is followed by tokens without Kafka's
-//! headers, so the filter has to know how many there will be.
+//! With a `sasl` section the filter answers; on an authenticated connection the proof begins anew (KIP-368).
+//! Without a section the broker answers, and whether the broker takes the handshake up tells whom it acts
+//! for. Version 0 is followed by tokens without Kafka's headers, so the filter has to know how many there
+//! will be.
 //!
-//! Where the filter logs in for clients that prove nothing, the SASL session is the filter's own. A client's SASL would ask the
-//! broker about that one, so the filter answers as a listener without SASL does: clients say at once what is wrong with their
-//! configuration, and send no password. (Others stop where the API is not listed; Java's client does not look, and where nobody
-//! answers it tries again for ever.)
+//! Where the filter logs in for clients that prove nothing, the SASL session is the filter's own. A client's
+//! SASL would ask the broker about that session, so the filter answers as a listener without SASL does:
+//! clients say at once what is wrong with their configuration, and send no password. (Other clients stop
+//! where the API is not listed; Java's client does not look, and where nobody answers it tries again for
+//! ever.)
 
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslHandshakeRequest, SaslHandshakeResponse};
@@ -73,7 +75,8 @@ fn refuse(cx: &mut Context<'_>, version: i16) -> Result<Plan, Fault> {
     Ok(Plan::Answer(answer(&[], code, version)?))
 }
 
-/// To the broker. Behind version 0 its answer says whether bare tokens follow: what comes next has to wait for it.
+/// To the broker. Behind version 0 its answer says whether bare tokens follow: what comes next has to wait
+/// for it.
 fn relay(request: &Request, mechanism: &str) -> Result<Plan, Fault> {
     if request.version > 0 {
         return Ok(Plan::Pass(Passing::Read(Box::new(Relay { version: request.version, tokens: None }))));

@@ -1,8 +1,9 @@
-//! Delegation tokens (KIP-48): credentials of the identity that brokers see, good for days and at any address of the cluster.
+//! Delegation tokens (KIP-48): credentials of the identity that brokers see, good for days and at any address
+//! of the cluster.
 //!
-//! They are the client's to ask for only where the broker authenticates the client itself on this very connection. On any
-//! other the identity may be Envoy's, so they are refused as a broker refuses them where it does not know who asks. Their
-//! answers have no place for words: the log has them.
+//! A client may ask for tokens only where the broker authenticates the client itself on this very connection.
+//! On any other connection the identity may be Envoy's, so the filter refuses as a broker does where it does
+//! not know who asks. The answers have no place for words: the log has them.
 
 use kafka_protocol::messages::{
     CreateDelegationTokenResponse, DescribeDelegationTokenResponse, ExpireDelegationTokenResponse,

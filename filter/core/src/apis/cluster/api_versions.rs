@@ -1,9 +1,10 @@
 //! ApiVersions (KIP-35, KIP-511): what broker, codec and table have in common.
 //!
-//! The client's own request goes up, so the broker learns the client's software, unless the client has to prove itself first:
-//! then the filter asks in its own name. The answer loses every key and version
-//! that the table does not offer, and every finalised feature that needs a hidden API (KIP-584). An empty intersection is
-//! left out: a minimum above its maximum would be a range to no client. The same request, in version 0, is the carrier.
+//! The client's own request goes up, so the broker learns the client's software, unless the client has to
+//! prove itself first: then the filter asks in its own name. The answer loses every key and version that the
+//! table does not offer, and every finalised feature that needs a hidden API (KIP-584). An empty intersection
+//! is left out: a minimum above its maximum would be a range to no client. The same request, in version 0, is
+//! the carrier.
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
@@ -37,7 +38,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     Ok(Plan::Pass(Passing::Read(Box::new(answer))))
 }
 
-/// The answer to a version that nobody knows: the v0 list under UNSUPPORTED_VERSION, as a broker does (KIP-511).
+/// The answer to a version that nobody knows: the v0 list under UNSUPPORTED_VERSION, as a broker does
+/// (KIP-511).
 pub(crate) fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
     let answer = Answer { version: 0, error: Some(ResponseError::UnsupportedVersion) };
     if cx.is_before_login() {
@@ -80,8 +82,8 @@ impl Pending for AwaitsFirst {
     }
 }
 
-/// A copy, since the name is kept as long as the connection, and must not keep its frame. No client that is known by
-/// name has a long one.
+/// A copy, since the name is kept as long as the connection, and must not keep its frame. No client that is
+/// known by name has a long one.
 fn short(name: &StrBytes) -> StrBytes {
     StrBytes::from_string(name.chars().take(limits::SOFTWARE_NAME_CHARS_MAX).collect())
 }

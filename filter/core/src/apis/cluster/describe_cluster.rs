@@ -6,7 +6,8 @@ use kafka_protocol::messages::DescribeClusterResponse;
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
 
-/// `endpoint_type` 2 of version 1 asks for controllers (KIP-919), which a broker refuses: its answer lists nobody.
+/// `endpoint_type` 2 of version 1 asks for controllers (KIP-919), which a broker refuses: its answer lists
+/// nobody.
 pub(crate) fn request(_cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))
 }

@@ -1,6 +1,7 @@
 //! FindCoordinator (KIP-699): the coordinator's address as clients reach it.
 //!
-//! Transactions are not supported yet, so a transaction coordinator is refused here, with words, before a client tries.
+//! Transactions are not supported yet, so a transaction coordinator is refused here, with words, before a
+//! client tries.
 
 use bytes::Bytes;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;

@@ -1,13 +1,14 @@
-//! Metadata: every virtual partition, with what the broker says of its physical one; brokers under the addresses that
-//! clients reach.
+//! Metadata: every virtual partition, with what the broker says of its physical one; brokers under the
+//! addresses that clients reach.
 //!
-//! A topic whose real partition count is not the configured P is answered as INVALID_TOPIC_EXCEPTION, which clients show
-//! at once instead of retrying: every virtual partition number would be a guess. Where all topics are asked for, such a topic
-//! is left out: many programs give up when any topic of the cluster has an error, also one that they do not use (Kafka Connect,
-//! `kafka-topics --describe`, sarama, kafkajs).
+//! A topic whose real partition count is not the configured P is answered as INVALID_TOPIC_EXCEPTION, which
+//! clients show at once instead of retrying: every virtual partition number would be a guess. Where all
+//! topics are asked for, such a topic is left out: many programs give up when any topic of the cluster has an
+//! error, also a topic that they do not use (Kafka Connect, `kafka-topics --describe`, sarama, kafkajs).
 //!
-//! A mapped topic is never created by asking for it: a broker would give it `num.partitions` partitions, and it would be refused
-//! from then on. So mapped names go up without leave to create (version 4; older requests imply it), apart from the others.
+//! A mapped topic is never created by asking for it: a broker would give it `num.partitions` partitions, and
+//! the filter would refuse the topic from then on. So mapped names go up without leave to create (version 4;
+//! older requests imply it), apart from the others.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

@@ -1,4 +1,5 @@
-//! Error codes by partition: what the group and its shadows say of the partitions of one request, gathered into one answer.
+//! Error codes by partition: what the group and its shadows say of the partitions of one request, gathered
+//! into one answer.
 
 use kafka_protocol::messages::TopicName;
 

@@ -1,8 +1,8 @@
 //! ConsumerGroupHeartbeat (KIP-848): refused, since the broker would assign physical partitions.
 //!
-//! It is offered to librdkafka all the same, and answered as a broker does that has the protocol turned off: that library waits
-//! without a word, for ever, for a broker that offers it, but stops with a fatal error when it is refused. Others say by
-//! themselves that it is missing.
+//! The API is offered to librdkafka all the same, and answered as a broker does that has the protocol turned
+//! off: that library waits without a word, for ever, for a broker that offers the API, but stops with a fatal
+//! error when the API is refused. Other libraries say by themselves that the API is missing.
 
 use kafka_protocol::messages::ConsumerGroupHeartbeatResponse;
 use kafka_protocol::protocol::StrBytes;

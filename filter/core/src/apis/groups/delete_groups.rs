@@ -1,8 +1,8 @@
 //! DeleteGroups: a group and all its shadows, as one result.
 //!
-//! The group goes first: a broker refuses it while it has members, and then nothing may be lost. Its shadows follow when it
-//! is gone, piece by piece. If one of them cannot be deleted, its error is the group's; asking again finishes the work, since
-//! shadows of an unknown group are deleted too.
+//! The group goes first: a broker refuses to delete a group that has members, and then nothing may be lost.
+//! Its shadows follow when the group is gone, piece by piece. If a shadow cannot be deleted, its error is the
+//! group's; asking again finishes the work, since shadows of an unknown group are deleted too.
 
 use std::collections::HashMap;
 

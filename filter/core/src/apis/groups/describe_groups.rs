@@ -1,6 +1,7 @@
-//! DescribeGroups: passes, and looks again for a group that the broker does not know: it may have offsets in shadows only, of
-//! a simple consumer of higher lanes, or because those of lane 0 have expired. Then it is empty, not dead. Many unknown groups
-//! have very many shadows: these are asked for piece by piece.
+//! DescribeGroups: passes, and looks again for a group that the broker does not know: the group may have
+//! offsets in shadows only, of a simple consumer of higher lanes, or because those of lane 0 have expired.
+//! Such a group is empty, not dead. Many unknown groups have very many shadows: the filter asks for these
+//! piece by piece.
 
 use std::collections::HashSet;
 

@@ -1,11 +1,12 @@
-//! Heartbeat: passes. Now and then it is the occasion to renew what the member's partitions have in shadow groups: these
-//! have no members that would keep their offsets alive, as the group's own do.
+//! Heartbeat: passes. Now and then a Heartbeat is the occasion to renew what the member's partitions have in
+//! shadow groups: shadows have no members that would keep their offsets alive, as the group's own do.
 //!
-//! A renewal writes offsets again as they are: read from the shadows, and committed to them when the broker has accepted
-//! the member's own Heartbeat in between. A client sends its commits over the same connection, and what it sends behind the
-//! Heartbeat waits; so no commit of this member is overtaken. One whose group throws it out in the moment between the two
-//! may set a successor's first commit back by a few records, which then are delivered twice: none is lost. Whatever goes
-//! wrong with a renewal, the client is told the broker's answer to its Heartbeat.
+//! A renewal writes offsets again as they are: the filter reads them from the shadows, and commits them there
+//! when the broker has accepted the member's own Heartbeat in between. A client sends its commits over the
+//! same connection, and what the client sends behind the Heartbeat waits; so no commit of this member is
+//! overtaken. A member that its group throws out in the moment between the two may set a successor's first
+//! commit back by a few records, which then are delivered twice: none is lost. Whatever goes wrong with a
+//! renewal, the client is told the broker's answer to its Heartbeat.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! JoinGroup: passes, unless the group is a shadow. Shadows are written without membership, which a broker accepts only
-//! while they have no members: a client that joined one would stop its group's commits.
+//! JoinGroup: passes, unless the group is a shadow. Shadows are written without membership, which a broker
+//! accepts only while they have no members: a client that joined a shadow would stop the commits of its
+//! group.
 
 use kafka_protocol::messages::{GroupId, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;

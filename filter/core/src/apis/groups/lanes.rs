@@ -1,7 +1,8 @@
 //! What the group APIs have in common: shadow groups.
 //!
-//! A group has one offset slot per physical partition. Lane 0 has it in the group itself, every other lane in a shadow group
-//! of its own (see `shadow.rs`), written without membership: `members.rs` has the proof that a caller may.
+//! A group has one offset slot per physical partition. Lane 0 has it in the group itself, every other lane in
+//! a shadow group of its own (see `shadow.rs`), written without membership: `members.rs` has the proof that a
+//! caller may.
 
 use std::collections::HashMap;
 
@@ -44,7 +45,8 @@ impl Piece {
     }
 }
 
-/// All shadows that some groups may have, named piece by piece: there are far more of them than a request has bytes.
+/// All shadows that some groups may have, named piece by piece: there are far more of them than a request has
+/// bytes.
 #[derive(Debug)]
 pub(crate) struct Shadows {
     groups: Vec<GroupId>,

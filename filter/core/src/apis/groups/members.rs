@@ -1,6 +1,7 @@
-//! What a broker says of a group and its members, and what that proves: who may touch the group's offsets, what a member is
-//! assigned, what the members are subscribed to. Fields: Kafka's `ConsumerProtocolSubscription` and
-//! `ConsumerProtocolAssignment`, which all clients share (KIP-429 and the KIPs that it names).
+//! What a broker says of a group and its members, and what that proves: who may touch the group's offsets,
+//! what a member is assigned, what the members are subscribed to. Fields: Kafka's
+//! `ConsumerProtocolSubscription` and `ConsumerProtocolAssignment`, which all clients share (KIP-429 and the
+//! KIPs that it names).
 
 use std::collections::HashSet;
 
@@ -48,8 +49,8 @@ impl Description {
         group.map(Self).ok_or(Fault::Answer { api: DescribeGroupsResponse::API, what: "the group is missing" })
     }
 
-    /// Why nothing is known of the group, 0 if it is known; as a code that commits and deletions of offsets may answer: a
-    /// coordinator translates what its log says in the same way.
+    /// Why nothing is known of the group, 0 if it is known; as a code that commits and deletions of offsets
+    /// may answer: a coordinator translates what its log says in the same way.
     pub(crate) fn error_code(&self) -> i16 {
         match ResponseError::try_from_code(self.0.error_code) {
             Some(ResponseError::NotLeaderOrFollower | ResponseError::KafkaStorageError) => {
@@ -80,8 +81,8 @@ impl Description {
         self.0.protocol_type.as_str() != CONSUMER
     }
 
-    /// What a member of a stable group of consumers is assigned, in the partitions that clients see. None while the group
-    /// is not stable, or when it cannot be told.
+    /// What a member of a stable group of consumers is assigned, in the partitions that clients see. None
+    /// while the group is not stable, or when it cannot be told.
     pub(crate) fn assigned(&self, member_id: &StrBytes) -> Option<Vec<(TopicName, i32)>> {
         if self.0.error_code != 0 || !self.is_stable() || self.is_of_others() {
             return None;
@@ -99,8 +100,8 @@ impl Description {
         Some(assigned)
     }
 
-    /// The topics that members of a stable group of consumers are subscribed to. None while the group is not stable, or
-    /// when it cannot be told: a broker then takes the group to be subscribed to every topic.
+    /// The topics that members of a stable group of consumers are subscribed to. None while the group is not
+    /// stable, or when it cannot be told: a broker then takes the group to be subscribed to every topic.
     pub(crate) fn subscribed(&self) -> Option<HashSet<&str>> {
         if !self.is_stable() || self.is_of_others() {
             return None;
@@ -155,7 +156,8 @@ impl Caller {
     /// # Errors
     /// [`Fault::Encode`]
     pub(crate) fn fence(&self) -> Result<(Vec<Upstream>, Fence), Fault> {
-        // Without a generation a broker lets anybody commit while the group is empty, whatever member id they send.
+        // Without a generation a broker lets anybody commit while the group is empty, whatever member id they
+        // send.
         if self.generation < 0 {
             return Ok((vec![describe(&self.group)?], Fence::Anybody));
         }
@@ -170,15 +172,16 @@ impl Caller {
     }
 }
 
-/// The proof that a caller may commit now: for a member a Heartbeat, behind a proof that it is worth something; for
-/// everybody else the group's description, which has to show no members.
+/// The proof that a caller may commit now: for a member a Heartbeat, behind a proof that it is worth
+/// something; for everybody else the group's description, which has to show no members.
 ///
-/// A coordinator that is still loading its groups answers every Heartbeat with NONE, so that members do not rejoin. It
-/// describes no group then (COORDINATOR_LOAD_IN_PROGRESS), so a group is described before the Heartbeat, in one go. The
-/// order makes the proof: a coordinator that has loaded judges the Heartbeat by what it knows, while behind the Heartbeat it
-/// could have finished loading in between. The described group is a shadow of the caller's. It lies in the same partition of
-/// the coordinator's log, so it is loaded with it; and it has no members, while a description of the group itself
-/// is as long as its members are many, for each commit of each of them.
+/// A coordinator that is still loading its groups answers every Heartbeat with NONE, so that members do not
+/// rejoin. It describes no group then (COORDINATOR_LOAD_IN_PROGRESS), so a group is described before the
+/// Heartbeat, in one go. The order makes the proof: a coordinator that has loaded judges the Heartbeat by
+/// what it knows, while behind the Heartbeat it could have finished loading in between. The described group
+/// is a shadow of the caller's. It lies in the same partition of the coordinator's log, so it is loaded with
+/// it; and it has no members, while a description of the group itself is as long as its members are many, for
+/// each commit of each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fence {
     /// Waits for the group's description.

@@ -1,12 +1,14 @@
-//! OffsetCommit: each lane's offsets go where they cannot overwrite a sibling's: lane 0 into the group, the others into
-//! shadow groups.
+//! OffsetCommit: each lane's offsets go where they cannot overwrite a sibling's: lane 0 into the group, the
+//! others into shadow groups.
 //!
-//! Shadows are written without membership, so a member that was thrown out must be stopped before: its own commit of lane
-//! 0 (or, without one, the fence of `members`) goes first, and only when the broker has accepted it the other lanes follow.
+//! Shadows are written without membership, so a member that was thrown out must be stopped before: its own
+//! commit of lane 0 (or, without any, the fence of `members`) goes first, and only when the broker has
+//! accepted that the other lanes follow.
 //!
-//! A shadow's offsets expire as those of any group without members: `offsets.retention.minutes` after they were written.
-//! `heartbeat` writes them again while the group has members. `shadow_groups.retention_ms`, or a client that asks for a
-//! retention time of its own, sets another time; versions 2 to 4 alone can say it.
+//! A shadow's offsets expire as those of any group without members: `offsets.retention.minutes` after they
+//! were written. `heartbeat` writes them again while the group has members. `shadow_groups.retention_ms`, or
+//! a client that asks for a retention time of its own, sets another time; only versions 2 to 4 have a field
+//! for a retention time.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,7 +30,8 @@ use crate::remapper::{Lane, PhysicalPartition};
 
 /// The last version with a retention time.
 pub(crate) const SHADOW_VERSION: i16 = 4;
-/// The retention time of a commit that leaves it to the broker (`OffsetCommitRequest.DEFAULT_RETENTION_TIME`).
+/// The retention time of a commit that leaves it to the broker
+/// (`OffsetCommitRequest.DEFAULT_RETENTION_TIME`).
 pub(crate) const BROKERS_RETENTION: i64 = -1;
 /// The first version that holds leader epochs (KIP-320).
 const LEADER_EPOCH_SINCE: i16 = 6;
@@ -240,8 +243,8 @@ fn answer(codes: &Codes) -> OffsetCommitResponse {
     OffsetCommitResponse::default().with_throttle_time_ms(throttle_time_ms).with_topics(topics)
 }
 
-/// What the answer to the group's own commit proves about the caller. None: every partition failed before the broker
-/// looked at the caller.
+/// What the answer to the group's own commit proves about the caller. None: every partition failed before the
+/// broker looked at the caller.
 fn permission(codes: &[(TopicName, i16)]) -> Option<Permission> {
     // Said of a partition after the caller was accepted.
     let accepted = [0, ResponseError::OffsetMetadataTooLarge.code()];

@@ -1,9 +1,10 @@
 //! OffsetDelete (KIP-496): each lane's offsets from the group that holds them.
 //!
-//! A broker refuses it for topics that a group's members are subscribed to. Shadows have no members, so the filter finds out
-//! before it deletes anything: the members' subscriptions are in the group's description, and what the broker says of lane
-//! 0 and a topic holds for the topic's other lanes, which follow. While nobody can tell the subscriptions, all is refused,
-//! as a broker does that cannot read them.
+//! A broker refuses to delete offsets of topics that a group's members are subscribed to. Shadows have no
+//! members, so the filter finds out before it deletes anything: the members' subscriptions are in the group's
+//! description, and what the broker says of lane 0 and a topic holds for the topic's other lanes, which
+//! follow. While nobody can tell the subscriptions, the filter refuses all, as a broker does that cannot read
+//! them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -151,7 +152,8 @@ impl Pending for AwaitsGroup {
     }
 }
 
-/// Waits for the shadows' answers. What fails from here on is told of its partitions: others are deleted by now.
+/// Waits for the shadows' answers. What fails from here on is told of its partitions: others are deleted by
+/// now.
 struct AwaitsShadows {
     codes: Codes,
     /// Whether the broker knew the group, or a shadow of it.

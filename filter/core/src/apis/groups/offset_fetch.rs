@@ -1,8 +1,8 @@
-//! OffsetFetch: one request up, for the group and for the shadows that hold what is asked for; one answer down, in which they
-//! are one group again.
+//! OffsetFetch: one request up, for the group and for the shadows that hold what is asked for; one answer
+//! down, in which group and shadows are one group again.
 //!
-//! "All topics" (a null list) asks every lane that any mapping has, since nobody else knows where offsets were committed.
-//! For many groups these are asked for piece by piece.
+//! "All topics" (a null list) asks every lane that any mapping has, since nobody else knows where offsets
+//! were committed. For many groups the lanes are asked for piece by piece.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -96,7 +96,8 @@ struct Wanted {
     topics: Option<Vec<OffsetFetchRequestTopics>>,
 }
 
-/// The groups that one request asks the broker for: which group of the client's each stands for, and which lane of it.
+/// The groups that one request asks the broker for: which group of the client's each stands for, and which
+/// lane of it.
 type Holders = HashMap<GroupId, VecDeque<(usize, Lane)>>;
 
 /// What was found so far, and what is still to be asked.
@@ -226,7 +227,8 @@ type Places = BTreeMap<Lane, Vec<OffsetFetchRequestTopics>>;
 /// The partitions that clients named, each as often as it was named.
 type Named = HashMap<(Lane, Place), Vec<Located>>;
 
-/// The places to ask for, by lane, and the partitions that lie there; partitions that do not exist are answered at once.
+/// The places to ask for, by lane, and the partitions that lie there; partitions that do not exist are
+/// answered at once.
 fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTopics]) -> (Places, Named) {
     let mut named: Named = HashMap::new();
     let mut places: BTreeMap<Lane, Vec<(TopicName, i32)>> = BTreeMap::new();
@@ -288,7 +290,8 @@ impl Group {
         }
         for OffsetFetchResponseTopics { name, partitions, .. } in answered.topics {
             let topic = cx.topic(&name);
-            // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no longer.
+            // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no
+            // longer.
             let is_misfit = self.named.is_none() && cx.is_misfit(&name);
             for found in partitions {
                 let physical = PhysicalPartition(found.partition_index);
@@ -335,7 +338,8 @@ impl Group {
             .with_topics(topics.map(topic).collect())
     }
 
-    /// In the form of the versions for one group. Before version 2 an error of the group stands at every partition.
+    /// In the form of the versions for one group. Before version 2 an error of the group stands at every
+    /// partition.
     fn answer_alone(&mut self, version: i16) -> (i16, Vec<OffsetFetchResponseTopic>) {
         let error_code = self.error_code;
         if version < 2 && error_code != 0 {

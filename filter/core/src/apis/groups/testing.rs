@@ -1,4 +1,5 @@
-//! What the tests of group APIs have in common: a store that does what a group coordinator does, and commits to it.
+//! What the tests of group APIs have in common: a store that does what a group coordinator does, and commits
+//! to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

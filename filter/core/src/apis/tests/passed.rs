@@ -1,5 +1,5 @@
-//! Requests that nobody reads: whatever they hold, they and their answers are the same on both sides. One line for each API
-//! that the table lets pass.
+//! Requests that nobody reads: whatever they hold, they and their answers are the same on both sides. One
+//! line for each API that the table lets pass.
 
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;

@@ -1,5 +1,6 @@
-//! InitProducerId (KIP-98, KIP-360): idempotent producers pass; a transactional id is refused until transactions are rewritten.
-//! Its answers have no place for words: FindCoordinator, which clients ask first, says them.
+//! InitProducerId (KIP-98, KIP-360): idempotent producers pass; a transactional id is refused until
+//! transactions are rewritten. Its answers have no place for words: FindCoordinator, which clients ask first,
+//! says them.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 

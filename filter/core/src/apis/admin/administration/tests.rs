@@ -1,4 +1,5 @@
-//! Requests that act for the identity that brokers see: in whose name they go up, and what is said where that is shared.
+//! Requests that act for the identity that brokers see: in whose name they go up, and what is said where that
+//! is shared.
 
 use std::fmt::Debug;
 
@@ -17,7 +18,8 @@ use kafka_protocol::protocol::Request;
 
 const REFUSED: i16 = 31;
 
-/// `message` in all versions: refused where the name is shared, but not where the configuration says that it may be.
+/// `message` in all versions: refused where the name is shared, but not where the configuration says that it
+/// may be.
 fn refused<R: Request + Clone + PartialEq + Debug>(message: &R, check: impl Fn(R::Response, i16))
 where
     R::Response: Default + Clone + PartialEq + Debug,
@@ -82,8 +84,8 @@ fn quotas_and_users_are_not_administered_in_a_shared_name() {
     });
 }
 
-/// Topics, which any client may have leave to set up, and the others: broker, its loggers, metrics of clients, groups, and
-/// what is unknown.
+/// Topics, which any client may have leave to set up, and the others: broker, its loggers, metrics of
+/// clients, groups, and what is unknown.
 const OTHERS: [i8; 6] = [0, 4, 8, 16, 32, 99];
 
 #[test]

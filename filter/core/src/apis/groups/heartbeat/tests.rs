@@ -71,7 +71,8 @@ impl Member {
     }
 }
 
-/// What `busy` has committed: all of `t` and `l`. Its member owns 0, 3 and 5 of `t`, which are lanes 0, 1 and 2.
+/// What `busy` has committed: all of `t` and `l`. Its member owns 0, 3 and 5 of `t`, which are lanes 0, 1 and
+/// 2.
 fn store() -> Store {
     let mut store = committed("busy");
     store.retention_ms.clear();

@@ -32,7 +32,8 @@ fn listed(id: &str, state: &str, kind: &str) -> ListedGroup {
     group.with_group_type(text(kind)).with_protocol_type(text(protocol))
 }
 
-/// An active group with shadows, a group of shadows only, one that is empty, and one of the consumer protocol.
+/// An active group with shadows, a group of shadows only, one that is empty, and one of the consumer
+/// protocol.
 fn all_kinds() -> Vec<ListedGroup> {
     let shadow = |group: &str, lane| listed(&shadow::name(group, Lane(lane)), "Empty", "classic");
     vec![

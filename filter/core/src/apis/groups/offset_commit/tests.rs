@@ -1,4 +1,5 @@
-//! OffsetCommit in every version: lane 0 is kept in the group, the others in its shadows, and only who may commit does.
+//! OffsetCommit in every version: lane 0 is kept in the group, the others in its shadows, and only who may
+//! commit does.
 
 use std::collections::BTreeMap;
 
@@ -63,8 +64,8 @@ fn who_may_not_commit_changes_no_lane() {
     }
 }
 
-/// A coordinator that loads takes every Heartbeat: it has to describe a group of its log first, and that is none whose
-/// members make the answer long.
+/// A coordinator that loads takes every Heartbeat: it has to describe a group of its log first, and that is
+/// none whose members make the answer long.
 #[test]
 fn a_heartbeat_alone_proves_nothing() {
     for (describe_error, verdict, wanted) in [

@@ -17,7 +17,8 @@ pub(super) fn delete(group: &str, parts: &[(&str, i32)]) -> OffsetDeleteRequest 
     OffsetDeleteRequest::default().with_group_id(GroupId(text(group))).with_topics(topics.collect())
 }
 
-/// Deletes offsets of `t`, `l` and `u`, of all lanes and of one that is not. Gives the error codes by topic and partition.
+/// Deletes offsets of `t`, `l` and `u`, of all lanes and of one that is not. Gives the error codes by topic
+/// and partition.
 fn delete_some(store: &mut Store, group: &str) -> (i16, Vec<(String, i32, i16)>) {
     let parts = [("t", 0), ("t", 3), ("t", 9), ("l", 3), ("u", 1)];
     let (_, told) = ask(MAPPED, 0, &delete(group, &parts), |seen| store.answer(seen));
