@@ -9,7 +9,7 @@ use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds::{self, Awaited};
 use crate::remapper::{PhysicalPartition, VirtualPartition};
 
-/// What the client will be answered, as far as it is known.
+/// What the client will be answered, as far as the broker has said.
 pub(crate) struct Codes {
     /// Of the client's request.
     pub(crate) version: i16,
@@ -49,7 +49,8 @@ impl Codes {
         let mut found = vec![];
         for (topic, partition, error_code) in answered {
             let located = awaited.take(cx.api.name, Place { topic: topic.clone(), partition })?;
-            self.put(cx, &topic, located.partition.0, error_code);
+            // The request's own name for the topic: the answer's would keep the answer's frame in memory.
+            self.put(cx, &located.place.topic, located.partition.0, error_code);
             found.push((topic, error_code));
         }
         awaited.finish(cx.api.name)?;

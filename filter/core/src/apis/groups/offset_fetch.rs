@@ -82,7 +82,7 @@ struct Group {
     error_code: i16,
     /// The client's own list, where the error of a group stands at each partition.
     topics: Vec<OffsetFetchRequestTopics>,
-    /// The partitions that were asked for by name; None: all topics were asked for.
+    /// None: all topics were asked for.
     named: Option<Named>,
     found: Vec<(TopicName, OffsetFetchResponsePartitions)>,
 }
@@ -224,10 +224,10 @@ impl Pending for AwaitsPiece {
 }
 
 type Places = BTreeMap<Lane, Vec<OffsetFetchRequestTopics>>;
-/// The partitions that clients named, each as often as it was named.
-type Named = HashMap<(Lane, Place), Vec<Located>>;
+/// How often the client named the partition that is a lane of a place.
+type Named = HashMap<(Lane, Place), usize>;
 
-/// The places to ask for, by lane, and the partitions that lie there; partitions that do not exist are
+/// The places to ask for, by lane, and how often each is named; partitions that do not exist are
 /// answered at once.
 fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTopics]) -> (Places, Named) {
     let mut named: Named = HashMap::new();
@@ -248,11 +248,11 @@ fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTop
                 }
             };
             let physical = located.place.partition.0;
-            let partitions = named.entry((located.lane, located.place.clone())).or_default();
-            if partitions.is_empty() {
+            let times = named.entry((located.lane, located.place)).or_default();
+            if *times == 0 {
                 places.entry(located.lane).or_default().push((topic.name.clone(), physical));
             }
-            partitions.push(located);
+            *times += 1;
         }
     }
     let topic =
@@ -295,15 +295,15 @@ impl Group {
             let is_misfit = self.named.is_none() && cx.is_misfit(&name);
             for found in partitions {
                 let physical = PhysicalPartition(found.partition_index);
-                let located = match &mut self.named {
+                let times = match &mut self.named {
                     Some(named) => {
                         let place = Place { topic: name.clone(), partition: physical };
-                        named.remove(&(lane, place)).unwrap_or_default()
+                        named.remove(&(lane, place)).unwrap_or(0)
                     }
-                    None if is_misfit => vec![],
-                    None => topic.at(physical, lane).into_iter().collect(),
+                    None => usize::from(!is_misfit),
                 };
-                for located in located {
+                let Some(located) = topic.at(physical, lane) else { continue };
+                for _ in 0..times {
                     let found = self.for_client(cx, &located, found.clone());
                     cx.note(found.error_code);
                     self.found.push((name.clone(), found));
