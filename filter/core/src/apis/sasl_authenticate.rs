@@ -11,7 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::sasl_handshake::NO_SASL;
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault, Reconnect};
 use crate::exchange::action::Action;
 use crate::exchange::authentication::{State, Tokens};
 use crate::exchange::handler::{encode, Context, Next, Passing, Pending, Plan, Request};
@@ -32,7 +32,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         cx.note(ResponseError::IllegalSaslState.code());
         cx.warn(NO_SASL.to_owned());
         let text = "SaslAuthenticate where clients do not authenticate by SASL".to_owned();
-        return framing.refusal(ResponseError::IllegalSaslState, text)?.map(Plan::Answer).ok_or(Fault::Exchange);
+        return framing
+            .refusal(ResponseError::IllegalSaslState, text)?
+            .map(Plan::Answer)
+            .ok_or(Fault::bug("an exchange is out of step"));
     }
     let message: SaslAuthenticateRequest = request.decode()?;
     take_token(cx, &message.auth_bytes, framing)
@@ -79,7 +82,7 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, framing: Framing) -> Result<P
     let State::Tokens(Tokens { mechanism, server, rounds, rejected, .. }) = &mut authentication.state else {
         let text = "SaslAuthenticate without a SaslHandshake before it".to_owned();
         let answer = framing.refusal(ResponseError::IllegalSaslState, text)?;
-        return answer.map(Plan::Answer).ok_or(Fault::Exchange);
+        return answer.map(Plan::Answer).ok_or(Fault::bug("an exchange is out of step"));
     };
     let mechanism = *mechanism;
     let since = authentication.waits_since;
@@ -93,7 +96,10 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, framing: Framing) -> Result<P
         Step::Challenge(bytes) => Ok(Plan::Answer(framing.token(bytes, 0)?)),
         Step::Rejected(bytes) => {
             *rejected = true;
-            let fault = Fault::Authentication { mechanism: mechanism.name(), why: server.why().unwrap_or(WRONG) };
+            let fault = Fault::Client(ClientFault::Authentication {
+                mechanism: mechanism.name(),
+                why: server.why().unwrap_or(WRONG),
+            });
             cx.warn(fault.to_string());
             count_failure(cx, mechanism);
             Ok(Plan::AnswerLater { answer: framing.token(bytes, 0)?, delay_ms: limits::FAILURE_DELAY_MS })
@@ -115,11 +121,11 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, framing: Framing) -> Result<P
         // Without words: those that there are would tell the client that its credentials are wrong.
         Step::Later | Step::Busy => {
             cx.session.authentication.state = State::Failed;
-            Ok(Plan::Refuse { answer: None, fault: Fault::Busy })
+            Ok(Plan::Refuse { answer: None, fault: Fault::Reconnect(Reconnect::Busy) })
         }
         Step::Unavailable(what) => {
             cx.session.authentication.state = State::Failed;
-            Err(Fault::Unavailable { what })
+            Err(Fault::Reconnect(Reconnect::Unavailable { what }))
         }
     }
 }
@@ -136,11 +142,11 @@ fn failed(cx: &mut Context<'_>, mechanism: Mechanism, why: &'static str, framing
     cx.session.authentication.state = State::Failed;
     let text = format!("Authentication failed: the credentials for {mechanism} are not valid");
     let answer = framing.refusal(ResponseError::SaslAuthenticationFailed, text)?;
-    Ok(Plan::Refuse { answer, fault: Fault::Authentication { mechanism, why } })
+    Ok(Plan::Refuse { answer, fault: Fault::Client(ClientFault::Authentication { mechanism, why }) })
 }
 
 fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, framing: Framing) -> Result<Plan, Fault> {
-    let Some(mechanism) = identity.proof.mechanism() else { return Err(Fault::Exchange) };
+    let Some(mechanism) = identity.proof.mechanism() else { return Err(Fault::bug("an exchange is out of step")) };
     // A renewal may not change who the client is: requests of the former are still on their way (KIP-368).
     let before = cx.session.authentication.identity.as_ref();
     let renewed = before.is_some();
@@ -190,7 +196,7 @@ impl Pending for AwaitsLogin {
             Progress::Send(request) => Next::Send(vec![request], self),
             Progress::Done => Next::Answer(self.answer),
             // The client did nothing wrong: it only has to come again.
-            Progress::Refused(fault @ Fault::VersionsLearned) => Next::Refuse { answer: None, fault },
+            Progress::Refused(fault @ Fault::Reconnect(Reconnect::Versions)) => Next::Refuse { answer: None, fault },
             Progress::Refused(fault) => Next::Refuse { answer: no_login(self.framing)?, fault },
         })
     }

@@ -16,7 +16,7 @@ use kafka_protocol::messages::{SaslHandshakeRequest, SaslHandshakeResponse};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::exchange::authentication::{State, Tokens};
 use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::sasl::{Mechanism, Server};
@@ -40,7 +40,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         cx.session.authentication.state = State::Failed;
         cx.count(Stat::Auth { mechanism: "other", outcome: AuthOutcome::Failure }, 1);
         let answer = answer(&enabled, ResponseError::UnsupportedSaslMechanism.code(), request.version)?;
-        return Ok(Plan::Refuse { answer: Some(answer), fault: Fault::UnsupportedMechanism });
+        return Ok(Plan::Refuse { answer: Some(answer), fault: Fault::Client(ClientFault::UnsupportedMechanism) });
     };
     let server = Server::new(mechanism, cx.session.nonces.next());
     let bare = request.version == 0;
@@ -81,7 +81,7 @@ fn relay(request: &Request, mechanism: &str) -> Result<Plan, Fault> {
     if request.version > 0 {
         return Ok(Plan::Pass(Passing::Read(Box::new(Relay { version: request.version, tokens: None }))));
     }
-    let tokens = bare_tokens(mechanism).ok_or(Fault::BareTokens)?;
+    let tokens = bare_tokens(mechanism).ok_or(Fault::Client(ClientFault::BareTokens))?;
     let mut body = Rope::new();
     body.put_bytes(&request.body);
     let upstream = Upstream::written::<SaslHandshakeRequest>(0, body);

@@ -12,7 +12,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, Metadata
 use kafka_protocol::protocol::{Request as _, StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
-use crate::error::Fault;
+use crate::error::{Fault, Reconnect};
 use crate::exchange::api::{Api, Apis, Offer};
 use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::session::Versions;
@@ -55,7 +55,7 @@ fn before_login(cx: &mut Context<'_>, answer: Answer) -> Result<Plan, Fault> {
             let body = body.clone();
             Plan::answer(&answer.offer_of(cx, &body)?, answer.version)
         }
-        Versions::Spent(_) => Err(Fault::VersionsLearned),
+        Versions::Spent(_) => Err(Fault::Reconnect(Reconnect::Versions)),
         Versions::Unknown => {
             let pending = Box::new(AwaitsFirst { answer, asked: OWN_VERSION });
             Ok(Plan::Send { requests: vec![own_request(OWN_VERSION)?], pending, barrier: true })
@@ -76,7 +76,7 @@ impl Pending for AwaitsFirst {
             self.asked = version;
             return Ok(Next::Send(vec![own_request(version)?], self));
         }
-        let Versions::Spent(body) = &cx.session.versions else { return Err(Fault::Exchange) };
+        let Versions::Spent(body) = &cx.session.versions else { return Err(Fault::bug("an exchange is out of step")) };
         let body = body.clone();
         Next::answer(&self.answer.offer_of(cx, &body)?, self.answer.version)
     }
@@ -156,7 +156,7 @@ impl Pending for Answer {
 /// The answer to a client whose connection has to end before anything of it can be let through.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn refusal(version: i16) -> Result<Rope, Fault> {
     let message = ApiVersionsResponse::default().with_error_code(ResponseError::SaslAuthenticationFailed.code());
     encode(&message, version)

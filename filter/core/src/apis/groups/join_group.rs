@@ -7,7 +7,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
-use crate::error::Fault;
+use crate::error::{ClientFault, Fault};
 use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::text::as_java;
 use crate::wire::types::Reader;
@@ -17,7 +17,7 @@ const FLEXIBLE: i16 = 6;
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let group = Reader::new(&request.body).nullable_string(request.version >= FLEXIBLE).flatten();
-    let group = group.ok_or(Fault::Request { api: request.api.name, at: 0 })?;
+    let group = group.ok_or(Fault::Client(ClientFault::Request { api: request.api.name, at: 0 }))?;
     // What the broker will take the name for: other bytes may become a shadow's.
     let group = GroupId(StrBytes::from_string(as_java(group).into_owned()));
     if !cx.shared.topics.maps_anything() || !lanes::is_shadow(&group) {

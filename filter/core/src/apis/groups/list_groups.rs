@@ -11,7 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use kafka_protocol::messages::ListGroupsRequest;
 
-use crate::error::Fault;
+use crate::error::{BrokerFault, Fault};
 use crate::exchange::handler::{Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::shadow;
 use crate::wire::rope::Rope;
@@ -157,7 +157,8 @@ fn fits(filter: &[String], value: Option<&[u8]>) -> bool {
 impl Pending for Answer {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let rewritten = self.rewrite(&body);
-        let (out, error_code) = rewritten.ok_or(Fault::Answer { api: cx.api.name, what: "it is malformed" })?;
+        let (out, error_code) =
+            rewritten.ok_or(Fault::Broker(BrokerFault::Answer { api: cx.api.name, what: "it is malformed" }))?;
         cx.note(error_code);
         Ok(Next::Answer(out))
     }

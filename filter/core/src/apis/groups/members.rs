@@ -15,7 +15,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes;
-use crate::error::Fault;
+use crate::error::{BrokerFault, Fault};
 use crate::exchange::handler::{read_answer, Upstream};
 use crate::remapper::Lane;
 use crate::wire::shape::Shaped as _;
@@ -31,7 +31,7 @@ const CONSUMER: &str = "consumer";
 /// The question that [`Description`] reads the answer of.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn describe(group: &GroupId) -> Result<Upstream, Fault> {
     let describe = DescribeGroupsRequest::default().with_groups(vec![group.clone()]);
     Upstream::new(DESCRIBE_GROUPS_VERSION, &describe)
@@ -42,11 +42,11 @@ pub(crate) struct Description(DescribedGroup);
 
 impl Description {
     /// # Errors
-    /// [`Fault::Answer`]
+    /// [`BrokerFault::Answer`]
     pub(crate) fn read(body: &Bytes) -> Result<Self, Fault> {
         let answer: DescribeGroupsResponse = read_answer(body, DESCRIBE_GROUPS_VERSION)?;
         let group = answer.groups.into_iter().next();
-        group.map(Self).ok_or(Fault::Answer { api: DescribeGroupsResponse::API, what: "the group is missing" })
+        group.map(Self).ok_or(Fault::answer(DescribeGroupsResponse::API, "the group is missing"))
     }
 
     /// Why nothing is known of the group, 0 if it is known; as a code that commits and deletions of offsets
@@ -154,7 +154,7 @@ impl Caller {
     /// What proves whether the caller may commit now.
     ///
     /// # Errors
-    /// [`Fault::Encode`]
+    /// [`Fault::Bug`]
     pub(crate) fn fence(&self) -> Result<(Vec<Upstream>, Fence), Fault> {
         // Without a generation a broker lets anybody commit while the group is empty, whatever member id they
         // send.
@@ -196,7 +196,7 @@ impl Fence {
     /// Takes the broker's answers in turn. None while another one is due.
     ///
     /// # Errors
-    /// [`Fault::Answer`]
+    /// [`BrokerFault::Answer`]
     pub(crate) fn response(&mut self, body: &Bytes) -> Result<Option<Permission>, Fault> {
         let permission =
             |error_code| if error_code == 0 { Permission::Granted } else { Permission::Refused(error_code) };

@@ -207,7 +207,7 @@ struct AwaitsShadows {
 
 impl Pending for AwaitsShadows {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let partitions = self.due.pop_front().ok_or(Fault::Exchange)?;
+        let partitions = self.due.pop_front().ok_or(Fault::bug("an exchange is out of step"))?;
         take(cx, &mut self.codes, partitions, &body, SHADOW_VERSION)?;
         if self.due.is_empty() {
             return Next::answer(&answer(&self.codes), self.codes.version);
@@ -281,7 +281,7 @@ pub(crate) fn topics(commits: Vec<(TopicName, OffsetCommitRequestPartition)>) ->
 /// A commit of nobody's membership to a shadow.
 ///
 /// # Errors
-/// [`Fault::Encode`]
+/// [`Fault::Bug`]
 pub(crate) fn shadow_commit(
     shadow: GroupId,
     topics: Vec<OffsetCommitRequestTopic>,

@@ -171,7 +171,7 @@ impl AwaitsShadows {
 
 impl Pending for AwaitsShadows {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let partitions = self.due.pop_front().ok_or(Fault::Exchange)?;
+        let partitions = self.due.pop_front().ok_or(Fault::bug("an exchange is out of step"))?;
         self.is_known |= take(cx, &mut self.codes, partitions, &body)?.is_known;
         if self.due.is_empty() {
             return self.finish(cx);

@@ -20,7 +20,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Piece};
-use crate::error::Fault;
+use crate::error::{BrokerFault, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds;
@@ -146,7 +146,7 @@ impl Fetch {
         let mut piece = Piece::default();
         let (mut groups, mut asked) = (vec![], Holders::new());
         while let Some(wanted) = self.wanted.front_mut().filter(|_| !piece.is_full()) {
-            let group = self.groups.get_mut(wanted.group).ok_or(Fault::Exchange)?;
+            let group = self.groups.get_mut(wanted.group).ok_or(Fault::bug("an exchange is out of step"))?;
             let Some(lane) = wanted.lanes.next().map(Lane) else {
                 self.wanted.pop_front();
                 continue;
@@ -207,11 +207,11 @@ impl Pending for AwaitsPiece {
         let Self { mut fetch, mut asked } = *self;
         let found: OffsetFetchResponse = read_answer(&body, fetch.upstream_version())?;
         fetch.throttle_time_ms = fetch.throttle_time_ms.max(found.throttle_time_ms);
-        let fault = |what| Fault::Answer { api: cx.api.name, what };
+        let fault = |what| Fault::Broker(BrokerFault::Answer { api: cx.api.name, what });
         for answered in found.groups {
             let holder = asked.get_mut(&answered.group_id).and_then(VecDeque::pop_front);
             let (at, lane) = holder.ok_or(fault("it names a group that was not asked for"))?;
-            fetch.groups.get_mut(at).ok_or(Fault::Exchange)?.take(cx, lane, answered);
+            fetch.groups.get_mut(at).ok_or(Fault::bug("an exchange is out of step"))?.take(cx, lane, answered);
         }
         if asked.values().any(|holders| !holders.is_empty()) {
             return Err(fault("a group is missing"));
