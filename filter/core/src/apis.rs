@@ -1,8 +1,8 @@
 //! THE TABLE: every API key of Kafka 4.3, with the versions offered to clients and what becomes of it.
 //!
-//! It fails closed: a key or version that does not stand here, or that is hidden, is neither listed in the ApiVersions
-//! answer nor let through, since a message that nobody has looked at could carry a physical partition number past the
-//! filter. The order below is the order of Kafka's protocol guide.
+//! It fails closed: a key or version that does not stand here, or that is hidden, is neither listed in the
+//! ApiVersions answer nor let through, since a message that nobody has looked at could carry a physical
+//! partition number past the filter. The order below is the order of Kafka's protocol guide.
 
 pub(crate) mod admin;
 pub(crate) mod cluster;

@@ -1,4 +1,5 @@
-//! What ends a connection, by who is to blame: the type says it. Everything milder is a Kafka error code in an answer.
+//! What ends a connection, by who is to blame: the type says it. Everything milder is a Kafka error code in
+//! an answer.
 
 use std::fmt;
 
@@ -89,8 +90,8 @@ pub enum ClientFault {
         /// The first topic of which something was refused.
         topic: String,
     },
-    /// The worker's memory is used up, and this connection holds the most of it, or waits for the rest of a frame the
-    /// longest.
+    /// The worker's memory is used up, and this connection holds the most of it, or waits for the rest of a
+    /// frame the longest.
     Evicted {
         /// Bytes that the connection held.
         held: usize,

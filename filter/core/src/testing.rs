@@ -36,6 +36,9 @@ pub(crate) const MAPPED: &str = r#"{
     "advertise": {"table": {"1": "one.example:9101", "2": "two.example:9102"}}
 }"#;
 
+/// The brokers that clients of [`MAPPED`] are told of, and where.
+pub(crate) const ADVERTISED: [(i32, &str, i32); 2] = [(1, "one.example", 9101), (2, "two.example", 9102)];
+
 /// As [`ignorant`], of a worker that has seen the mapped topics by name.
 pub(crate) fn shared(config: &str) -> Rc<Shared> {
     shared_with(config, &Rc::default())

@@ -4,4 +4,4 @@ pub(crate) mod administration;
 pub(crate) mod delegation_tokens;
 
 #[cfg(test)]
-mod tests;
+mod testing;

@@ -4,6 +4,3 @@ pub(crate) mod api_versions;
 pub(crate) mod describe_cluster;
 pub(crate) mod find_coordinator;
 pub(crate) mod metadata;
-
-#[cfg(test)]
-mod tests;

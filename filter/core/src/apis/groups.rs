@@ -1,5 +1,6 @@
 //! Consumer groups, and the shadow groups that hold the offsets of their lanes.
 
+pub(crate) mod codes;
 pub(crate) mod consumer_group_heartbeat;
 pub(crate) mod delete_groups;
 pub(crate) mod describe_groups;
@@ -13,4 +14,4 @@ pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 
 #[cfg(test)]
-mod tests;
+mod testing;

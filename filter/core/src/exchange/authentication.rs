@@ -87,8 +87,8 @@ impl Authentication {
     }
 
     /// # Errors
-    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request of `key` may not come now. Kafka
-    /// closes, too.
+    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request of `key` may not come
+    /// now. Kafka closes, too.
     pub(crate) fn admit(&self, admission: Admission, key: i16, now: Millis) -> Result<(), Fault> {
         let admitted = match self.state {
             State::Trusting => true,

@@ -1,14 +1,14 @@
 //! An exchange: one client request and all that it takes to answer it.
 //!
 //! ```text
-//!   request ──► Plan::Pass ──────────────► the answer streams by
-//!          └──► Plan::Send ──► awaiting n ──► Pending::response ─┬─► Next::Wait     (more answers are due)
-//!          └──► Plan::Answer ► a carrier ──┘                     ├─► Next::Send     (another round goes up)
-//!          ├──► Plan::Forget   (acks=0: no answer, no exchange)  ├─► Next::Answer   (to the client, in order)
-//!          ├──► Plan::After    (a question of the filter's own;  │
-//!          │                    then the request comes again)    │
-//!          ├──► Plan::Wait     (for a PBKDF2; then as well)  │
-//!          └──► Plan::Refuse ► a carrier, later ─────────────────┴─► Next::Refuse   (the last answer)
+//!   request ─► Plan::Pass ─────────────► the answer streams by, or is for a Pending
+//!         ├──► Plan::Send ─► awaiting n ─► Pending::response ─┬─► Next::Wait    (more answers are due)
+//!         ├──► Plan::Answer ► a carrier ─┘                    ├─► Next::Send    (another round goes up)
+//!         ├──► Plan::Forget  (acks=0: no answer, no exchange) ├─► Next::Answer  (to the client, in order)
+//!         ├──► Plan::After   (a question of the filter's own; │
+//!         │                   then the request comes again)   │
+//!         ├──► Plan::Wait    (for a PBKDF2; then as well)     │
+//!         └──► Plan::Refuse ► a carrier, later ───────────────┴─► Next::Refuse  (the last answer)
 //! ```
 //!
 //! The broker answers a connection's requests in order, so answers always belong to the oldest exchange. One
@@ -107,7 +107,7 @@ impl Upstream {
 ///
 /// # Errors
 /// [`Fault::Bug`]
-fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
+pub(crate) fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fault> {
     let mut body = Rope::new();
     body.put_message(message, version)?;
     Ok(body)

@@ -43,8 +43,23 @@ impl Topic {
             Some(mapping) => mapping.virtual_to_physical(partition).ok()?,
             None => (PhysicalPartition(partition.0), Lane(0)),
         };
+        Some(self.located(partition, physical, lane))
+    }
+
+    /// The reverse of [`Self::place`]: what clients know as `lane` of a physical partition. None: no virtual
+    /// partition lies there.
+    pub(crate) fn at(&self, physical: PhysicalPartition, lane: Lane) -> Option<Located> {
+        let partition = match &self.mapping {
+            Some(mapping) => mapping.physical_to_virtual(physical, lane).ok()?,
+            None if lane == Lane(0) => VirtualPartition(physical.0),
+            None => return None,
+        };
+        Some(self.located(partition, physical, lane))
+    }
+
+    fn located(&self, partition: VirtualPartition, physical: PhysicalPartition, lane: Lane) -> Located {
         let place = Place { topic: self.name.clone(), partition: physical };
-        Some(Located { partition, place, lane, mapping: self.mapping.clone() })
+        Located { partition, place, lane, mapping: self.mapping.clone() }
     }
 }
 

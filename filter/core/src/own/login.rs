@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   no `sasl` section:  first client bytes ─► login ─► the client's requests
-//!   `sasl` section:     client proved itself ─► login ─► ApiVersions as it was told? ─► the answer to its SaslAuthenticate
+//!   `sasl` section:     client proved itself ─► login ─► are ApiVersions as the client was told?
+//!                                                        └─► the answer to its SaslAuthenticate
 //! ```
 //!
 //! A broker that limits sessions (KIP-368) is given a new proof before the time is over.

@@ -108,8 +108,9 @@ impl Context<'_> {
     }
 
     /// Whether `topic` is known not to fit its mapping; nothing is asked.
-    pub(crate) fn is_misfit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> bool {
-        matches!(self.fit(topic, remapper), Fit::Misfit { .. } | Fit::Unclear)
+    pub(crate) fn is_misfit(&self, topic: &TopicName) -> bool {
+        let mapping = self.shared.topics.remapper(&topic.0);
+        mapping.is_some_and(|mapping| matches!(self.fit(topic, &mapping), Fit::Misfit { .. } | Fit::Unclear))
     }
 
     /// Counts and logs a topic that has another number of `partitions` on the cluster than its mapping says.

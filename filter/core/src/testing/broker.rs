@@ -206,6 +206,10 @@ impl Broker {
 
 const UNKNOWN: i16 = 3;
 
+/// The brokers of a cluster; for the third one [`MAPPED`](super::MAPPED) has no address, so that it must not
+/// be named.
+pub(crate) const BROKERS: [i32; 3] = [1, 2, 3];
+
 /// Broker `id` under the address that it gives itself.
 pub(crate) fn node(id: i32) -> MetadataResponseBroker {
     MetadataResponseBroker::default()

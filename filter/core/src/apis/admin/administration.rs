@@ -1,8 +1,10 @@
-//! Requests that say who may do what, or set brokers up: ACLs, users, quotas, and configurations of anything but topics.
+//! Requests that say who may do what, or set brokers up: ACLs, users, quotas, and configurations of anything
+//! but topics.
 //!
-//! They come here only where brokers would do all of that in a name that the client shares with others, and the configuration
-//! does not allow it: what such a name may do, any client could do, also take the rights of all others. Each is answered in its
-//! own format, entry by entry where it has entries, with words where it has room for them.
+//! The requests come here only where brokers would do all of that in a name that the client shares with
+//! others, and the configuration does not allow it: what such a name may do, any client could do, also take
+//! the rights of all others. Each request is answered in its own format, entry by entry where it has entries,
+//! with words where the answer has room for them.
 
 use kafka_protocol::messages::alter_client_quotas_response::{EntityData as AlteredEntity, EntryData as AlteredQuota};
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
@@ -51,8 +53,8 @@ pub(crate) fn delete_acls(cx: &mut Context<'_>, request: &Request) -> Result<Pla
     refuse(cx, request, &DeleteAclsResponse::default().with_filter_results(results))
 }
 
-/// Topics' configurations are theirs who may alter the topic. One entry for anything else, and none is altered: which
-/// part of a request was done is hard to tell for whoever sent it.
+/// Topics' configurations are theirs who may alter the topic. One entry for anything else, and none is
+/// altered: which part of a request was done is hard to tell for whoever sent it.
 pub(crate) fn alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: AlterConfigsRequest = request.decode()?;
     if message.resources.iter().all(|resource| resource.resource_type == TOPIC) {
@@ -126,3 +128,6 @@ fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> 
     cx.warn(format!("a client was refused {}: {WORDS}", request.api.name));
     Plan::answer(answer, request.version)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
-//! Delegation tokens (KIP-48): credentials of the identity that brokers see, good for days and at any address of the cluster.
+//! Delegation tokens (KIP-48): credentials of the identity that brokers see, good for days and at any address
+//! of the cluster.
 //!
-//! They are the client's to ask for only where the broker authenticates the client itself on this very connection. On any
-//! other the identity may be Envoy's, so they are refused as a broker refuses them where it does not know who asks. Their
-//! answers have no place for words: the log has them.
+//! A client may ask for tokens only where the broker authenticates the client itself on this very connection.
+//! On any other connection the identity may be Envoy's, so the filter refuses as a broker does where it does
+//! not know who asks. The answers have no place for words: the log has them.
 
 use kafka_protocol::messages::{
     CreateDelegationTokenResponse, DescribeDelegationTokenResponse, ExpireDelegationTokenResponse,
@@ -52,4 +53,31 @@ fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> 
         request.api.name
     ));
     Plan::answer(answer, request.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::*;
+
+    use super::ERROR;
+    use crate::apis::admin::testing::{OPENED, SHARED};
+    use crate::testing::ask_alone;
+
+    #[test]
+    fn delegation_tokens_are_for_clients_of_the_broker_alone() {
+        for config in [&SHARED[..], &[OPENED]].concat() {
+            for version in 1..=3 {
+                let answer = ask_alone(config, version, &CreateDelegationTokenRequest::default());
+                assert!(answer.error_code == ERROR.code() && answer.hmac.is_empty() && answer.token_id.is_empty());
+                let answer = ask_alone(config, version, &DescribeDelegationTokenRequest::default());
+                assert!(answer.error_code == ERROR.code() && answer.tokens.is_empty());
+            }
+            for version in 1..=2 {
+                let answer = ask_alone(config, version, &RenewDelegationTokenRequest::default());
+                assert_eq!((answer.error_code, answer.expiry_timestamp_ms), (ERROR.code(), -1));
+                let answer = ask_alone(config, version, &ExpireDelegationTokenRequest::default());
+                assert_eq!((answer.error_code, answer.expiry_timestamp_ms), (ERROR.code(), -1));
+            }
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! ApiVersions (KIP-35, KIP-511): what broker, codec and table have in common.
 //!
-//! The client's own request goes up, so the broker learns the client's software, unless the client has to prove itself first:
-//! then the filter asks in its own name. The answer loses every key and version
-//! that the table does not offer, and every finalised feature that needs a hidden API (KIP-584). An empty intersection is
-//! left out: a minimum above its maximum would be a range to no client. The same request, in version 0, is the carrier.
+//! The client's own request goes up, so the broker learns the client's software, unless the client has to
+//! prove itself first: then the filter asks in its own name. The answer loses every key and version that the
+//! table does not offer, and every finalised feature that needs a hidden API (KIP-584). An empty intersection
+//! is left out: a minimum above its maximum would be a range to no client. The same request, in version 0, is
+//! the carrier.
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
@@ -13,7 +14,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::{Fault, Reconnect};
 use crate::exchange::api::{Api, Apis, Offer};
-use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
+use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::session::Versions;
 use crate::limits;
 use crate::own::topics::has_topic_ids;
@@ -37,7 +38,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     Ok(Plan::Pass(Passing::Read(Box::new(answer))))
 }
 
-/// The answer to a version that nobody knows: the v0 list under UNSUPPORTED_VERSION, as a broker does (KIP-511).
+/// The answer to a version that nobody knows: the v0 list under UNSUPPORTED_VERSION, as a broker does
+/// (KIP-511).
 pub(crate) fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
     let answer = Answer { version: 0, error: Some(ResponseError::UnsupportedVersion) };
     if cx.is_before_login() {
@@ -47,27 +49,28 @@ pub(crate) fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
     Ok(Plan::Send { requests: vec![request], pending: Box::new(answer), barrier: false })
 }
 
-fn before_login(cx: &mut Context<'_>, mut answer: Answer) -> Result<Plan, Fault> {
+fn before_login(cx: &mut Context<'_>, answer: Answer) -> Result<Plan, Fault> {
     match &cx.session.versions {
         Versions::Known(body) => {
             let body = body.clone();
-            answer.told(cx, body).map(Plan::Answer)
+            Plan::answer(&answer.offer_of(cx, &body)?, answer.version)
         }
         Versions::Spent(_) => Err(Fault::Reconnect(Reconnect::Versions)),
         Versions::Unknown => {
-            let pending = Box::new(FirstAnswer { answer, asked: OWN_VERSION });
+            let pending = Box::new(AwaitsFirst { answer, asked: OWN_VERSION });
             Ok(Plan::Send { requests: vec![own_request(OWN_VERSION)?], pending, barrier: true })
         }
     }
 }
 
-/// The first answer of all: told to the client, and remembered.
-struct FirstAnswer {
+/// Waits for the first answer of all, which the client is told of, and which is remembered.
+struct AwaitsFirst {
     answer: Answer,
+    /// The version in which the filter asks.
     asked: i16,
 }
 
-impl Pending for FirstAnswer {
+impl Pending for AwaitsFirst {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         if let Learned::AskAgain(version) = learn(cx, body, self.asked)? {
             self.asked = version;
@@ -77,29 +80,31 @@ impl Pending for FirstAnswer {
             return Err(Fault::bug("API versions were asked for and not kept"));
         };
         let body = body.clone();
-        self.answer.told(cx, body).map(Next::Answer)
+        Next::answer(&self.answer.offer_of(cx, &body)?, self.answer.version)
     }
 }
 
-/// A copy, since the name is kept as long as the connection, and must not keep its frame. No client that is known by
-/// name has a long one.
+/// A copy, since the name is kept as long as the connection, and must not keep its frame. No client that is
+/// known by name has a long one.
 fn short(name: &StrBytes) -> StrBytes {
     StrBytes::from_string(name.chars().take(limits::SOFTWARE_NAME_CHARS_MAX).collect())
 }
 
+/// Waits for the broker's answer, to rewrite it.
 struct Answer {
     version: i16,
+    /// What the client is told all the same.
     error: Option<ResponseError>,
 }
 
 impl Answer {
-    /// What the client is told, given the broker's answer in [`OWN_VERSION`].
-    fn told(&mut self, cx: &mut Context<'_>, body: Bytes) -> Result<Rope, Fault> {
-        let answer = read_answer(&body, OWN_VERSION)?;
-        self.offer(cx, answer)
+    /// As [`Self::offer`], of the broker's answer in [`OWN_VERSION`].
+    fn offer_of(&self, cx: &mut Context<'_>, body: &Bytes) -> Result<ApiVersionsResponse, Fault> {
+        Ok(self.offer(cx, read_answer(body, OWN_VERSION)?))
     }
 
-    fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> Result<Rope, Fault> {
+    /// What the client is offered of what the broker offers.
+    fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> ApiVersionsResponse {
         let metadata = answer.api_keys.iter().find(|offer| offer.api_key == MetadataRequest::KEY);
         cx.session.has_topic_ids = metadata.is_some_and(|offer| has_topic_ids(offer.min_version, offer.max_version));
         // Only who would wait for it in silence is offered what is refused.
@@ -125,9 +130,7 @@ impl Answer {
         // The client asks again in the version that the answer names: part of every beginning.
         let negotiates = answer.error_code == ResponseError::UnsupportedVersion.code();
         cx.note_outcome(if negotiates { Outcome::Retriable } else { Outcome::of(answer.error_code) });
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(out)
+        answer
     }
 }
 
@@ -148,7 +151,7 @@ impl Pending for Answer {
             self.error = Some(ResponseError::UnsupportedVersion);
         }
         let answer = read_answer(&body, self.version)?;
-        self.offer(cx, answer).map(Next::Answer)
+        Next::answer(&self.offer(cx, answer), self.version)
     }
 }
 
@@ -158,7 +161,8 @@ impl Pending for Answer {
 /// [`Fault::Bug`]
 pub(crate) fn refusal(version: i16) -> Result<Rope, Fault> {
     let message = ApiVersionsResponse::default().with_error_code(ResponseError::SaslAuthenticationFailed.code());
-    let mut out = Rope::new();
-    out.put_message(&message, version)?;
-    Ok(out)
+    encode(&message, version)
 }
+
+#[cfg(test)]
+mod tests;

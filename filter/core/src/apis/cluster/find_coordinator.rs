@@ -1,6 +1,7 @@
 //! FindCoordinator (KIP-699): the coordinator's address as clients reach it.
 //!
-//! Transactions are not supported yet, so a transaction coordinator is refused here, with words, before a client tries.
+//! Transactions are not supported yet, so a transaction coordinator is refused here, with words, before a
+//! client tries.
 
 use bytes::Bytes;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -10,7 +11,6 @@ use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
-use crate::wire::rope::Rope;
 
 /// FindCoordinator key type 1 (KIP-98).
 const TRANSACTION: i8 = 1;
@@ -20,9 +20,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: FindCoordinatorRequest = request.decode()?;
     if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
         let code = cx.refuse_transactions();
-        let mut out = Rope::new();
-        out.put_message(&refusal(&message, request.version, code), request.version)?;
-        return Ok(Plan::Answer(out));
+        return Plan::answer(&refusal(&message, request.version, code), request.version);
     }
     Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))
 }
@@ -73,3 +71,6 @@ impl Pending for Answer {
         Next::answer(&answer, self.version)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
-//! Heartbeat: passes. Now and then it is the occasion to renew what the member's partitions have in shadow groups: these
-//! have no members that would keep their offsets alive, as the group's own do.
+//! Heartbeat: passes. Now and then a Heartbeat is the occasion to renew what the member's partitions have in
+//! shadow groups: shadows have no members that would keep their offsets alive, as the group's own do.
 //!
-//! A renewal writes offsets again as they are: read from the shadows, and committed to them when the broker has accepted
-//! the member's own Heartbeat in between. A client sends its commits over the same connection, and what it sends behind the
-//! Heartbeat waits; so no commit of this member is overtaken. One whose group throws it out in the moment between the two
-//! may set a successor's first commit back by a few records, which then are delivered twice: none is lost. Whatever goes
-//! wrong with a renewal, the client is told the broker's answer to its Heartbeat.
+//! A renewal writes offsets again as they are: the filter reads them from the shadows, and commits them there
+//! when the broker has accepted the member's own Heartbeat in between. A client sends its commits over the
+//! same connection, and what the client sends behind the Heartbeat waits; so no commit of this member is
+//! overtaken. A member that its group throws out in the moment between the two may set a successor's first
+//! commit back by a few records, which then are delivered twice: none is lost. Whatever goes wrong with a
+//! renewal, the client is told the broker's answer to its Heartbeat.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use crate::apis::groups::lanes;
-use crate::apis::groups::members::{self, Described};
+use crate::apis::groups::members::{self, Description};
 use crate::apis::groups::offset_commit::{self, BROKERS_RETENTION, SHADOW_VERSION};
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
@@ -45,53 +46,37 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(pass);
     }
     let requests = vec![members::describe(&message.group_id)?];
-    let renewal = Renewal {
+    let member = Member {
         key,
         group: message.group_id,
-        member: message.member_id,
+        id: message.member_id,
         version: request.version,
         heartbeat: request.body.clone(),
-        stage: Stage::Describe,
     };
-    Ok(Plan::Send { requests, pending: Box::new(renewal), barrier: true })
+    Ok(Plan::Send { requests, pending: Box::new(AwaitsDescription(member)), barrier: true })
 }
 
-/// Which answer comes next.
-enum Stage {
-    Describe,
-    /// The offsets in the member's shadows.
-    Fetch,
-    /// The client's own Heartbeat; what is written if the broker accepts it.
-    Heartbeat(Vec<Upstream>),
-    /// So many commits; then the client is answered.
-    Commit(usize, Rope),
-}
-
-struct Renewal {
+/// The member that sent a Heartbeat, as far as a renewal needs it until the client's own Heartbeat goes on.
+struct Member {
     key: MemberKey,
     group: GroupId,
-    member: StrBytes,
+    id: StrBytes,
     version: i16,
     /// The body of the client's request.
     heartbeat: Bytes,
-    stage: Stage,
 }
 
 /// The member's partitions on the broker, by lane.
 type Owned = BTreeMap<Lane, Vec<(TopicName, i32)>>;
 
-impl Renewal {
-    fn retry(&self, cx: &mut Context<'_>) {
-        cx.session.renewals.retry(self.key, cx.now);
-    }
-
+impl Member {
     /// What the member owns in lanes above 0, as far as this renewal does it.
-    fn owned(&self, cx: &mut Context<'_>, described: &Described) -> Owned {
+    fn owned(&self, cx: &mut Context<'_>, described: &Description) -> Owned {
         if !described.is_stable() {
-            self.retry(cx);
+            retry(cx, self.key);
         }
         let mut owned: Vec<(Lane, TopicName, i32)> = vec![];
-        for (topic, partition) in described.assigned(&self.member).unwrap_or_default() {
+        for (topic, partition) in described.assigned(&self.id).unwrap_or_default() {
             // Also where the topic is not known to fit its mapping just now: what is not renewed is lost.
             let located = cx.topic(&topic).place(partition).filter(|located| located.lane > Lane(0));
             owned.extend(located.map(|located| (located.lane, topic, located.place.partition.0)));
@@ -109,7 +94,7 @@ impl Renewal {
     }
 
     /// Asks for what the shadows hold; without any, the Heartbeat goes on at once.
-    fn fetch(mut self: Box<Self>, owned: Owned) -> Result<Next, Fault> {
+    fn fetch(self, owned: Owned) -> Result<Next, Fault> {
         let topic =
             |(name, partitions)| OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(partitions);
         let mut asked = vec![];
@@ -123,18 +108,17 @@ impl Renewal {
         if asked.is_empty() {
             return Ok(self.beat(vec![]));
         }
-        self.stage = Stage::Fetch;
         // Offsets of open transactions are no one's to write again.
         let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(true);
-        Ok(Next::Send(vec![Upstream::new(OFFSET_FETCH_VERSION, &message)?], self))
+        Ok(Next::Send(vec![Upstream::new(OFFSET_FETCH_VERSION, &message)?], Box::new(AwaitsOffsets(self))))
     }
 
-    fn beat(mut self: Box<Self>, commits: Vec<Upstream>) -> Next {
-        self.stage = Stage::Heartbeat(commits);
+    /// Lets the client's own Heartbeat go on.
+    fn beat(self, commits: Vec<Upstream>) -> Next {
         let mut body = Rope::new();
         body.put_bytes(&self.heartbeat);
         let heartbeat = Upstream::written::<HeartbeatRequest>(self.version, body);
-        Next::Send(vec![heartbeat], self)
+        Next::Send(vec![heartbeat], Box::new(AwaitsHeartbeat { key: self.key, version: self.version, commits }))
     }
 
     /// The commits that write again what was found.
@@ -148,7 +132,7 @@ impl Renewal {
                 group.error_code != 0 || partitions.any(|partition| partition.error_code != 0)
             };
             if failed(&group) {
-                self.retry(cx);
+                retry(cx, self.key);
             }
             let mut committed = vec![];
             for topic in group.topics {
@@ -170,53 +154,88 @@ impl Renewal {
     }
 }
 
-impl Pending for Renewal {
-    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        match std::mem::replace(&mut self.stage, Stage::Describe) {
-            Stage::Describe => match Described::read(body) {
-                Ok(described) => {
-                    let owned = self.owned(cx, &described);
-                    self.fetch(owned)
-                }
-                Err(_) => {
-                    self.retry(cx);
-                    Ok(self.beat(vec![]))
-                }
-            },
-            Stage::Fetch => {
-                let found = read_answer(&body, OFFSET_FETCH_VERSION);
-                let commits = self.commits(cx, found.unwrap_or_default())?;
-                Ok(self.beat(commits))
-            }
-            Stage::Heartbeat(commits) => {
-                let answer = read_answer(&body, self.version);
-                let accepted = answer.is_ok_and(|answer: HeartbeatResponse| answer.error_code == 0);
-                let mut out = Rope::new();
-                out.put_bytes(&body);
-                if !accepted {
-                    self.retry(cx);
-                }
-                if !accepted || commits.is_empty() {
-                    return Ok(Next::Answer(out));
-                }
-                self.stage = Stage::Commit(commits.len(), out);
-                Ok(Next::Send(commits, self))
-            }
-            Stage::Commit(left, out) => {
-                let answer = read_answer(&body, SHADOW_VERSION);
-                let all_good = |answer: &OffsetCommitResponse| {
-                    let mut committed = answer.topics.iter().flat_map(|topic| &topic.partitions);
-                    committed.all(|partition| partition.error_code == 0)
-                };
-                if !answer.as_ref().is_ok_and(all_good) {
-                    self.retry(cx);
-                }
-                if left <= 1 {
-                    return Ok(Next::Answer(out));
-                }
-                self.stage = Stage::Commit(left - 1, out);
-                Ok(Next::Wait(self))
-            }
-        }
+/// The renewal could not be done now, or not wholly.
+fn retry(cx: &mut Context<'_>, key: MemberKey) {
+    cx.session.renewals.retry(key, cx.now);
+}
+
+/// Waits for the group's description.
+struct AwaitsDescription(Member);
+
+impl Pending for AwaitsDescription {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self(member) = *self;
+        let Ok(described) = Description::read(&body) else {
+            retry(cx, member.key);
+            return Ok(member.beat(vec![]));
+        };
+        let owned = member.owned(cx, &described);
+        member.fetch(owned)
     }
 }
+
+/// Waits for the offsets in the member's shadows.
+struct AwaitsOffsets(Member);
+
+impl Pending for AwaitsOffsets {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self(member) = *self;
+        let found = read_answer(&body, OFFSET_FETCH_VERSION);
+        let commits = member.commits(cx, found.unwrap_or_default())?;
+        Ok(member.beat(commits))
+    }
+}
+
+/// Waits for the answer to the client's own Heartbeat.
+struct AwaitsHeartbeat {
+    key: MemberKey,
+    version: i16,
+    /// What is written if the broker accepts the Heartbeat.
+    commits: Vec<Upstream>,
+}
+
+impl Pending for AwaitsHeartbeat {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer = read_answer(&body, self.version);
+        let accepted = answer.is_ok_and(|answer: HeartbeatResponse| answer.error_code == 0);
+        let mut answer = Rope::new();
+        answer.put_bytes(&body);
+        if !accepted {
+            retry(cx, self.key);
+        }
+        if !accepted || self.commits.is_empty() {
+            return Ok(Next::Answer(answer));
+        }
+        let pending = AwaitsCommits { key: self.key, due: self.commits.len(), answer };
+        Ok(Next::Send(self.commits, Box::new(pending)))
+    }
+}
+
+/// Waits for the answers to the commits; then the client is answered.
+struct AwaitsCommits {
+    key: MemberKey,
+    due: usize,
+    /// The broker's answer to the client's Heartbeat.
+    answer: Rope,
+}
+
+impl Pending for AwaitsCommits {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let answer = read_answer(&body, SHADOW_VERSION);
+        let all_good = |answer: &OffsetCommitResponse| {
+            let mut committed = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            committed.all(|partition| partition.error_code == 0)
+        };
+        if !answer.as_ref().is_ok_and(all_good) {
+            retry(cx, self.key);
+        }
+        if self.due <= 1 {
+            return Ok(Next::Answer(self.answer));
+        }
+        self.due -= 1;
+        Ok(Next::Wait(self))
+    }
+}
+
+#[cfg(test)]
+mod tests;

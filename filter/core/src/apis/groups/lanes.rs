@@ -1,7 +1,8 @@
 //! What the group APIs have in common: shadow groups.
 //!
-//! A group has one offset slot per physical partition. Lane 0 has it in the group itself, every other lane in a shadow group
-//! of its own (see `shadow.rs`), written without membership: `members.rs` has the proof that a caller may.
+//! A group has one offset slot per physical partition. Lane 0 has it in the group itself, every other lane in
+//! a shadow group of its own (see `shadow.rs`), written without membership: `members.rs` has the proof that a
+//! caller may.
 
 use std::collections::HashMap;
 
@@ -44,7 +45,8 @@ impl Piece {
     }
 }
 
-/// All shadows that some groups may have, named piece by piece: there are far more of them than a request has bytes.
+/// All shadows that some groups may have, named piece by piece: there are far more of them than a request has
+/// bytes.
 #[derive(Debug)]
 pub(crate) struct Shadows {
     groups: Vec<GroupId>,
@@ -87,31 +89,4 @@ impl Shadows {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::text;
-    use std::collections::HashSet;
-
-    #[test]
-    fn shadows_are_named_in_pieces_that_hold_each_once() {
-        let long = "x".repeat(5_000);
-        let named: Vec<GroupId> = ["a", "b", &long].map(|name| GroupId(text(name))).to_vec();
-        let mut shadows = Shadows::new(named.clone(), 2_000);
-        let mut all = HashSet::new();
-        loop {
-            let piece = shadows.next_piece();
-            let bytes: usize = piece.iter().map(|shadow| shadow.len()).sum();
-            assert!(piece.len() <= limits::PIECE_GROUPS_MAX && bytes <= limits::PIECE_NAMES_BYTES_MAX + long.len() * 2);
-            if piece.is_empty() {
-                break;
-            }
-            for shadow in piece {
-                let group = shadows.group(&shadow).unwrap().clone();
-                assert_eq!(shadow::parse(&shadow).unwrap().0, group.as_str());
-                assert!(all.insert(shadow));
-            }
-        }
-        assert_eq!(all.len(), 3 * 1_999);
-        assert!(Shadows::new(named, 1).next_piece().is_empty(), "a single lane has no shadow");
-    }
-}
+mod tests;

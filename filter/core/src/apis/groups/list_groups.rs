@@ -1,8 +1,9 @@
-//! ListGroups: without the shadow groups, which are the filter's own way of keeping offsets. A group that has offsets in
-//! shadows only (simple consumers of higher lanes) is listed in their place.
+//! ListGroups: without the shadow groups, which are the filter's own way of keeping offsets. A group that has
+//! offsets in shadows only (simple consumers of higher lanes) is listed in their place.
 //!
-//! A client's filters are applied here, to what is left: the broker would filter an active group out and its shadows in,
-//! and so name it as empty. The answer is walked where it lies, since it may name a million groups.
+//! A client's filters are applied here, to what is left: the broker would filter an active group out and its
+//! shadows in, and so name it as empty. The answer is walked where it lies, since it may name a million
+//! groups.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,7 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use kafka_protocol::messages::ListGroupsRequest;
 
-use crate::error::Fault;
+use crate::error::{BrokerFault, Fault};
 use crate::exchange::handler::{Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::shadow;
 use crate::wire::rope::Rope;
@@ -28,7 +29,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let version = request.version;
     let message: ListGroupsRequest = request.decode()?;
-    // Filters as a broker reads them: in any case, and states with blanks around them. An unknown word fits no group.
+    // Filters as a broker reads them: in any case, and states with blanks around them. An unknown word fits
+    // no group.
     let states = message.states_filter.iter().map(|state| state.trim().to_owned()).collect();
     let types = message.types_filter.iter().map(|kind| kind.to_string()).collect();
     let answer = Answer { version, states, types };
@@ -155,8 +157,12 @@ fn fits(filter: &[String], value: Option<&[u8]>) -> bool {
 impl Pending for Answer {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let rewritten = self.rewrite(&body);
-        let (out, error_code) = rewritten.ok_or(Fault::answer("ListGroups", "it is malformed"))?;
+        let (out, error_code) =
+            rewritten.ok_or(Fault::Broker(BrokerFault::Answer { api: cx.api.name, what: "it is malformed" }))?;
         cx.note(error_code);
         Ok(Next::Answer(out))
     }
 }
+
+#[cfg(test)]
+mod tests;

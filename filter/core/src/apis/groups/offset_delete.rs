@@ -1,9 +1,10 @@
 //! OffsetDelete (KIP-496): each lane's offsets from the group that holds them.
 //!
-//! A broker refuses it for topics that a group's members are subscribed to. Shadows have no members, so the filter finds out
-//! before it deletes anything: the members' subscriptions are in the group's description, and what the broker says of lane
-//! 0 and a topic holds for the topic's other lanes, which follow. While nobody can tell the subscriptions, all is refused,
-//! as a broker does that cannot read them.
+//! A broker refuses to delete offsets of topics that a group's members are subscribed to. Shadows have no
+//! members, so the filter finds out before it deletes anything: the members' subscriptions are in the group's
+//! description, and what the broker says of lane 0 and a topic holds for the topic's other lanes, which
+//! follow. While nobody can tell the subscriptions, the filter refuses all, as a broker does that cannot read
+//! them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -13,26 +14,23 @@ use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponseParti
 use kafka_protocol::messages::{GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
 use kafka_protocol::ResponseError;
 
+use crate::apis::groups::codes::Codes;
 use crate::apis::groups::lanes;
-use crate::apis::groups::members::{self, Described};
+use crate::apis::groups::members::{self, Description};
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
-use crate::exchange::located::{Located, Place};
-use crate::exchange::rounds::{self, Awaited};
+use crate::exchange::located::Located;
+use crate::exchange::rounds;
 use crate::remapper::{Lane, PhysicalPartition};
-use crate::wire::rope::Rope;
-
-const API: &str = "OffsetDelete";
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     if !cx.shared.topics.maps_anything() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
     let message: OffsetDeleteRequest = request.decode()?;
-    let mut answers = Answers::new(&message, request.version);
+    let mut codes = Codes::new(request.version);
     if lanes::is_shadow(&message.group_id) {
-        answers.error_code = ResponseError::InvalidGroupId.code();
-        return Ok(Plan::Answer(answers.merge(cx)?));
+        return Plan::answer(&answer(cx, &codes, ResponseError::InvalidGroupId.code()), request.version);
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {
         return Ok(Plan::Pass(Passing::Untouched));
@@ -40,242 +38,199 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
-    answers.sort(cx, &message);
+    let lanes = by_lane(cx, &mut codes, &message.topics);
     let requests = vec![members::describe(&message.group_id)?];
-    Ok(Plan::Send { requests, pending: Box::new(answers), barrier: true })
+    let pending = Box::new(AwaitsDescription(Deletion { group: message.group_id, codes, lanes }));
+    Ok(Plan::Send { requests, pending, barrier: true })
 }
 
-/// Which answer comes next.
-enum Stage {
-    Describe,
-    /// The group's own: lane 0, and topics that are not mapped.
-    Group,
-    Lanes,
-}
-
-struct Answers {
-    version: i16,
-    group: GroupId,
-    stage: Stage,
-    /// What is deleted from the group itself, and from each lane's shadow.
-    own: Vec<Located>,
-    lanes: BTreeMap<Lane, Vec<Located>>,
-    /// What was asked of shadows, in the order of the answers.
-    awaited: VecDeque<Vec<Located>>,
-    /// Whether some holder of offsets was known to the broker.
-    known: bool,
-    error_code: i16,
-    throttle_time_ms: i32,
-    answered: Vec<(TopicName, OffsetDeleteResponsePartition)>,
-}
-
-impl Answers {
-    fn new(message: &OffsetDeleteRequest, version: i16) -> Self {
-        Self {
-            version,
-            group: message.group_id.clone(),
-            stage: Stage::Describe,
-            own: vec![],
-            lanes: BTreeMap::new(),
-            awaited: VecDeque::new(),
-            known: false,
-            error_code: 0,
-            throttle_time_ms: 0,
-            answered: vec![],
-        }
-    }
-
-    fn sort(&mut self, cx: &mut Context<'_>, message: &OffsetDeleteRequest) {
-        for topic in &message.topics {
-            let at = cx.topic(&topic.name);
-            for asked in &topic.partitions {
-                let partition = asked.partition_index;
-                match cx.locate(&at, partition) {
-                    Ok(located) if located.lane == Lane(0) => self.own.push(located),
-                    Ok(located) => self.lanes.entry(located.lane).or_default().push(located),
-                    Err(_) => self.tell(cx, &topic.name, partition, ResponseError::UnknownTopicOrPartition.code()),
-                }
+/// What is to be deleted by lane; lane 0 has the partitions of topics that are not mapped, too.
+fn by_lane(
+    cx: &mut Context<'_>,
+    codes: &mut Codes,
+    topics: &[OffsetDeleteRequestTopic],
+) -> BTreeMap<Lane, Vec<Located>> {
+    let mut lanes: BTreeMap<Lane, Vec<Located>> = BTreeMap::new();
+    for OffsetDeleteRequestTopic { name, partitions, .. } in topics {
+        let topic = cx.topic(name);
+        for partition in partitions.iter().map(|partition| partition.partition_index) {
+            match cx.locate(&topic, partition) {
+                Ok(located) => lanes.entry(located.lane).or_default().push(located),
+                Err(_) => codes.put(cx, name, partition, ResponseError::UnknownTopicOrPartition.code()),
             }
         }
     }
+    lanes
+}
 
-    fn tell(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error_code: i16) {
-        cx.note(error_code);
-        let told = OffsetDeleteResponsePartition::default().with_partition_index(partition).with_error_code(error_code);
-        self.answered.push((topic.clone(), told));
-    }
+/// What is still to be deleted of a group's offsets, and what the client is answered for the others.
+struct Deletion {
+    group: GroupId,
+    codes: Codes,
+    lanes: BTreeMap<Lane, Vec<Located>>,
+}
 
-    fn tell_all(&mut self, cx: &mut Context<'_>, slots: Vec<Located>, error_code: i16) {
-        for located in slots {
-            self.tell(cx, &located.place.topic, located.partition.0, error_code);
-        }
-    }
-
+impl Deletion {
     /// Refuses the partitions of every topic for which there is a code.
     fn refuse(&mut self, cx: &mut Context<'_>, code: impl Fn(&TopicName) -> Option<i16>) {
-        let own = std::mem::take(&mut self.own);
-        self.own = self.refuse_of(cx, own, &code);
-        for (lane, slots) in std::mem::take(&mut self.lanes) {
-            let left = self.refuse_of(cx, slots, &code);
-            if !left.is_empty() {
-                self.lanes.insert(lane, left);
-            }
+        for partitions in self.lanes.values_mut() {
+            partitions.retain(|located| {
+                let topic = &located.place.topic;
+                let refused = code(topic);
+                refused.into_iter().for_each(|code| self.codes.put(cx, topic, located.partition.0, code));
+                refused.is_none()
+            });
         }
+        self.lanes.retain(|_, partitions| !partitions.is_empty());
     }
+}
 
-    fn refuse_of(
-        &mut self,
-        cx: &mut Context<'_>,
-        slots: Vec<Located>,
-        code: &impl Fn(&TopicName) -> Option<i16>,
-    ) -> Vec<Located> {
-        let mut left = vec![];
-        for located in slots {
-            match code(&located.place.topic) {
-                Some(error_code) => self.tell(cx, &located.place.topic, located.partition.0, error_code),
-                None => left.push(located),
-            }
-        }
-        left
-    }
+/// Waits for the group's description.
+struct AwaitsDescription(Deletion);
 
-    fn take_description(mut self: Box<Self>, cx: &mut Context<'_>, described: &Described) -> Result<Next, Fault> {
-        self.error_code = described.error_code();
-        if self.error_code != 0 {
-            return Ok(Next::Answer(self.merge(cx)?));
+impl Pending for AwaitsDescription {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self(mut deletion) = *self;
+        let version = deletion.codes.version;
+        let described = Description::read(&body)?;
+        let error_code = described.error_code();
+        if error_code != 0 {
+            return Next::answer(&answer(cx, &deletion.codes, error_code), version);
         }
         let subscribed = ResponseError::GroupSubscribedToTopic.code();
         if !described.is_idle() {
             match described.subscribed() {
-                Some(topics) => self.refuse(cx, |topic| topics.contains(topic.0.as_str()).then_some(subscribed)),
+                Some(topics) => deletion.refuse(cx, |topic| topics.contains(topic.0.as_str()).then_some(subscribed)),
                 // Members of another kind than consumers: the broker has an answer for the whole group.
                 None if described.is_of_others() => {}
-                None => self.refuse(cx, |_| Some(subscribed)),
+                None => deletion.refuse(cx, |_| Some(subscribed)),
             }
-            if self.own.is_empty() && self.lanes.is_empty() {
-                return Ok(Next::Answer(self.merge(cx)?));
+            if deletion.lanes.is_empty() {
+                return Next::answer(&answer(cx, &deletion.codes, 0), version);
             }
         }
         // The group itself is always asked: its errors are the answer's.
-        self.stage = Stage::Group;
-        let request = self.delete(self.group.clone(), &self.own)?;
-        Ok(Next::Send(vec![request], self))
+        let partitions = deletion.lanes.remove(&Lane(0)).unwrap_or_default();
+        let request = delete(deletion.group.clone(), &partitions, version)?;
+        Ok(Next::Send(vec![request], Box::new(AwaitsGroup { partitions, deletion })))
     }
+}
 
-    /// Behind the group's own answer: every lane's request.
-    fn send_lanes(mut self: Box<Self>, cx: &mut Context<'_>) -> Result<Next, Fault> {
-        self.stage = Stage::Lanes;
-        let mut requests = vec![];
-        for (lane, slots) in std::mem::take(&mut self.lanes) {
-            match lanes::holder(&self.group, lane) {
-                Some(holder) => {
-                    requests.push(self.delete(holder, &slots)?);
-                    self.awaited.push_back(slots);
+/// Waits for the group's own answer: of lane 0.
+struct AwaitsGroup {
+    partitions: Vec<Located>,
+    /// The other lanes.
+    deletion: Deletion,
+}
+
+impl Pending for AwaitsGroup {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self { partitions, mut deletion } = *self;
+        let version = deletion.codes.version;
+        let Deleted { is_known, error_code, refused } = take(cx, &mut deletion.codes, partitions, &body)?;
+        if error_code != 0 {
+            return Next::answer(&answer(cx, &deletion.codes, error_code), version);
+        }
+        deletion.refuse(cx, |topic| refused.get(topic).copied());
+        let Deletion { group, mut codes, lanes } = deletion;
+        let (mut requests, mut due) = (vec![], VecDeque::new());
+        for (lane, partitions) in lanes {
+            match lanes::holder(&group, lane) {
+                Some(shadow) => {
+                    requests.push(delete(shadow, &partitions, version)?);
+                    due.push_back(partitions);
                 }
                 // No such group can have been written.
-                None => self.tell_all(cx, slots, 0),
+                None => codes.put_all(cx, partitions, 0),
             }
         }
+        let shadows = AwaitsShadows { codes, is_known, due };
         if requests.is_empty() {
+            return shadows.finish(cx);
+        }
+        Ok(Next::Send(requests, Box::new(shadows)))
+    }
+}
+
+/// Waits for the shadows' answers. What fails from here on is told of its partitions: others are deleted by
+/// now.
+struct AwaitsShadows {
+    codes: Codes,
+    /// Whether the broker knew the group, or a shadow of it.
+    is_known: bool,
+    /// What was asked of each shadow, in the order of the answers.
+    due: VecDeque<Vec<Located>>,
+}
+
+impl AwaitsShadows {
+    fn finish(self, cx: &mut Context<'_>) -> Result<Next, Fault> {
+        let error_code = if self.is_known { 0 } else { ResponseError::GroupIdNotFound.code() };
+        Next::answer(&answer(cx, &self.codes, error_code), self.codes.version)
+    }
+}
+
+impl Pending for AwaitsShadows {
+    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let partitions = self.due.pop_front().ok_or(Fault::bug("an answer to OffsetDelete without a request"))?;
+        self.is_known |= take(cx, &mut self.codes, partitions, &body)?.is_known;
+        if self.due.is_empty() {
             return self.finish(cx);
         }
-        Ok(Next::Send(requests, self))
-    }
-
-    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Next, Fault> {
-        if !self.known && self.error_code == 0 {
-            self.error_code = ResponseError::GroupIdNotFound.code();
-        }
-        Ok(Next::Answer(self.merge(cx)?))
-    }
-
-    fn delete(&self, holder: GroupId, slots: &[Located]) -> Result<Upstream, Fault> {
-        let partition = |at: PhysicalPartition| OffsetDeleteRequestPartition::default().with_partition_index(at.0);
-        let places = slots.iter().map(|located| (located.place.topic.clone(), located.place.partition));
-        let topics = rounds::group(places).into_iter().map(|(name, partitions)| {
-            let partitions = partitions.into_iter().map(partition).collect();
-            OffsetDeleteRequestTopic::default().with_name(name).with_partitions(partitions)
-        });
-        let message = OffsetDeleteRequest::default().with_group_id(holder).with_topics(topics.collect());
-        Upstream::new(self.version, &message)
-    }
-
-    /// Takes one holder's answer for `slots`. Gives its error code, and the topics that it refused as such.
-    fn take(
-        &mut self,
-        cx: &mut Context<'_>,
-        slots: Vec<Located>,
-        body: Bytes,
-    ) -> Result<(i16, HashMap<TopicName, i16>), Fault> {
-        let found: OffsetDeleteResponse = read_answer(&body, self.version)?;
-        self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
-        if found.error_code != 0 {
-            // A holder that was never written holds nothing to delete.
-            let unknown = found.error_code == ResponseError::GroupIdNotFound.code();
-            self.tell_all(cx, slots, if unknown { 0 } else { found.error_code });
-            self.known |= !unknown;
-            return Ok((if unknown { 0 } else { found.error_code }, HashMap::new()));
-        }
-        self.known = true;
-        let of_topic = [ResponseError::GroupSubscribedToTopic.code(), ResponseError::TopicAuthorizationFailed.code()];
-        let mut refused = HashMap::new();
-        let mut awaited = Awaited::new(slots.into_iter().map(|located| (located.place.clone(), located)));
-        for topic in found.topics {
-            for deleted in topic.partitions {
-                let partition = PhysicalPartition(deleted.partition_index);
-                let located = awaited.take(API, Place { topic: topic.name.clone(), partition })?;
-                self.tell(cx, &topic.name, located.partition.0, deleted.error_code);
-                if of_topic.contains(&deleted.error_code) {
-                    refused.insert(topic.name.clone(), deleted.error_code);
-                }
-            }
-        }
-        awaited.finish(API)?;
-        Ok((0, refused))
-    }
-
-    fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
-        cx.note(self.error_code);
-        let answered = if self.error_code == 0 { std::mem::take(&mut self.answered) } else { vec![] };
-        let topics = rounds::group(answered).into_iter();
-        let topic =
-            |(name, partitions)| OffsetDeleteResponseTopic::default().with_name(name).with_partitions(partitions);
-        let answer = OffsetDeleteResponse::default()
-            .with_error_code(self.error_code)
-            .with_throttle_time_ms(self.throttle_time_ms)
-            .with_topics(topics.map(topic).collect());
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(out)
+        Ok(Next::Wait(self))
     }
 }
 
-impl Pending for Answers {
-    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        match self.stage {
-            Stage::Describe => {
-                let described = Described::read(body)?;
-                self.take_description(cx, &described)
-            }
-            Stage::Group => {
-                let own = std::mem::take(&mut self.own);
-                let (error_code, refused) = self.take(cx, own, body)?;
-                self.error_code = error_code;
-                if error_code != 0 {
-                    return Ok(Next::Answer(self.merge(cx)?));
-                }
-                self.refuse(cx, |topic| refused.get(topic).copied());
-                self.send_lanes(cx)
-            }
-            // What fails from here on is told of its partitions: others are deleted by now.
-            Stage::Lanes => {
-                let slots = self.awaited.pop_front().ok_or(Fault::bug("an exchange is out of step"))?;
-                self.take(cx, slots, body)?;
-                if self.awaited.is_empty() {
-                    return self.finish(cx);
-                }
-                Ok(Next::Wait(self))
-            }
-        }
-    }
+fn delete(holder: GroupId, partitions: &[Located], version: i16) -> Result<Upstream, Fault> {
+    let partition = |at: PhysicalPartition| OffsetDeleteRequestPartition::default().with_partition_index(at.0);
+    let places = partitions.iter().map(|located| (located.place.topic.clone(), partition(located.place.partition)));
+    let topic = |(name, partitions)| OffsetDeleteRequestTopic::default().with_name(name).with_partitions(partitions);
+    let topics = rounds::group(places).into_iter().map(topic).collect();
+    Upstream::new(version, &OffsetDeleteRequest::default().with_group_id(holder).with_topics(topics))
 }
+
+/// What the answer of one holder of offsets says.
+struct Deleted {
+    /// The broker knows the holder.
+    is_known: bool,
+    /// Of the holder as a whole.
+    error_code: i16,
+    /// The topics that were refused as such.
+    refused: HashMap<TopicName, i16>,
+}
+
+/// Takes one holder's answer for `partitions`.
+fn take(cx: &mut Context<'_>, codes: &mut Codes, partitions: Vec<Located>, body: &Bytes) -> Result<Deleted, Fault> {
+    let found: OffsetDeleteResponse = read_answer(body, codes.version)?;
+    codes.throttle_time_ms = codes.throttle_time_ms.max(found.throttle_time_ms);
+    if found.error_code != 0 {
+        // A holder that was never written holds nothing to delete.
+        let is_known = found.error_code != ResponseError::GroupIdNotFound.code();
+        let error_code = if is_known { found.error_code } else { 0 };
+        codes.put_all(cx, partitions, error_code);
+        return Ok(Deleted { is_known, error_code, refused: HashMap::new() });
+    }
+    let found = found.topics.into_iter().flat_map(|topic| {
+        let deleted = topic.partitions.into_iter();
+        deleted.map(move |at| (topic.name.clone(), PhysicalPartition(at.partition_index), at.error_code))
+    });
+    let of_topic = [ResponseError::GroupSubscribedToTopic.code(), ResponseError::TopicAuthorizationFailed.code()];
+    let refused = codes.take(cx, partitions, found)?.into_iter().filter(|(_, code)| of_topic.contains(code)).collect();
+    Ok(Deleted { is_known: true, error_code: 0, refused })
+}
+
+/// `error_code`: of the group as a whole; then nothing is said of partitions.
+fn answer(cx: &mut Context<'_>, codes: &Codes, error_code: i16) -> OffsetDeleteResponse {
+    cx.note(error_code);
+    let partition = |partition, error_code| {
+        OffsetDeleteResponsePartition::default().with_partition_index(partition).with_error_code(error_code)
+    };
+    let topic = |(name, partitions)| OffsetDeleteResponseTopic::default().with_name(name).with_partitions(partitions);
+    let topics = if error_code == 0 { codes.by_topic(partition) } else { vec![] };
+    OffsetDeleteResponse::default()
+        .with_error_code(error_code)
+        .with_throttle_time_ms(codes.throttle_time_ms)
+        .with_topics(topics.into_iter().map(topic).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
-//! OffsetFetch: one request up, for the group and for the shadows that hold what is asked for; one answer down, in which they
-//! are one group again.
+//! OffsetFetch: one request up, for the group and for the shadows that hold what is asked for; one answer
+//! down, in which group and shadows are one group again.
 //!
-//! "All topics" (a null list) asks every lane that any mapping has, since nobody else knows where offsets were committed.
-//! For many groups these are asked for piece by piece.
+//! "All topics" (a null list) asks every lane that any mapping has, since nobody else knows where offsets
+//! were committed. For many groups the lanes are asked for piece by piece.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -20,16 +20,14 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::apis::groups::lanes::{self, Piece};
-use crate::error::Fault;
+use crate::error::{BrokerFault, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
-use crate::exchange::located::Place;
+use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds;
 use crate::limits;
 use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
-use crate::wire::rope::Rope;
 
-const API: &str = "OffsetFetch";
 /// The first version that asks for several groups (KIP-709).
 const GROUPS: i16 = 8;
 
@@ -46,21 +44,14 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if let Some(plan) = cx.ask_first(named)? {
         return Ok(plan);
     }
-    let mut answers = Answers {
-        version: request.version,
-        upstream_version: request.version.max(GROUPS),
-        require_stable: message.require_stable,
-        throttle_time_ms: 0,
-        groups: vec![],
-        questions: VecDeque::new(),
-        holders: HashMap::new(),
-    };
+    let (version, require_stable) = (request.version, message.require_stable);
+    let mut fetch = Fetch { version, require_stable, throttle_time_ms: 0, groups: vec![], wanted: VecDeque::new() };
     for group in asked {
-        answers.ask(cx, group);
+        fetch.add(cx, group);
     }
-    let Some(upstream) = answers.next_piece()? else { return Ok(Plan::Answer(answers.merge(cx)?)) };
-    let barrier = !answers.questions.is_empty();
-    Ok(Plan::Send { requests: vec![upstream], pending: Box::new(answers), barrier })
+    let Some((upstream, asked)) = fetch.next_piece()? else { return Plan::answer(&fetch.answer(cx), version) };
+    let barrier = !fetch.wanted.is_empty();
+    Ok(Plan::Send { requests: vec![upstream], pending: Box::new(AwaitsPiece { fetch, asked }), barrier })
 }
 
 /// What is asked for, in the form of the versions for several groups.
@@ -90,14 +81,14 @@ struct Group {
     member_epoch: i32,
     error_code: i16,
     /// The client's own list, where the error of a group stands at each partition.
-    asked: Vec<OffsetFetchRequestTopics>,
-    /// Who asked for a place; None: all topics were asked for.
+    topics: Vec<OffsetFetchRequestTopics>,
+    /// None: all topics were asked for.
     named: Option<Named>,
-    answered: Vec<(TopicName, OffsetFetchResponsePartitions)>,
+    found: Vec<(TopicName, OffsetFetchResponsePartitions)>,
 }
 
 /// What is to be asked for one group of the client's.
-struct Question {
+struct Wanted {
     /// The group's place among the client's.
     group: usize,
     lanes: Range<u32>,
@@ -105,20 +96,26 @@ struct Question {
     topics: Option<Vec<OffsetFetchRequestTopics>>,
 }
 
-struct Answers {
+/// The groups that one request asks the broker for: which group of the client's each stands for, and which
+/// lane of it.
+type Holders = HashMap<GroupId, VecDeque<(usize, Lane)>>;
+
+/// What was found so far, and what is still to be asked.
+struct Fetch {
     version: i16,
-    upstream_version: i16,
     require_stable: bool,
     throttle_time_ms: i32,
     groups: Vec<Group>,
-    /// What has not been asked yet.
-    questions: VecDeque<Question>,
-    /// The groups asked upstream at present: which group of the client's, and which lane of it.
-    holders: HashMap<GroupId, VecDeque<(usize, Lane)>>,
+    wanted: VecDeque<Wanted>,
 }
 
-impl Answers {
-    fn ask(&mut self, cx: &mut Context<'_>, asked: OffsetFetchRequestGroup) {
+impl Fetch {
+    /// The form for several groups is asked for whatever form the client's request has.
+    fn upstream_version(&self) -> i16 {
+        self.version.max(GROUPS)
+    }
+
+    fn add(&mut self, cx: &mut Context<'_>, asked: OffsetFetchRequestGroup) {
         let mut group = Group::new(&asked);
         let at = self.groups.len();
         match &asked.topics {
@@ -126,11 +123,11 @@ impl Answers {
             Some(topics) => {
                 let (places, named) = sort(cx, &mut group, topics);
                 group.named = Some(named);
-                let question = |(lane, topics): (Lane, _)| {
+                let wanted = |(lane, topics): (Lane, _)| {
                     let lanes = lane.0..lane.0.saturating_add(1);
-                    Question { group: at, lanes, topics: Some(topics) }
+                    Wanted { group: at, lanes, topics: Some(topics) }
                 };
-                self.questions.extend(places.into_iter().map(question));
+                self.wanted.extend(places.into_iter().map(wanted));
             }
             None if cx.shared.topics.lanes_max() > limits::LANES_LISTED_MAX => {
                 cx.warn(format!("group {}: the offsets of all topics lie in too many lanes to list", group.id.0));
@@ -138,63 +135,49 @@ impl Answers {
             }
             None => {
                 let lanes = 0..cx.shared.topics.lanes_max().max(1);
-                self.questions.push_back(Question { group: at, lanes, topics: None });
+                self.wanted.push_back(Wanted { group: at, lanes, topics: None });
             }
         }
         self.groups.push(group);
     }
 
     /// The next request upstream. Never one for no group at all, which some brokers never answer.
-    fn next_piece(&mut self) -> Result<Option<Upstream>, Fault> {
+    fn next_piece(&mut self) -> Result<Option<(Upstream, Holders)>, Fault> {
         let mut piece = Piece::default();
-        let mut asked = vec![];
-        while let Some(question) = self.questions.front_mut().filter(|_| !piece.is_full()) {
-            let group = self.groups.get_mut(question.group).ok_or(Fault::bug("an exchange is out of step"))?;
-            let Some(lane) = question.lanes.next().map(Lane) else {
-                self.questions.pop_front();
+        let (mut groups, mut asked) = (vec![], Holders::new());
+        while let Some(wanted) = self.wanted.front_mut().filter(|_| !piece.is_full()) {
+            let group =
+                self.groups.get_mut(wanted.group).ok_or(Fault::bug("a question of OffsetFetch without its group"))?;
+            let Some(lane) = wanted.lanes.next().map(Lane) else {
+                self.wanted.pop_front();
                 continue;
             };
-            // A question for named topics has one lane.
-            let topics = question.topics.take();
+            // What is wanted of named topics has one lane.
+            let topics = wanted.topics.take();
             let Some(holder) = lanes::holder(&group.id, lane) else {
                 group.error_code = ResponseError::InvalidGroupId.code();
                 continue;
             };
             piece.add(&holder);
-            self.holders.entry(holder.clone()).or_default().push_back((question.group, lane));
+            asked.entry(holder.clone()).or_default().push_back((wanted.group, lane));
             let mut upstream = OffsetFetchRequestGroup::default().with_group_id(holder).with_topics(topics);
             upstream.member_epoch = -1;
             if lane.0 == 0 {
                 (upstream.member_id, upstream.member_epoch) = (group.member.clone(), group.member_epoch);
             }
-            asked.push(upstream);
+            groups.push(upstream);
         }
-        while self.questions.front().is_some_and(|question| question.lanes.is_empty()) {
-            self.questions.pop_front();
+        while self.wanted.front().is_some_and(|wanted| wanted.lanes.is_empty()) {
+            self.wanted.pop_front();
         }
-        if asked.is_empty() {
+        if groups.is_empty() {
             return Ok(None);
         }
-        let message = OffsetFetchRequest::default().with_groups(asked).with_require_stable(self.require_stable);
-        Upstream::new(self.upstream_version, &message).map(Some)
+        let message = OffsetFetchRequest::default().with_groups(groups).with_require_stable(self.require_stable);
+        Ok(Some((Upstream::new(self.upstream_version(), &message)?, asked)))
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, found: OffsetFetchResponseGroup) -> Result<(), Fault> {
-        let holder = self.holders.get_mut(&found.group_id).and_then(VecDeque::pop_front);
-        let (at, lane) = holder.ok_or(Fault::answer(API, "it names a group that was not asked for"))?;
-        let group = self.groups.get_mut(at).ok_or(Fault::bug("an exchange is out of step"))?;
-        if found.error_code != 0 {
-            group.error_code = found.error_code;
-        }
-        for topic in found.topics {
-            for partition in topic.partitions {
-                group.take(cx, lane, &topic.name, partition);
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(&mut self, cx: &mut Context<'_>) -> Result<Rope, Fault> {
+    fn answer(&mut self, cx: &mut Context<'_>) -> OffsetFetchResponse {
         let mut answer = OffsetFetchResponse::default();
         if self.version >= 3 {
             answer.throttle_time_ms = self.throttle_time_ms;
@@ -202,7 +185,7 @@ impl Answers {
         for group in &mut self.groups {
             cx.note(group.error_code);
             if group.error_code != 0 {
-                group.answered.clear();
+                group.found.clear();
             }
             if self.version >= GROUPS {
                 answer.groups.push(group.answer());
@@ -210,34 +193,47 @@ impl Answers {
                 (answer.error_code, answer.topics) = group.answer_alone(self.version);
             }
         }
-        let mut out = Rope::new();
-        out.put_message(&answer, self.version)?;
-        Ok(out)
+        answer
     }
 }
 
-impl Pending for Answers {
-    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let found: OffsetFetchResponse = read_answer(&body, self.upstream_version)?;
-        self.throttle_time_ms = self.throttle_time_ms.max(found.throttle_time_ms);
-        for group in found.groups {
-            self.take(cx, group)?;
+/// Waits for the answer to one piece of what is asked.
+struct AwaitsPiece {
+    fetch: Fetch,
+    asked: Holders,
+}
+
+impl Pending for AwaitsPiece {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self { mut fetch, mut asked } = *self;
+        let found: OffsetFetchResponse = read_answer(&body, fetch.upstream_version())?;
+        fetch.throttle_time_ms = fetch.throttle_time_ms.max(found.throttle_time_ms);
+        let fault = |what| Fault::Broker(BrokerFault::Answer { api: cx.api.name, what });
+        for answered in found.groups {
+            let holder = asked.get_mut(&answered.group_id).and_then(VecDeque::pop_front);
+            let (at, lane) = holder.ok_or(fault("it names a group that was not asked for"))?;
+            fetch
+                .groups
+                .get_mut(at)
+                .ok_or(Fault::bug("an answer to OffsetFetch without its group"))?
+                .take(cx, lane, answered);
         }
-        if self.holders.values().any(|holders| !holders.is_empty()) {
-            return Err(Fault::answer(API, "a group is missing"));
+        if asked.values().any(|holders| !holders.is_empty()) {
+            return Err(fault("a group is missing"));
         }
-        self.holders.clear();
-        match self.next_piece()? {
-            Some(upstream) => Ok(Next::Send(vec![upstream], self)),
-            None => Ok(Next::Answer(self.merge(cx)?)),
+        match fetch.next_piece()? {
+            Some((upstream, asked)) => Ok(Next::Send(vec![upstream], Box::new(Self { fetch, asked }))),
+            None => Next::answer(&fetch.answer(cx), fetch.version),
         }
     }
 }
 
 type Places = BTreeMap<Lane, Vec<OffsetFetchRequestTopics>>;
-type Named = HashMap<(Lane, Place), Vec<i32>>;
+/// How often the client named the partition that is a lane of a place.
+type Named = HashMap<(Lane, Place), usize>;
 
-/// The places to ask for, by lane, and who asked; partitions that do not exist are answered at once.
+/// The places to ask for, by lane, and how often each is named; partitions that do not exist are
+/// answered at once.
 fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTopics]) -> (Places, Named) {
     let mut named: Named = HashMap::new();
     let mut places: BTreeMap<Lane, Vec<(TopicName, i32)>> = BTreeMap::new();
@@ -252,16 +248,16 @@ fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTop
                     let misfit = ResponseError::UnknownTopicOrPartition.code();
                     let code = if misplaced == Misplaced::Misfit { misfit } else { 0 };
                     cx.note(code);
-                    group.answered.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
+                    group.found.push((topic.name.clone(), nothing(*partition).with_error_code(code)));
                     continue;
                 }
             };
             let physical = located.place.partition.0;
-            let askers = named.entry((located.lane, located.place)).or_default();
-            if askers.is_empty() {
+            let times = named.entry((located.lane, located.place)).or_default();
+            if *times == 0 {
                 places.entry(located.lane).or_default().push((topic.name.clone(), physical));
             }
-            askers.push(*partition);
+            *times += 1;
         }
     }
     let topic =
@@ -286,47 +282,59 @@ impl Group {
             member: asked.member_id.clone(),
             member_epoch: asked.member_epoch,
             error_code: 0,
-            asked: asked.topics.clone().unwrap_or_default(),
+            topics: asked.topics.clone().unwrap_or_default(),
             named: None,
-            answered: vec![],
+            found: vec![],
         }
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, lane: Lane, topic: &TopicName, found: OffsetFetchResponsePartitions) {
-        let remapper = cx.shared.topics.remapper(&topic.0);
-        let physical = found.partition_index;
-        let askers = match (&mut self.named, &remapper) {
-            (Some(named), _) => {
-                let place = Place { topic: topic.clone(), partition: PhysicalPartition(physical) };
-                named.remove(&(lane, place)).unwrap_or_default()
-            }
-            // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no longer.
-            (None, Some(remapper)) if cx.is_misfit(topic, remapper) => vec![],
-            (None, Some(remapper)) => {
-                let v = remapper.physical_to_virtual(PhysicalPartition(physical), lane);
-                v.map(|v| v.0).into_iter().collect()
-            }
-            (None, None) if lane.0 == 0 => vec![physical],
-            (None, None) => vec![],
-        };
-        for partition in askers {
-            let mut told = found.clone().with_partition_index(partition);
-            if let Some(remapper) = &remapper {
-                match remapper.physical_to_virtual_offset(lane, found.committed_offset) {
-                    Ok(offset) => told.committed_offset = offset,
-                    Err(error) => {
-                        cx.warn(format!("group {}, topic {}: {error}", self.id.0, topic.0));
-                        told = nothing(partition).with_error_code(ResponseError::UnknownServerError.code());
+    /// Takes what the group that holds `lane` has.
+    fn take(&mut self, cx: &mut Context<'_>, lane: Lane, answered: OffsetFetchResponseGroup) {
+        if answered.error_code != 0 {
+            self.error_code = answered.error_code;
+        }
+        for OffsetFetchResponseTopics { name, partitions, .. } in answered.topics {
+            let topic = cx.topic(&name);
+            // Offsets that no mapping leads to: of another mapping, or of lanes of a topic that is mapped no
+            // longer.
+            let is_misfit = self.named.is_none() && cx.is_misfit(&name);
+            for found in partitions {
+                let physical = PhysicalPartition(found.partition_index);
+                let times = match &mut self.named {
+                    Some(named) => {
+                        let place = Place { topic: name.clone(), partition: physical };
+                        named.remove(&(lane, place)).unwrap_or(0)
                     }
+                    None => usize::from(!is_misfit),
+                };
+                let Some(located) = topic.at(physical, lane) else { continue };
+                for _ in 0..times {
+                    let found = self.for_client(cx, &located, found.clone());
+                    cx.note(found.error_code);
+                    self.found.push((name.clone(), found));
                 }
             }
-            cx.note(told.error_code);
-            self.answered.push((topic.clone(), told));
+        }
+    }
+
+    /// What a broker found at the place of a partition, as the client has it.
+    fn for_client(
+        &self,
+        cx: &mut Context<'_>,
+        located: &Located,
+        found: OffsetFetchResponsePartitions,
+    ) -> OffsetFetchResponsePartitions {
+        match located.offset_for_client(found.committed_offset) {
+            Ok(offset) => found.with_partition_index(located.partition.0).with_committed_offset(offset),
+            Err(error) => {
+                cx.warn(format!("group {}, topic {}: {error}", self.id.0, located.place.topic.0));
+                nothing(located.partition.0).with_error_code(ResponseError::UnknownServerError.code())
+            }
         }
     }
 
     fn answer(&mut self) -> OffsetFetchResponseGroup {
-        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter();
+        let topics = rounds::group(std::mem::take(&mut self.found)).into_iter();
         let topic =
             |(name, partitions)| OffsetFetchResponseTopics::default().with_name(name).with_partitions(partitions);
         OffsetFetchResponseGroup::default()
@@ -335,14 +343,15 @@ impl Group {
             .with_topics(topics.map(topic).collect())
     }
 
-    /// In the form of the versions for one group. Before version 2 an error of the group stands at every partition.
+    /// In the form of the versions for one group. Before version 2 an error of the group stands at every
+    /// partition.
     fn answer_alone(&mut self, version: i16) -> (i16, Vec<OffsetFetchResponseTopic>) {
         let error_code = self.error_code;
         if version < 2 && error_code != 0 {
             let refused = |partition: i32| nothing(partition).with_error_code(error_code);
-            for topic in std::mem::take(&mut self.asked) {
+            for topic in std::mem::take(&mut self.topics) {
                 let partitions = topic.partition_indexes.into_iter();
-                self.answered.extend(partitions.map(|partition| (topic.name.clone(), refused(partition))));
+                self.found.extend(partitions.map(|partition| (topic.name.clone(), refused(partition))));
             }
         }
         let partition = |found: OffsetFetchResponsePartitions| {
@@ -353,10 +362,13 @@ impl Group {
                 .with_metadata(found.metadata)
                 .with_error_code(found.error_code)
         };
-        let topics = rounds::group(std::mem::take(&mut self.answered)).into_iter().map(|(name, partitions)| {
+        let topics = rounds::group(std::mem::take(&mut self.found)).into_iter().map(|(name, partitions)| {
             let partitions = partitions.into_iter().map(partition).collect();
             OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions)
         });
         (if version >= 2 { error_code } else { 0 }, topics.collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,19 @@
 //! Heartbeats, and the renewals that they bring along: offsets in shadows are written again as they are.
 
-use super::*;
+use std::collections::BTreeSet;
+
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::*;
+
+use crate::apis::groups::testing::*;
+use crate::limits;
+use crate::remapper::Lane;
+use crate::shadow;
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{ask, framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
 
 const MINUTE_MS: u64 = 60_000;
 const HEARTBEAT: i16 = 12;
@@ -58,7 +71,8 @@ impl Member {
     }
 }
 
-/// What `busy` has committed: all of `t` and `l`. Its member owns 0, 3 and 5 of `t`, which are lanes 0, 1 and 2.
+/// What `busy` has committed: all of `t` and `l`. Its member owns 0, 3 and 5 of `t`, which are lanes 0, 1 and
+/// 2.
 fn store() -> Store {
     let mut store = committed("busy");
     store.retention_ms.clear();

@@ -1,4 +1,5 @@
-//! Requests that act for the identity that brokers see: in whose name they go up, and what is said where that is shared.
+//! Requests that act for the identity that brokers see: in whose name they go up, and what is said where that
+//! is shared.
 
 use std::fmt::Debug;
 
@@ -8,6 +9,7 @@ use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::protocol::StrBytes;
 
+use crate::apis::admin::testing::{OPENED, SHARED};
 use crate::limits;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{ask, ask_alone, framed, request, shared, take_frames, text, Seen, MAPPED};
@@ -15,15 +17,9 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
 
 const REFUSED: i16 = 31;
-const NOT_ALLOWED: i16 = 64;
 
-/// Configurations in which clients share a name at the brokers.
-const SHARED: [&str; 4] =
-    ["", MAPPED, r#"{"principal": {"mapping_rules": ["DEFAULT"]}}"#, r#"{"upstream": {}, "principal": {}}"#];
-
-const OPENED: &str = r#"{"upstream": {"shared_administration": true}}"#;
-
-/// `message` in all versions: refused where the name is shared, but not where the configuration says that it may be.
+/// `message` in all versions: refused where the name is shared, but not where the configuration says that it
+/// may be.
 fn refused<R: Request + Clone + PartialEq + Debug>(message: &R, check: impl Fn(R::Response, i16))
 where
     R::Response: Default + Clone + PartialEq + Debug,
@@ -88,8 +84,8 @@ fn quotas_and_users_are_not_administered_in_a_shared_name() {
     });
 }
 
-/// Topics, which any client may have leave to set up, and the others: broker, its loggers, metrics of clients, groups, and
-/// what is unknown.
+/// Topics, which any client may have leave to set up, and the others: broker, its loggers, metrics of
+/// clients, groups, and what is unknown.
 const OTHERS: [i8; 6] = [0, 4, 8, 16, 32, 99];
 
 #[test]
@@ -156,24 +152,6 @@ fn a_long_request_is_not_answered_with_words_for_each_entry() {
     let with_words = answer.results.iter().filter(|result| result.error_message.is_some()).count();
     assert_eq!(with_words, limits::REFUSAL_WORDS_MAX);
     assert!(answer.results.iter().all(|result| result.error_code == REFUSED));
-}
-
-#[test]
-fn delegation_tokens_are_for_clients_of_the_broker_alone() {
-    for config in [&SHARED[..], &[OPENED]].concat() {
-        for version in 1..=3 {
-            let answer = ask_alone(config, version, &CreateDelegationTokenRequest::default());
-            assert!(answer.error_code == NOT_ALLOWED && answer.hmac.is_empty() && answer.token_id.is_empty());
-            let answer = ask_alone(config, version, &DescribeDelegationTokenRequest::default());
-            assert!(answer.error_code == NOT_ALLOWED && answer.tokens.is_empty());
-        }
-        for version in 1..=2 {
-            let answer = ask_alone(config, version, &RenewDelegationTokenRequest::default());
-            assert_eq!((answer.error_code, answer.expiry_timestamp_ms), (NOT_ALLOWED, -1));
-            let answer = ask_alone(config, version, &ExpireDelegationTokenRequest::default());
-            assert_eq!((answer.error_code, answer.expiry_timestamp_ms), (NOT_ALLOWED, -1));
-        }
-    }
 }
 
 fn handshake(version: i16) -> Vec<u8> {
@@ -245,30 +223,5 @@ fn they_do_not_pass_where_the_broker_took_up_none() {
                 assert!(proxy.warnings[0].contains("a client was refused"), "{:?}", proxy.warnings);
             }
         }
-    }
-}
-
-/// The filter's own session at the broker is none of the client's business.
-#[test]
-fn sasl_of_clients_does_not_reach_the_filters_own_session() {
-    let config = r#"{"upstream": {"sasl": {"mechanism": "PLAIN", "username": "u", "password": "p"}}}"#;
-    for own in [handshake(1), handshake(0), request(2, 1, &SaslAuthenticateRequest::default())] {
-        let mut broker = crate::testing::sasl_broker::SaslBroker::with(&["u\0p"]);
-        let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
-        proxy.client(&own);
-        let mut keys = vec![];
-        while !proxy.up.is_empty() {
-            for seen in take_frames(&mut proxy.up).iter().map(Seen::parse) {
-                keys.push((seen.key, seen.client_id.clone().unwrap().to_string()));
-                let answer = broker.answer(&seen);
-                proxy.broker(&answer.unwrap_or_else(|| seen.answer(&ApiVersionsResponse::default())));
-            }
-        }
-        let ours = "kafka-partition-remapper".to_owned();
-        assert_eq!(keys, [(17, ours.clone()), (36, ours), (18, "test".to_owned())], "a login, and a carrier");
-        let answer = take_frames(&mut proxy.down).remove(0);
-        let code_at = if own[5] == 36 { 5 } else { 4 };
-        assert_eq!(answer[code_at..code_at + 2], [0, 34]);
-        assert!(!proxy.closed && proxy.warnings[0].contains("add a sasl section"), "{:?}", proxy.warnings);
     }
 }

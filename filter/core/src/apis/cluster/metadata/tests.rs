@@ -1,21 +1,14 @@
-//! Metadata, FindCoordinator, DescribeCluster: virtual partitions, and brokers where clients reach them.
+//! Metadata in every version: virtual partitions, and brokers where clients reach them.
 
-use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
-use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
 use crate::stats::Stat;
-use crate::testing::broker::{api_versions, node};
+use crate::testing::broker::{node, BROKERS};
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ask, ask_alone};
-use crate::testing::{read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
-
-/// The address table of `MAPPED` has brokers 1 and 2; a third one must not be named.
-const BROKERS: [i32; 3] = [1, 2, 3];
-const ADVERTISED: [(i32, &str, i32); 2] = [(1, "one.example", 9101), (2, "two.example", 9102)];
+use crate::testing::{ask, request, shared, take_frames, topic, Seen, ADVERTISED, MAPPED};
 
 fn partition(version: i16, index: i32) -> MetadataResponsePartition {
     let partition = MetadataResponsePartition::default()
@@ -151,61 +144,6 @@ fn who_wants_nothing_created_asks_as_before() {
 }
 
 #[test]
-fn a_coordinator_is_named_where_clients_reach_it() {
-    let unavailable = ResponseError::CoordinatorNotAvailable.code();
-    for (id, expected) in [(1, (0, "one.example", 9101)), (3, (unavailable, "kafka-3.internal", 9092))] {
-        let host = text(&format!("kafka-{id}.internal"));
-        for version in 0..=3 {
-            let broker =
-                FindCoordinatorResponse::default().with_node_id(BrokerId(id)).with_host(host.clone()).with_port(9092);
-            let message = FindCoordinatorRequest::default().with_key(text("g"));
-            let (_, told) = ask(MAPPED, version, &message, |seen| seen.answer(&broker));
-            check_coordinator((told.error_code, &told.host, told.port), expected);
-        }
-        for version in 4..=6 {
-            let found = Coordinator::default().with_node_id(BrokerId(id)).with_host(host.clone()).with_port(9092);
-            let none = Coordinator::default().with_node_id(BrokerId(-1)).with_error_code(16);
-            let broker = FindCoordinatorResponse::default().with_coordinators(vec![found, none.clone()]);
-            let message = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g"), text("h")]);
-            let (_, told) = ask(MAPPED, version, &message, |seen| seen.answer(&broker));
-            let first = &told.coordinators[0];
-            check_coordinator((first.error_code, &first.host, first.port), expected);
-            assert_eq!(told.coordinators[1], none);
-        }
-    }
-}
-
-/// An address that leads around the filter must not be usable.
-fn check_coordinator((code, host, port): (i16, &str, i32), expected: (i16, &str, i32)) {
-    assert_eq!(code, expected.0);
-    if code == 0 {
-        assert_eq!((host, port), (expected.1, expected.2));
-    }
-}
-
-#[test]
-fn a_transaction_coordinator_is_refused_where_topics_are_mapped() {
-    let code = ResponseError::InvalidRequest.code();
-    for version in 1..=6 {
-        let message = FindCoordinatorRequest::default().with_key_type(1);
-        let message = match version {
-            4.. => message.with_coordinator_keys(vec![text("x"), text("y")]),
-            _ => message.with_key(text("x")),
-        };
-        let told = ask_alone(MAPPED, version, &message);
-        if version >= 4 {
-            let keys: Vec<_> = told.coordinators.iter().map(|one| (one.key.as_str(), one.error_code)).collect();
-            assert_eq!(keys, [("x", code), ("y", code)]);
-        } else {
-            assert_eq!((told.error_code, told.port), (code, -1));
-        }
-        let broker = FindCoordinatorResponse::default();
-        let (seen, _) = ask("", version, &message, |seen| seen.answer(&broker));
-        assert_eq!(seen[0].message::<FindCoordinatorRequest>(), message);
-    }
-}
-
-#[test]
 fn brokers_that_nobody_comes_for_are_noticed() {
     let shared = shared(MAPPED);
     shared.broker_reached(1);
@@ -238,50 +176,5 @@ fn a_broker_that_is_named_by_its_own_address_is_counted() {
         let counted = proxy.counts.get(&Stat::AdvertisedAround.name("")).copied().unwrap_or(0);
         assert_eq!(counted, expected);
         assert_eq!(proxy.warnings.iter().filter(|text| text.contains("around the filter")).count() as u64, expected);
-    }
-}
-
-/// It would ask again for ever at any other error.
-#[test]
-fn librdkafka_is_refused_in_a_way_that_it_shows() {
-    let denied = ResponseError::TransactionalIdAuthorizationFailed.code();
-    let invalid = ResponseError::InvalidRequest.code();
-    for (software, code) in [
-        ("librdkafka", denied),
-        ("confluent-kafka-python", denied),
-        ("node-rdkafka", denied),
-        ("apache-kafka-java", invalid),
-        ("kafka-python", invalid),
-    ] {
-        let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
-        let hello = ApiVersionsRequest::default().with_client_software_name(text(software));
-        let find = FindCoordinatorRequest::default().with_key_type(1).with_key(text("x"));
-        let init = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("x"))));
-        proxy.client(&[request(3, 1, &hello), request(2, 2, &find), request(2, 3, &init)].concat());
-        let up: Vec<Seen> = take_frames(&mut proxy.up).iter().map(Seen::parse).collect();
-        proxy.broker(&up.iter().flat_map(|seen| seen.answer(&api_versions())).collect::<Vec<u8>>());
-        let down = take_frames(&mut proxy.down);
-        let (_, found): (_, FindCoordinatorResponse) = read_answer(&down[1], 2);
-        assert_eq!(found.error_code, code, "{software}");
-        assert!(found.error_message.unwrap().contains("not supported"), "{software}");
-        assert_eq!(read_answer::<InitProducerIdResponse>(&down[2], 2).1.error_code, code, "{software}");
-    }
-}
-
-#[test]
-fn a_cluster_is_described_by_the_brokers_that_clients_reach() {
-    for version in 0..=2 {
-        let broker = |id: &i32| {
-            DescribeClusterBroker::default().with_broker_id(BrokerId(*id)).with_host(text("inside")).with_port(1)
-        };
-        let found = DescribeClusterResponse::default()
-            .with_cluster_id(text("c"))
-            .with_controller_id(BrokerId(2))
-            .with_brokers(BROKERS.iter().map(broker).collect());
-        let (_, told) = ask(MAPPED, version, &DescribeClusterRequest::default(), |seen| seen.answer(&found));
-        let brokers: Vec<_> =
-            told.brokers.iter().map(|broker| (broker.broker_id.0, broker.host.as_str(), broker.port)).collect();
-        assert_eq!(brokers, ADVERTISED, "v{version}");
-        assert_eq!((told.cluster_id.as_str(), told.controller_id.0), ("c", 2));
     }
 }

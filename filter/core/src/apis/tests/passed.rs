@@ -1,0 +1,78 @@
+//! Requests that nobody reads: whatever they hold, they and their answers are the same on both sides. One
+//! line for each API that the table lets pass.
+
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::Request;
+
+use super::{Decision, TABLE};
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{answer, request, shared, MAPPED};
+
+#[test]
+fn what_passes_is_the_same_on_both_sides() {
+    let tested = [
+        passes::<LeaveGroupRequest>(MAPPED),
+        passes::<SyncGroupRequest>(MAPPED),
+        passes::<DeleteTopicsRequest>(MAPPED),
+        passes::<DescribeConfigsRequest>(MAPPED),
+        passes::<ListTransactionsRequest>(MAPPED),
+        passes::<GetTelemetrySubscriptionsRequest>(MAPPED),
+        passes::<PushTelemetryRequest>(MAPPED),
+        passes::<ListConfigResourcesRequest>(MAPPED),
+    ];
+    assert_eq!(tested.to_vec(), keys(|decision| matches!(decision, Decision::Pass)), "a line for each, by its key");
+}
+
+#[test]
+fn what_passes_unmapped_is_the_same_on_both_sides_where_nothing_is_mapped() {
+    let tested = [
+        passes::<CreateTopicsRequest>(""),
+        passes::<DeleteRecordsRequest>(""),
+        passes::<AddPartitionsToTxnRequest>(""),
+        passes::<AddOffsetsToTxnRequest>(""),
+        passes::<EndTxnRequest>(""),
+        passes::<TxnOffsetCommitRequest>(""),
+        passes::<CreatePartitionsRequest>(""),
+        passes::<ElectLeadersRequest>(""),
+        passes::<DescribeProducersRequest>(""),
+        passes::<DescribeTransactionsRequest>(""),
+    ];
+    assert_eq!(tested.to_vec(), keys(|decision| matches!(decision, Decision::PassUnmapped)), "a line for each");
+}
+
+/// The API keys with such a decision.
+fn keys(is_meant: impl Fn(&Decision) -> bool) -> Vec<i16> {
+    TABLE.lines.iter().filter(|line| is_meant(&line.decision)).map(|line| line.api.key).collect()
+}
+
+/// A request and an answer in every version that is offered, cut at every byte. Gives the API's key.
+fn passes<R: Request + Default>(config: &str) -> i16
+where
+    R::Response: Default,
+{
+    let api = TABLE.apis.find(R::KEY).unwrap();
+    for version in api.version_min..=api.version_max {
+        // Bytes behind the last field are bytes that only a reader would miss.
+        let asked = longer(request(version, 77, &R::default()));
+        let answered = longer(answer(version, 77, &R::Response::default()));
+        for feeding in [Feeding::Handed, Feeding::Passing] {
+            for size in 1..=asked.len().max(answered.len()) {
+                let mut proxy = Proxy::new(&shared(config), feeding, None);
+                asked.chunks(size).for_each(|bytes| proxy.client(bytes));
+                assert_eq!(proxy.up, asked, "{} v{version}, {size} bytes at a time", api.name);
+                answered.chunks(size).for_each(|bytes| proxy.broker(bytes));
+                assert_eq!(proxy.down, answered, "{} v{version}, {size} bytes at a time", api.name);
+                assert!(proxy.is_idle() && !proxy.closed);
+            }
+        }
+    }
+    R::KEY
+}
+
+/// The frame with some bytes behind its message.
+fn longer(mut frame: Vec<u8>) -> Vec<u8> {
+    frame.extend(*b"more");
+    let length = (frame.len() as i32 - 4).to_be_bytes();
+    frame[..4].copy_from_slice(&length);
+    frame
+}
