@@ -64,16 +64,8 @@ impl Lookup for ListOffsets {
             .with_topics(topics.into_iter().map(topic).collect())
     }
 
-    fn partition(found: &mut Self::Found) -> &mut i32 {
-        &mut found.partition_index
-    }
-
-    fn error_code(found: &mut Self::Found) -> &mut i16 {
-        &mut found.error_code
-    }
-
-    fn offset(found: &mut Self::Found) -> &mut i64 {
-        &mut found.offset
+    fn fields(found: &mut Self::Found) -> (&mut i32, &mut i16, &mut i64) {
+        (&mut found.partition_index, &mut found.error_code, &mut found.offset)
     }
 }
 

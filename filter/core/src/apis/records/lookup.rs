@@ -41,10 +41,8 @@ pub(crate) trait Lookup: 'static {
     fn found(answer: Self::Response) -> (i32, Topics<Self::Found>);
     /// The client's answer.
     fn answer(throttle_time_ms: i32, topics: Topics<Self::Found>) -> Self::Response;
-    /// Physical in the broker's answer, virtual in the client's.
-    fn partition(found: &mut Self::Found) -> &mut i32;
-    fn error_code(found: &mut Self::Found) -> &mut i16;
-    fn offset(found: &mut Self::Found) -> &mut i64;
+    /// Partition, error code and offset: physical in the broker's answer, virtual in the client's.
+    fn fields(found: &mut Self::Found) -> (&mut i32, &mut i16, &mut i64);
 }
 
 /// The request half of an `L`.
@@ -104,9 +102,8 @@ struct Merged<L: Lookup> {
 impl<L: Lookup> Merged<L> {
     fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: VirtualPartition, error: ResponseError) {
         let mut refused = L::Found::default();
-        *L::partition(&mut refused) = partition.0;
-        *L::error_code(&mut refused) = error.code();
-        *L::offset(&mut refused) = -1;
+        let (index, error_code, offset) = L::fields(&mut refused);
+        (*index, *error_code, *offset) = (partition.0, error.code(), -1);
         cx.note(error.code());
         self.answered.push((topic.clone(), refused));
     }
@@ -114,8 +111,8 @@ impl<L: Lookup> Merged<L> {
     /// Adds the broker's answer as `asker` has to see it.
     fn add(&mut self, cx: &mut Context<'_>, asker: &Located, mut found: L::Found) {
         let topic = &asker.place.topic;
-        *L::partition(&mut found) = asker.partition.0;
-        let offset = L::offset(&mut found);
+        let (index, error_code, offset) = L::fields(&mut found);
+        *index = asker.partition.0;
         match asker.offset_for_client(*offset) {
             Ok(for_client) => *offset = for_client,
             Err(error) => {
@@ -123,7 +120,7 @@ impl<L: Lookup> Merged<L> {
                 return self.refuse(cx, topic, asker.partition, ResponseError::UnknownServerError);
             }
         }
-        cx.note(*L::error_code(&mut found));
+        cx.note(*error_code);
         self.answered.push((topic.clone(), found));
     }
 
@@ -146,7 +143,7 @@ impl<L: Lookup> Pending for Waiting<L> {
         let mut awaited = self.rounds.pop_front().ok_or(Fault::bug("an answer to a lookup without a round"))?.awaited();
         for (topic, partitions) in topics {
             for mut found in partitions {
-                let partition = PhysicalPartition(*L::partition(&mut found));
+                let partition = PhysicalPartition(*L::fields(&mut found).0);
                 for asker in awaited.take(cx.api.name, Place { topic: topic.clone(), partition })? {
                     self.merged.add(cx, &asker, found.clone());
                 }

@@ -62,16 +62,8 @@ impl Lookup for OffsetForLeaderEpoch {
             .with_topics(topics.into_iter().map(topic).collect())
     }
 
-    fn partition(found: &mut Self::Found) -> &mut i32 {
-        &mut found.partition
-    }
-
-    fn error_code(found: &mut Self::Found) -> &mut i16 {
-        &mut found.error_code
-    }
-
-    fn offset(found: &mut Self::Found) -> &mut i64 {
-        &mut found.end_offset
+    fn fields(found: &mut Self::Found) -> (&mut i32, &mut i16, &mut i64) {
+        (&mut found.partition, &mut found.error_code, &mut found.end_offset)
     }
 }
 

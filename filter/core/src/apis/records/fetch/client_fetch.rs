@@ -103,20 +103,20 @@ impl ClientFetch {
             _promise: promise,
         };
         let mut topic: Option<Topic> = None;
-        for (name, asked) in named {
+        for (name, wanted) in named {
             let topic = match &mut topic {
                 Some(last) if last.name == name => last,
                 other => other.insert(cx.topic(&name)),
             };
-            this.add(cx, topic, &asked);
+            this.add(cx, topic, &wanted);
         }
         this.sort(cx.session.fetched_last.as_ref());
         this
     }
 
-    fn add(&mut self, cx: &mut Context<'_>, topic: &Topic, asked: &FetchPartition) {
-        let mut sibling = Sibling::new(self.siblings.len(), topic.name.clone(), asked);
-        match locate(cx, topic, asked) {
+    fn add(&mut self, cx: &mut Context<'_>, topic: &Topic, wanted: &FetchPartition) {
+        let mut sibling = Sibling::new(self.siblings.len(), topic.name.clone(), wanted);
+        match locate(cx, topic, wanted) {
             Ok((located, position)) => {
                 sibling.start(located, position);
                 let id = topic_id(cx, &topic.name);
@@ -337,9 +337,9 @@ fn remaining(limit: i32, used: usize) -> i32 {
 }
 
 /// Where a partition is, and the client's position in it; or why it cannot be read.
-fn locate(cx: &mut Context<'_>, topic: &Topic, asked: &FetchPartition) -> Result<(Located, i64), ResponseError> {
-    let located = cx.locate(topic, asked.partition).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
-    let position = located.offset_for_broker(asked.fetch_offset).map_err(|_| ResponseError::OffsetOutOfRange)?;
+fn locate(cx: &mut Context<'_>, topic: &Topic, wanted: &FetchPartition) -> Result<(Located, i64), ResponseError> {
+    let located = cx.locate(topic, wanted.partition).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    let position = located.offset_for_broker(wanted.fetch_offset).map_err(|_| ResponseError::OffsetOutOfRange)?;
     Ok((located, position))
 }
 

@@ -16,11 +16,11 @@ pub(super) fn once(topics: Vec<FetchTopic>) -> Vec<(TopicName, FetchPartition)> 
     let mut named: Vec<(TopicName, FetchPartition)> = vec![];
     for topic in topics {
         let name = detached(&topic.topic);
-        for asked in topic.partitions {
-            let at = *at.entry((name.clone(), asked.partition)).or_insert(named.len());
+        for wanted in topic.partitions {
+            let at = *at.entry((name.clone(), wanted.partition)).or_insert(named.len());
             match named.get_mut(at) {
-                Some((_, before)) => *before = asked,
-                None => named.push((name.clone(), asked)),
+                Some((_, before)) => *before = wanted,
+                None => named.push((name.clone(), wanted)),
             }
         }
     }

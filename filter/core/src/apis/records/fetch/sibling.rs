@@ -62,19 +62,19 @@ pub(super) struct Sibling {
 
 impl Sibling {
     /// `topic` has to be detached.
-    pub(super) fn new(number: usize, topic: TopicName, asked: &FetchPartition) -> Self {
+    pub(super) fn new(number: usize, topic: TopicName, wanted: &FetchPartition) -> Self {
         Self {
             number,
             topic,
-            partition: VirtualPartition(asked.partition),
+            partition: VirtualPartition(wanted.partition),
             located: None,
-            leader_epoch: asked.current_leader_epoch,
-            last_fetched_epoch: asked.last_fetched_epoch,
-            log_start_offset: asked.log_start_offset,
-            partition_max_bytes: asked.partition_max_bytes,
-            position: asked.fetch_offset,
-            cursor: asked.fetch_offset,
-            position_after: asked.fetch_offset,
+            leader_epoch: wanted.current_leader_epoch,
+            last_fetched_epoch: wanted.last_fetched_epoch,
+            log_start_offset: wanted.log_start_offset,
+            partition_max_bytes: wanted.partition_max_bytes,
+            position: wanted.fetch_offset,
+            cursor: wanted.fetch_offset,
+            position_after: wanted.fetch_offset,
             skip: None,
             proven: false,
             mark: None,
