@@ -158,7 +158,7 @@ pub enum Destination {
         /// The broker that the connection stands for, whose address is not known yet: Metadata must show
         /// whether there is such a broker, and the connection may not stay if there is. `None`: the
         /// connection stands for no broker.
-        learn: Option<i32>,
+        stands_for: Option<i32>,
     },
 }
 
@@ -175,7 +175,7 @@ impl Route {
         };
         match (broker, known) {
             (Some(id), Some(known)) => Destination::Broker { id, address: route.address_of(id, known) },
-            (learn, _) => Destination::Bootstrap { address: route.bootstrap.at(turn).clone(), learn },
+            (stands_for, _) => Destination::Bootstrap { address: route.bootstrap.at(turn).clone(), stands_for },
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct Opening {
     pub peer: Peer,
     /// Unpredictable bytes that no other connection gets.
     pub entropy: [u8; 32],
-    /// What [`Action::LearnVersions`] told of the broker last.
+    /// What [`Action::VersionsSeen`] told of the broker last.
     pub versions: Option<Bytes>,
     /// By which the connection is asked to end.
     pub retirement: Rc<Retirement>,

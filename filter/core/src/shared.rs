@@ -71,7 +71,7 @@ impl Shared {
     }
 
     /// Does some of it, [`limits::WORK_ITERATIONS`]. Connections that wait for the outcome are told by
-    /// nobody: see [`crate::connection::Connection::is_judged`].
+    /// nobody: see [`crate::connection::Connection::has_verdict`].
     pub fn work(&self) {
         self.authenticator.users.work();
     }

@@ -179,7 +179,7 @@ fn known_brokers_are_reached_by_template_or_as_learned() {
 fn unknown_brokers_are_learned_from_a_bootstrap() {
     for template in [Some("k{id}:9"), None] {
         for learn in [Some(0), Some(4), None] {
-            let to = |text| Destination::Bootstrap { address: address(text), learn };
+            let to = |text| Destination::Bootstrap { address: address(text), stands_for: learn };
             let routed = |turn| route(template).destination(learn, None, turn);
             assert_eq!([0, 1, 2, 3, 4].map(routed), ["a:1", "b:2", "c:3", "a:1", "b:2"].map(to));
         }

@@ -11,7 +11,7 @@ use crate::error::{BrokerFault, ClientFault, Fault, Reconnect};
 use crate::exchange::api::{Admission, Api};
 use crate::exchange::authentication::State;
 use crate::exchange::handler::{Exchange, Passing, Pending, Plan, Question, Reply, Request, Upstream};
-use crate::own::brokers::Learner;
+use crate::own::brokers::BrokerQuestion;
 use crate::own::{login, versions};
 use crate::principal::Peer;
 use crate::sasl::identity::{Identity, Proof};
@@ -83,7 +83,7 @@ impl Connection {
         if !self.is_broker_unknown(arrival.admission) {
             return Ok(None);
         }
-        self.bootstrapped.take().map(Learner::question).transpose()
+        self.bootstrapped.take().map(BrokerQuestion::question).transpose()
     }
 
     /// Opens an exchange of the filter's own; what the client sent waits for it.
@@ -93,14 +93,14 @@ impl Connection {
         self.send(vec![question.request], Exchange { barrier: true, ..exchange })
     }
 
-    /// The client's token waits for its verdict: [`Self::resume`] is worth a call once [`Self::is_judged`].
+    /// The client's token waits for its verdict: [`Self::resume`] is worth a call once [`Self::has_verdict`].
     pub fn waits_for_verdict(&self) -> bool {
         self.waits_for_verdict
     }
 
     /// The verdict is there, or has been waited for long enough.
-    pub fn is_judged(&self, now: Millis) -> bool {
-        self.session.authentication.is_judged(&self.shared.authenticator, now)
+    pub fn has_verdict(&self, now: Millis) -> bool {
+        self.session.authentication.has_verdict(&self.shared.authenticator, now)
     }
 
     /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.

@@ -27,7 +27,7 @@ impl Connection {
 
     /// Takes up what waited for room, or for a verdict.
     pub fn resume(&mut self, now: Millis) {
-        self.waits_for_verdict &= !self.is_judged(now);
+        self.waits_for_verdict &= !self.has_verdict(now);
         self.attempt(|this| this.advance_client(now));
     }
 

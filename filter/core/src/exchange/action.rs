@@ -32,7 +32,7 @@ pub enum Action {
         mechanism: &'static str,
     },
     /// Brokers of the cluster under the addresses that they give themselves.
-    Learn(Vec<(i32, Address)>),
+    BrokersSeen(Vec<(i32, Address)>),
     /// Clients are told of this broker, and no connection of this worker came in for it: if none of another
     /// worker did either, somebody should hear of it.
     Unreached {
@@ -43,7 +43,7 @@ pub enum Action {
     },
     /// The broker's API versions, for [`Opening::versions`](crate::connection::Opening) of later connections
     /// to it.
-    LearnVersions(Bytes),
+    VersionsSeen(Bytes),
     /// The stat goes up by so much; of a histogram, one value more.
     Count(Stat, u64),
     /// Normal life; to be logged as [`Shared::line_for`](crate::Shared) says.

@@ -104,7 +104,7 @@ impl Authentication {
     }
 
     /// Whether a token that waits for a verdict is worth another look.
-    pub(crate) fn is_judged(&self, authenticator: &Authenticator, now: Millis) -> bool {
+    pub(crate) fn has_verdict(&self, authenticator: &Authenticator, now: Millis) -> bool {
         let State::Tokens(tokens) = &self.state else { return true };
         let has_waited = |since: Millis| now.saturating_sub(since) >= limits::VERDICT_MS_MAX;
         tokens.server.is_ready(authenticator, now) || self.waits_since.is_none_or(has_waited)

@@ -29,11 +29,11 @@ pub struct Bootstrapped {
 const METADATA_VERSION: i16 = 1;
 
 /// Waits for the brokers.
-pub(crate) struct Learner {
+pub(crate) struct BrokerQuestion {
     bootstrapped: Bootstrapped,
 }
 
-impl Learner {
+impl BrokerQuestion {
     /// # Errors
     /// [`Fault::Bug`]
     pub(crate) fn question(bootstrapped: Bootstrapped) -> Result<Question, Fault> {
@@ -43,7 +43,7 @@ impl Learner {
     }
 }
 
-impl Pending for Learner {
+impl Pending for BrokerQuestion {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let answer: MetadataResponse = read_answer(&body, METADATA_VERSION)?;
         note_addresses(cx, &answer);
@@ -70,5 +70,5 @@ pub(crate) fn note_addresses(cx: &mut Context<'_>, answer: &MetadataResponse) {
     }
     let known = answer.brokers.iter();
     let known = known.filter_map(|broker| Some((broker.node_id.0, Address::of(&broker.host, broker.port)?)));
-    cx.actions.push_back(Action::Learn(known.take(limits::LEARNED_BROKERS_MAX).collect()));
+    cx.actions.push_back(Action::BrokersSeen(known.take(limits::LEARNED_BROKERS_MAX).collect()));
 }

@@ -83,13 +83,13 @@ impl Login {
         match self.stage {
             Stage::Handshake => self.handshake_answer(cx, body),
             Stage::Tokens => self.token_answer(cx, body),
-            Stage::Versions(version) => match versions::learn(cx, body, version)? {
-                versions::Learned::AskAgain(version) => {
+            Stage::Versions(version) => match versions::note(cx, body, version)? {
+                versions::Seen::AskAgain(version) => {
                     self.stage = Stage::Versions(version);
                     Ok(Progress::Send(versions::own_request(version)?))
                 }
-                versions::Learned::AsTold => Ok(Progress::Done),
-                versions::Learned::Otherwise => Ok(Progress::Refused(Fault::Reconnect(Reconnect::Versions))),
+                versions::Seen::AsTold => Ok(Progress::Done),
+                versions::Seen::Otherwise => Ok(Progress::Refused(Fault::Reconnect(Reconnect::Versions))),
             },
         }
     }

@@ -76,7 +76,7 @@ impl Context<'_> {
         }
         if !lacking.is_empty() && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX {
             self.session.asked.questions += 1;
-            let question = Asking::question(lacking, self.session.has_topic_ids)?;
+            let question = TopicQuestion::question(lacking, self.session.has_topic_ids)?;
             return Ok(Some(Plan::After(question)));
         }
         for (topic, partitions, remapper) in misfits {
@@ -146,12 +146,12 @@ impl Context<'_> {
 }
 
 /// Waits for what the broker says of topics.
-struct Asking {
+struct TopicQuestion {
     version: i16,
     topics: Vec<TopicName>,
 }
 
-impl Asking {
+impl TopicQuestion {
     /// `has_ids`: the broker is known to take versions with topic ids.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl Asking {
     }
 }
 
-impl Pending for Asking {
+impl Pending for TopicQuestion {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let answer: MetadataResponse = read_answer(&body, self.version)?;
         brokers::note_addresses(cx, &answer);

@@ -52,7 +52,7 @@ pub(crate) fn own_request(version: i16) -> Result<Upstream, Fault> {
 }
 
 /// What the broker's answer to the filter's own request tells.
-pub(crate) enum Learned {
+pub(crate) enum Seen {
     /// All that the client was told of is there.
     AsTold,
     Otherwise,
@@ -64,9 +64,9 @@ pub(crate) enum Learned {
 ///
 /// # Errors
 /// [`BrokerFault::Answer`]
-pub(crate) fn learn(cx: &mut Context<'_>, body: Bytes, asked: i16) -> Result<Learned, Fault> {
+pub(crate) fn note(cx: &mut Context<'_>, body: Bytes, asked: i16) -> Result<Seen, Fault> {
     if is_unsupported(&body) {
-        return if asked > 0 { Ok(Learned::AskAgain(0)) } else { Err(Fault::answer("ApiVersions", "it is malformed")) };
+        return if asked > 0 { Ok(Seen::AskAgain(0)) } else { Err(Fault::answer("ApiVersions", "it is malformed")) };
     }
     let answer: ApiVersionsResponse = read_answer(&body, asked)?;
     let mut learned = Rope::new();
@@ -74,16 +74,16 @@ pub(crate) fn learn(cx: &mut Context<'_>, body: Bytes, asked: i16) -> Result<Lea
     let learned = learned.into_bytes();
     let told = match &cx.session.versions {
         Versions::Known(told) | Versions::Spent(told) if *told != learned => read_answer(told, OWN_VERSION)?,
-        Versions::Known(_) | Versions::Spent(_) => return Ok(Learned::AsTold),
+        Versions::Known(_) | Versions::Spent(_) => return Ok(Seen::AsTold),
         Versions::Unknown => ApiVersionsResponse::default(),
     };
-    cx.actions.push_back(Action::LearnVersions(learned.clone()));
+    cx.actions.push_back(Action::VersionsSeen(learned.clone()));
     cx.session.versions = Versions::Spent(learned);
     let holds = |told: &ApiVersion| {
         let now = answer.api_keys.iter().find(|now| now.api_key == told.api_key);
         now.is_some_and(|now| now.min_version <= told.min_version && told.max_version <= now.max_version)
     };
-    Ok(if told.api_keys.iter().all(holds) { Learned::AsTold } else { Learned::Otherwise })
+    Ok(if told.api_keys.iter().all(holds) { Seen::AsTold } else { Seen::Otherwise })
 }
 
 /// The broker does not know the version in which it was asked.

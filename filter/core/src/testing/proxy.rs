@@ -172,9 +172,9 @@ impl Proxy {
             }
             Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
             Action::Unreached { broker, .. } => self.unreached.push(broker),
-            Action::LearnVersions(versions) => self.versions.push(versions),
+            Action::VersionsSeen(versions) => self.versions.push(versions),
             Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
-            Action::Learn(brokers) => self.learned.push(brokers),
+            Action::BrokersSeen(brokers) => self.learned.push(brokers),
             Action::Count(Stat::RequestDurationMs { .. }, _) => {}
             Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
             Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => self.warnings.push(text),

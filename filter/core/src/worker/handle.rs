@@ -146,7 +146,7 @@ impl Client {
 
     /// [`Self::resume`] is worth a call for the sake of a token.
     pub(crate) fn has_verdict(&self, now: Millis) -> bool {
-        self.stream.as_ref().is_none_or(|stream| stream.connection.is_judged(now))
+        self.stream.as_ref().is_none_or(|stream| stream.connection.has_verdict(now))
     }
 
     /// As far as the worker's memory goes.
@@ -226,9 +226,9 @@ impl<H: Host> Effects for During<'_, H> {
             Action::Authenticated { principal, mechanism } => {
                 plugin.commands.push(Command::Identify { context_id: *context_id, principal, mechanism });
             }
-            Action::Learn(brokers) => plugin.brokers_seen(&brokers),
+            Action::BrokersSeen(brokers) => plugin.brokers_seen(&brokers),
             Action::Unreached { broker, advertised } => plugin.broker_unreached(broker, &advertised),
-            Action::LearnVersions(versions) => plugin.versions_seen(routed, &versions),
+            Action::VersionsSeen(versions) => plugin.versions_seen(routed, &versions),
             Action::Count(stat, n) => self.upkeep.count(stat, n),
             Action::Inform(text) => plugin.inform(&text, self.host.now()),
             Action::Warn(text) => plugin.warn(&text, self.host.now()),

@@ -46,8 +46,8 @@ impl Routing {
         let (address, bootstrapped) = match config.route.destination(broker, known, self.turn.get()) {
             Destination::Envoy => (None, None),
             Destination::Broker { address, .. } => (Some(address), None),
-            Destination::Bootstrap { address, learn } => {
-                let bootstrapped = learn.map(|broker| Bootstrapped { broker, connected: address.clone() });
+            Destination::Bootstrap { address, stands_for } => {
+                let bootstrapped = stands_for.map(|broker| Bootstrapped { broker, connected: address.clone() });
                 (Some(address), bootstrapped)
             }
         };

@@ -18,7 +18,7 @@ use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pend
 use crate::exchange::session::Versions;
 use crate::limits;
 use crate::own::topics::has_topic_ids;
-use crate::own::versions::{is_unsupported, learn, own_request, Learned, OWN_VERSION};
+use crate::own::versions::{is_unsupported, note, own_request, Seen, OWN_VERSION};
 use crate::stats::Outcome;
 use crate::wire::rope::Rope;
 
@@ -72,7 +72,7 @@ struct AwaitsFirst {
 
 impl Pending for AwaitsFirst {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        if let Learned::AskAgain(version) = learn(cx, body, self.asked)? {
+        if let Seen::AskAgain(version) = note(cx, body, self.asked)? {
             self.asked = version;
             return Ok(Next::Send(vec![own_request(version)?], self));
         }

@@ -47,11 +47,11 @@ fn opened(shared: &Rc<Shared>, feeding: Feeding) -> Proxy {
 
 /// Does the work, and lets the connection go on.
 fn judge(proxy: &mut Proxy, shared: &Shared) -> Vec<u8> {
-    assert!(proxy.stream.connection.waits_for_verdict() && !proxy.stream.connection.is_judged(proxy.now));
+    assert!(proxy.stream.connection.waits_for_verdict() && !proxy.stream.connection.has_verdict(proxy.now));
     proxy.retry();
     assert!(proxy.up.is_empty() && proxy.stream.connection.waits_for_verdict(), "it goes on waiting");
     work_off(shared);
-    assert!(proxy.stream.connection.is_judged(proxy.now));
+    assert!(proxy.stream.connection.has_verdict(proxy.now));
     proxy.retry();
     exchange(proxy, b"", &respond, Cut::Nowhere)
 }
@@ -139,9 +139,9 @@ fn who_has_waited_too_long_is_to_come_again() {
         let mut proxy = opened(&shared, Feeding::Passing);
         exchange(&mut proxy, &stream, &respond, Cut::Nowhere);
         proxy.now = VERDICT_MS_MAX - 1;
-        assert!(!proxy.stream.connection.is_judged(proxy.now));
+        assert!(!proxy.stream.connection.has_verdict(proxy.now));
         proxy.now = VERDICT_MS_MAX;
-        assert!(proxy.stream.connection.is_judged(proxy.now));
+        assert!(proxy.stream.connection.has_verdict(proxy.now));
         proxy.retry();
         exchange(&mut proxy, b"", &respond, Cut::Nowhere);
         assert!(proxy.closed && codes(&mut proxy).is_empty(), "nothing says that its password is wrong");

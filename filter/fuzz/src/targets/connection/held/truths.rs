@@ -125,7 +125,7 @@ impl Held {
                     self.clock.set(self.now() + delay_ms);
                     self.reaches_broker(&bytes.into_bytes());
                 }
-                Action::LearnVersions(versions) => self.versions = Some(versions),
+                Action::VersionsSeen(versions) => self.versions = Some(versions),
                 Action::ToClient(rope) => self.reaches_client(&rope.into_bytes()),
                 Action::Authenticated { principal, mechanism } => self.authenticated(principal, mechanism),
                 Action::Count(Stat::Errors { blame: Blame::Bug }, _) => panic!("a bug of the filter's own"),
