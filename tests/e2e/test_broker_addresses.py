@@ -10,8 +10,8 @@ from tests.harness.paths import KAFKA_JARS, README
 
 READ = {"Produce": 10, "Metadata": 0, "FindCoordinator": 0, "DescribeCluster": 0}
 """The APIs whose answers hold addresses, with the first offered version that does. That the filter reads
-these answers, whatever is mapped, is tested by `apis/tests/addresses.rs` and `connection/tests.rs` of the
-core: what is added here must be added there."""
+these answers, whatever is mapped, is tested beside each API in `filter/core/src/apis`, and in
+`filter/core/src/connection/tests.rs`: what is added here must be added there."""
 
 CLIENTS = re.compile(r"Acls\.Host$|\.ClientHost$")
 """Addresses that are clients', not brokers'."""

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::limits::WHOLE_FRAME_BYTES_MAX;
 use crate::principal::Nameless;
 
 /// Who has to change something for the error to go away; the tag of the stat `errors_total`.
@@ -320,7 +321,8 @@ impl fmt::Display for ClientFault {
             Self::NoRoomForFrame { bytes, limit } => write!(
                 f,
                 "a frame of {bytes} bytes has to be put together, and at most {limit} can be: \
-                 half of limits.worker_bytes, and never more than 256 MiB"
+                 half of limits.worker_bytes, and never more than {} MiB",
+                WHOLE_FRAME_BYTES_MAX >> 20
             ),
             Self::NotAuthenticated { key } => {
                 write!(f, "a request of API key {key} came before authentication was complete")

@@ -180,6 +180,10 @@ const _: () = assert!(FETCH_SHARES * FETCH_SHARE_BYTES_MIN <= WORKER_BYTES_MIN);
 /// sooner; one that waits for some will have little.
 pub const PROMISE_MS: u64 = 100;
 
+/// Stretches of [`PROMISE_MS`] in which promises are counted: one counts for a quarter of that time too long at
+/// most.
+pub const PROMISE_SLOTS: usize = 4;
+
 /// Milliseconds that a frame may take to come while others wait for its room: 100 MiB at 80 Mbit/s.
 pub const FRAME_MS_MAX: u64 = 10_000;
 
@@ -393,6 +397,9 @@ pub const CENSUS_ENTRIES_MAX: usize = 1_000;
 /// second, and no request keeps a worker busy for this long.
 pub const CENSUS_SILENT_MS: u64 = 10_000;
 const _: () = assert!(10 * SLOW_TICK_MS <= CENSUS_SILENT_MS);
+// A fetch of keys is answered, if only by the host giving up, before it counts as lost.
+const _: () = assert!(KEYS_FETCH_MS_MAX < JWKS_FETCH_MS_MAX);
+const _: () = assert!(WORK_MS < TICK_MS);
 
 /// Entries of mappings that a process remembers, to refuse configurations that contradict them. The largest
 /// configuration ([`CONFIG_BYTES_MAX`]) has some 20,000.

@@ -133,12 +133,6 @@ impl Shared {
         self.authenticator.tokens.as_ref()?.fetch_due(now)
     }
 
-    /// [`Self::keys_due`] has to be asked from time to time.
-    pub fn fetches_keys(&self) -> bool {
-        let oauthbearer = self.config.sasl.as_ref().and_then(|sasl| sasl.oauthbearer.as_ref());
-        oauthbearer.is_some_and(|settings| matches!(settings.keys, sasl::oauthbearer::jwks::KeySource::Http(_)))
-    }
-
     /// Takes what came of it, a key set as JSON or why there is none. `None`: no keys are fetched here.
     pub fn keys_fetched(&self, now: Millis, outcome: Result<&[u8], &str>) -> Option<sasl::oauthbearer::Fetched> {
         self.authenticator.tokens.as_ref().map(|tokens| tokens.fetched(now, outcome))

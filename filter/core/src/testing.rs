@@ -146,7 +146,8 @@ impl Seen {
     pub(crate) fn parse(frame: &Bytes) -> Self {
         let mut body = frame.clone();
         let (key, version) = (body.slice(0..).get_i16(), body.slice(2..).get_i16());
-        let header_version = ApiKey::try_from(key).unwrap().request_header_version(version);
+        // As most have it, where the codec does not know the API.
+        let header_version = ApiKey::try_from(key).map_or(1, |api| api.request_header_version(version));
         let header = RequestHeader::decode(&mut body, header_version).unwrap();
         let (correlation_id, client_id) = (header.correlation_id, header.client_id);
         Self { key, version, correlation_id, client_id, body }

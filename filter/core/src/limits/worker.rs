@@ -1,19 +1,19 @@
 //! Bounds on what a worker does beside moving bytes: how often it looks after what waits, and how much it
 //! keeps back.
 
-/// u64econds between two ticks while something waits: a delayed answer, a frame for room, a token for its
+/// Milliseconds between two ticks while something waits: a delayed answer, a frame for room, a token for its
 /// verdict. A tick that finds nothing costs some microseconds.
 pub const TICK_MS: u64 = 20;
 
-/// u64econds between two ticks while nothing waits: signs of life, the look whether the configuration is
+/// Milliseconds between two ticks while nothing waits: signs of life, the look whether the configuration is
 /// outdated, and identity providers' keys. A new configuration shows within seconds as it is.
 pub const SLOW_TICK_MS: u64 = 1_000;
 
-/// u64econds between two ticks while connections of an outdated configuration end: some per tick, so that
+/// Milliseconds between two ticks while connections of an outdated configuration end: some per tick, so that
 /// they are spread as [`RETIRE_SPREAD_MS`](super::RETIRE_SPREAD_MS) wants.
 pub const RETIRING_TICK_MS: u64 = 100;
 
-/// u64econds between two looks of an instance at what others say of themselves, at least: half of a slow
+/// Milliseconds between two looks of an instance at what others say of themselves, at least: half of a slow
 /// tick, so that no slow tick is left out, and most of the faster ones are.
 pub const INSTANCES_LOOK_MS: u64 = 500;
 
@@ -23,7 +23,7 @@ const _: () = assert!(2 * INSTANCES_LOOK_MS <= SLOW_TICK_MS);
 /// passes would cost more than the piece.
 pub const UNCOUNTED_BYTES_MAX: u64 = 1 << 20;
 
-/// u64econds that an identity provider may take to answer. Meanwhile the former keys are in use.
+/// Milliseconds that an identity provider may take to answer. Meanwhile the former keys are in use.
 pub const KEYS_FETCH_MS_MAX: u64 = 5_000;
 
 /// Bytes of all variables of the environment together: a host that claims more is not believed. Linux gives a

@@ -199,11 +199,10 @@ impl Drop for Promise {
 /// not.
 #[derive(Default)]
 struct Promises {
-    slots: [Slot; PROMISE_SLOTS],
+    slots: [Slot; limits::PROMISE_SLOTS],
 }
 
-const PROMISE_SLOTS: usize = 4;
-const SLOT_MS: Millis = limits::PROMISE_MS / PROMISE_SLOTS as Millis;
+const SLOT_MS: Millis = limits::PROMISE_MS / limits::PROMISE_SLOTS as Millis;
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
@@ -232,12 +231,12 @@ impl Promises {
     }
 
     fn slot(&mut self, stretch: Millis) -> Option<&mut Slot> {
-        self.slots.get_mut((stretch % PROMISE_SLOTS as Millis) as usize)
+        self.slots.get_mut((stretch % limits::PROMISE_SLOTS as Millis) as usize)
     }
 
     fn sum(&self, now: Millis) -> usize {
         let stretch = now / SLOT_MS;
-        let counts = |slot: &&Slot| slot.stretch <= stretch && stretch - slot.stretch < PROMISE_SLOTS as Millis;
+        let counts = |slot: &&Slot| slot.stretch <= stretch && stretch - slot.stretch < limits::PROMISE_SLOTS as Millis;
         self.slots.iter().filter(counts).fold(0, |sum, slot| sum.saturating_add(slot.bytes))
     }
 }

@@ -65,7 +65,7 @@ fn spoil_body(frame: &[u8], random: &mut Random) -> Vec<u8> {
 fn parse(frame: &Bytes) -> Seen {
     let mut body = frame.clone();
     let (key, version, correlation_id) = (body.get_i16(), body.get_i16(), body.get_i32());
-    let header_version = ApiKey::try_from(key).unwrap().request_header_version(version);
+    let header_version = ApiKey::try_from(key).map_or(1, |api| api.request_header_version(version));
     let mut body = frame.clone();
     let _ = kafka_protocol::protocol::Decodable::decode(&mut body, header_version).map(|_: RequestHeader| ());
     Seen { key, version, correlation_id, client_id: None, body }

@@ -13,10 +13,10 @@ pub(in crate::sasl) struct Derivation {
     salt: Vec<u8>,
     iterations: u32,
     left: u32,
-    rounds: Rounds,
+    chain: HashChain,
 }
 
-enum Rounds {
+enum HashChain {
     Sha256(Box<Chain<Hmac<Sha256>>>),
     Sha512(Box<Chain<Hmac<Sha512>>>),
 }
@@ -25,12 +25,12 @@ impl Derivation {
     pub(in crate::sasl) fn new(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
         #[cfg(test)]
         super::tests::DERIVATIONS.with(|count| count.set(count.get() + 1));
-        let rounds = match hash {
-            Hash::Sha256 => Rounds::Sha256(Box::new(Chain::new::<Sha256>(password.as_bytes(), salt))),
-            Hash::Sha512 => Rounds::Sha512(Box::new(Chain::new::<Sha512>(password.as_bytes(), salt))),
+        let chain = match hash {
+            Hash::Sha256 => HashChain::Sha256(Box::new(Chain::new::<Sha256>(password.as_bytes(), salt))),
+            Hash::Sha512 => HashChain::Sha512(Box::new(Chain::new::<Sha512>(password.as_bytes(), salt))),
         };
         // The first iteration is what a chain begins with.
-        Self { hash, salt: salt.to_vec(), iterations, left: iterations.saturating_sub(1), rounds }
+        Self { hash, salt: salt.to_vec(), iterations, left: iterations.saturating_sub(1), chain }
     }
 
     /// Iterations that are left.
@@ -41,18 +41,18 @@ impl Derivation {
     /// Goes on by at most `iterations`. The credentials, once there are none left.
     pub(in crate::sasl) fn advance(&mut self, iterations: u32) -> Option<Credentials> {
         let now = iterations.min(self.left);
-        match &mut self.rounds {
-            Rounds::Sha256(chain) => chain.advance(now),
-            Rounds::Sha512(chain) => chain.advance(now),
+        match &mut self.chain {
+            HashChain::Sha256(chain) => chain.advance(now),
+            HashChain::Sha512(chain) => chain.advance(now),
         }
         self.left -= now;
         (self.left == 0).then(|| self.credentials())
     }
 
     fn credentials(&self) -> Credentials {
-        let salted: Zeroizing<Vec<u8>> = match &self.rounds {
-            Rounds::Sha256(chain) => Zeroizing::new(chain.sum.to_vec()),
-            Rounds::Sha512(chain) => Zeroizing::new(chain.sum.to_vec()),
+        let salted: Zeroizing<Vec<u8>> = match &self.chain {
+            HashChain::Sha256(chain) => Zeroizing::new(chain.sum.to_vec()),
+            HashChain::Sha512(chain) => Zeroizing::new(chain.sum.to_vec()),
         };
         let keys = Keys::new(self.hash, &salted);
         Credentials {
