@@ -60,11 +60,12 @@ fmt: ## Format the Rust code
 	@cargo fmt --all
 
 .PHONY: lint
-lint: ## Check format and lints
+lint: ## Check format, lints, and the links of the documentation comments
 	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \
 	else echo "cargo fmt is not installed: format not checked"; fi
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --quiet --workspace --all-targets -- -D warnings; \
 	else echo "cargo clippy is not installed: lints not checked"; fi
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --workspace
 
 .PHONY: clean
 clean: ## Remove everything that was built; fetched tools stay

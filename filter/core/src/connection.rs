@@ -33,7 +33,7 @@ use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
 use crate::exchange::session::Session;
 use crate::limits;
-use crate::own::brokers::Bootstrapped;
+pub use crate::own::brokers::Bootstrapped;
 use crate::principal::Peer;
 use crate::shared::Shared;
 use crate::stats::{Outcome, Stat};

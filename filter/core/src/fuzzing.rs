@@ -18,9 +18,6 @@ use crate::time::Millis;
 use crate::wire::header::{self, RequestHead};
 use crate::wire::rope::Rope;
 
-pub use crate::memory::generations::Generations;
-pub use crate::memory::placements::Placements;
-
 /// Key, version and correlation id of a request, given its frame without the length.
 pub fn request_head(frame: &[u8]) -> Option<(i16, i16, i32)> {
     RequestHead::parse(frame).map(|(head, _)| (head.key, head.version, head.correlation_id))

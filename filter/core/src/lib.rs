@@ -9,6 +9,7 @@
 //! it, which `tests/floors.rs` holds.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 #[cfg(all(test, target_arch = "wasm32"))]

@@ -10,8 +10,8 @@
 //! [`Key`] and its [`Value`].
 
 pub(crate) mod census;
-pub(crate) mod generations;
-pub(crate) mod placements;
+pub mod generations;
+pub mod placements;
 mod values;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the filter asks brokers in its own name.
 
-pub mod brokers;
+pub(crate) mod brokers;
 pub(crate) mod login;
 pub(crate) mod topics;
 pub(crate) mod versions;

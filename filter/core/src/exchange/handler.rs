@@ -75,7 +75,7 @@ impl Request {
     /// The body as a message of its version.
     ///
     /// # Errors
-    /// [`ClientFault::Request`]: the client's fault.
+    /// [`Fault::Client`]: the client's fault.
     pub(crate) fn decode<M: Shaped>(&self) -> Result<M, Fault> {
         shape::decode_request(&self.body, self.version)
             .map_err(|error| Fault::Client(ClientFault::Request { api: self.api.name, at: error.at }))
@@ -116,7 +116,7 @@ pub(crate) fn encode<M: Encodable>(message: &M, version: i16) -> Result<Rope, Fa
 /// The body of a broker's answer as a message of its version.
 ///
 /// # Errors
-/// [`BrokerFault::Answer`]: the broker's fault.
+/// [`Fault::Broker`]: the broker's fault.
 pub(crate) fn read_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, Fault> {
     shape::decode_answer(body, version).map_err(|_| Fault::answer(M::API, "it is malformed"))
 }

@@ -54,7 +54,7 @@ impl<T> Awaited<T> {
     /// Who waits for this answer of the broker's.
     ///
     /// # Errors
-    /// [`BrokerFault::Answer`] when nobody does, or nobody any more.
+    /// [`Fault::Broker`] when nobody does, or nobody any more.
     pub(crate) fn take(&mut self, api: &'static str, place: Place) -> Result<T, Fault> {
         let nobody = Fault::answer(api, "it names a partition that was not asked for");
         let Entry::Occupied(mut place) = self.waiting.entry(place) else { return Err(nobody) };
@@ -68,7 +68,7 @@ impl<T> Awaited<T> {
     /// To be called behind the last answer.
     ///
     /// # Errors
-    /// [`BrokerFault::Answer`] when somebody still waits.
+    /// [`Fault::Broker`] when somebody still waits.
     pub(crate) fn finish(self, api: &'static str) -> Result<(), Fault> {
         if self.waiting.is_empty() {
             return Ok(());

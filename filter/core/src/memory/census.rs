@@ -12,7 +12,7 @@ use crate::time::Millis;
 
 /// Filter instances (one per worker and configuration) of one `stat_prefix` and their connections.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Census(Vec<Entry>);
+pub(crate) struct Census(Vec<Entry>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
@@ -23,26 +23,26 @@ struct Entry {
 
 /// What came of [`Census::report`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// To be added to the gauge, once the census has been stored.
-    pub correction: i64,
+    pub(crate) correction: i64,
     /// What the census has of this instance now, for its next report.
-    pub reported: u32,
+    pub(crate) reported: u32,
 }
 
 impl Census {
     /// From shared memory. What cannot be read counts as nobody's report.
-    pub fn read(stored: &[u8]) -> Self {
+    pub(crate) fn read(stored: &[u8]) -> Self {
         serde_json::from_slice(stored).unwrap_or_default()
     }
 
     /// For shared memory.
-    pub fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// A sign of life of `instance`, which has so many connections and had reported `reported` before.
-    pub fn report(&mut self, instance: u64, reported: u32, connections: u32, now: Millis) -> Report {
+    pub(crate) fn report(&mut self, instance: u64, reported: u32, connections: u32, now: Millis) -> Report {
         let mut correction = 0;
         self.0.retain(|entry| {
             let is_alive = entry.instance == instance || now.saturating_sub(entry.seen) < CENSUS_SILENT_MS;

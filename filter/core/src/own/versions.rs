@@ -63,7 +63,7 @@ pub(crate) enum Seen {
 /// Remembers the broker's answer to [`own_request`] for the connections to come.
 ///
 /// # Errors
-/// [`BrokerFault::Answer`]
+/// [`Fault::Broker`]
 pub(crate) fn note(cx: &mut Context<'_>, body: Bytes, asked: i16) -> Result<Seen, Fault> {
     if is_unsupported(&body) {
         return if asked > 0 { Ok(Seen::AskAgain(0)) } else { Err(Fault::answer("ApiVersions", "it is malformed")) };

@@ -8,28 +8,28 @@ use crate::time::Millis;
 /// The deadlines of a worker's connections, known by the ids of their contexts. Setting and clearing one
 /// costs the logarithm of how many there are; looking what is due costs what is due.
 #[derive(Debug, Default)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     by_time: BTreeSet<(Millis, u32)>,
     times: HashMap<u32, Millis>,
 }
 
 impl Deadlines {
     /// From now on the connection is due at `due`.
-    pub fn set(&mut self, context_id: u32, due: Millis) {
+    pub(crate) fn set(&mut self, context_id: u32, due: Millis) {
         self.clear(context_id);
         self.times.insert(context_id, due);
         self.by_time.insert((due, context_id));
     }
 
     /// The connection has no deadline any more.
-    pub fn clear(&mut self, context_id: u32) {
+    pub(crate) fn clear(&mut self, context_id: u32) {
         if let Some(due) = self.times.remove(&context_id) {
             self.by_time.remove(&(due, context_id));
         }
     }
 
     /// The connections whose time is over, the earliest first; each is told once.
-    pub fn take_due(&mut self, now: Millis) -> Vec<u32> {
+    pub(crate) fn take_due(&mut self, now: Millis) -> Vec<u32> {
         let mut late = vec![];
         while let Some((due, context_id)) = self.by_time.pop_first() {
             if due > now {

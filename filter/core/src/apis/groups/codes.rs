@@ -38,7 +38,7 @@ impl Codes {
     /// Takes the broker's codes for the partitions that one request `asked` for. Gives them by topic.
     ///
     /// # Errors
-    /// [`BrokerFault::Answer`] when these are not the partitions that were asked for.
+    /// [`Fault::Broker`] when these are not the partitions that were asked for.
     pub(crate) fn take(
         &mut self,
         cx: &mut Context<'_>,

@@ -42,7 +42,7 @@ pub(crate) struct Description(DescribedGroup);
 
 impl Description {
     /// # Errors
-    /// [`BrokerFault::Answer`]
+    /// [`Fault::Broker`]
     pub(crate) fn read(body: &Bytes) -> Result<Self, Fault> {
         let answer: DescribeGroupsResponse = read_answer(body, DESCRIBE_GROUPS_VERSION)?;
         let group = answer.groups.into_iter().next();
@@ -196,7 +196,7 @@ impl Fence {
     /// Takes the broker's answers in turn. None while another one is due.
     ///
     /// # Errors
-    /// [`BrokerFault::Answer`]
+    /// [`Fault::Broker`]
     pub(crate) fn response(&mut self, body: &Bytes) -> Result<Option<Permission>, Fault> {
         let permission =
             |error_code| if error_code == 0 { Permission::Granted } else { Permission::Refused(error_code) };

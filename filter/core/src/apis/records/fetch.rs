@@ -36,7 +36,7 @@ use client_fetch::{ClientFetch, Proof, Read};
 /// The request half.
 ///
 /// # Errors
-/// [`ClientFault::Request`]: the client's fault; [`Fault::Bug`].
+/// [`Fault::Client`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FetchRequest = request.decode()?;
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.topic)) {

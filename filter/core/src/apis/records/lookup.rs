@@ -48,7 +48,7 @@ pub(crate) trait Lookup: 'static {
 /// The request half of an `L`.
 ///
 /// # Errors
-/// [`ClientFault::Request`]: the client's fault; [`Fault::Bug`].
+/// [`Fault::Client`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let mut frame: L::Request = request.decode()?;
     let topics = L::questions(&mut frame);

@@ -13,7 +13,7 @@ use crate::remapper::{PhysicalPartition, VirtualPartition};
 /// The request half.
 ///
 /// # Errors
-/// [`ClientFault::Request`]: the client's fault; [`Fault::Bug`].
+/// [`Fault::Client`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     lookup::request::<OffsetForLeaderEpoch>(cx, request)
 }

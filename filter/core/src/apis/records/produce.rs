@@ -57,7 +57,7 @@ pub(crate) fn early(head: RequestHead, rest: &[u8], shared: &Shared) -> Option<P
 /// The request half.
 ///
 /// # Errors
-/// [`ClientFault::Request`]: the client's fault; [`Fault::Bug`].
+/// [`Fault::Client`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: ProduceRequest = request.decode()?;
     if !message.topic_data.iter().any(|topic| cx.is_mapped(&topic.name)) {

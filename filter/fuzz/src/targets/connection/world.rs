@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_partition_remapper_core::fingerprint::Fingerprint;
-use kafka_partition_remapper_core::fuzzing::{Generations, Placements};
+use kafka_partition_remapper_core::memory::generations::Generations;
+use kafka_partition_remapper_core::memory::placements::Placements;
 use kafka_partition_remapper_core::Shared;
 
 use super::held::Held;

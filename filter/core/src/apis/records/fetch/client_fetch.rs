@@ -228,7 +228,7 @@ impl ClientFetch {
     /// Takes the answer to [`Self::next_reads`]; `frame_bytes`: the answer's length.
     ///
     /// # Errors
-    /// [`BrokerFault::Answer`]: it names other partitions than were asked for.
+    /// [`Fault::Broker`]: it names other partitions than were asked for.
     pub(super) fn take_records(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,7 +263,7 @@ impl ClientFetch {
     /// Takes the answer to [`Self::next_proofs`].
     ///
     /// # Errors
-    /// [`BrokerFault::Answer`]: it names other partitions than were asked for.
+    /// [`Fault::Broker`]: it names other partitions than were asked for.
     pub(super) fn check_proofs(
         &mut self,
         cx: &mut Context<'_>,
