@@ -51,6 +51,12 @@ class HurriedEnvoy(GuardedEnvoy):
         return self.stat("kafka_remapper_connections_active")
 
 
+class OneWorkerEnvoy(HurriedEnvoy):
+    """All connections share one VM."""
+
+    workers = 1
+
+
 @pytest.fixture
 def broker():
     with CountingBroker() as broker:
@@ -87,6 +93,21 @@ def test_who_stays_silent_is_closed_and_costs_the_broker_nothing(tmp_path, broke
                 assert (envoy.unproven(), envoy.stat("kafka_remapper_errors_total")) == (MANY, 0)
                 lines = envoy.logged("did not authenticate")
                 assert 1 <= len(lines) <= envoy.workers, "one a worker, however many there are"
+
+
+def test_a_crowd_that_is_closed_at_once_takes_nobody_with_it(tmp_path, broker):
+    """Envoy nests the calls that end connections of one tick: a thousand were too many for
+    the stack of the worker's VM, and ended every connection of the worker."""
+    crowd = 2_000
+    with OneWorkerEnvoy(tmp_path, broker, section()) as envoy, contextlib.ExitStack() as stack:
+        known = stack.enter_context(Raw(envoy.base))
+        log_in(known, "PLAIN", "alice", PASSWORDS["alice"])
+        silent = [stack.enter_context(Raw(envoy.base)) for _ in range(crowd)]
+        wait_until("all of them", lambda: envoy.open() == crowd + 1, 5)
+        wait_until("all but one closed", lambda: envoy.open() == 1, DEADLINE_MS / 1000 + 10)
+        assert all(raw.is_closed_by_peer(0.1) for raw in silent)
+        assert envoy.unproven() == crowd
+        assert known.call(apis.API_VERSIONS, 0, {})["error_code"] == 0, "whoever was there before still is"
 
 
 def test_who_begins_and_does_not_end_is_closed(tmp_path, broker):

@@ -180,8 +180,8 @@ const _: () = assert!(FETCH_SHARES * FETCH_SHARE_BYTES_MIN <= WORKER_BYTES_MIN);
 /// sooner; one that waits for some will have little.
 pub const PROMISE_MS: u64 = 100;
 
-/// Stretches of [`PROMISE_MS`] in which promises are counted: one counts for a quarter of that time too long at
-/// most.
+/// Stretches of [`PROMISE_MS`] in which promises are counted: one counts for a quarter of that time too long
+/// at most.
 pub const PROMISE_SLOTS: usize = 4;
 
 /// Milliseconds that a frame may take to come while others wait for its room: 100 MiB at 80 Mbit/s.

@@ -166,6 +166,8 @@ impl Worker {
         if let Some(endpoint) = self.plugin.shared.keys_due(host.now()) {
             self.plugin.commands.push(Command::FetchKeys(endpoint));
         }
+        let closing = self.plugin.agenda.take_closing();
+        closing.into_iter().for_each(|context_id| self.plugin.commands.push(Command::Close(context_id)));
         self.plugin.set_period();
     }
 
@@ -233,7 +235,7 @@ impl Worker {
     }
 
     fn close(&self, context_id: u32) {
-        self.plugin.commands.push(Command::Close(context_id));
+        self.plugin.agenda.close(context_id);
     }
 
     fn with_client<T>(&self, context_id: u32, step: impl FnOnce(&mut Client) -> T) -> Option<T> {

@@ -7,7 +7,7 @@ use crate::stats::Stat;
 use crate::time::Millis;
 use crate::wire::rope::Rope;
 
-/// What the shell has to do, in this order.
+/// What has to be done for a connection, in this order.
 #[derive(Debug)]
 pub enum Action {
     /// These bytes go to the broker.

@@ -1,4 +1,4 @@
-//! One connection and what came out of it, fed by the shell's own [`Stream`] or directly.
+//! One connection and what came out of it, fed by the worker's own [`Stream`] or directly.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -18,6 +18,8 @@ pub(crate) struct Agenda {
     for_verdict: RefCell<BTreeSet<u32>>,
     /// Connections that are nobody's yet.
     unproven: RefCell<Deadlines>,
+    /// Connections that are over, and that the host was not told to close yet.
+    closing: RefCell<BTreeSet<u32>>,
 }
 
 #[derive(Debug)]
@@ -100,16 +102,31 @@ impl Agenda {
         self.unproven.borrow_mut().take_due(now)
     }
 
+    /// The connection is over: the host is to close it as soon as may be.
+    pub(crate) fn close(&self, context_id: u32) {
+        self.closing.borrow_mut().insert(context_id);
+    }
+
+    /// Some of the connections that are to be closed now: at most [`limits::CLOSED_MAX`].
+    pub(crate) fn take_closing(&self) -> Vec<u32> {
+        let mut closing = self.closing.borrow_mut();
+        std::iter::from_fn(|| closing.pop_first()).take(limits::CLOSED_MAX).collect()
+    }
+
     /// The connection is gone.
     pub(crate) fn forget(&self, context_id: u32) {
         self.clear_deadline(context_id);
         self.delayed.borrow_mut().retain(|delayed| delayed.context_id != context_id);
         self.for_room.borrow_mut().remove(&context_id);
         self.for_verdict.borrow_mut().remove(&context_id);
+        self.closing.borrow_mut().remove(&context_id);
     }
 
     /// Something waits that has to be looked at soon; a deadline is none.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.delayed.borrow().is_empty() || !self.for_room.borrow().is_empty() || !self.for_verdict.borrow().is_empty()
+        !self.delayed.borrow().is_empty()
+            || !self.for_room.borrow().is_empty()
+            || !self.for_verdict.borrow().is_empty()
+            || !self.closing.borrow().is_empty()
     }
 }

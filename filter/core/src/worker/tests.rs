@@ -254,6 +254,26 @@ fn a_failed_login_is_answered_late_and_closed_later() {
 }
 
 #[test]
+fn a_crowd_is_closed_some_at_a_time_and_each_once() {
+    let crowd = 3 * CLOSED_MAX as u32 + 1;
+    let mut site = Site::new(SASL);
+    (0..crowd).for_each(|id| drop(site.connect(id, 9092)));
+    let told = closes(&site.tick_until(AUTHENTICATION_MS_DEFAULT));
+    let mut at: Vec<Millis> = told.iter().map(|(at, _)| *at).collect();
+    at.dedup();
+    assert!(at.iter().all(|at| told.iter().filter(|(when, _)| when == at).count() <= CLOSED_MAX), "{at:?}");
+    assert_eq!(site.period, TICK_MS, "the rest does not wait for long");
+    // Who is gone by himself need not be closed any more.
+    let first: Vec<u32> = told.iter().map(|(_, id)| *id).collect();
+    let gone = (0..crowd).find(|id| !first.contains(id)).unwrap();
+    site.end(gone);
+    let rest = closes(&site.tick_until(AUTHENTICATION_MS_DEFAULT + 10 * TICK_MS));
+    let mut closed: Vec<u32> = first.into_iter().chain(rest.into_iter().map(|(_, id)| id)).collect();
+    closed.sort_unstable();
+    assert_eq!(closed, (0..crowd).filter(|id| *id != gone).collect::<Vec<u32>>());
+}
+
+#[test]
 fn who_is_gone_is_sent_nothing_and_closed_by_nobody() {
     let mut site = Site::new(SASL);
     site.connect(1, 9092);
