@@ -6,7 +6,7 @@ use kafka_partition_remapper_core::brokers::{Advertise, Route};
 use kafka_partition_remapper_core::config::Config;
 use kafka_partition_remapper_core::principal::Source;
 use kafka_partition_remapper_core::remapper::{Layout, OffsetEncoding, PartitionRemapper};
-use kafka_partition_remapper_core::sasl::identities::Upstream;
+use kafka_partition_remapper_core::sasl::identities::BrokerIdentities;
 use kafka_partition_remapper_core::sasl::Sasl;
 use kafka_partition_remapper_core::topics::mapping::Mapping;
 
@@ -157,7 +157,7 @@ fn sasl(sasl: &Sasl) -> String {
     format!("{}; {}{session}", mechanisms.join(", "), counted(sasl.users.len(), "user"))
 }
 
-fn upstream(upstream: &Upstream) -> String {
+fn upstream(upstream: &BrokerIdentities) -> String {
     let own = upstream.account.as_ref().map(|account| format!("as {:?}", account.username));
     let others = match upstream.per_principal.len() {
         0 => None,

@@ -18,7 +18,7 @@ use self::raw::LimitsSection;
 use crate::brokers::{Advertise, Route};
 use crate::limits::*;
 use crate::principal;
-use crate::sasl::identities::Upstream;
+use crate::sasl::identities::BrokerIdentities;
 use crate::sasl::Sasl;
 use crate::topics::mapping::Mapping;
 
@@ -49,7 +49,7 @@ pub struct Config {
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.
     pub principal: Option<principal::Principals>,
     /// Who the filter is to brokers. `None`: it says nothing of itself.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<BrokerIdentities>,
     /// Clients may administer users, ACLs, quotas and brokers in the name that brokers see for all of them.
     pub shared_administration: bool,
 }

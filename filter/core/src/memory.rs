@@ -22,7 +22,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
-pub(crate) use self::values::{Reach, Value};
+pub(crate) use self::values::{ReachMark, Value};
 use crate::brokers::Address;
 use crate::limits;
 use census::Census;
@@ -120,7 +120,7 @@ impl ProcessMemory {
     }
 
     /// Whether a connection came in for broker `id`, or somebody was told that none did.
-    pub(crate) fn reach(&self, id: i32) -> Key<Reach> {
+    pub(crate) fn reach(&self, id: i32) -> Key<ReachMark> {
         Key::new(format!("kafka_remapper.{}.reach.{id}", self.prefix))
     }
 

@@ -28,7 +28,7 @@ pub use self::passwords::Busy;
 
 use self::agenda::{Agenda, Step};
 use self::command::Commands;
-use self::handle::{Client, WeakHandle};
+use self::handle::{AcceptedConnection, WeakHandle};
 use self::instance::Instance;
 use self::passwords::Passwords;
 use self::plugin::Plugin;
@@ -238,7 +238,7 @@ impl Worker {
         self.plugin.agenda.close(context_id);
     }
 
-    fn with_client<T>(&self, context_id: u32, step: impl FnOnce(&mut Client) -> T) -> Option<T> {
+    fn with_client<T>(&self, context_id: u32, step: impl FnOnce(&mut AcceptedConnection) -> T) -> Option<T> {
         let client = self.clients.borrow().get(&context_id)?.clone();
         client.with(step)
     }

@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::json::{within, Given, Object};
 use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};
 use crate::principal::{Principals, Rules, Source};
-use crate::sasl::identities::Upstream;
+use crate::sasl::identities::BrokerIdentities;
 use crate::sasl::secret::Secret;
 use crate::sasl::users::User;
 use crate::sasl::{Mechanism, Sasl};
@@ -23,7 +23,7 @@ use crate::sasl::{Mechanism, Sasl};
 pub(super) struct Security {
     pub(super) sasl: Option<Sasl>,
     pub(super) principal: Option<Principals>,
-    pub(super) upstream: Option<Upstream>,
+    pub(super) upstream: Option<BrokerIdentities>,
     pub(super) shared_administration: bool,
 }
 

@@ -19,9 +19,9 @@ pub const INSTANCES_LOOK_MS: u64 = 500;
 
 const _: () = assert!(2 * INSTANCES_LOOK_MS <= SLOW_TICK_MS);
 
-/// Connections that a tick closes, at most. Envoy ends each with calls of its own into the VM, within the call
-/// that has ended the one before: seen on Envoy 1.40, about a thousand of them are more than the stack of V8
-/// takes, and all connections of the worker die. The rest waits for the next tick.
+/// Connections that a tick closes, at most. Envoy ends each with calls of its own into the VM, within the
+/// call that has ended the one before: seen on Envoy 1.40, about a thousand of them are more than the stack
+/// of V8 takes, and all connections of the worker die. The rest waits for the next tick.
 pub const CLOSED_MAX: usize = 64;
 
 /// Bytes that may have passed before the host's counters hear of them: a call of the host for each piece that

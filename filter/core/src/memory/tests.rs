@@ -19,7 +19,7 @@ fn keys_are_what_they_were() {
     worker.create(&worker.users(), &Bytes::new());
     worker.create(&worker.users_changes(), &0);
     worker.put(&worker.broker(3), &address("b3:9092"));
-    worker.put(&worker.reach(3), &Reach::Said);
+    worker.put(&worker.reach(3), &ReachMark::Said);
     worker.put(&worker.versions(Some(3)), &Bytes::from_static(b"3"));
     worker.put(&worker.versions(None), &Bytes::from_static(b"any"));
     worker.secret(|| Some(secret));
@@ -68,14 +68,14 @@ fn plugins_share_a_cluster_by_prefix_and_a_configuration_by_name() {
 fn a_value_is_made_once_and_written_only_where_it_differs() {
     let process = Process::default();
     let worker = process.worker();
-    assert!(worker.create(&worker.reach(1), &Reach::Said));
-    assert!(!worker.create(&worker.reach(1), &Reach::Reached));
-    assert_eq!(worker.get(&worker.reach(1)), Some(Reach::Said));
+    assert!(worker.create(&worker.reach(1), &ReachMark::Said));
+    assert!(!worker.create(&worker.reach(1), &ReachMark::Reached));
+    assert_eq!(worker.get(&worker.reach(1)), Some(ReachMark::Said));
     let writes = process.writes.get();
-    worker.put(&worker.reach(1), &Reach::Said);
+    worker.put(&worker.reach(1), &ReachMark::Said);
     assert_eq!(process.writes.get(), writes);
-    worker.put(&worker.reach(1), &Reach::Reached);
-    assert_eq!((process.writes.get(), worker.get(&worker.reach(1))), (writes + 1, Some(Reach::Reached)));
+    worker.put(&worker.reach(1), &ReachMark::Reached);
+    assert_eq!((process.writes.get(), worker.get(&worker.reach(1))), (writes + 1, Some(ReachMark::Reached)));
 }
 
 #[test]

@@ -17,14 +17,14 @@ pub(crate) trait Value: Sized {
 
 /// Whether connections come in for a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum ReachMark {
     /// One did.
     Reached,
     /// None did, and that was said.
     Said,
 }
 
-impl Value for Reach {
+impl Value for ReachMark {
     fn read(stored: &[u8]) -> Option<Self> {
         match stored {
             b"reached" => Some(Self::Reached),

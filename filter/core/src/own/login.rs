@@ -19,7 +19,7 @@ use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Up
 use crate::exchange::session::LoggedIn;
 use crate::limits;
 use crate::own::versions;
-use crate::sasl::client::{Client, Reply};
+use crate::sasl::client::{Client, ClientStep};
 use crate::sasl::Mechanism;
 use crate::stats::{AuthOutcome, Stat};
 use crate::time::Millis;
@@ -114,8 +114,8 @@ impl Login {
             return Ok(self.refused(cx, &why));
         }
         match self.client.step(&cx.shared.authenticator.salted, &answer.auth_bytes) {
-            Ok(Reply::Send(token)) => token_request(token).map(Progress::Send),
-            Ok(Reply::Done) => self.logged_in(cx, answer.session_lifetime_ms),
+            Ok(ClientStep::Send(token)) => token_request(token).map(Progress::Send),
+            Ok(ClientStep::Done) => self.logged_in(cx, answer.session_lifetime_ms),
             Err(refused) => Ok(self.refused(cx, refused.0)),
         }
     }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::keyed::{Key, Memory};
+use super::keyed::{Memory, PurposeKey};
 use super::mechanism::Mechanism;
 use super::saslname::escape;
 use super::scram::credentials::{Hash, Keys};
@@ -33,7 +33,7 @@ const GS2_HEADER: &str = "n,,";
 
 /// What a broker's token leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum ClientStep {
     /// These bytes are the next token for the broker.
     Send(Vec<u8>),
     /// The broker has shown all that the mechanism lets it show.
@@ -106,11 +106,11 @@ impl Client {
         }
     }
 
-    /// Takes the broker's answer to the token before. After [`Reply::Done`] and an error every answer is
+    /// Takes the broker's answer to the token before. After [`ClientStep::Done`] and an error every answer is
     /// refused.
-    pub fn step(&mut self, cache: &SaltedCache, challenge: &[u8]) -> Result<Reply, Refused> {
+    pub fn step(&mut self, cache: &SaltedCache, challenge: &[u8]) -> Result<ClientStep, Refused> {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Plain if challenge.is_empty() => Ok(Reply::Done),
+            State::Plain if challenge.is_empty() => Ok(ClientStep::Done),
             State::Plain => Err(Refused("PLAIN has no challenge, but the broker sent one")),
             State::First { hash, client_first_bare } => self.prove(cache, hash, &client_first_bare, challenge),
             State::Final { server_signature } => check_signature(&server_signature, challenge),
@@ -119,7 +119,7 @@ impl Client {
     }
 
     /// Answers server-first by client-final.
-    fn prove(&mut self, cache: &SaltedCache, hash: Hash, bare: &str, challenge: &[u8]) -> Result<Reply, Refused> {
+    fn prove(&mut self, cache: &SaltedCache, hash: Hash, bare: &str, challenge: &[u8]) -> Result<ClientStep, Refused> {
         if challenge.starts_with(b"e=") {
             return Err(Refused(BROKER_ERROR));
         }
@@ -136,16 +136,16 @@ impl Client {
         let without_proof = format!("c={},r={}", header_base64(GS2_HEADER), message.nonce);
         let signed = auth_message(bare, message.text, &without_proof);
         self.state = State::Final { server_signature: keys.server_signature(&signed) };
-        Ok(Reply::Send(format!("{without_proof},p={}", to_base64(&keys.proof(&signed))).into_bytes()))
+        Ok(ClientStep::Send(format!("{without_proof},p={}", to_base64(&keys.proof(&signed))).into_bytes()))
     }
 }
 
 const BROKER_ERROR: &str = "the broker ends SCRAM with an error";
 
 /// Checks server-final, in constant time.
-fn check_signature(expected: &[u8], challenge: &[u8]) -> Result<Reply, Refused> {
+fn check_signature(expected: &[u8], challenge: &[u8]) -> Result<ClientStep, Refused> {
     match ServerFinal::parse(challenge) {
-        Some(ServerFinal::Signature(signature)) if signature.ct_eq(expected).into() => Ok(Reply::Done),
+        Some(ServerFinal::Signature(signature)) if signature.ct_eq(expected).into() => Ok(ClientStep::Done),
         Some(ServerFinal::Signature(_)) => {
             Err(Refused("the server signature is wrong: the broker does not know the password"))
         }
@@ -156,14 +156,14 @@ fn check_signature(expected: &[u8], challenge: &[u8]) -> Result<Reply, Refused> 
 
 /// Salted passwords of a worker, so that PBKDF2 does not run for every connection.
 pub struct SaltedCache {
-    key: Key,
+    key: PurposeKey,
     salted: RefCell<Memory<Rc<Zeroizing<Vec<u8>>>>>,
 }
 
 impl SaltedCache {
     /// `seed`: random.
     pub fn new(seed: [u8; 32]) -> Self {
-        Self { key: Key::new(&seed, "salted passwords"), salted: RefCell::new(Memory::new(SALTED_ENTRIES_MAX)) }
+        Self { key: PurposeKey::new(&seed, "salted passwords"), salted: RefCell::new(Memory::new(SALTED_ENTRIES_MAX)) }
     }
 
     fn salted_password(

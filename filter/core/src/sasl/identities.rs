@@ -15,7 +15,7 @@ use super::users::user::prepare;
 
 /// Who the filter is to brokers.
 #[derive(Clone, Debug)]
-pub struct Upstream {
+pub struct BrokerIdentities {
     /// PLAIN or one of SCRAM.
     pub mechanism: Mechanism,
     /// For every client that `per_principal` has nothing for. There if `per_principal` is empty.
@@ -46,7 +46,7 @@ pub(crate) struct Acting<'a> {
     pub(crate) is_own: bool,
 }
 
-impl Upstream {
+impl BrokerIdentities {
     /// # Errors
     /// Why there is none for the client.
     pub(crate) fn identity_for(&self, client: Option<&Identity>) -> Result<Acting<'_>, &'static str> {

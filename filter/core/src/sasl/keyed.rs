@@ -22,9 +22,9 @@ pub(super) fn hmac<M: KeyInit + Mac>(key: &[u8], parts: &[&[u8]]) -> Output<M> {
 }
 
 /// A secret key for one purpose.
-pub(super) struct Key(Zeroizing<KeyedDigest>);
+pub(super) struct PurposeKey(Zeroizing<KeyedDigest>);
 
-impl Key {
+impl PurposeKey {
     /// `purpose` keeps the digests of keys from one seed apart.
     pub(super) fn new(seed: &KeyedDigest, purpose: &str) -> Self {
         Self(Zeroizing::new(hmac::<Hmac<Sha256>>(seed, &[purpose.as_bytes()]).into()))
@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn parts_seeds_and_purposes_keep_digests_apart() {
-        let key = Key::new(&[7; 32], "test");
+        let key = PurposeKey::new(&[7; 32], "test");
         let digests = [
             key.digest(&[b"ab", b"c"]),
             key.digest(&[b"a", b"bc"]),
             key.digest(&[b"abc"]),
-            Key::new(&[8; 32], "test").digest(&[b"abc"]),
-            Key::new(&[7; 32], "tests").digest(&[b"abc"]),
+            PurposeKey::new(&[8; 32], "test").digest(&[b"abc"]),
+            PurposeKey::new(&[7; 32], "tests").digest(&[b"abc"]),
         ];
         for (index, digest) in digests.iter().enumerate() {
             assert!(!digests[..index].contains(digest), "{index}");
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn bytes_come_in_any_length_and_do_not_repeat() {
-        let key = Key::new(&[7; 32], "test");
+        let key = PurposeKey::new(&[7; 32], "test");
         assert_eq!(key.bytes(&[b"a"], 0), b"");
         let long = key.bytes(&[b"a"], 100);
         assert_eq!(long.len(), 100);

@@ -24,7 +24,7 @@ use self::derived::{Derived, Task};
 use self::forms::{Form, Forms, Kind};
 use self::queue::{Job, Queue};
 pub use self::user::{prepare, User};
-use super::keyed::{Key, KeyedDigest};
+use super::keyed::{KeyedDigest, PurposeKey};
 use super::mechanism::Mechanism;
 use super::scram::credentials::{Credentials, Hash};
 use super::secret::Secret;
@@ -39,11 +39,11 @@ pub(crate) struct Store {
     /// Some user has SCRAM credentials only, so PLAIN costs a PBKDF2.
     is_plain_costly: bool,
     /// For digests of this worker.
-    local: Key,
+    local: PurposeKey,
     /// For what a client sees: salts.
-    shown: Key,
+    shown: PurposeKey,
     /// For digests that the workers of a process share.
-    vault: Key,
+    vault: PurposeKey,
     /// Hash functions for which some user's credentials are derived.
     derives: Vec<Hash>,
     derived: Derived,
@@ -77,8 +77,8 @@ impl Store {
     /// the same in all workers, however the configuration changes.
     pub(crate) fn new(users: Vec<User>, mechanisms: &[Mechanism], seed: [u8; 32], salts: [u8; 32]) -> Self {
         let users: Vec<Rc<User>> = users.into_iter().map(Rc::new).collect();
-        let [shown, vault] = ["salts", "vault"].map(|purpose| Key::new(&salts, purpose));
-        let local = Key::new(&seed, "users");
+        let [shown, vault] = ["salts", "vault"].map(|purpose| PurposeKey::new(&salts, purpose));
+        let local = PurposeKey::new(&seed, "users");
         let by_digest = users.iter().map(|user| (local.digest(&[b"name", user.name.as_bytes()]), user.clone()));
         let enabled = [(Mechanism::ScramSha256, Hash::Sha256), (Mechanism::ScramSha512, Hash::Sha512)];
         let enabled = enabled.into_iter().filter(|(mechanism, _)| mechanisms.contains(mechanism));

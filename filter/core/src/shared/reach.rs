@@ -13,13 +13,13 @@ use crate::time::Millis;
 pub(crate) struct Reach {
     /// Brokers that lead partitions which clients asked for by name, as long as no connection came in for
     /// them.
-    told: RefCell<HashMap<i32, Told>>,
+    told: RefCell<HashMap<i32, Announced>>,
     /// Brokers that connections came in for, at most [`limits::LEARNED_BROKERS_MAX`].
     came: RefCell<HashSet<i32>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Told {
+struct Announced {
     since: Millis,
     answers: u32,
 }
@@ -46,7 +46,7 @@ impl Reach {
         if all.len() >= limits::LEARNED_BROKERS_MAX && !all.contains_key(&id) {
             return false;
         }
-        let told = all.entry(id).or_insert(Told { since: now, answers: 0 });
+        let told = all.entry(id).or_insert(Announced { since: now, answers: 0 });
         told.answers = told.answers.saturating_add(1);
         let long = now.saturating_sub(told.since) >= limits::UNREACHED_MS_MIN;
         let due =

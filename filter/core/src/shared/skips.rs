@@ -57,7 +57,7 @@ pub(crate) struct Skip {
 /// A lane of a topic's physical partition. The name is a copy of its own: a slice would keep a client's frame
 /// in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct SkipKey {
     pub(crate) topic: TopicName,
     pub(crate) partition: i32,
     pub(crate) lane: Lane,
@@ -66,12 +66,12 @@ pub(crate) struct Key {
 /// The skips of one worker, bounded by [`limits::SKIP_LANES_MAX`] and [`limits::SKIPS_PER_LANE_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Skips {
-    lanes: RefCell<Generations>,
+    lanes: RefCell<Halves>,
 }
 
 impl Skips {
     /// The skip that leads farthest from `position`; `id`: of the topic, if it is known now.
-    pub(crate) fn find(&self, key: &Key, position: i64, id: Option<TopicId>, now: Millis) -> Option<Skip> {
+    pub(crate) fn find(&self, key: &SkipKey, position: i64, id: Option<TopicId>, now: Millis) -> Option<Skip> {
         let mut lanes = self.lanes.borrow_mut();
         let known = lanes.get(key)?;
         known.retain(|known| id.is_none() || known.skip.id.is_none() || known.skip.id == id);
@@ -82,7 +82,7 @@ impl Skips {
     }
 
     /// Takes note of a range that was scanned, or seen to be as it was.
-    pub(crate) fn note(&self, key: &Key, skip: Skip) {
+    pub(crate) fn note(&self, key: &SkipKey, skip: Skip) {
         if skip.start >= skip.end {
             return;
         }
@@ -95,14 +95,14 @@ impl Skips {
     }
 
     /// Forgets what turned out to be of another log.
-    pub(crate) fn forget(&self, key: &Key, skip: &Skip) {
+    pub(crate) fn forget(&self, key: &SkipKey, skip: &Skip) {
         if let Some(known) = self.lanes.borrow_mut().get(key) {
             known.retain(|known| known.skip.end != skip.end);
         }
     }
 
     /// The log is not there any more.
-    pub(crate) fn forget_all(&self, key: &Key) {
+    pub(crate) fn forget_all(&self, key: &SkipKey) {
         if let Some(known) = self.lanes.borrow_mut().get(key) {
             known.clear();
         }
@@ -132,13 +132,13 @@ fn put(known: &mut Vec<Known>, new: Known) {
 /// Lanes in two generations: what is used moves to the younger, and when that is full it becomes the older,
 /// whose place is free.
 #[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<Key, Vec<Known>>,
-    old: HashMap<Key, Vec<Known>>,
+struct Halves {
+    young: HashMap<SkipKey, Vec<Known>>,
+    old: HashMap<SkipKey, Vec<Known>>,
 }
 
-impl Generations {
-    fn get(&mut self, key: &Key) -> Option<&mut Vec<Known>> {
+impl Halves {
+    fn get(&mut self, key: &SkipKey) -> Option<&mut Vec<Known>> {
         if !self.young.contains_key(key) {
             let (key, known) = self.old.remove_entry(key)?;
             self.insert(key, known);
@@ -146,7 +146,7 @@ impl Generations {
         self.young.get_mut(key)
     }
 
-    fn insert(&mut self, key: Key, known: Vec<Known>) {
+    fn insert(&mut self, key: SkipKey, known: Vec<Known>) {
         if self.young.len() >= limits::SKIP_LANES_MAX / 2 {
             self.old = std::mem::take(&mut self.young);
         }
@@ -159,8 +159,8 @@ mod tests {
     use super::*;
     use crate::testing::topic;
 
-    fn key(lane: u32) -> Key {
-        Key { topic: topic("t"), partition: 0, lane: Lane(lane) }
+    fn key(lane: u32) -> SkipKey {
+        SkipKey { topic: topic("t"), partition: 0, lane: Lane(lane) }
     }
 
     fn skip(start: i64, end: i64, seen: Millis) -> Skip {

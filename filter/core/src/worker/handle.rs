@@ -19,12 +19,12 @@ use crate::wire::rope::Rope;
 /// One connection of a worker. The worker has a hold on it, too, for as long as the shell has.
 pub struct Handle {
     pub(crate) context_id: u32,
-    client: Rc<RefCell<Client>>,
+    client: Rc<RefCell<AcceptedConnection>>,
 }
 
 /// The worker's hold on a connection.
 #[derive(Clone)]
-pub(crate) struct WeakHandle(Weak<RefCell<Client>>);
+pub(crate) struct WeakHandle(Weak<RefCell<AcceptedConnection>>);
 
 impl Handle {
     pub(crate) fn new(plugin: Rc<Plugin>, context_id: u32) -> Self {
@@ -36,7 +36,10 @@ impl Handle {
             is_proven: false,
             counts: vec![],
         };
-        Self { context_id, client: Rc::new(RefCell::new(Client { upkeep, stream: None, is_refused: false })) }
+        Self {
+            context_id,
+            client: Rc::new(RefCell::new(AcceptedConnection { upkeep, stream: None, is_refused: false })),
+        }
     }
 
     pub(crate) fn downgrade(&self) -> WeakHandle {
@@ -45,14 +48,14 @@ impl Handle {
 
     /// None: the connection is in use already. That would be a call of the host within a call of its own: it
     /// makes none.
-    pub(crate) fn client(&self) -> Option<RefMut<'_, Client>> {
+    pub(crate) fn client(&self) -> Option<RefMut<'_, AcceptedConnection>> {
         self.client.try_borrow_mut().ok()
     }
 }
 
 impl WeakHandle {
     /// None: the connection is gone, or in use.
-    pub(crate) fn with<T>(&self, step: impl FnOnce(&mut Client) -> T) -> Option<T> {
+    pub(crate) fn with<T>(&self, step: impl FnOnce(&mut AcceptedConnection) -> T) -> Option<T> {
         let client = self.0.upgrade()?;
         let mut client = client.try_borrow_mut().ok()?;
         Some(step(&mut client))
@@ -60,7 +63,7 @@ impl WeakHandle {
 }
 
 /// A connection, from its first bytes on with a stream.
-pub(crate) struct Client {
+pub(crate) struct AcceptedConnection {
     upkeep: Upkeep,
     /// Before the first bytes the client's certificate is not known.
     stream: Option<Stream>,
@@ -68,7 +71,7 @@ pub(crate) struct Client {
     is_refused: bool,
 }
 
-impl Client {
+impl AcceptedConnection {
     /// The host has accepted the connection.
     pub(crate) fn accepted(&mut self, host: &impl Host, routed: Routed) {
         self.upkeep.routed = routed;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 
 use crate::brokers::{Address, Destination};
-use crate::memory::{ProcessMemory, Reach};
+use crate::memory::{ProcessMemory, ReachMark};
 use crate::own::brokers::Bootstrapped;
 use crate::shared::Shared;
 
@@ -40,7 +40,7 @@ impl Routing {
         let broker = config.advertise.broker_of(local_port, server_name);
         let known = broker.and_then(|id| memory.get(&memory.broker(id)));
         if let Some(id) = broker.filter(|id| shared.broker_reached(*id)) {
-            memory.put(&memory.reach(id), &Reach::Reached);
+            memory.put(&memory.reach(id), &ReachMark::Reached);
         }
         self.turn.set(self.turn.get().wrapping_add(1));
         let (address, bootstrapped) = match config.route.destination(broker, known, self.turn.get()) {
@@ -73,7 +73,7 @@ pub(crate) fn keep_versions(memory: &ProcessMemory, routed: &Routed, versions: &
 /// The line of the log for a broker that no connection of this worker came in for, though clients are told of
 /// it. None: another worker knows of one, or has said so.
 pub(crate) fn unreached(memory: &ProcessMemory, broker: i32, advertised: &str) -> Option<String> {
-    memory.create(&memory.reach(broker), &Reach::Said).then(|| {
+    memory.create(&memory.reach(broker), &ReachMark::Said).then(|| {
         format!(
             "clients are told for a while that broker {broker} is at {advertised}, and no connection came in for it, as \
              others did for other brokers: does Envoy listen there?"

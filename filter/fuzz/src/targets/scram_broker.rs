@@ -2,7 +2,7 @@
 
 use kafka_partition_remapper_core::fuzzing;
 use kafka_partition_remapper_core::limits::{SCRAM_NONCE_BYTES_MAX, SCRAM_SALT_BYTES_MAX, SCRAM_TOKEN_BYTES_MAX};
-use kafka_partition_remapper_core::sasl::client::{BrokerAccount, Client, Reply, SaltedCache};
+use kafka_partition_remapper_core::sasl::client::{BrokerAccount, Client, ClientStep, SaltedCache};
 use kafka_partition_remapper_core::sasl::secret::Secret;
 use kafka_partition_remapper_core::sasl::Mechanism;
 
@@ -59,7 +59,7 @@ fn play(mechanism: Mechanism, first: &[u8], last: &[u8]) {
         return assert!(client.step(&cache, last).is_err());
     }
     let Ok(reply) = reply else { return assert!(client.step(&cache, last).is_err()) };
-    let Reply::Send(token) = reply else { panic!("done before the broker has proved anything") };
+    let ClientStep::Send(token) = reply else { panic!("done before the broker has proved anything") };
     let (nonce, salt, iterations) = fuzzing::scram_server_first(first).expect("an answered message");
     assert!(nonce.starts_with(NONCE) && nonce.len() > NONCE.len() && salt.is_some());
     assert!((4_096..=16_384).contains(&iterations.expect("a number")));

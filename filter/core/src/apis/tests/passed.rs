@@ -44,8 +44,9 @@ fn what_passes_unmapped_is_the_same_on_both_sides_where_nothing_is_mapped() {
 fn nobody_looks_behind_the_head_of_what_passes() {
     for (config, decision) in [(MAPPED, Decision::Pass), ("", Decision::PassUnmapped)] {
         let is_meant = |other: &Decision| std::mem::discriminant(other) == std::mem::discriminant(&decision);
-        let lines = TABLE.lines.iter().filter(|line| is_meant(&line.decision));
-        assert!(lines.map(|line| passes_unread(config, line.api.key)).count() > 0);
+        for line in TABLE.lines.iter().filter(|line| is_meant(&line.decision)) {
+            passes_unread(config, line.api.key);
+        }
     }
 }
 

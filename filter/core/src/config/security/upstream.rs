@@ -9,7 +9,7 @@ use super::users;
 use crate::config::error::ConfigError;
 use crate::config::json::{Entries, Given, Object};
 use crate::sasl::client::BrokerAccount;
-use crate::sasl::identities::{PrincipalAccount, Upstream};
+use crate::sasl::identities::{BrokerIdentities, PrincipalAccount};
 use crate::sasl::identity::Proof;
 use crate::sasl::users::prepare;
 use crate::sasl::{Mechanism, Sasl};
@@ -41,7 +41,7 @@ pub(super) fn upstream(
     raw: UpstreamSaslSection,
     clients: Clients<'_>,
     environment: Environment<'_>,
-) -> Result<Upstream, ConfigError> {
+) -> Result<BrokerIdentities, ConfigError> {
     let path = "upstream.sasl";
     let known = [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512];
     let mechanism = mechanism("upstream.sasl.mechanism", &raw.mechanism, &known)?;
@@ -66,7 +66,7 @@ pub(super) fn upstream(
     for entry in per_principal.values_mut() {
         entry.is_own = holders.get(&entry.account.username) == Some(&1);
     }
-    Ok(Upstream { mechanism, account, per_principal, per_principal_only: raw.per_principal_only })
+    Ok(BrokerIdentities { mechanism, account, per_principal, per_principal_only: raw.per_principal_only })
 }
 
 fn per_principal(

@@ -44,8 +44,8 @@ fn the_client_speaks_as_the_vectors_do() {
         let (cache, mut client) = (cache(), client(vector.hash, &account("user", "pencil")));
         assert_eq!(client.first(), Vector::CLIENT_FIRST.as_bytes());
         let reply = client.step(&cache, Vector::SERVER_FIRST.as_bytes());
-        assert_eq!(reply, Ok(Reply::Send(vector.client_final().into_bytes())));
-        assert_eq!(client.step(&cache, vector.server_final().as_bytes()), Ok(Reply::Done));
+        assert_eq!(reply, Ok(ClientStep::Send(vector.client_final().into_bytes())));
+        assert_eq!(client.step(&cache, vector.server_final().as_bytes()), Ok(ClientStep::Done));
         assert_eq!(client.step(&cache, vector.server_final().as_bytes()), Err(Refused("no answer was due")));
     }
 }
@@ -57,7 +57,7 @@ fn plain_is_one_token() {
     let token = client.first();
     assert_eq!(token, b"\0alice\0secret");
     assert!(matches!(plain::Server::default().step(&store("alice", "secret"), &token), Step::Done { .. }));
-    assert_eq!(client.step(&cache(), b""), Ok(Reply::Done));
+    assert_eq!(client.step(&cache(), b""), Ok(ClientStep::Done));
     client.first();
     assert!(client.step(&cache(), b"more").is_err());
     assert!(client.step(&cache(), b"").is_err(), "an error is final");
@@ -74,7 +74,7 @@ fn what_a_mechanism_cannot_carry_makes_no_client() {
 }
 
 /// What the client makes of `server_first`.
-fn answer(server_first: &str) -> Result<Reply, Refused> {
+fn answer(server_first: &str) -> Result<ClientStep, Refused> {
     let mut client = client(Hash::Sha256, &account("user", "pencil"));
     client.first();
     client.step(&cache(), server_first.as_bytes())
@@ -175,10 +175,10 @@ fn converse(
     let (mut client, mut server) = (client(hash, account), Server::new(hash, SERVER_NONCE.to_owned()));
     let first = tamper(0, client.first());
     let Step::Challenge(challenge) = server.step(store, &first) else { return (None, false) };
-    let Ok(Reply::Send(proof)) = client.step(cache, &tamper(1, challenge)) else { return (None, false) };
+    let Ok(ClientStep::Send(proof)) = client.step(cache, &tamper(1, challenge)) else { return (None, false) };
     match server.step(store, &tamper(2, proof)) {
         Step::Done { principal, last, .. } => {
-            let is_content = client.step(cache, &tamper(3, last)) == Ok(Reply::Done);
+            let is_content = client.step(cache, &tamper(3, last)) == Ok(ClientStep::Done);
             (Some(principal), is_content)
         }
         _ => (None, false),
@@ -249,7 +249,7 @@ proptest! {
         let (cache, mut client) = (cache(), client(Hash::Sha256, &account("user", "pencil")));
         client.first();
         for token in tokens {
-            prop_assert_ne!(client.step(&cache, &token), Ok(Reply::Done));
+            prop_assert_ne!(client.step(&cache, &token), Ok(ClientStep::Done));
         }
     }
 }

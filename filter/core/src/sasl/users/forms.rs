@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::user::User;
 use crate::limits::{FORMS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_SALT_BYTES};
-use crate::sasl::keyed::Key;
+use crate::sasl::keyed::PurposeKey;
 use crate::sasl::scram::credentials::{Credentials, Hash};
 
 /// What strangers see of SCRAM credentials.
@@ -126,7 +126,7 @@ impl Kind {
 pub(super) struct Forms(Vec<Kind>);
 
 impl Forms {
-    pub(super) fn new(users: &[Rc<User>], key: &Key) -> Self {
+    pub(super) fn new(users: &[Rc<User>], key: &PurposeKey) -> Self {
         let kinds: BTreeSet<Kind> = users.iter().map(|user| Kind::of(user)).collect();
         let mut kinds: Vec<Kind> = kinds.into_iter().collect();
         // Whether a kind is kept must depend on the other kinds no more than it has to.
@@ -141,18 +141,18 @@ impl Forms {
     }
 
     /// The kind that an unknown `name` imitates.
-    pub(super) fn imitated(&self, name: &str, key: &Key) -> Kind {
+    pub(super) fn imitated(&self, name: &str, key: &PurposeKey) -> Kind {
         self.pick(name, key, |_| true).unwrap_or(Kind::DERIVED)
     }
 
     /// The form of SCRAM with `hash` for `name`, which is of `kind`. Who has nothing for this hash imitates
     /// those who do.
-    pub(super) fn form(&self, kind: Kind, name: &str, hash: Hash, key: &Key) -> Form {
+    pub(super) fn form(&self, kind: Kind, name: &str, hash: Hash, key: &PurposeKey) -> Form {
         let other = || self.pick(name, key, |kind| kind.form(hash).is_some())?.form(hash);
         kind.form(hash).or_else(other).unwrap_or(Form::DERIVED)
     }
 
-    fn pick(&self, name: &str, key: &Key, may: impl Fn(&Kind) -> bool) -> Option<Kind> {
+    fn pick(&self, name: &str, key: &PurposeKey, may: impl Fn(&Kind) -> bool) -> Option<Kind> {
         let score = |kind: &&Kind| key.digest(&[b"imitate", name.as_bytes(), &kind.bytes()]);
         self.0.iter().filter(|kind| may(kind)).max_by_key(score).copied()
     }
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(base_36(vec![0; 17]), b"0");
         assert_eq!(base_36([vec![0; 15], vec![0x05, 0x0f]].concat()), b"zz", "1295");
         assert_eq!(base_36(vec![0xff; 17]), b"1omfro7zwmumr3umxudzyj6scf", "2^130 - 1");
-        let key = Key::new(&[5; 32], "test");
+        let key = PurposeKey::new(&[5; 32], "test");
         for n in 0..200_u32 {
             let salt = Salt::Kafka.make(|length| key.bytes(&[&n.to_be_bytes()], length));
             assert_eq!(Salt::of(&salt), Salt::Kafka, "{salt:?}");

@@ -282,7 +282,10 @@ fn a_kind_of_users_that_comes_changes_only_names_that_imitate_it() {
 #[test]
 fn many_kinds_of_users_cost_no_more_digests() {
     let kinds = (0..200).map(|number| by_credentials(&format!("u{number}"), Hash::Sha256, 16, 4096 + number));
-    assert_eq!(Forms::new(&kinds.map(Rc::new).collect::<Vec<_>>(), &Key::new(&[1; 32], "test")).kinds(), FORMS_MAX);
+    assert_eq!(
+        Forms::new(&kinds.map(Rc::new).collect::<Vec<_>>(), &PurposeKey::new(&[1; 32], "test")).kinds(),
+        FORMS_MAX
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use kafka_partition_remapper_core::connection::retirement::Retirement;
 use kafka_partition_remapper_core::connection::{Connection, Opening};
 use kafka_partition_remapper_core::limits::WINDOW_BYTES;
 use kafka_partition_remapper_core::principal::Peer;
-use kafka_partition_remapper_core::sasl::client::{BrokerAccount, Client, Reply, SaltedCache};
+use kafka_partition_remapper_core::sasl::client::{BrokerAccount, Client, ClientStep, SaltedCache};
 use kafka_partition_remapper_core::sasl::secret::Secret;
 use kafka_partition_remapper_core::sasl::Mechanism;
 use kafka_partition_remapper_core::Shared;
@@ -356,7 +356,7 @@ impl Held {
         self.broker_answers_well(4);
         let challenge = auth_bytes(&self.told).unwrap_or_default();
         let reply = SALTED.with(|salted| client.step(salted, &challenge));
-        let Ok(Reply::Send(last)) = reply else { return };
+        let Ok(ClientStep::Send(last)) = reply else { return };
         self.honest = right.then_some(SECRETS[0].0);
         self.request(&script::authenticate(1, &last), 999);
         self.resume();

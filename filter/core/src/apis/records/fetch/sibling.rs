@@ -12,7 +12,7 @@ use super::status::PartitionStatus;
 use crate::exchange::located::{Located, Place};
 use crate::limits;
 use crate::remapper::{Lane, RemapError, VirtualPartition};
-use crate::shared::skips::{Key, Mark, Skip, Skips};
+use crate::shared::skips::{Mark, Skip, SkipKey, Skips};
 use crate::time::Millis;
 use crate::wire::batch;
 
@@ -122,9 +122,9 @@ impl Sibling {
     }
 
     /// Under what the worker remembers skips of the lane. None: the topic is not mapped.
-    pub(super) fn key(&self) -> Option<Key> {
+    pub(super) fn key(&self) -> Option<SkipKey> {
         let located = self.mapped()?;
-        Some(Key { topic: self.topic.clone(), partition: located.place.partition.0, lane: located.lane })
+        Some(SkipKey { topic: self.topic.clone(), partition: located.place.partition.0, lane: located.lane })
     }
 
     /// Ends the partition's part in this Fetch. Entries that it was given already go first: the client meets

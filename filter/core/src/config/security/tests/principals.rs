@@ -1,7 +1,7 @@
 //! `upstream.sasl.per_principal`: which keys are taken, and which client gets which identity.
 
 use super::*;
-use crate::config::Upstream;
+use crate::config::BrokerIdentities;
 use crate::sasl::identity::{Identity, Proof};
 
 const USERS: &str = r#""sasl": {"mechanisms": ["PLAIN", "SCRAM-SHA-512"], "users": [
@@ -27,7 +27,7 @@ fn entry(name: &str, login: &str, more: &str) -> String {
     format!(r#""{name}": {{"username": "{login}", "password": "p"{more}}}"#)
 }
 
-fn upstream(clients: &str, rest: &str) -> Upstream {
+fn upstream(clients: &str, rest: &str) -> BrokerIdentities {
     accepted(&written(clients, true, rest)).upstream.unwrap()
 }
 
@@ -36,7 +36,7 @@ fn per_principal(entries: &[String]) -> String {
 }
 
 /// As whom `principal` comes to the broker, and whether that is its own identity.
-fn acting(upstream: &Upstream, principal: &str, proof: Proof) -> Result<(String, bool), &'static str> {
+fn acting(upstream: &BrokerIdentities, principal: &str, proof: Proof) -> Result<(String, bool), &'static str> {
     let client = Identity { principal: principal.to_owned(), proof, ends: None };
     let acting = upstream.identity_for(Some(&client))?;
     Ok((acting.account.username.clone(), acting.is_own))
