@@ -214,7 +214,7 @@ impl Connection {
         self.retirement.moved(is_busy);
     }
 
-    /// A passing request that is through is one that was asked.
+    /// Once a passing request is through, the client has asked something.
     fn note_passed(&mut self) {
         self.has_asked |= !self.client.is_streaming();
     }

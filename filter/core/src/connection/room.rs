@@ -15,7 +15,7 @@ impl Connection {
         if !self.client.input.is_empty() || self.client.is_streaming() {
             return true;
         }
-        // What is no frame, or too long a one, is for the core to refuse.
+        // Bytes that begin no frame, or one that is too long, are taken in and refused there.
         let bytes = frame::checked_len(window, self.whole_frame_bytes_max()).unwrap_or(0);
         !self.shared.budget.is_tight() && self.shared.budget.has_room(bytes, self.is_stranger())
     }

@@ -26,19 +26,19 @@ impl Way {
         self.passing > 0
     }
 
-    /// A frame of `len` bytes, its length field included, goes on untouched: the next bytes are its.
+    /// A frame of `len` bytes, its length field included, goes on untouched, from the next bytes on.
     pub(super) fn stream(&mut self, len: usize) {
         self.passing = len;
     }
 
-    /// Lets bytes go on that are elsewhere, `available` of them at most. Tells how many.
+    /// Lets bytes of the frame go on that the host still holds, `available` of them at most. Tells how many.
     pub(super) fn pass(&mut self, available: usize) -> usize {
         let n = self.passing.min(available);
         self.passing -= n;
         n
     }
 
-    /// Lets bytes go on that are here.
+    /// Lets the bytes of the frame go on that were handed in.
     pub(super) fn pass_input(&mut self) -> Bytes {
         let bytes = self.input.take_up_to(self.passing);
         self.passing -= bytes.len();

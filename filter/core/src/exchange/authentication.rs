@@ -43,8 +43,8 @@ pub(crate) struct Authentication {
     pub(crate) state: State,
     /// Kept while a client authenticates again.
     pub(crate) identity: Option<Identity>,
-    /// The broker took up a SaslHandshake of the client's on this connection. It does so only where it wants
-    /// SASL, and then takes nothing else until that is complete: what it does from here on it does for the
+    /// The broker took up a SaslHandshake of the client's on this connection. A broker does so only where it
+    /// wants SASL, and then takes nothing else until SASL is complete: all requests from here on have the
     /// client's own identity.
     pub(crate) is_brokers_client: bool,
     /// When the token came whose verdict is waited for.

@@ -66,10 +66,10 @@ impl Topic {
 /// A partition that a client names, found on the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
-    /// As the client names it; of a topic that is not mapped as the broker does, too.
+    /// The partition's number to clients. Of a topic that is not mapped brokers use the same one.
     pub(crate) partition: VirtualPartition,
     pub(crate) place: Place,
-    /// 0 where the topic is not mapped.
+    /// Lane 0 where the topic is not mapped.
     pub(crate) lane: Lane,
     mapping: Option<Rc<PartitionRemapper>>,
 }

@@ -37,7 +37,7 @@ pub(crate) enum Versions {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Told {
     Partitions(usize),
-    /// There is none, or none that the caller may see: the broker refuses what is asked of it.
+    /// There is no such topic, or none that the caller may see: the broker refuses requests for it.
     Absent,
     Unclear,
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::time::Millis;
 
 /// The deadlines of a worker's connections, known by the ids of their contexts. Setting and clearing one
-/// costs the logarithm of how many there are; looking what is due costs what is due.
+/// costs the logarithm of how many deadlines there are; taking those that are due costs their number.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     by_time: BTreeSet<(Millis, u32)>,

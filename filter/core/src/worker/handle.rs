@@ -126,7 +126,7 @@ impl AcceptedConnection {
         }
     }
 
-    /// The time for proof is over. False: it is closing anyway. The caller closes it.
+    /// The time for proof is over: the caller closes the connection. False: the connection is closing anyway.
     pub(crate) fn expire(&mut self, host: &impl Host) -> bool {
         if self.is_refused {
             return false;

@@ -44,7 +44,7 @@ pub trait Host {
     /// bytes on.
     fn peer(&self, source: Source) -> Peer;
 
-    /// From now on the call is for this connection. False: it is gone.
+    /// From now on the call is for this connection. False: the connection is gone.
     fn select(&self, context_id: u32) -> bool;
 
     /// `len` bytes of a buffer from `start` on: one copy.

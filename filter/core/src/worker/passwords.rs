@@ -1,5 +1,5 @@
-//! PBKDF2 for clients' passwords: a share of the worker's time, and what the workers of a process tell each
-//! other of it.
+//! PBKDF2 for clients' passwords: a share of the worker's time, and its outcomes, which the workers of a
+//! process tell each other.
 //!
 //! The host's main thread tries each configuration first, in a sandbox of its own that serves nobody. So it
 //! does most of the work there is with a new configuration; workers find the outcome in the memory that they

@@ -188,7 +188,7 @@ impl Stream {
         self.is_closed = true;
     }
 
-    /// The time for proof is over. False: it is closing anyway. The caller closes it.
+    /// The time for proof is over: the caller closes the connection. False: the connection is closing anyway.
     pub(crate) fn expire(&mut self, effects: &mut impl Effects, now: Millis) -> bool {
         if self.is_closed {
             return false;
