@@ -21,7 +21,6 @@ use groups::{
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
 
-use crate::exchange::api::Admission::{Handshake, Negotiation, Token};
 use crate::exchange::api::{Api, Apis};
 use crate::exchange::table::{api, apis_of, Decision, Line, Table};
 use Decision::{Administer, Authenticate, Delegate, Hide, Pass, PassUnmapped, Refuse, Rewrite};
@@ -50,8 +49,8 @@ const LINES: &[Line] = &[
     api(14, "SyncGroup", 0, 5, Pass),                                      // the assignment is opaque to the broker
     api(15, "DescribeGroups", 0, 6, Rewrite(describe_groups::request)),    // one that lives in shadows only is not dead
     api(16, "ListGroups", 0, 5, Rewrite(list_groups::request)),            // without shadows
-    api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request)).admission(Handshake), // answered here with a sasl section; 0 goes on with bare tokens
-    api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)).admission(Negotiation), // broker, codec and this table in common
+    api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request)).begins_proof(), // answered here with a sasl section; 0 goes on with bare tokens
+    api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)).negotiates(api_versions::NEGOTIATION), // broker, codec and this table in common
     api(19, "CreateTopics", 2, 7, PassUnmapped),                           // counts physical partitions
     api(20, "DeleteTopics", 1, 6, Pass),                                   // names no partition
     api(21, "DeleteRecords", 0, 2, PassUnmapped),                          // would cut siblings off
@@ -69,7 +68,7 @@ const LINES: &[Line] = &[
     api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs)), // of topics it passes; of brokers and groups it is cluster administration
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                           // moves physical partitions
     api(35, "DescribeLogDirs", 0, -1, Hide),                               // sizes of physical partitions
-    api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request)).admission(Token), // judged here with a sasl section
+    api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request)).carries_tokens(sasl_authenticate::bare_token), // judged here with a sasl section
     api(37, "CreatePartitions", 0, 3, PassUnmapped),                       // counts physical partitions
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create)), // stands for the identity at the broker
     api(39, "RenewDelegationToken", 1, 2, Delegate(delegation_tokens::renew)), // the token outlives its owner

@@ -5,10 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::{Action, Connection};
-use crate::apis::cluster::api_versions;
 use crate::apis::TABLE;
 use crate::error::{BrokerFault, ConfigFault, Fault};
-use crate::exchange::api::Admission;
 use crate::exchange::handler::{Carried, Exchange, Next, Reply};
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
@@ -151,11 +149,9 @@ impl Connection {
         let frame = self.client.input.take(len).map(|frame| frame.slice(frame::LENGTH_BYTES..)).unwrap_or_default();
         let Some((head, _)) = RequestHead::parse(&frame) else { return Ok(()) };
         let line = TABLE.offered(head.key, head.version, &self.shared);
-        let Some(api) = line.map(|line| &line.api).filter(|api| api.admission == Admission::Negotiation) else {
-            return Ok(());
-        };
-        let body = api_versions::refusal(head.version)?;
-        let out = header::answer_frame((api.key, head.version), head.correlation_id, body)?;
+        let Some(negotiation) = line.and_then(|line| line.negotiation) else { return Ok(()) };
+        let body = (negotiation.refusal)(head.version)?;
+        let out = header::answer_frame((head.key, head.version), head.correlation_id, body)?;
         self.count(Stat::BytesSent, out.len());
         self.actions.push_back(Action::ToClient(out));
         Ok(())

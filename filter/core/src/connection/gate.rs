@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::requests::Arrival;
 use super::{Action, Connection, Phase};
-use crate::apis::{sasl_authenticate, TABLE};
+use crate::apis::TABLE;
 use crate::error::{BrokerFault, ClientFault, Fault, Reconnect};
 use crate::exchange::api::{Admission, Api};
 use crate::exchange::authentication::State;
@@ -77,8 +77,8 @@ impl Connection {
         self.session.authentication.admit(arrival.admission, arrival.head.key, now)?;
         if self.is_login_due(now) {
             let shared = Rc::clone(&self.shared);
-            let api = TABLE.of_admission(Admission::Handshake).ok_or(Fault::bug("the table has no handshake"))?;
-            return login::question(&mut self.context(&shared, api, now)).map(Some);
+            let line = TABLE.of_admission(Admission::Handshake).ok_or(Fault::bug("the table has no handshake"))?;
+            return login::question(&mut self.context(&shared, &line.api, now)).map(Some);
         }
         if !self.is_broker_unknown(arrival.admission) {
             return Ok(None);
@@ -120,7 +120,9 @@ impl Connection {
 
     /// A SASL token without Kafka's headers.
     pub(super) fn handle_token(&mut self, token: Bytes, now: Millis) -> Result<(), Fault> {
-        let api = TABLE.of_admission(Admission::Token).ok_or(Fault::bug("the table has no token"))?;
+        let line = TABLE.of_admission(Admission::Token);
+        let line = line.and_then(|line| Some((&line.api, line.bare_token?)));
+        let (api, bare_token) = line.ok_or(Fault::bug("the table has no token"))?;
         let request = Request::headless(api, Reply::Bare);
         if let State::Relaying(left) = &mut self.session.authentication.state {
             *left = left.saturating_sub(1);
@@ -133,7 +135,7 @@ impl Connection {
         }
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, api, now);
-        let plan = sasl_authenticate::bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
+        let plan = bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
         let outcome = cx.outcome;
         if matches!(plan, Plan::Wait) {
             self.wait_for_verdict(token);

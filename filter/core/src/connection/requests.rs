@@ -5,7 +5,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::{Action, Connection, Phase};
-use crate::apis::cluster::api_versions;
 use crate::apis::TABLE;
 use crate::error::{ClientFault, Fault};
 use crate::exchange::api::Admission;
@@ -185,15 +184,16 @@ impl Connection {
     fn handle_unoffered(&mut self, arrival: Arrival, now: Millis) -> Result<(), Fault> {
         let head = arrival.head;
         let refused = Fault::Client(ClientFault::NotOffered { key: head.key, version: head.version });
-        if arrival.admission != Admission::Negotiation {
+        let line = TABLE.offered(head.key, 0, &self.shared);
+        let Some((line, negotiation)) = line.and_then(|line| Some((line, line.negotiation?))) else {
             return Err(refused);
-        }
-        let api = &TABLE.offered(head.key, 0, &self.shared).ok_or(refused)?.api;
+        };
+        let api = &line.api;
         self.count(Stat::Requests { api: api.name }, 1);
         let request = Request::headed(api, RequestHead { version: 0, ..head });
         let shared = Rc::clone(&self.shared);
         let mut cx = self.context(&shared, api, now);
-        let plan = api_versions::unsupported(&mut cx)?;
+        let plan = (negotiation.unsupported)(&mut cx)?;
         let outcome = cx.outcome;
         self.carry_out(plan, outcome, request, Bytes::new(), now)
     }

@@ -1,17 +1,32 @@
 //! What the table of APIs is made of: who reads a request of each. The lines themselves are in `apis.rs`.
 
+use bytes::Bytes;
+
 use crate::error::Fault;
 use crate::exchange::api::{Admission, Api, Apis, Offer};
 use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::exchange::session::Session;
 use crate::shared::Shared;
 use crate::wire::header::RequestHead;
+use crate::wire::rope::Rope;
 
 /// A request half: `request` of one file below `apis/`.
 pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fault>;
 
 /// Whether a request passes whatever comes behind its first bytes, which stand behind its head.
 pub(crate) type EarlyLook = fn(RequestHead, &[u8], &Shared) -> Option<Passing>;
+
+/// The answers of an API by which clients ask what is understood (KIP-511), where there is no request to read.
+#[derive(Clone, Copy)]
+pub(crate) struct Negotiation {
+    /// To a version that nobody knows.
+    pub(crate) unsupported: fn(&mut Context<'_>) -> Result<Plan, Fault>,
+    /// To a client whose connection ends before anything of it can be let through, in this version.
+    pub(crate) refusal: fn(i16) -> Result<Rope, Fault>,
+}
+
+/// Takes a SASL token that comes without Kafka's headers (SaslHandshake v0).
+pub(crate) type BareToken = fn(&mut Context<'_>, &Bytes) -> Result<Plan, Fault>;
 
 /// What becomes of the requests of an API key.
 #[derive(Clone, Copy)]
@@ -60,13 +75,17 @@ pub(crate) struct Line {
     /// Tells requests that may stream from their first bytes on. None: they are read whole, unless they pass
     /// unread.
     pub(crate) early: Option<EarlyLook>,
+    /// Of an API that is [`Admission::Negotiation`].
+    pub(crate) negotiation: Option<Negotiation>,
+    /// Of an API that is [`Admission::Token`].
+    pub(crate) bare_token: Option<BareToken>,
 }
 
 /// A line of the table; methods say what is unusual about it.
 pub(crate) const fn api(key: i16, name: &'static str, version_min: i16, version_max: i16, decision: Decision) -> Line {
     let (offer, admission, keeps_frame, feature) = (decision.offer(), Admission::Proven, true, None);
     let api = Api { key, name, version_min, version_max, offer, admission, keeps_frame, feature };
-    Line { api, decision, early: None }
+    Line { api, decision, early: None, negotiation: None, bare_token: None }
 }
 
 impl Line {
@@ -75,9 +94,23 @@ impl Line {
         Self { early: Some(early), ..self }
     }
 
-    /// Comes at another time than behind a proof.
-    pub(crate) const fn admission(self, admission: Admission) -> Self {
+    const fn admission(self, admission: Admission) -> Self {
         Self { api: Api { admission, ..self.api }, ..self }
+    }
+
+    /// Clients ask by it what is understood: at any time.
+    pub(crate) const fn negotiates(self, negotiation: Negotiation) -> Self {
+        Self { negotiation: Some(negotiation), ..self.admission(Admission::Negotiation) }
+    }
+
+    /// Begins a proof.
+    pub(crate) const fn begins_proof(self) -> Self {
+        self.admission(Admission::Handshake)
+    }
+
+    /// Carries a proof's tokens, which may also come without Kafka's headers.
+    pub(crate) const fn carries_tokens(self, bare_token: BareToken) -> Self {
+        Self { bare_token: Some(bare_token), ..self.admission(Admission::Token) }
     }
 
     /// Only record sets are large: an API whose requests hold some keeps none of them while it waits.
@@ -139,8 +172,8 @@ impl Table {
         (line.api.is_offered(shared) && versions.contains(&version)).then_some(line)
     }
 
-    /// The first API that is admitted so.
-    pub(crate) fn of_admission(self, admission: Admission) -> Option<&'static Api> {
-        self.apis.0.iter().find(|api| api.admission == admission)
+    /// The first line that is admitted so.
+    pub(crate) fn of_admission(self, admission: Admission) -> Option<&'static Line> {
+        self.lines.iter().find(|line| line.api.admission == admission)
     }
 }

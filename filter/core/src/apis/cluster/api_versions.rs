@@ -16,11 +16,15 @@ use crate::error::{Fault, Reconnect};
 use crate::exchange::api::{Api, Apis, Offer};
 use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::session::Versions;
+use crate::exchange::table::Negotiation;
 use crate::limits;
 use crate::own::topics::has_topic_ids;
 use crate::own::versions::{is_unsupported, note, own_request, Seen, OWN_VERSION};
 use crate::stats::Outcome;
 use crate::wire::rope::Rope;
+
+/// What the table has of ApiVersions beside its request half.
+pub(crate) const NEGOTIATION: Negotiation = Negotiation { unsupported, refusal };
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: ApiVersionsRequest = request.decode()?;
@@ -40,7 +44,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 
 /// The answer to a version that nobody knows: the v0 list under UNSUPPORTED_VERSION, as a broker does
 /// (KIP-511).
-pub(crate) fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
+fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
     let answer = Answer { version: 0, error: Some(ResponseError::UnsupportedVersion) };
     if cx.is_before_login() {
         return before_login(cx, answer);
@@ -159,7 +163,7 @@ impl Pending for Answer {
 ///
 /// # Errors
 /// [`Fault::Bug`]
-pub(crate) fn refusal(version: i16) -> Result<Rope, Fault> {
+fn refusal(version: i16) -> Result<Rope, Fault> {
     let message = ApiVersionsResponse::default().with_error_code(ResponseError::SaslAuthenticationFailed.code());
     encode(&message, version)
 }
