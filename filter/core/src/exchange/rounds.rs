@@ -39,16 +39,24 @@ impl<K: Hash + Eq> Turns<K> {
 #[derive(Debug)]
 pub(crate) struct Awaited<T> {
     waiting: HashMap<Place, VecDeque<T>>,
+    /// How many have no answer yet.
+    left: usize,
+}
+
+fn not_asked_for(api: &'static str) -> Fault {
+    Fault::answer(api, "it names a partition that was not asked for")
 }
 
 impl<T> Awaited<T> {
     pub(crate) fn new(waiting: impl IntoIterator<Item = (Place, T)>) -> Self {
         let mut places: HashMap<Place, VecDeque<T>> = HashMap::new();
+        let mut left = 0;
         for (place, waits) in waiting {
+            left += 1;
             // Most places are named once: room for more is made when there are more.
             places.entry(place).or_insert_with(|| VecDeque::with_capacity(1)).push_back(waits);
         }
-        Self { waiting: places }
+        Self { waiting: places, left }
     }
 
     /// Who waits for this answer of the broker's.
@@ -56,12 +64,16 @@ impl<T> Awaited<T> {
     /// # Errors
     /// [`Fault::Broker`] when nobody does, or nobody any more.
     pub(crate) fn take(&mut self, api: &'static str, place: Place) -> Result<T, Fault> {
-        let nobody = Fault::answer(api, "it names a partition that was not asked for");
-        let Entry::Occupied(mut place) = self.waiting.entry(place) else { return Err(nobody) };
-        let waits = place.get_mut().pop_front().ok_or(nobody)?;
-        if place.get().is_empty() {
-            place.remove();
-        }
+        self.take_unless_answered(api, place)?.ok_or(not_asked_for(api))
+    }
+
+    /// As [`Self::take`], but None when nobody waits any more.
+    ///
+    /// # Errors
+    /// [`Fault::Broker`] when nobody ever did.
+    pub(crate) fn take_unless_answered(&mut self, api: &'static str, place: Place) -> Result<Option<T>, Fault> {
+        let waits = self.waiting.get_mut(&place).ok_or(not_asked_for(api))?.pop_front();
+        self.left -= usize::from(waits.is_some());
         Ok(waits)
     }
 
@@ -70,7 +82,7 @@ impl<T> Awaited<T> {
     /// # Errors
     /// [`Fault::Broker`] when somebody still waits.
     pub(crate) fn finish(self, api: &'static str) -> Result<(), Fault> {
-        if self.waiting.is_empty() {
+        if self.left == 0 {
             return Ok(());
         }
         Err(Fault::answer(api, "a partition is missing"))

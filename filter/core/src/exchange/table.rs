@@ -16,7 +16,8 @@ pub(crate) type RequestHalf = fn(&mut Context<'_>, &Request) -> Result<Plan, Fau
 /// Whether a request passes whatever comes behind its first bytes, which stand behind its head.
 pub(crate) type EarlyLook = fn(RequestHead, &[u8], &Shared) -> Option<Passing>;
 
-/// The answers of an API by which clients ask what is understood (KIP-511), where there is no request to read.
+/// The answers of an API by which clients ask what is understood (KIP-511), where there is no request to
+/// read.
 #[derive(Clone, Copy)]
 pub(crate) struct Negotiation {
     /// To a version that nobody knows.

@@ -93,18 +93,24 @@ impl Context<'_> {
     }
 
     /// Where a partition lives that a client names: the one place where a client's partition becomes a
-    /// broker's. Counts it.
+    /// broker's.
     ///
     /// # Errors
     /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask
     /// Metadata, which says more.
-    pub(crate) fn locate(&mut self, topic: &Topic, partition: i32) -> Result<Located, Misplaced> {
+    pub(crate) fn locate(&self, topic: &Topic, partition: i32) -> Result<Located, Misplaced> {
         let located = topic.place(partition).ok_or(Misplaced::Outside)?;
-        if !topic.fits {
-            return Err(Misplaced::Misfit);
+        if topic.fits {
+            Ok(located)
+        } else {
+            Err(Misplaced::Misfit)
         }
+    }
+
+    /// Counts a partition that goes to the broker under its place: to be called when nothing refuses it any
+    /// more.
+    pub(crate) fn count_remapped(&mut self, located: &Located) {
         self.count(Stat::RemappedPartitions { api: self.api.name }, usize::from(located.is_mapped()));
-        Ok(located)
     }
 
     /// Whether `topic` is known not to fit its mapping; nothing is asked.

@@ -66,7 +66,7 @@ impl Pending for AwaitsGroups {
             results.push(result);
         }
         let shadows = Shadows::new(at.keys().cloned().collect(), lanes);
-        let throttle_time_ms = found.throttle_time_ms;
+        let throttle_time_ms = found.throttle_time_ms.max(0);
         Box::new(AwaitsShadows { version, results, at, shadows, throttle_time_ms }).go_on(cx)
     }
 }

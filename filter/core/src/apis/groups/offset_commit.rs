@@ -97,6 +97,7 @@ fn for_broker(
     let offset = located.offset_for_broker(commit.committed_offset);
     commit.committed_offset = offset.map_err(|_| ResponseError::OffsetOutOfRange)?;
     commit.partition_index = located.place.partition.0;
+    cx.count_remapped(&located);
     Ok(located)
 }
 

@@ -55,7 +55,10 @@ fn by_lane(
         let topic = cx.topic(name);
         for partition in partitions.iter().map(|partition| partition.partition_index) {
             match cx.locate(&topic, partition) {
-                Ok(located) => lanes.entry(located.lane).or_default().push(located),
+                Ok(located) => {
+                    cx.count_remapped(&located);
+                    lanes.entry(located.lane).or_default().push(located);
+                }
                 Err(_) => codes.put(cx, name, partition, ResponseError::UnknownTopicOrPartition.code()),
             }
         }

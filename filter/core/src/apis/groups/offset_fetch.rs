@@ -252,6 +252,7 @@ fn sort(cx: &mut Context<'_>, group: &mut Group, topics: &[OffsetFetchRequestTop
                     continue;
                 }
             };
+            cx.count_remapped(&located);
             let physical = located.place.partition.0;
             let times = named.entry((located.lane, located.place)).or_default();
             if *times == 0 {

@@ -71,7 +71,10 @@ pub(crate) fn request<L: Lookup>(cx: &mut Context<'_>, request: &Request) -> Res
                 continue;
             }
             match cx.locate(&topic, partition.0) {
-                Ok(located) => rounds.ask(located.place.clone(), question, located),
+                Ok(located) => {
+                    cx.count_remapped(&located);
+                    rounds.ask(located.place.clone(), question, located);
+                }
                 Err(_) => merged.refuse(cx, &name, partition, ResponseError::UnknownTopicOrPartition),
             }
         }
@@ -144,7 +147,9 @@ impl<L: Lookup> Pending for Waiting<L> {
         for (topic, partitions) in topics {
             for mut found in partitions {
                 let partition = PhysicalPartition(*L::fields(&mut found).0);
-                for asker in awaited.take(cx.api.name, Place { topic: topic.clone(), partition })? {
+                // Partitions that nobody asked for, or asked for once only, are no client's.
+                let askers = awaited.take(cx.api.name, Place { topic: topic.clone(), partition });
+                for asker in askers.unwrap_or_default() {
                     self.merged.add(cx, &asker, found.clone());
                 }
             }

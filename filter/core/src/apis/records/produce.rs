@@ -76,6 +76,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             match Part::new(cx, &topic, data.index, data.records.clone()) {
                 Ok(part) => {
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
+                    cx.count_remapped(&part.located);
                     let round = turns.next(part.located.place.clone());
                     if rounds.len() == round {
                         rounds.push(vec![]);

@@ -240,9 +240,9 @@ impl ClientFetch {
         let before = self.kept_bytes();
         let mut new_bytes = 0;
         for (place, data) in by_place(answer) {
-            let Read { at, offset } = awaited.take(cx.api.name, place)?;
             let records = data.records.as_ref().map_or(0, Bytes::len);
             cx.count(Stat::FetchBytesUpstream, records);
+            let Some(Read { at, offset }) = awaited.take_unless_answered(cx.api.name, place)? else { continue };
             let room = max_bytes.saturating_sub(before + new_bytes);
             let (place, siblings) = self.siblings_at(at)?;
             let shares = siblings::take(siblings, offset, data, room, &cx.shared.skips);
@@ -271,7 +271,7 @@ impl ClientFetch {
         mut awaited: Awaited<Proof>,
     ) -> Result<(), Fault> {
         for (place, data) in by_place(answer) {
-            let Proof { at, skip } = awaited.take(cx.api.name, place)?;
+            let Some(Proof { at, skip }) = awaited.take_unless_answered(cx.api.name, place)? else { continue };
             siblings::check_proof(self.siblings_at(at)?.1, &skip, &data, cx.now, &cx.shared.skips);
         }
         awaited.finish(cx.api.name)
@@ -340,6 +340,7 @@ fn remaining(limit: i32, used: usize) -> i32 {
 fn locate(cx: &mut Context<'_>, topic: &Topic, wanted: &FetchPartition) -> Result<(Located, i64), ResponseError> {
     let located = cx.locate(topic, wanted.partition).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
     let position = located.offset_for_broker(wanted.fetch_offset).map_err(|_| ResponseError::OffsetOutOfRange)?;
+    cx.count_remapped(&located);
     Ok((located, position))
 }
 
