@@ -219,8 +219,9 @@ class FullBroker(CountingBroker):
 
 def test_what_comes_before_the_broker_is_reached_is_kept(tmp_path):
     """Far more than Envoy takes in advance, while the connection to the broker is not there yet:
-    all of it arrives, in order."""
-    sizes = [3_000_000, 100, 3_000_000, *([200] * 100)]
+    all of it arrives, in order. The broker answers no Produce, so the requests are fewer than
+    `limits.in_flight_requests`: from then on Envoy rightly reads no more."""
+    sizes = [3_000_000, 100, 3_000_000, *([200] * 50)]
     batches = [batch.build([bytes([n % 251]) * min(size, 1000)] * max(size // 1000, 1)) for n, size in enumerate(sizes)]
     with FullBroker() as broker:
         with PatientEnvoy(tmp_path, broker, topics.MAPPING, "routed") as envoy, Raw(envoy.base, timeout=30) as raw:
