@@ -263,16 +263,25 @@ impl Connection {
         }
     }
 
-    fn context<'a>(&'a mut self, shared: &'a Shared, api: &'static Api, now: Millis) -> Context<'a> {
-        Context {
-            shared,
+    /// Lets a handler of `api` decide. Gives what it has decided, and the outcome that it has noted for the
+    /// stats.
+    fn decide<T>(
+        &mut self,
+        api: &'static Api,
+        now: Millis,
+        handler: impl FnOnce(&mut Context<'_>) -> Result<T, Fault>,
+    ) -> Result<(T, Outcome), Fault> {
+        let mut cx = Context {
+            shared: &self.shared,
             apis: apis::TABLE.apis,
             api,
             session: &mut self.session,
             now,
             actions: &mut self.actions,
             outcome: Outcome::Ok,
-        }
+        };
+        let decided = handler(&mut cx)?;
+        Ok((decided, cx.outcome))
     }
 }
 

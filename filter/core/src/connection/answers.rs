@@ -1,7 +1,5 @@
 //! The way down: the broker's bytes to answers, each to the exchange that it is due to.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 
 use super::{Action, Connection};
@@ -92,10 +90,7 @@ impl Connection {
         let header = header::take_response_header(key, version, &mut body)?;
         header.ok_or(Fault::answer(api, "its header is malformed"))?;
         let pending = exchange.pending.take().ok_or(Fault::bug("an exchange without what waits"))?;
-        let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, exchange.request.api, now);
-        let next = pending.response(&mut cx, body)?;
-        let outcome = cx.outcome;
+        let (next, outcome) = self.decide(exchange.request.api, now, |cx| pending.response(cx, body))?;
         self.go_on(exchange, next, outcome, now)
     }
 

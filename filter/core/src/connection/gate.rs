@@ -1,7 +1,5 @@
 //! Before a request goes on: who the client is, and what the filter has to ask the broker in its own name.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 
 use super::requests::Arrival;
@@ -76,9 +74,8 @@ impl Connection {
     pub(super) fn question_before(&mut self, arrival: Arrival, now: Millis) -> Result<Option<Question>, Fault> {
         self.session.authentication.admit(arrival.admission, arrival.head.key, now)?;
         if self.is_login_due(now) {
-            let shared = Rc::clone(&self.shared);
             let line = TABLE.of_admission(Admission::Handshake).ok_or(Fault::bug("the table has no handshake"))?;
-            return login::question(&mut self.context(&shared, &line.api, now)).map(Some);
+            return self.decide(&line.api, now, login::question).map(|(question, _)| Some(question));
         }
         if !self.is_broker_unknown(arrival.admission) {
             return Ok(None);
@@ -133,10 +130,7 @@ impl Connection {
             self.open_passing(request, Passing::Untouched, now);
             return Ok(());
         }
-        let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, api, now);
-        let plan = bare_token(&mut cx, &token.slice(frame::LENGTH_BYTES..))?;
-        let outcome = cx.outcome;
+        let (plan, outcome) = self.decide(api, now, |cx| bare_token(cx, &token.slice(frame::LENGTH_BYTES..)))?;
         if matches!(plan, Plan::Wait) {
             self.wait_for_verdict(token);
             return Ok(());
@@ -152,8 +146,7 @@ impl Connection {
     }
 
     pub(super) fn carrier(&mut self, api: &'static Api, now: Millis) -> Result<Upstream, Fault> {
-        let shared = Rc::clone(&self.shared);
-        versions::carrier(&self.context(&shared, api, now))
+        self.decide(api, now, |cx| versions::carrier(cx)).map(|(carrier, _)| carrier)
     }
 
     /// Sends the carrier of an answer after a delay. What the client sends behind its request has to wait.

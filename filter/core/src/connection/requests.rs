@@ -1,7 +1,5 @@
 //! The way up: the client's bytes to requests, each to the broker, to its file in `apis/`, or past both.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 
 use super::{Action, Connection, Phase};
@@ -72,12 +70,8 @@ impl Connection {
         let window = self.client.input.len().min(limits::WINDOW_BYTES).min(len);
         let window = self.client.input.peek(window).unwrap_or_default();
         let arrival = self.arrival(&window);
-        if let Some((arrival, rest)) = arrival {
-            if let Some((line, passing)) = self.passing(arrival, rest, now) {
-                self.open_passing(Request::headed(&line.api, arrival.head), passing, now);
-                self.client.stream(len);
-                return Ok(true);
-            }
+        if arrival.is_some_and(|(arrival, rest)| self.stream_if_passing(arrival, rest, len, now)) {
+            return Ok(true);
         }
         let arrival = arrival.map(|(arrival, _)| arrival);
         let is_whole = self.client.input.len() >= len;
@@ -113,6 +107,12 @@ impl Connection {
         let Some(prefix) = window.get(..frame::LENGTH_BYTES) else { return false };
         let Ok(len) = frame::checked_len(prefix, self.shared.config.limits.frame_bytes) else { return false };
         let Some((arrival, rest)) = self.arrival(window.get(..len).unwrap_or(window)) else { return false };
+        self.stream_if_passing(arrival, rest, len, now)
+    }
+
+    /// If a frame of `len` bytes goes on untouched whatever comes behind `rest`, its first bytes: opens its
+    /// exchange, and lets the frame stream. Tells whether it does.
+    fn stream_if_passing(&mut self, arrival: Arrival, rest: &[u8], len: usize, now: Millis) -> bool {
         let Some((line, passing)) = self.passing(arrival, rest, now) else { return false };
         self.open_passing(Request::headed(&line.api, arrival.head), passing, now);
         self.client.stream(len);
@@ -151,14 +151,12 @@ impl Connection {
         let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
         let api = &line.api;
         let mut request = Request::headed(api, head);
-        let shared = Rc::clone(&self.shared);
-        let (plan, outcome) = match line.reader(&self.session, &shared) {
+        let (plan, outcome) = match line.reader(&self.session, &self.shared) {
             Some(half) => {
                 request.body = frame.slice(frame::LENGTH_BYTES..);
                 let client_id = header::take_request_header(api.key, head.version, &mut request.body)?;
                 request.client_id = client_id.map(|id| self.session.client_id(id));
-                let mut cx = self.context(&shared, api, now);
-                (half(&mut cx, &request)?, cx.outcome)
+                self.decide(api, now, |cx| half(cx, &request))?
             }
             None => (Plan::Pass(Passing::Untouched), Outcome::Ok),
         };
@@ -191,10 +189,7 @@ impl Connection {
         let api = &line.api;
         self.count(Stat::Requests { api: api.name }, 1);
         let request = Request::headed(api, RequestHead { version: 0, ..head });
-        let shared = Rc::clone(&self.shared);
-        let mut cx = self.context(&shared, api, now);
-        let plan = (negotiation.unsupported)(&mut cx)?;
-        let outcome = cx.outcome;
+        let (plan, outcome) = self.decide(api, now, negotiation.unsupported)?;
         self.carry_out(plan, outcome, request, Bytes::new(), now)
     }
 

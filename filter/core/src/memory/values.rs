@@ -41,35 +41,22 @@ impl Value for ReachMark {
     }
 }
 
-impl Value for Census {
-    fn read(stored: &[u8]) -> Option<Self> {
-        Some(Self::read(stored))
-    }
+/// Values that nothing makes unreadable: what cannot be read counts as nothing known.
+macro_rules! always_readable {
+    ($($value:ident),*) => {
+        $(impl Value for $value {
+            fn read(stored: &[u8]) -> Option<Self> {
+                Some(Self::read(stored))
+            }
 
-    fn write(&self) -> Vec<u8> {
-        self.write()
-    }
+            fn write(&self) -> Vec<u8> {
+                self.write()
+            }
+        })*
+    };
 }
 
-impl Value for Generations {
-    fn read(stored: &[u8]) -> Option<Self> {
-        Some(Self::read(stored))
-    }
-
-    fn write(&self) -> Vec<u8> {
-        self.write()
-    }
-}
-
-impl Value for Placements {
-    fn read(stored: &[u8]) -> Option<Self> {
-        Some(Self::read(stored))
-    }
-
-    fn write(&self) -> Vec<u8> {
-        self.write()
-    }
-}
+always_readable!(Census, Generations, Placements);
 
 impl Value for Address {
     fn read(stored: &[u8]) -> Option<Self> {
