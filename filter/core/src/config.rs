@@ -12,6 +12,7 @@ mod error;
 mod filler;
 mod json;
 mod raw;
+mod share;
 
 use self::json::{within, Given, Object, Whole};
 use self::raw::LimitsSection;
@@ -24,6 +25,7 @@ use crate::topics::mapping::Mapping;
 
 pub use self::error::ConfigError;
 pub(crate) use self::filler::FillerMode;
+pub(crate) use self::share::ShareMode;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ pub struct Config {
     /// Who decides where connections go (`route`).
     pub route: Route,
     pub(crate) filler: FillerMode,
+    pub(crate) share: ShareMode,
     /// What connections may hold, and for how long (`limits`).
     pub limits: Limits,
     /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last
@@ -92,6 +95,7 @@ impl Config {
             route: brokers::route(raw.route, &advertise)?,
             advertise,
             filler: raw.fetch.0.filler,
+            share: raw.fetch.0.share,
             limits: limits(&raw.limits.0)?,
             shadow_retention_ms,
             shadow_renew_ms: shadow_renew_ms(raw.shadow_groups.0.renew_ms, shadow_retention_ms)?,

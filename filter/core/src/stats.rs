@@ -71,6 +71,17 @@ pub enum Stat {
     TopicMismatch,
     /// Answers that gave a broker its own address, where `advertise` should give another.
     AdvertisedAround,
+    /// Fetches that were given records which another connection had read.
+    SharedHits,
+    /// Fetches that waited for what another connection was reading.
+    SharedParked,
+    /// Fetches that had waited so, and went on because something had come for them.
+    SharedWoken,
+    /// Bytes of records that brokers sent when they were asked whether a client may have what another one has
+    /// read.
+    SharedDoorbellBytes,
+    /// Bytes that the stores of shared reads hold.
+    SharedBytes,
     /// Brokers that clients are told of, and that no connection comes in for.
     AdvertisedUnreached,
     /// Clients' authentications, and renewals of them.
@@ -141,7 +152,7 @@ impl Stat {
     /// Which kind of metric Envoy keeps for it.
     pub fn kind(self) -> Kind {
         match self {
-            Stat::ConnectionsActive => Kind::Gauge,
+            Stat::ConnectionsActive | Stat::SharedBytes => Kind::Gauge,
             Stat::RequestDurationMs { .. } => Kind::Histogram,
             _ => Kind::Counter,
         }
@@ -183,6 +194,11 @@ impl Stat {
             Stat::Errors { blame } => ("errors_total", format!(".blame.{}", blame.as_str())),
             Stat::Reconnects { reason } => ("reconnects_total", format!(".reason.{reason}")),
             Stat::TopicMismatch => plain("topic_mismatch_total"),
+            Stat::SharedHits => plain("shared_hits_total"),
+            Stat::SharedParked => plain("shared_parked_total"),
+            Stat::SharedWoken => plain("shared_woken_total"),
+            Stat::SharedDoorbellBytes => plain("shared_doorbell_bytes_total"),
+            Stat::SharedBytes => plain("shared_bytes"),
             Stat::AdvertisedAround => plain("advertised_around_total"),
             Stat::AdvertisedUnreached => plain("advertised_unreached_total"),
             Stat::Auth { mechanism, outcome } => ("auth_total", authentication(mechanism, outcome)),

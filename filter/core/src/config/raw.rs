@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::filler::FillerMode;
 use super::json::{Entries, Given, Object, Whole};
 use super::security::raw::{PrincipalSection, SaslSection, UpstreamSection};
+use super::share::ShareMode;
 use crate::remapper::{Layout, OffsetEncoding};
 
 #[derive(Default, Deserialize)]
@@ -99,6 +100,7 @@ pub(super) struct ShadowGroups {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Fetch {
     pub(super) filler: FillerMode,
+    pub(super) share: ShareMode,
 }
 
 #[derive(Debug, Default, Deserialize)]
