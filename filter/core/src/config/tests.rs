@@ -178,7 +178,7 @@ fn stat_prefix_and_small_sections() {
             r#"{"fetch": {"filler": "sometimes"}}"#,
             "fetch.filler: unknown variant `sometimes`, expected one of `auto`, `always`, `never`",
         ),
-        (r#"{"fetch": {"fill": "auto"}}"#, "fetch.fill: unknown field `fill`, expected `filler`"),
+        (r#"{"fetch": {"fill": "auto"}}"#, "fetch.fill: unknown field `fill`, expected `filler` or `share`"),
         (
             r#"{"shadow_groups": {"retention_ms": 86399999}}"#,
             "shadow_groups.retention_ms: 86399999 is not in 86400000..=3153600000000",
