@@ -53,6 +53,8 @@ pub struct Opening {
     pub versions: Option<Bytes>,
     /// By which the connection is asked to end.
     pub retirement: Rc<Retirement>,
+    /// The worker's number for the connection.
+    pub number: u32,
 }
 
 /// ```text
@@ -92,9 +94,9 @@ impl Connection {
     /// A connection whose first bytes are here.
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { bootstrapped, peer, entropy, versions, retirement } = opening;
+        let Opening { bootstrapped, peer, entropy, versions, retirement, number } = opening;
         Self {
-            session: Session::new(&shared, entropy, versions),
+            session: Session::new(&shared, number, entropy, versions),
             shared,
             phase: Phase::Opening(peer),
             bootstrapped,
@@ -120,6 +122,22 @@ impl Connection {
     /// The client has ended its stream. To be told before its last bytes are handed in.
     pub fn handle_client_end(&mut self) {
         self.session.client_ended = true;
+    }
+
+    /// The connection goes to `broker`: a name that only connections to the same one have.
+    pub fn reaches(&mut self, broker: &str) {
+        self.session.broker = Some(broker.into());
+    }
+
+    /// It is not known yet where the connection goes.
+    pub fn wants_broker(&self) -> bool {
+        self.session.broker.is_none()
+    }
+
+    /// A request that waits for what other connections read goes on.
+    pub fn wake(&mut self, now: Millis) {
+        self.attempt(|this| this.advance_parked(now));
+        self.moved();
     }
 
     /// Inside a frame that goes on untouched: [`Self::client_passes`] needs no window.

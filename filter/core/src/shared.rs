@@ -3,6 +3,7 @@
 pub mod budget;
 pub(crate) mod facts;
 pub(crate) mod reach;
+pub(crate) mod reads;
 pub(crate) mod skips;
 pub(crate) mod warnings;
 
@@ -22,6 +23,7 @@ pub struct Shared {
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,
     pub(crate) reach: reach::Reach,
+    pub(crate) reads: std::rc::Rc<reads::Reads>,
     pub(crate) authenticator: sasl::Authenticator,
     warnings: warnings::Warnings,
     stranger_warnings: warnings::Warnings,
@@ -40,6 +42,7 @@ impl Shared {
         let topics = TopicRegistry::new(&config.mapping);
         let authenticator = sasl::Authenticator::new(config.sasl.as_ref(), seed, salts, verifier);
         let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
+        let reads = reads::Reads::new(config.limits.worker_bytes);
         Self {
             config,
             topics,
@@ -47,6 +50,7 @@ impl Shared {
             facts: facts::Facts::default(),
             skips: skips::Skips::default(),
             reach: reach::Reach::default(),
+            reads,
             authenticator,
             warnings: warnings::Warnings::new(limits::WARNINGS_MAX),
             stranger_warnings: warnings::Warnings::new(limits::STRANGER_WARNINGS_MAX),

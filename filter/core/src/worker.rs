@@ -35,9 +35,11 @@ use self::plugin::Plugin;
 use self::routing::Routing;
 use crate::config::Config;
 use crate::fingerprint::Fingerprint;
+use crate::limits::SHARED_WOKEN_MAX;
 use crate::memory::{Memory, ProcessMemory};
 use crate::sasl::oauthbearer::Verifier;
 use crate::shared::Shared;
+use crate::stats::Stat;
 use crate::time::Millis;
 
 /// What a worker is given of its surroundings, for as long as it lives.
@@ -122,7 +124,9 @@ impl Worker {
     /// The client's buffer holds `len` bytes, those that were left there included; with `end_of_stream` no
     /// more will come.
     pub fn client_data(&self, handle: &Handle, host: &impl Host, len: usize, end_of_stream: bool) -> Flow {
-        handle.client().map_or(Flow::Pause, |mut client| client.client_data(host, len, end_of_stream))
+        let flow = handle.client().map_or(Flow::Pause, |mut client| client.client_data(host, len, end_of_stream));
+        self.wake_others(host, Some(handle.context_id));
+        flow
     }
 
     /// The broker's buffer holds `len` bytes. What is left in it goes to the client.
@@ -130,6 +134,7 @@ impl Worker {
         if let Some(mut client) = handle.client() {
             client.broker_data(host, len);
         }
+        self.wake_others(host, Some(handle.context_id));
     }
 
     /// The connection is gone.
@@ -139,6 +144,8 @@ impl Worker {
         }
         self.clients.borrow_mut().remove(&handle.context_id);
         self.plugin.forget(handle.context_id, host.now());
+        // Who has waited for what it was reading goes on at the next tick.
+        self.plugin.set_period();
     }
 
     /// What came of [`Command::FetchKeys`]: a key set as JSON, or why there is none.
@@ -161,6 +168,7 @@ impl Worker {
         self.do_what_is_due(host);
         self.make_room(host);
         self.work_for_passwords(host);
+        self.look_after_reads(host);
         self.end_what_is_outdated(host.now());
         self.end_what_is_unproven(host);
         if let Some(endpoint) = self.plugin.shared.keys_due(host.now()) {
@@ -213,6 +221,33 @@ impl Worker {
         let ready = agenda.take_with_verdict(has_verdict);
         drop(clients);
         ready.into_iter().for_each(|context_id| self.resume(host, context_id));
+    }
+
+    /// Lets those go on that wait for what others read in vain; what is kept of that makes room for who waits.
+    fn look_after_reads(&self, host: &impl Host) {
+        let Plugin { shared, agenda, .. } = &*self.plugin;
+        shared.reads.tick(host.now(), shared.budget.is_tight() || agenda.is_short_of_room());
+        self.wake_others(host, None);
+    }
+
+    /// Goes on with the connections for which something has come, in a call for `current`.
+    fn wake_others(&self, host: &impl Host, current: Option<u32>) {
+        let Plugin { shared, commands, .. } = &*self.plugin;
+        let mut selected = current;
+        for context_id in std::iter::from_fn(|| shared.reads.next_rung()).take(SHARED_WOKEN_MAX) {
+            if self.clients.borrow().contains_key(&context_id) && host.select(context_id) {
+                selected = Some(context_id);
+                self.with_client(context_id, |client| client.wake(host));
+            }
+        }
+        if let Some(current) = current.filter(|current| selected != Some(*current)) {
+            host.select(current);
+        }
+        let growth = shared.reads.take_growth();
+        if growth != 0 {
+            commands.count(Stat::SharedBytes, growth);
+        }
+        self.plugin.set_period();
     }
 
     fn end_what_is_outdated(&self, now: Millis) {

@@ -23,7 +23,7 @@ impl Connection {
                 self.pass_down(bytes);
                 continue;
             }
-            if self.exchanges.is_empty() {
+            if self.exchanges.oldest().is_none_or(Exchange::is_parked) {
                 return Err(Fault::Broker(BrokerFault::UnsolicitedAnswer));
             }
             let head = self.broker.input.len().min(ANSWER_HEAD_BYTES);
@@ -107,6 +107,11 @@ impl Connection {
                 self.exchanges.put_back(exchange);
                 Ok(())
             }
+            Next::Park(pending) if exchange.barrier && self.exchanges.is_empty() && exchange.awaited.is_empty() => {
+                exchange.pending = Some(pending);
+                self.exchanges.put_back(exchange);
+                Ok(())
+            }
             Next::AnswerLater { answer, delay_ms }
                 if exchange.barrier && self.exchanges.is_empty() && exchange.awaited.is_empty() =>
             {
@@ -115,7 +120,7 @@ impl Connection {
                 self.exchanges.put_back(exchange);
                 Ok(())
             }
-            Next::Wait(_) | Next::Send(..) | Next::AnswerLater { .. } => {
+            Next::Wait(_) | Next::Send(..) | Next::Park(_) | Next::AnswerLater { .. } => {
                 Err(Fault::bug("a stage that may neither wait nor send"))
             }
             Next::Answer(_) if !exchange.awaited.is_empty() => {

@@ -26,6 +26,11 @@ impl Queue {
         self.0.push_front(exchange);
     }
 
+    /// The youngest exchange, if it waits for what other connections read.
+    pub(super) fn take_parked(&mut self) -> Option<Exchange> {
+        self.0.pop_back_if(|youngest| youngest.is_parked())
+    }
+
     /// The youngest exchange is a barrier: no request may follow before it is through.
     pub(super) fn is_blocked(&self) -> bool {
         self.0.back().is_some_and(|youngest| youngest.barrier)

@@ -6,7 +6,7 @@ use super::{Action, Connection, Phase};
 use crate::apis::TABLE;
 use crate::error::{ClientFault, Fault};
 use crate::exchange::api::Admission;
-use crate::exchange::handler::{Carried, Exchange, Passing, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
+use crate::exchange::handler::{Carried, Exchange, Next, Passing, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
 use crate::exchange::session::Asked;
 use crate::exchange::table::Line;
 use crate::limits;
@@ -216,6 +216,11 @@ impl Connection {
                 let barrier = barrier || exchange.barrier;
                 self.send(requests, Exchange { barrier, frame_bytes, ..exchange })
             }
+            Plan::Park(pending) => {
+                let exchange = Exchange::asking(request, pending, now);
+                self.exchanges.push(Exchange { barrier: true, ..exchange });
+                Ok(())
+            }
             Plan::After(_) | Plan::Wait => Err(Fault::bug("a plan that was to be carried out before")),
             Plan::Forget { requests, then } => {
                 for upstream in requests {
@@ -235,6 +240,25 @@ impl Connection {
                 let delay_ms = limits::FAILURE_DELAY_MS.saturating_sub(waited);
                 self.answer_later(Box::new(Refusing { answer, fault }), request, delay_ms, now)
             }
+        }
+    }
+
+    /// Goes on with the request that waits for what other connections read.
+    pub(super) fn advance_parked(&mut self, now: Millis) -> Result<(), Fault> {
+        let Some(mut exchange) = self.exchanges.take_parked() else { return Ok(()) };
+        let pending = exchange.pending.take().ok_or(Fault::bug("an exchange without what waits"))?;
+        let (next, _) = self.decide(exchange.request.api, now, |cx| pending.woken(cx))?;
+        match next {
+            Next::Send(requests, pending) => {
+                exchange.pending = Some(pending);
+                self.send(requests, exchange)
+            }
+            Next::Park(pending) => {
+                exchange.pending = Some(pending);
+                self.exchanges.push(exchange);
+                Ok(())
+            }
+            _ => Err(Fault::bug("a parked stage that neither sends nor waits")),
         }
     }
 

@@ -8,6 +8,8 @@
 //!         ├──► Plan::After   (a question of the filter's own; │
 //!         │                   then the request comes again)   │
 //!         ├──► Plan::Wait    (for a PBKDF2; then as well)     │
+//!         ├──► Plan::Park ─► Pending::woken ─► Next::Send     │
+//!         │      (for what another connection is reading)     │
 //!         └──► Plan::Refuse ► a carrier, later ───────────────┴─► Next::Refuse  (the last answer)
 //! ```
 //!
@@ -151,6 +153,8 @@ pub(crate) enum Plan {
     /// Nothing yet: what the request asks for is still to be computed. The same request is handled again when
     /// it is.
     Wait,
+    /// Nothing: another connection's answer will tell. What the client sends meanwhile waits.
+    Park(Box<dyn Pending>),
     /// The answer's body is known already; it rides on a carrier's answer.
     Answer(Rope),
     /// As `Answer`, after a delay; what the client sends meanwhile waits.
@@ -175,6 +179,8 @@ pub(crate) enum Next {
     Wait(Box<dyn Pending>),
     /// Another round goes up: of a barrier only.
     Send(Vec<Upstream>, Box<dyn Pending>),
+    /// Nothing goes up: another connection's answer will tell. Of a barrier only.
+    Park(Box<dyn Pending>),
     Answer(Rope),
     /// As `Answer`, after a delay: of a barrier only. What the client sends meanwhile waits.
     AnswerLater {
@@ -202,6 +208,11 @@ impl Next {
 pub(crate) trait Pending {
     /// One answer body, in the order of the requests.
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault>;
+
+    /// What it was parked for has come, or will not come: [`Next::Send`] or [`Next::Park`].
+    fn woken(self: Box<Self>, _cx: &mut Context<'_>) -> Result<Next, Fault> {
+        Err(Fault::bug("a stage that was not parked"))
+    }
 }
 
 /// What lies in the queue for each request that will be answered.
@@ -228,6 +239,11 @@ impl Exchange {
     /// One whose answers are for `pending`; which ones are due is told when they are asked for.
     pub(crate) fn asking(request: Request, pending: Box<dyn Pending>, now: Millis) -> Self {
         Self { pending: Some(pending), ..Self::new(request, now) }
+    }
+
+    /// Nothing of it is at the broker.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.pending.is_some() && self.awaited.is_empty()
     }
 
     fn new(mut request: Request, now: Millis) -> Self {

@@ -1,6 +1,7 @@
 //! What a connection remembers between exchanges.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
@@ -57,6 +58,10 @@ pub(crate) struct Session {
     client_id: Bytes,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
+    /// The worker's number for the connection.
+    pub(crate) connection: u32,
+    /// Where the connection goes, as far as that tells brokers apart.
+    pub(crate) broker: Option<Rc<str>>,
     /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
     pub(crate) fetched_last: Option<Place>,
     /// When the members on this connection have their offsets renewed.
@@ -76,11 +81,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(shared: &Shared, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
+    pub(crate) fn new(shared: &Shared, connection: u32, entropy: [u8; 32], versions: Option<Bytes>) -> Self {
         Self {
             software: None,
             client_id: Bytes::new(),
             turn: 0,
+            connection,
+            broker: None,
             fetched_last: None,
             renewals: Renewals::default(),
             authentication: Authentication::new(shared.config.sasl.is_some()),

@@ -162,6 +162,10 @@ impl Host for Envoy {
         self.peer.borrow().clone()
     }
 
+    fn broker(&self) -> Option<String> {
+        Some("broker".to_owned())
+    }
+
     fn select(&self, context_id: u32) -> bool {
         self.current.set(context_id);
         self.wires.borrow().contains_key(&context_id)

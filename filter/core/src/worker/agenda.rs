@@ -67,6 +67,11 @@ impl Agenda {
         self.for_room.borrow_mut().insert(context_id);
     }
 
+    /// Some wait for room.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        !self.for_room.borrow().is_empty()
+    }
+
     /// The connections that wait for room; who still has to says so again.
     pub(crate) fn take_waiting_for_room(&self) -> BTreeSet<u32> {
         self.for_room.take()

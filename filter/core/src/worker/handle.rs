@@ -102,6 +102,10 @@ impl AcceptedConnection {
             self.refuse(host);
             return;
         };
+        if stream.connection.wants_broker() {
+            // Envoy knows it once it is connected.
+            host.broker().iter().for_each(|broker| stream.connection.reaches(broker));
+        }
         stream.broker_data(host, &mut self.upkeep.during(host), len);
     }
 
@@ -109,6 +113,13 @@ impl AcceptedConnection {
     pub(crate) fn resume(&mut self, host: &impl Host) {
         if let Some(stream) = &mut self.stream {
             stream.resume(host, &mut self.upkeep.during(host));
+        }
+    }
+
+    /// See [`Stream::wake`].
+    pub(crate) fn wake(&mut self, host: &impl Host) {
+        if let Some(stream) = &mut self.stream {
+            stream.wake(host, &mut self.upkeep.during(host));
         }
     }
 
@@ -159,8 +170,8 @@ impl AcceptedConnection {
 
     /// Without random bytes there is no connection.
     fn open(&mut self, host: &impl Host, end_of_stream: bool) {
-        let Upkeep { plugin, routed, retirement, .. } = &self.upkeep;
-        let Some(mut opening) = plugin.opening(host, routed, retirement) else { return };
+        let Upkeep { plugin, context_id, routed, retirement, .. } = &self.upkeep;
+        let Some(mut opening) = plugin.opening(host, *context_id, routed, retirement) else { return };
         if end_of_stream {
             // Whatever is sent first takes the stream's end with it: a question of ours would keep the
             // client's bytes here.

@@ -44,6 +44,9 @@ pub trait Host {
     /// bytes on.
     fn peer(&self, source: Source) -> Peer;
 
+    /// The address of the broker that the connection goes to. None: there is no connection to it yet.
+    fn broker(&self) -> Option<String>;
+
     /// From now on the call is for this connection. False: the connection is gone.
     fn select(&self, context_id: u32) -> bool;
 

@@ -38,13 +38,20 @@ pub(crate) struct Plugin {
 impl Plugin {
     /// What the core has to know of a connection whose first bytes are here. None: there is no entropy, and
     /// no connection.
-    pub(crate) fn opening(&self, host: &impl Host, routed: &Routed, retirement: &Rc<Retirement>) -> Option<Opening> {
+    pub(crate) fn opening(
+        &self,
+        host: &impl Host,
+        number: u32,
+        routed: &Routed,
+        retirement: &Rc<Retirement>,
+    ) -> Option<Opening> {
         let config = &self.shared.config;
         let (sasl, upstream) = (config.sasl.is_some(), config.upstream.is_some());
         let by_certificate = config.principals_by_certificate();
         Some(Opening {
             bootstrapped: routed.bootstrapped.clone(),
             retirement: Rc::clone(retirement),
+            number,
             peer: by_certificate.map_or(Peer::Anonymous, |principals| host.peer(principals.source)),
             entropy: if sasl || upstream { host.random()? } else { [0; 32] },
             versions: if sasl && upstream { routing::known_versions(&self.memory, routed) } else { None },
@@ -96,7 +103,7 @@ impl Plugin {
 
     /// Only when it changes: each call begins the period anew.
     pub(crate) fn set_period(&self) {
-        let is_waiting = self.agenda.is_waiting() || self.shared.has_work();
+        let is_waiting = self.agenda.is_waiting() || self.shared.has_work() || self.shared.reads.has_work();
         let period = if is_waiting { limits::TICK_MS } else { self.instance.period() };
         if self.period.replace(Some(period)) != Some(period) {
             self.commands.push(Command::Tick(period));

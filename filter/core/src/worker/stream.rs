@@ -159,10 +159,19 @@ impl Stream {
 
     /// At a tick: takes up what waited for room, or for a verdict.
     pub(crate) fn resume(&mut self, host: &impl Host, effects: &mut impl Effects) {
+        self.go_on(host, effects, |connection| connection.resume(host.now()));
+    }
+
+    /// In a call for another connection, or at a tick: goes on with what waited for other connections.
+    pub(crate) fn wake(&mut self, host: &impl Host, effects: &mut impl Effects) {
+        self.go_on(host, effects, |connection| connection.wake(host.now()));
+    }
+
+    fn go_on(&mut self, host: &impl Host, effects: &mut impl Effects, step: impl FnOnce(&mut Connection)) {
         if self.is_closed {
             return;
         }
-        self.connection.resume(host.now());
+        step(&mut self.connection);
         let mut output = Output { to_broker: std::mem::take(&mut self.stashed), ..Output::default() };
         self.drain(effects, &mut output);
         self.pump_client(host, effects, &mut output);

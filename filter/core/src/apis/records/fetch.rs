@@ -19,6 +19,7 @@ mod client_fetch;
 mod filler;
 mod partitions;
 mod share;
+mod sharing;
 mod sibling;
 mod siblings;
 mod status;
@@ -32,6 +33,7 @@ use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Pla
 use crate::exchange::rounds::Awaited;
 use crate::limits;
 use client_fetch::{ClientFetch, Proof, Read};
+use sharing::Round;
 
 /// The request half.
 ///
@@ -50,16 +52,20 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(plan);
     }
     cx.session.turn = cx.session.turn.wrapping_add(1);
-    let fetch = ClientFetch::new(cx, message, request.version);
+    let mut fetch = ClientFetch::new(cx, message, request.version);
     if fetch.reads_nothing() {
         return Ok(match fetch.into_answer(cx)? {
             (answer, 0) => Plan::Answer(answer),
             (answer, delay_ms) => Plan::AnswerLater { answer, delay_ms },
         });
     }
-    let (upstream, awaited) = fetch.next_reads(cx.now)?;
-    let pending = Box::new(Waiting { fetch, due: Due::Records(awaited) });
-    Ok(Plan::Send { requests: vec![upstream], pending, barrier: true })
+    Ok(match fetch.next_round(cx)? {
+        Round::Ask(upstream, awaited) => {
+            let pending = Box::new(Waiting { fetch, due: Due::Records(awaited) });
+            Plan::Send { requests: vec![upstream], pending, barrier: true }
+        }
+        Round::Park => Plan::Park(Box::new(Waiting { fetch, due: Due::Others })),
+    })
 }
 
 fn top_level_error(cx: &mut Context<'_>, error_code: i16) -> FetchResponse {
@@ -70,6 +76,8 @@ fn top_level_error(cx: &mut Context<'_>, error_code: i16) -> FetchResponse {
 /// What the answer brings that is due.
 enum Due {
     Records(Awaited<Read>),
+    /// Nothing: others read.
+    Others,
     /// `rounds`: of proofs, one behind the other, with this one.
     Proofs {
         awaited: Awaited<Proof>,
@@ -100,15 +108,23 @@ impl Pending for Waiting {
                 fetch.check_proofs(cx, answer, awaited)?;
                 rounds
             }
+            Due::Others => return Err(Fault::bug("an answer to a Fetch that has asked nothing")),
         };
         next(cx, fetch, proof_rounds)
+    }
+
+    fn woken(self: Box<Self>, cx: &mut Context<'_>) -> Result<Next, Fault> {
+        let Self { mut fetch, .. } = *self;
+        fetch.unpark(cx)?;
+        go_on(cx, fetch)
     }
 }
 
 /// What follows a round: one that proves skips, another one that brings records, or the client's answer.
-fn next(cx: &mut Context<'_>, fetch: ClientFetch, proof_rounds: usize) -> Result<Next, Fault> {
+fn next(cx: &mut Context<'_>, mut fetch: ClientFetch, proof_rounds: usize) -> Result<Next, Fault> {
     if proof_rounds < limits::SKIP_PROOF_ROUNDS_MAX && (proof_rounds > 0 || fetch.is_done(cx.now)) {
         if let Some((upstream, awaited)) = fetch.next_proofs(cx.now)? {
+            fetch.settle();
             let due = Due::Proofs { awaited, rounds: proof_rounds + 1 };
             return Ok(Next::Send(vec![upstream], Box::new(Waiting { fetch, due })));
         }
@@ -119,8 +135,17 @@ fn next(cx: &mut Context<'_>, fetch: ClientFetch, proof_rounds: usize) -> Result
             (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
         });
     }
-    let (upstream, awaited) = fetch.next_reads(cx.now)?;
-    Ok(Next::Send(vec![upstream], Box::new(Waiting { fetch, due: Due::Records(awaited) })))
+    go_on(cx, fetch)
+}
+
+/// The next round for records.
+fn go_on(cx: &mut Context<'_>, mut fetch: ClientFetch) -> Result<Next, Fault> {
+    Ok(match fetch.next_round(cx)? {
+        Round::Ask(upstream, awaited) => {
+            Next::Send(vec![upstream], Box::new(Waiting { fetch, due: Due::Records(awaited) }))
+        }
+        Round::Park => Next::Park(Box::new(Waiting { fetch, due: Due::Others })),
+    })
 }
 
 #[cfg(test)]

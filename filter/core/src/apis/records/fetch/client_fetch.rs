@@ -6,12 +6,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use super::partitions::{by_place, by_topic, once};
 use super::share::Shares;
+use super::sharing::{Ask, SharedLog, Sharing};
 use super::sibling::Sibling;
 use super::status::PartitionStatus;
 use super::{answer, filler, siblings};
@@ -31,16 +33,19 @@ use crate::wire::rope::Rope;
 const SESSIONLESS_EPOCH: i32 = -1;
 
 /// A physical partition that a Fetch reads, and which of the Fetch's siblings are on it.
-struct PhysicalRead {
-    place: Place,
-    siblings: Range<usize>,
+pub(super) struct PhysicalRead {
+    pub(super) place: Place,
+    pub(super) siblings: Range<usize>,
+    /// None: what is read there is for this client only.
+    pub(super) log: Option<SharedLog>,
 }
 
 /// What a round asked of a physical partition.
 pub(super) struct Read {
     /// Which of the Fetch's physical partitions it is.
-    at: usize,
-    offset: i64,
+    pub(super) at: usize,
+    pub(super) offset: i64,
+    pub(super) ask: Ask,
 }
 
 /// The entry that a round asked for in a physical partition: the one that a skip ends with.
@@ -54,24 +59,31 @@ pub(super) struct Proof {
 pub(super) struct ClientFetch {
     pub(super) version: i16,
     /// The client's request without its topics; its limits apply to all rounds together.
-    frame: FetchRequest,
+    pub(super) frame: FetchRequest,
+    /// What the client wants at most.
+    max_bytes: i32,
     started: Millis,
-    deadline: Millis,
-    turn: usize,
+    pub(super) deadline: Millis,
+    pub(super) turn: usize,
     filler: bool,
     /// Answer after this round, whatever it brings: the client has another offset, replica or leader to ask
     /// for.
-    urgent: bool,
+    pub(super) urgent: bool,
     /// First those that cannot be read, then the others by physical partition and lane.
     siblings: Vec<Sibling>,
     /// In the order in which the client named them first.
-    reads: Vec<PhysicalRead>,
+    pub(super) reads: Vec<PhysicalRead>,
     /// The physical partition that is named first in the next round.
-    first: usize,
+    pub(super) first: usize,
+    /// [`Self::kept_bytes`], as far as the round that is handled has come.
+    pub(super) kept: usize,
+    /// Little of what came last is for the client: it does not wait for more as a part of its frame.
+    pub(super) keeps_little: bool,
+    pub(super) sharing: Sharing,
     /// The longest time for which the broker would hold an answer back.
     pub(super) throttle_time_ms: i32,
-    /// Dropped with the Fetch.
-    _promise: Option<Promise>,
+    /// What the broker may send. None: nothing was asked for.
+    promise: Option<Promise>,
 }
 
 impl ClientFetch {
@@ -79,18 +91,18 @@ impl ClientFetch {
     pub(super) fn new(cx: &mut Context<'_>, mut message: FetchRequest, version: i16) -> Self {
         let named = once(std::mem::take(&mut message.topics));
         let wait = u64::try_from(message.max_wait_ms).unwrap_or(0);
-        let (max_bytes, promise) = budgeted(cx, message.max_bytes);
         let frame = FetchRequest::default()
             .with_replica_id(message.replica_id)
             .with_max_wait_ms(message.max_wait_ms)
             .with_min_bytes(message.min_bytes)
-            .with_max_bytes(max_bytes)
+            .with_max_bytes(message.max_bytes)
             .with_isolation_level(message.isolation_level)
             .with_session_epoch(SESSIONLESS_EPOCH)
             .with_rack_id(StrBytes::from_string(message.rack_id.to_string()));
         let mut this = Self {
             version,
             frame,
+            max_bytes: message.max_bytes,
             started: cx.now,
             deadline: cx.now.saturating_add(wait),
             turn: cx.session.turn,
@@ -99,8 +111,11 @@ impl ClientFetch {
             siblings: Vec::with_capacity(named.len()),
             reads: vec![],
             first: 0,
+            kept: 0,
+            keeps_little: false,
+            sharing: Sharing::new(cx),
             throttle_time_ms: 0,
-            _promise: promise,
+            promise: None,
         };
         let mut topic: Option<Topic> = None;
         for (name, wanted) in named {
@@ -111,7 +126,20 @@ impl ClientFetch {
             this.add(cx, topic, &wanted);
         }
         this.sort(cx.session.fetched_last.as_ref());
+        this.look_for_others(cx);
         this
+    }
+
+    /// Makes room for what the broker may send, if that was not done before.
+    pub(super) fn promise(&mut self, cx: &Context<'_>) {
+        if self.promise.is_none() {
+            (self.frame.max_bytes, self.promise) = budgeted(cx, self.max_bytes);
+        }
+    }
+
+    /// Nothing is asked of the broker for a while.
+    pub(super) fn take_promise_back(&mut self) {
+        self.promise = None;
     }
 
     fn add(&mut self, cx: &mut Context<'_>, topic: &Topic, wanted: &FetchPartition) {
@@ -147,7 +175,7 @@ impl ClientFetch {
             let range = start..start + siblings.len();
             start = range.end;
             let place = siblings.first().and_then(Sibling::place);
-            self.reads.extend(place.map(|place| PhysicalRead { place: place.clone(), siblings: range }));
+            self.reads.extend(place.map(|place| PhysicalRead { place: place.clone(), siblings: range, log: None }));
         }
         self.first = fetched_last.and_then(|last| order.get(last)).map_or(0, |last| last + 1);
     }
@@ -159,7 +187,7 @@ impl ClientFetch {
 
     /// The physical partitions and their siblings, from the one behind that which brought something last:
     /// what fits into an answer would else always come from the same ones.
-    fn in_turn(&self) -> impl Iterator<Item = (usize, &Place, &[Sibling])> {
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, &Place, &[Sibling])> {
         let (first, count) = (self.first.checked_rem(self.reads.len()).unwrap_or(0), self.reads.len());
         (first..count).chain(0..first).filter_map(|at| {
             let read = self.reads.get(at)?;
@@ -167,32 +195,17 @@ impl ClientFetch {
         })
     }
 
+    /// The siblings of the physical partition number `at`.
+    pub(super) fn siblings_of(&self, at: usize) -> &[Sibling] {
+        let range = self.reads.get(at).map(|read| read.siblings.clone());
+        range.and_then(|range| self.siblings.get(range)).unwrap_or_default()
+    }
+
     /// The physical partition number `at`, and its siblings.
-    fn siblings_at(&mut self, at: usize) -> Result<(&Place, &mut [Sibling]), Fault> {
+    pub(super) fn siblings_at(&mut self, at: usize) -> Result<(&Place, &mut [Sibling]), Fault> {
         let read = self.reads.get(at);
         let found = read.and_then(|read| Some((&read.place, self.siblings.get_mut(read.siblings.clone())?)));
         found.ok_or(Fault::bug("a read of Fetch without its siblings"))
-    }
-
-    /// The request of a round that brings records.
-    ///
-    /// # Errors
-    /// [`Fault::Bug`]
-    pub(super) fn next_reads(&self, now: Millis) -> Result<(Upstream, Awaited<Read>), Fault> {
-        let (mut questions, mut reads, mut may_wait) = (vec![], vec![], true);
-        for (at, place, siblings) in self.in_turn() {
-            let Some(question) = siblings::next_read(siblings, place.partition, self.turn) else { continue };
-            may_wait &= siblings::may_wait(siblings);
-            reads.push((place.clone(), Read { at, offset: question.fetch_offset }));
-            questions.push((place.topic.clone(), question));
-        }
-        let (frame, kept_bytes) = (self.frame.clone(), self.kept_bytes());
-        let message = frame
-            .with_max_wait_ms(if may_wait && !self.urgent { self.remaining_ms(now) } else { 0 })
-            .with_min_bytes(remaining(self.frame.min_bytes, kept_bytes))
-            .with_max_bytes(remaining(self.frame.max_bytes, kept_bytes).max(1))
-            .with_topics(by_topic(questions));
-        Ok((Upstream::new(self.version, &message)?, Awaited::new(reads)))
     }
 
     /// The request of a round that proves skips, if the client may not be answered without one.
@@ -219,13 +232,14 @@ impl ClientFetch {
         Ok(Some((upstream, Awaited::new(proofs))))
     }
 
-    fn remaining_ms(&self, now: Millis) -> i32 {
+    /// Milliseconds that are left of the client's wait.
+    pub(super) fn remaining_ms(&self, now: Millis) -> i32 {
         let left = i32::try_from(self.deadline.saturating_sub(now)).unwrap_or(i32::MAX);
         // A clock that was set back must not make the broker wait longer than the client said.
         left.min(self.frame.max_wait_ms)
     }
 
-    /// Takes the answer to [`Self::next_reads`]; `frame_bytes`: the answer's length.
+    /// Takes the answer to [`Self::next_round`]; `frame_bytes`: the answer's length.
     ///
     /// # Errors
     /// [`Fault::Broker`]: it names other partitions than were asked for.
@@ -236,28 +250,62 @@ impl ClientFetch {
         mut awaited: Awaited<Read>,
         frame_bytes: usize,
     ) -> Result<(), Fault> {
-        let max_bytes = usize::try_from(self.frame.max_bytes).unwrap_or(0);
         let before = self.kept_bytes();
-        let mut new_bytes = 0;
+        self.kept = before;
         for (place, data) in by_place(answer) {
-            let records = data.records.as_ref().map_or(0, Bytes::len);
-            cx.count(Stat::FetchBytesUpstream, records);
-            let Some(Read { at, offset }) = awaited.take_unless_answered(cx.api.name, place)? else { continue };
-            let room = max_bytes.saturating_sub(before + new_bytes);
-            let (place, siblings) = self.siblings_at(at)?;
-            let shares = siblings::take(siblings, offset, data, room, &cx.shared.skips);
-            note_shares(cx, place, &shares);
-            if records > 0 {
-                cx.session.fetched_last = Some(place.clone());
-                self.first = at + 1;
+            cx.count(Stat::FetchBytesUpstream, data.records.as_ref().map_or(0, Bytes::len));
+            let Some(Read { at, offset, ask }) = awaited.take_unless_answered(cx.api.name, place)? else { continue };
+            match ask {
+                Ask::Read(flight) => {
+                    if let Some(flight) = flight {
+                        self.land(cx, flight, at, offset, &data, frame_bytes);
+                    }
+                    self.take(cx, at, offset, data)?;
+                }
+                Ask::Joined(segment) => self.join(cx, at, offset, data, &segment)?,
+                Ask::Late(segments) => self.catch_up(cx, at, offset, data, &segments)?,
             }
-            self.urgent |= shares.urgent;
-            new_bytes += shares.kept_bytes;
         }
-        // A frame of which little is told must not wait in memory for the client's answer.
-        let copy = new_bytes < frame_bytes / 2;
-        self.siblings.iter_mut().for_each(|sibling| sibling.settle(copy));
+        self.keeps_little = self.kept - before < frame_bytes / 2;
         awaited.finish(cx.api.name)
+    }
+
+    /// Takes what the broker has sent of a physical partition.
+    pub(super) fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        offset: i64,
+        data: PartitionData,
+    ) -> Result<(), Fault> {
+        let (room, brought) = (self.room(), data.records.as_ref().is_some_and(|records| !records.is_empty()));
+        let room = if self.is_shared(at) { room.min(siblings::bytes_max(self.siblings_at(at)?.1)) } else { room };
+        let shares = siblings::take(self.siblings_at(at)?.1, offset, data, room, &cx.shared.skips);
+        self.note(cx, at, &shares, brought)
+    }
+
+    /// Takes note of what became of a part of an answer that `brought` something or not.
+    pub(super) fn note(&mut self, cx: &mut Context<'_>, at: usize, shares: &Shares, brought: bool) -> Result<(), Fault> {
+        let place = self.siblings_at(at)?.0;
+        note_shares(cx, place, shares);
+        if brought {
+            cx.session.fetched_last = Some(place.clone());
+            self.first = at + 1;
+        }
+        self.kept += shares.kept_bytes;
+        self.urgent |= shares.urgent;
+        Ok(())
+    }
+
+    /// Bytes of records that the client's answer has room for.
+    pub(super) fn room(&self) -> usize {
+        usize::try_from(self.frame.max_bytes).unwrap_or(0).saturating_sub(self.kept)
+    }
+
+    /// What the client was given waits for more: a frame of which little is told must not wait with it.
+    pub(super) fn settle(&mut self) {
+        let copy = self.keeps_little;
+        self.siblings.iter_mut().for_each(|sibling| sibling.settle(copy));
     }
 
     /// Takes the answer to [`Self::next_proofs`].
@@ -278,7 +326,7 @@ impl ClientFetch {
     }
 
     /// Bytes of records that the client's answer holds so far.
-    fn kept_bytes(&self) -> usize {
+    pub(super) fn kept_bytes(&self) -> usize {
         self.siblings.iter().map(|sibling| sibling.kept_bytes).sum()
     }
 
@@ -332,7 +380,8 @@ fn budgeted(cx: &Context<'_>, max_bytes: i32) -> (i32, Option<Promise>) {
     (i32::try_from(share).unwrap_or(wanted), Some(promise))
 }
 
-fn remaining(limit: i32, used: usize) -> i32 {
+/// What is left of a limit.
+pub(super) fn remaining(limit: i32, used: usize) -> i32 {
     limit.saturating_sub(i32::try_from(used).unwrap_or(i32::MAX)).max(0)
 }
 

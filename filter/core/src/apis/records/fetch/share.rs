@@ -8,8 +8,9 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 
 use super::sibling::Sibling;
 use crate::remapper::{Lane, Layout};
+use crate::shared::reads::{Item, Segment};
 use crate::shared::skips::Mark;
-use crate::wire::batch::{self, Batches, Entry, Whose};
+use crate::wire::batch::{self, Batches, Whose};
 
 /// What became of an answer's entries.
 #[derive(Debug, Default)]
@@ -40,8 +41,23 @@ pub(super) fn share_out(
     room: usize,
 ) -> Shares {
     let mut sharing = Sharing::new(siblings, asked_offset, room);
-    sharing.share(records);
+    sharing.share(Batches::new(records).map(Item::from).enumerate());
     sharing.finish(records, data)
+}
+
+/// As [`share_out`], of what another connection has read: only the siblings' own entries are looked at.
+pub(super) fn share_segment(siblings: &mut [Sibling], segment: &Segment, room: usize) -> Shares {
+    let lanes: Vec<Lane> = siblings.iter().filter_map(Sibling::lane).collect();
+    let mut sharing = Sharing::new(siblings, segment.start, room);
+    let stopped_at = sharing.share(segment.items_for(&lanes));
+    let last = match stopped_at {
+        Some(at) => at.checked_sub(1).and_then(|before| segment.item(before)),
+        None => segment.last(),
+    };
+    if let Some(last) = last {
+        sharing.pass(last);
+    }
+    sharing.finish(&segment.records(), &segment.data)
 }
 
 /// The siblings whose cursor lies inside what came back.
@@ -101,42 +117,46 @@ impl<'a> Sharing<'a> {
         }
     }
 
-    fn share(&mut self, records: &Bytes) {
-        for entry in Batches::new(records) {
-            let next = entry.next_offset();
-            let (range, base_offset, header) = match entry {
-                Entry::Batch { range, header } => (range, header.base_offset, Some(header)),
-                Entry::Old { range, last_offset } => (range, last_offset, None),
-            };
-            let whose = header.as_ref().map_or(Whose::Lane(Lane(0)), batch::lane);
-            match (whose, self.lanes) {
+    /// Gives entries to those who want them, each with its number. Gives the number of the first one that is
+    /// not given, for want of room or because it would be a guess.
+    fn share(&mut self, items: impl Iterator<Item = (usize, Item)>) -> Option<usize> {
+        for (number, item) in items {
+            match (item.whose, self.lanes) {
                 (Whose::Lane(lane), Some((lanes, true))) if lane.0 >= lanes => {
                     self.shares.unknown += 1;
                     self.shares.unknown_lane.get_or_insert(lane);
                 }
                 (Whose::Lane(lane), Some((lanes, false))) if lane.0 >= lanes => {
-                    self.shares.blocking_lane = (range.start == 0).then_some(lane);
-                    break;
+                    self.shares.blocking_lane = (item.range.start == 0).then_some(lane);
+                    return Some(number);
                 }
                 _ => {}
             }
-            self.reach(next);
-            let given = self.wanting(whose, next);
-            let bytes = given.len().saturating_mul(range.len());
+            self.reach(item.next);
+            let given = self.wanting(item.whose, item.next);
+            let bytes = given.len().saturating_mul(item.range.len());
             if self.shares.kept_bytes > 0 && self.shares.kept_bytes.saturating_add(bytes) > self.room {
-                break;
+                return Some(number);
             }
             self.shares.kept_bytes = self.shares.kept_bytes.saturating_add(bytes);
             self.shares.dropped += usize::from(given.is_empty());
-            if let Some(header) = header {
-                self.last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
-                self.aborts.note(&header, &given);
+            if let Some(header) = &item.header {
+                self.aborts.note(header, &given);
             }
             for at in given {
-                self.give(at, range.clone(), base_offset, next);
+                self.give(at, item.range.clone(), item.base_offset, item.next);
             }
-            (self.end, self.last_entry) = (next, Some(range));
+            self.pass(&item);
         }
+        None
+    }
+
+    /// All up to this entry is shared out.
+    fn pass(&mut self, item: &Item) {
+        if let Some(header) = &item.header {
+            self.last_batch = Some((header.partition_leader_epoch, header.max_timestamp));
+        }
+        (self.end, self.last_entry) = (item.next, Some(item.range.clone()));
     }
 
     fn reach(&mut self, next: i64) {

@@ -9,7 +9,8 @@ use kafka_protocol::ResponseError;
 use super::share::{share_out, Shares};
 use super::sibling::Sibling;
 use super::status::PartitionStatus;
-use crate::remapper::PhysicalPartition;
+use crate::remapper::{Lane, PhysicalPartition};
+use crate::shared::reads::Passed;
 use crate::shared::skips::{Mark, Skip, Skips};
 use crate::time::Millis;
 use crate::wire::batch::{Batches, Entry};
@@ -83,6 +84,72 @@ pub(super) fn take(
     shares
 }
 
+/// Where the siblings stand, if all of them stand at one place.
+pub(super) fn one_cursor(siblings: &[Sibling]) -> Option<i64> {
+    let mut cursors = live(siblings).map(|sibling| sibling.cursor);
+    let first = cursors.next()?;
+    cursors.all(|cursor| cursor == first).then_some(first)
+}
+
+/// The lanes that are read.
+pub(super) fn lanes(siblings: &[Sibling]) -> Vec<Lane> {
+    live(siblings).filter_map(Sibling::lane).collect()
+}
+
+/// Most bytes of records that the client wants of the physical partition in one answer.
+pub(super) fn bytes_max(siblings: &[Sibling]) -> usize {
+    let wanted = live(siblings).map(|sibling| usize::try_from(sibling.partition_max_bytes).unwrap_or(0));
+    wanted.fold(0, usize::saturating_add)
+}
+
+/// Another connection has read on, and nothing of the siblings' lanes came.
+pub(super) fn pass(siblings: &mut [Sibling], passed: &Passed) {
+    for sibling in live_mut(siblings).filter(|sibling| sibling.cursor < passed.end) {
+        (sibling.cursor, sibling.mark, sibling.dry) = (passed.end, Some(passed.mark), true);
+        sibling.last_batch = passed.last_batch.unwrap_or(sibling.last_batch);
+    }
+}
+
+/// What the broker says to the question whether clients may have what other connections have read.
+pub(super) enum Verdict {
+    /// They may.
+    Yes,
+    /// That is not the log that was read, or not all of it may be shown yet, or any more.
+    No,
+    /// The question itself has settled what they are told.
+    Told(Shares),
+}
+
+/// Hears the answer to a question at `asked_offset` whether the siblings may have all that lies before `end`.
+/// `is_committed`: they are shown nothing before its transaction is through.
+pub(super) fn hear(
+    siblings: &mut [Sibling],
+    data: &PartitionData,
+    asked_offset: i64,
+    end: i64,
+    is_committed: bool,
+    skips: &Skips,
+) -> Verdict {
+    let status = PartitionStatus::of(data);
+    if status.error_code == ResponseError::OffsetOutOfRange.code() {
+        return Verdict::No;
+    }
+    if status.error_code != 0 {
+        return Verdict::Told(fail(siblings, asked_offset, status, skips));
+    }
+    if status.redirects() {
+        return Verdict::Told(finish(siblings, |_| true, status));
+    }
+    let shown = if is_committed { data.last_stable_offset } else { data.high_watermark };
+    let first = live(siblings).map(|sibling| sibling.cursor).min();
+    if shown < end || first.is_none_or(|first| first < data.log_start_offset) {
+        return Verdict::No;
+    }
+    live_mut(siblings).for_each(|sibling| sibling.status = status);
+    Verdict::Yes
+}
+
+
 /// Ends the part of some siblings, `whom`, in this Fetch.
 fn finish(siblings: &mut [Sibling], whom: impl Fn(&Sibling) -> bool, status: PartitionStatus) -> Shares {
     let mut urgent = false;
@@ -149,7 +216,7 @@ pub(super) fn check_proof(siblings: &mut [Sibling], skip: &Skip, data: &Partitio
     }
 }
 
-fn first_mark(records: &Bytes) -> Option<Mark> {
+pub(super) fn first_mark(records: &Bytes) -> Option<Mark> {
     let (Entry::Batch { range, .. } | Entry::Old { range, .. }) = Batches::new(records).next()?;
     records.get(range).map(Mark::of)
 }

@@ -1,0 +1,394 @@
+//! What a Fetch has of other connections' Fetches, and they of it; see [`crate::shared::reads`].
+//!
+//! A Fetch that finds that its physical partitions are being read by others, just where it stands, is parked:
+//! nothing of it is at the broker. When something comes for its lanes, it asks the broker whether its client
+//! may have that (a doorbell), in a Fetch of its own that brings nothing as a rule: so the broker judges this
+//! client's rights, quota and leader epoch, and says high watermark and last stable offset. The client's
+//! request was there when the other one's answer came, so that answer is as good as one of its own.
+//!
+//! A Fetch that comes later than what it wants was read asks for the last entry of that instead. If the entry
+//! is still what it was, the log is the same one up to there, since a log is known by offset and leader epoch
+//! of any of its batches. It is told the same as the broker would say, for all before its last stable offset
+//! and high watermark is settled.
+//!
+//! In any other case a Fetch reads for itself, and others may wait for what it brings.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::FetchRequest;
+
+use super::client_fetch::{remaining, ClientFetch, Read};
+use super::partitions::by_topic;
+use super::siblings::{self, Verdict};
+use super::{share, status::PartitionStatus};
+use crate::config::ShareMode;
+use crate::error::Fault;
+use crate::exchange::handler::{Context, Upstream};
+use crate::exchange::rounds::Awaited;
+use crate::limits;
+use crate::remapper::Layout;
+use crate::shared::reads::{Flight, LogKey, Parked, Segment, Wish};
+use crate::stats::Stat;
+use crate::time::Millis;
+
+/// How a physical partition is asked for in a round.
+pub(super) enum Ask {
+    /// For what lies from an offset on; others may wait for the flight.
+    Read(Option<Flight>),
+    /// Whether the client may have what another connection has read while this Fetch waited.
+    Joined(Rc<Segment>),
+    /// Whether the client may have this, and it is still there.
+    Late(Vec<Rc<Segment>>),
+}
+
+/// A physical partition whose reads are shared.
+pub(super) struct SharedLog {
+    key: LogKey,
+    /// How many connections have read it of late, this one included.
+    readers: usize,
+    /// What came for the client while it waited.
+    found: Option<Rc<Segment>>,
+}
+
+/// What a Fetch has to do with others.
+pub(super) struct Sharing {
+    connection: u32,
+    /// It reads for itself, from now on.
+    is_alone: bool,
+    /// It waits for others; and which of its physical partitions it waits for.
+    parked: Option<(Parked, Vec<usize>)>,
+}
+
+impl Sharing {
+    /// A client that sends nothing more gets its answer by one request: the end of its stream goes with that.
+    pub(super) fn new(cx: &Context<'_>) -> Self {
+        let is_alone = cx.shared.config.share == ShareMode::Never || cx.session.client_ended;
+        Self { connection: cx.session.connection, is_alone, parked: None }
+    }
+}
+
+/// What comes next.
+pub(super) enum Round {
+    Ask(Upstream, Awaited<Read>),
+    /// Others ask.
+    Park,
+}
+
+/// A question for a round.
+struct Question {
+    at: usize,
+    asked: FetchPartition,
+    ask: Ask,
+    /// Others ask the same.
+    is_covered: bool,
+}
+
+impl ClientFetch {
+    /// Looks who else reads the Fetch's physical partitions.
+    pub(super) fn look_for_others(&mut self, cx: &Context<'_>) {
+        let Some(broker) = cx.session.broker.as_ref().filter(|_| self.may_share()) else { return };
+        let (connection, is_committed) = (self.sharing.connection, self.frame.isolation_level == 1);
+        for at in 0..self.reads.len() {
+            let Ok((place, siblings)) = self.siblings_at(at) else { continue };
+            if siblings.first().is_none_or(|sibling| sibling.mapped().is_none()) {
+                continue;
+            }
+            let (topic, partition) = (place.topic.clone(), place.partition.0);
+            let key = LogKey { broker: Rc::clone(broker), topic, partition, is_committed };
+            let readers = cx.shared.reads.visit(&key, connection, cx.now);
+            if let Some(read) = self.reads.get_mut(at).filter(|_| readers > 0) {
+                read.log = Some(SharedLog { key, readers, found: None });
+            }
+        }
+    }
+
+    fn may_share(&self) -> bool {
+        let is_consumer = self.frame.replica_id.0 < 0;
+        !self.sharing.is_alone && is_consumer && self.reads.len() <= limits::SHARED_PLACES_MAX
+    }
+
+    /// Others read the physical partition as well.
+    pub(super) fn is_shared(&self, at: usize) -> bool {
+        self.log(at).is_some_and(|log| log.readers > 1)
+    }
+
+    fn log(&self, at: usize) -> Option<&SharedLog> {
+        self.reads.get(at)?.log.as_ref()
+    }
+
+    /// What the Fetch does next for its records.
+    ///
+    /// # Errors
+    /// [`Fault::Bug`]
+    pub(super) fn next_round(&mut self, cx: &mut Context<'_>) -> Result<Round, Fault> {
+        self.settle();
+        self.kept = self.kept_bytes();
+        let mut questions = self.questions(cx);
+        let is_bell = questions.iter().any(|question| !matches!(question.ask, Ask::Read(_)));
+        if !is_bell && self.park(cx, &questions) {
+            return Ok(Round::Park);
+        }
+        self.promise(cx);
+        if is_bell {
+            return self.ring(&mut questions).map(|(upstream, awaited)| Round::Ask(upstream, awaited));
+        }
+        let may_wait = self.in_turn().all(|(_, _, siblings)| siblings::may_wait(siblings)) && !self.urgent;
+        let mut wait_ms = if may_wait { self.remaining_ms(cx.now) } else { 0 };
+        let max_bytes = remaining(self.frame.max_bytes, self.kept).max(1);
+        let mut min_bytes = remaining(self.frame.min_bytes, self.kept);
+        if questions.iter().any(|question| self.is_shared(question.at)) {
+            // Others have something to hear as soon as anything comes.
+            (wait_ms, min_bytes) = (wait_ms.min(limits::SHARED_WAIT_MS_MAX as i32), min_bytes.min(1));
+        }
+        let overdue_at = cx.now + Millis::try_from(wait_ms).unwrap_or(0) + limits::SHARED_GRACE_MS;
+        for Question { at, asked, ask, .. } in &mut questions {
+            let Some(log) = self.log(*at) else { continue };
+            // What is read for several may be so many times as long.
+            let readers = i32::try_from(log.readers).unwrap_or(1);
+            let most = asked.partition_max_bytes.max(limits::SHARED_READ_BYTES_MAX).min(max_bytes);
+            asked.partition_max_bytes = asked.partition_max_bytes.saturating_mul(readers).min(most);
+            *ask = Ask::Read(Some(cx.shared.reads.begin(&log.key, asked.fetch_offset, min_bytes, overdue_at)));
+        }
+        let frame = self.frame.clone();
+        let frame = frame.with_max_wait_ms(wait_ms).with_min_bytes(min_bytes);
+        let (upstream, awaited) = self.send(frame.with_max_bytes(max_bytes), questions)?;
+        Ok(Round::Ask(upstream, awaited))
+    }
+
+    fn questions(&mut self, cx: &Context<'_>) -> Vec<Question> {
+        let asked = self.in_turn().filter_map(|(at, place, siblings)| {
+            Some((at, siblings::next_read(siblings, place.partition, self.turn)?))
+        });
+        let asked: Vec<(usize, FetchPartition)> = asked.collect();
+        asked.into_iter().map(|(at, asked)| self.question(cx, at, asked)).collect()
+    }
+
+    fn question(&mut self, cx: &Context<'_>, at: usize, mut asked: FetchPartition) -> Question {
+        let is_alone = self.sharing.is_alone;
+        let plain = |asked| Question { at, asked, ask: Ask::Read(None), is_covered: false };
+        let found = self.reads.get_mut(at).and_then(|read| read.log.as_mut()?.found.take()).filter(|_| !is_alone);
+        if let Some(segment) = found {
+            // There was nothing behind this when the segment was read.
+            asked.fetch_offset = segment.data.high_watermark.max(segment.end);
+            asked.partition_max_bytes = 1;
+            asked.last_fetched_epoch = -1;
+            return Question { ask: Ask::Joined(segment), ..plain(asked) };
+        }
+        // A client that lets the broker compare its log with the broker's asks for more than records.
+        let Some(log) = self.log(at).filter(|_| !is_alone && asked.last_fetched_epoch < 0) else {
+            return plain(asked);
+        };
+        let segments = self.segments(cx, log, at, asked.fetch_offset);
+        if let Some(last) = segments.last() {
+            asked.fetch_offset = last.end - 1;
+            asked.partition_max_bytes = i32::try_from(last.mark.bytes).unwrap_or(i32::MAX);
+            return Question { ask: Ask::Late(segments), ..plain(asked) };
+        }
+        let min_bytes = remaining(self.frame.min_bytes, self.kept);
+        let is_covered = cx.shared.reads.is_read_at(&log.key, asked.fetch_offset, min_bytes, cx.now);
+        Question { is_covered, ..plain(asked) }
+    }
+
+    /// What was read of late from `offset` on, as much of it as the client wants.
+    fn segments(&self, cx: &Context<'_>, log: &SharedLog, at: usize, offset: i64) -> Vec<Rc<Segment>> {
+        let siblings = self.siblings_of(at);
+        let (lanes, wanted) = (siblings::lanes(siblings), siblings::bytes_max(siblings).min(self.room()));
+        let (mut segments, mut bytes, mut offset) = (vec![], 0, offset);
+        while let Some(segment) = cx.shared.reads.find(&log.key, offset, cx.now) {
+            (bytes, offset) = (bytes + segment.bytes_for(&lanes), segment.end);
+            segments.push(segment);
+            if bytes >= wanted || segments.len() >= limits::SHARED_SEGMENTS_MAX {
+                break;
+            }
+        }
+        segments
+    }
+
+    /// Waits for others, if they read all that the Fetch wants.
+    fn park(&mut self, cx: &mut Context<'_>, questions: &[Question]) -> bool {
+        let is_read = |question: &Question| {
+            let cursor = siblings::one_cursor(self.siblings_of(question.at));
+            question.is_covered && cursor == Some(question.asked.fetch_offset)
+        };
+        let waits = !self.urgent && self.remaining_ms(cx.now) >= limits::SHARED_PARK_MS_MIN as i32;
+        if self.sharing.is_alone || !waits || questions.is_empty() || !questions.iter().all(is_read) {
+            return false;
+        }
+        let wishes = questions.iter().filter_map(|question| {
+            let lanes = siblings::lanes(self.siblings_of(question.at)).into();
+            Some(Wish { key: self.log(question.at)?.key.clone(), offset: question.asked.fetch_offset, lanes })
+        });
+        let wishes = wishes.collect();
+        let at = questions.iter().map(|question| question.at).collect();
+        let parked = cx.shared.reads.park(self.sharing.connection, self.deadline, wishes);
+        self.sharing.parked = parked.map(|parked| (parked, at));
+        if self.sharing.parked.is_some() {
+            self.take_promise_back();
+            cx.count(Stat::SharedParked, 1);
+        }
+        self.sharing.parked.is_some()
+    }
+
+    /// Ends the wait for others, with what it has brought.
+    ///
+    /// # Errors
+    /// [`Fault::Bug`]
+    pub(super) fn unpark(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        let Some((parked, at)) = self.sharing.parked.take() else { return Ok(()) };
+        let (news, is_alone) = parked.end();
+        self.sharing.is_alone |= is_alone;
+        let mut is_woken = false;
+        for (at, news) in at.into_iter().zip(news) {
+            if let Some(passed) = &news.passed {
+                siblings::pass(self.siblings_at(at)?.1, passed);
+            }
+            is_woken |= news.found.is_some();
+            if let Some(log) = self.reads.get_mut(at).and_then(|read| read.log.as_mut()) {
+                log.found = news.found;
+            }
+        }
+        cx.count(Stat::SharedWoken, usize::from(is_woken));
+        Ok(())
+    }
+
+    /// The round that asks whether the client may have what others have read. What nobody has read is asked
+    /// for beside it.
+    fn ring(&mut self, questions: &mut Vec<Question>) -> Result<(Upstream, Awaited<Read>), Fault> {
+        let mut bytes = 0i32;
+        for question in &mut *questions {
+            match &question.ask {
+                // It is not in the way of who reads it.
+                Ask::Read(_) if question.is_covered => question.asked.partition_max_bytes = 1,
+                Ask::Read(_) | Ask::Joined(_) | Ask::Late(_) => {}
+            }
+            bytes = bytes.saturating_add(question.asked.partition_max_bytes);
+        }
+        let most = remaining(self.frame.max_bytes, self.kept);
+        let frame = self.frame.clone().with_max_wait_ms(0).with_min_bytes(0).with_max_bytes(bytes.min(most).max(1));
+        self.send(frame, std::mem::take(questions))
+    }
+
+    fn send(
+        &self,
+        frame: FetchRequest,
+        questions: Vec<Question>,
+    ) -> Result<(Upstream, Awaited<Read>), Fault> {
+        let (mut asked, mut reads) = (vec![], vec![]);
+        for Question { at, asked: question, ask, .. } in questions {
+            let place = self.reads.get(at).map(|read| read.place.clone());
+            let place = place.ok_or(Fault::bug("a question of Fetch without its place"))?;
+            asked.push((place.topic.clone(), question.clone()));
+            reads.push((place, Read { at, offset: question.fetch_offset, ask }));
+        }
+        Ok((Upstream::new(self.version, &frame.with_topics(by_topic(asked)))?, Awaited::new(reads)))
+    }
+
+    /// Gives others what a flight has brought.
+    pub(super) fn land(
+        &mut self,
+        cx: &Context<'_>,
+        flight: Flight,
+        at: usize,
+        offset: i64,
+        data: &PartitionData,
+        frame_bytes: usize,
+    ) {
+        let status = PartitionStatus::of(data);
+        if status.error_code != 0 || status.redirects() {
+            return flight.fail();
+        }
+        if !self.log(at).is_some_and(|log| cx.shared.reads.is_shared(&log.key)) {
+            return;
+        }
+        let mut data = data.clone();
+        if let Some(records) = data.records.as_mut().filter(|records| records.len() < frame_bytes / 2) {
+            *records = Bytes::copy_from_slice(records);
+        }
+        let Some(segment) = Segment::new(offset, data, cx.now) else { return };
+        let mapping = self.siblings_of(at).first().and_then(|sibling| sibling.mapped()?.mapping());
+        let stops = mapping.filter(|mapping| mapping.layout() != Layout::Modulo);
+        // There a lane that the mapping does not have stops who reads it.
+        if stops.is_some_and(|mapping| segment.foreign_lane(mapping.lanes()).is_some()) {
+            return flight.fail();
+        }
+        flight.land(segment);
+    }
+
+    /// Hears whether the client may have what came while it waited.
+    pub(super) fn join(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        offset: i64,
+        data: PartitionData,
+        segment: &Rc<Segment>,
+    ) -> Result<(), Fault> {
+        if self.may_have(cx, at, offset, &data, segment.end)? {
+            self.serve(cx, at, std::slice::from_ref(segment))?;
+            let (_, siblings) = self.siblings_at(at)?;
+            if siblings::one_cursor(siblings) == Some(offset) {
+                self.take(cx, at, offset, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears whether the client may have what was read before it came.
+    pub(super) fn catch_up(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        offset: i64,
+        data: PartitionData,
+        segments: &[Rc<Segment>],
+    ) -> Result<(), Fault> {
+        let Some(last) = segments.last() else { return Ok(()) };
+        let is_there = siblings::first_mark(&data.records.clone().unwrap_or_default()) == Some(last.mark);
+        let may_have = self.may_have(cx, at, offset, &data, last.end)?;
+        if may_have && is_there {
+            return self.serve(cx, at, segments);
+        }
+        if let Some(log) = self.log(at) {
+            cx.shared.reads.forget(&log.key);
+        }
+        self.sharing.is_alone = true;
+        Ok(())
+    }
+
+    fn may_have(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        offset: i64,
+        data: &PartitionData,
+        end: i64,
+    ) -> Result<bool, Fault> {
+        cx.count(Stat::SharedDoorbellBytes, data.records.as_ref().map_or(0, Bytes::len));
+        let is_committed = self.frame.isolation_level == 1;
+        let siblings = self.siblings_at(at)?.1;
+        match siblings::hear(siblings, data, offset, end, is_committed, &cx.shared.skips) {
+            Verdict::Yes => return Ok(true),
+            Verdict::No => self.sharing.is_alone = true,
+            Verdict::Told(shares) => self.note(cx, at, &shares, false)?,
+        }
+        Ok(false)
+    }
+
+    fn serve(&mut self, cx: &mut Context<'_>, at: usize, segments: &[Rc<Segment>]) -> Result<(), Fault> {
+        let mut left = siblings::bytes_max(self.siblings_at(at)?.1).min(self.room());
+        let mut given = 0;
+        for segment in segments {
+            let shares = share::share_segment(self.siblings_at(at)?.1, segment, left);
+            (left, given) = (left.saturating_sub(shares.kept_bytes), given + shares.kept_bytes);
+            self.note(cx, at, &shares, true)?;
+            if left == 0 {
+                break;
+            }
+        }
+        cx.count(Stat::SharedHits, usize::from(given > 0));
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! What one Fetch brought of a log, as the broker sent it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_response::PartitionData;
+
+use crate::remapper::Lane;
+use crate::shared::skips::Mark;
+use crate::time::Millis;
+use crate::wire::batch::{self, Batches, Entry, Header, Whose};
+
+/// An entry of a record set, and where it lies in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) range: Range<usize>,
+    pub(crate) base_offset: i64,
+    /// Where a consumer stands that has read it.
+    pub(crate) next: i64,
+    pub(crate) whose: Whose,
+    /// None: a message from before batches.
+    pub(crate) header: Option<Header>,
+}
+
+impl From<Entry> for Item {
+    fn from(entry: Entry) -> Self {
+        let next = entry.next_offset();
+        let (range, base_offset, header) = match entry {
+            Entry::Batch { range, header } => (range, header.base_offset, Some(header)),
+            Entry::Old { range, last_offset } => (range, last_offset, None),
+        };
+        let whose = header.as_ref().map_or(Whose::Lane(Lane(0)), batch::lane);
+        Self { range, base_offset, next, whose, header }
+    }
+}
+
+/// A lane's entries in a segment.
+#[derive(Default)]
+struct Own {
+    bytes: usize,
+    /// Which ones, in order.
+    at: Vec<usize>,
+}
+
+/// All that lies in a log from `start` on and before `end`, as it was at one moment.
+pub(crate) struct Segment {
+    /// The offset that was asked for.
+    pub(crate) start: i64,
+    /// Behind the last whole entry.
+    pub(crate) end: i64,
+    /// Of the last whole entry.
+    pub(crate) mark: Mark,
+    /// What the broker said of the log, with the whole entries that it sent.
+    pub(crate) data: PartitionData,
+    pub(crate) read: Millis,
+    items: Vec<Item>,
+    lanes: HashMap<Lane, Own>,
+    /// For every lane: the ends of transactions.
+    for_all: Own,
+}
+
+impl Segment {
+    /// What a Fetch from `start` on brought. None: not one whole entry that lies behind `start`.
+    pub(crate) fn new(start: i64, mut data: PartitionData, read: Millis) -> Option<Self> {
+        let records = data.records.take()?;
+        let items: Vec<Item> = Batches::new(&records).map(Item::from).collect();
+        let last = items.last().filter(|last| last.next > start)?;
+        let (end, mark) = (last.next, Mark::of(records.get(last.range.clone())?));
+        data.records = Some(records.slice(..last.range.end));
+        let (mut lanes, mut for_all): (HashMap<Lane, Own>, Own) = Default::default();
+        for (at, item) in items.iter().enumerate() {
+            let own = match item.whose {
+                Whose::Lane(lane) => lanes.entry(lane).or_default(),
+                Whose::EverySibling => &mut for_all,
+            };
+            own.bytes += item.range.len();
+            own.at.push(at);
+        }
+        Some(Self { start, end, mark, data, read, items, lanes, for_all })
+    }
+
+    /// Bytes that it takes in memory, more or less.
+    pub(crate) fn bytes(&self) -> usize {
+        let index = std::mem::size_of::<Item>() + std::mem::size_of::<usize>();
+        std::mem::size_of::<Self>() + self.records().len() + self.items.len() * index
+    }
+
+    /// The record set.
+    pub(crate) fn records(&self) -> Bytes {
+        self.data.records.clone().unwrap_or_default()
+    }
+
+    /// Whether readers of these lanes have anything to hear of it.
+    pub(crate) fn concerns(&self, lanes: &[Lane]) -> bool {
+        !self.for_all.at.is_empty() || lanes.iter().any(|lane| self.lanes.contains_key(lane))
+    }
+
+    /// Bytes of the entries that readers of these lanes are given.
+    pub(crate) fn bytes_for(&self, lanes: &[Lane]) -> usize {
+        let own = lanes.iter().filter_map(|lane| self.lanes.get(lane)).map(|own| own.bytes);
+        self.for_all.bytes + own.sum::<usize>()
+    }
+
+    /// A lane that is in it and not among the first `lanes`.
+    pub(crate) fn foreign_lane(&self, lanes: u32) -> Option<Lane> {
+        self.lanes.keys().copied().find(|lane| lane.0 >= lanes)
+    }
+
+    /// The entries that readers of these lanes are given, with their numbers, in order.
+    pub(crate) fn items_for(&self, lanes: &[Lane]) -> impl Iterator<Item = (usize, Item)> + '_ {
+        let own = lanes.iter().filter_map(|lane| self.lanes.get(lane)).chain([&self.for_all]);
+        let mut at: Vec<usize> = own.flat_map(|own| own.at.iter().copied()).collect();
+        at.sort_unstable();
+        at.into_iter().filter_map(|at| Some((at, self.items.get(at)?.clone())))
+    }
+
+    /// The entry of this number.
+    pub(crate) fn item(&self, at: usize) -> Option<&Item> {
+        self.items.get(at)
+    }
+
+    /// The last entry.
+    pub(crate) fn last(&self) -> Option<&Item> {
+        self.items.last()
+    }
+}
