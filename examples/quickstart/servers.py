@@ -16,6 +16,8 @@ class QuickstartEnvoy(EnvoyProcess):
     """Envoy with envoy.yaml, its ports exchanged where other programs have taken them."""
 
     log_level = "warn"
+    workers = 1
+    """Readers share what their own worker has read."""
 
     def __init__(self, directory: Path, cluster: KafkaCluster):
         bootstrap, admin = _ports()

@@ -423,3 +423,9 @@ const _: () = assert!(CHANGES_LOGGED_MAX < PLACEMENTS_MAX);
 /// How often a change of a value in shared data is tried. Workers that change it at the same time each cost
 /// one try.
 pub const SHARED_TRIES_MAX: usize = 100;
+
+const _: () = assert!(SHARED_PARTS * FETCH_SHARE_BYTES_MIN <= WORKER_BYTES_MIN);
+const _: () = assert!(SHARED_PLACES_MAX < SHARED_LOGS_MAX);
+const _: () = assert!(SHARED_PARKED_MAX * EXCHANGE_BYTES < WORKER_BYTES_MIN);
+const _: () = assert!(SHARED_READ_BYTES_MAX <= FETCH_MAX_BYTES_DEFAULT);
+const _: () = assert!(2 * TICK_MS < SHARED_PARK_MS_MIN && SHARED_PARK_MS_MIN < SHARED_WAIT_MS_MAX);

@@ -1,15 +1,11 @@
 //! Bounds on what the connections of a worker read together.
 
-use super::{EXCHANGE_BYTES, FETCH_MAX_BYTES_DEFAULT, IN_FLIGHT_REQUESTS_MAX, TICK_MS, WORKER_BYTES_MIN};
-
 /// Bytes that are kept of what was read, at most: a second or so of a busy worker. Who comes later reads
 /// again.
 pub const SHARED_BYTES_MAX: usize = 32 << 20;
 
 /// As [`SHARED_BYTES_MAX`], as one in so many parts of `limits.worker_bytes`.
 pub const SHARED_PARTS: usize = 8;
-
-const _: () = assert!(SHARED_PARTS * (1 << 20) <= WORKER_BYTES_MIN);
 
 /// Milliseconds for which it is kept. Most consumers come back within a second; what nobody has asked for by
 /// then only takes memory, and the longer it is kept, the more can have become of its log.
@@ -29,12 +25,8 @@ pub const SHARED_LOGS_MAX: usize = 8_192;
 /// it wants, and looking each of them up is work.
 pub const SHARED_PLACES_MAX: usize = 1_000;
 
-const _: () = assert!(SHARED_PLACES_MAX < SHARED_LOGS_MAX);
-
 /// Connections that wait for others at a time. Each tick looks at all of them.
 pub const SHARED_PARKED_MAX: usize = 10_000;
-
-const _: () = assert!(SHARED_PARKED_MAX * EXCHANGE_BYTES < WORKER_BYTES_MIN && IN_FLIGHT_REQUESTS_MAX > 0);
 
 /// Pieces of what was read that one Fetch is served from.
 pub const SHARED_SEGMENTS_MAX: usize = 64;
@@ -42,8 +34,6 @@ pub const SHARED_SEGMENTS_MAX: usize = 64;
 /// Most bytes of a physical partition in one Fetch, where several connections read it: it may bring each of
 /// them as much as it wants, up to this.
 pub const SHARED_READ_BYTES_MAX: i32 = 4 << 20;
-
-const _: () = assert!(SHARED_READ_BYTES_MAX <= FETCH_MAX_BYTES_DEFAULT);
 
 /// Milliseconds for which a Fetch that others wait for lets the broker wait for data, at most: that long
 /// others are held up where its own client has stopped reading.
@@ -53,9 +43,7 @@ pub const SHARED_WAIT_MS_MAX: u64 = 500;
 pub const SHARED_GRACE_MS: u64 = 400;
 
 /// Least milliseconds of a wait for others: less is over at one of the next ticks.
-pub const SHARED_PARK_MS_MIN: u64 = 3 * TICK_MS;
-
-const _: () = assert!(SHARED_PARK_MS_MIN < SHARED_WAIT_MS_MAX);
+pub const SHARED_PARK_MS_MIN: u64 = 60;
 
 /// Connections that are woken in one call of the host: each costs some 50 microseconds. The others follow at
 /// the next tick.

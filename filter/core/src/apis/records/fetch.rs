@@ -15,6 +15,7 @@
 //! with session 0.
 
 mod answer;
+mod ask;
 mod client_fetch;
 mod filler;
 mod partitions;

@@ -11,9 +11,9 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
+use super::ask::{Ask, SharedLog, Sharing};
 use super::partitions::{by_place, by_topic, once};
 use super::share::Shares;
-use super::sharing::{Ask, SharedLog, Sharing};
 use super::sibling::Sibling;
 use super::status::PartitionStatus;
 use super::{answer, filler, siblings};
@@ -285,7 +285,13 @@ impl ClientFetch {
     }
 
     /// Takes note of what became of a part of an answer that `brought` something or not.
-    pub(super) fn note(&mut self, cx: &mut Context<'_>, at: usize, shares: &Shares, brought: bool) -> Result<(), Fault> {
+    pub(super) fn note(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        shares: &Shares,
+        brought: bool,
+    ) -> Result<(), Fault> {
         let place = self.siblings_at(at)?.0;
         note_shares(cx, place, shares);
         if brought {

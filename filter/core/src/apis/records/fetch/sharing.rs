@@ -20,55 +20,19 @@ use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::FetchRequest;
 
+use super::ask::{Ask, SharedLog};
 use super::client_fetch::{remaining, ClientFetch, Read};
 use super::partitions::by_topic;
 use super::siblings::{self, Verdict};
 use super::{share, status::PartitionStatus};
-use crate::config::ShareMode;
 use crate::error::Fault;
 use crate::exchange::handler::{Context, Upstream};
 use crate::exchange::rounds::Awaited;
 use crate::limits;
 use crate::remapper::Layout;
-use crate::shared::reads::{Flight, LogKey, Parked, Segment, Wish};
+use crate::shared::reads::{Flight, LogKey, Segment, Wish};
 use crate::stats::Stat;
 use crate::time::Millis;
-
-/// How a physical partition is asked for in a round.
-pub(super) enum Ask {
-    /// For what lies from an offset on; others may wait for the flight.
-    Read(Option<Flight>),
-    /// Whether the client may have what another connection has read while this Fetch waited.
-    Joined(Rc<Segment>),
-    /// Whether the client may have this, and it is still there.
-    Late(Vec<Rc<Segment>>),
-}
-
-/// A physical partition whose reads are shared.
-pub(super) struct SharedLog {
-    key: LogKey,
-    /// How many connections have read it of late, this one included.
-    readers: usize,
-    /// What came for the client while it waited.
-    found: Option<Rc<Segment>>,
-}
-
-/// What a Fetch has to do with others.
-pub(super) struct Sharing {
-    connection: u32,
-    /// It reads for itself, from now on.
-    is_alone: bool,
-    /// It waits for others; and which of its physical partitions it waits for.
-    parked: Option<(Parked, Vec<usize>)>,
-}
-
-impl Sharing {
-    /// A client that sends nothing more gets its answer by one request: the end of its stream goes with that.
-    pub(super) fn new(cx: &Context<'_>) -> Self {
-        let is_alone = cx.shared.config.share == ShareMode::Never || cx.session.client_ended;
-        Self { connection: cx.session.connection, is_alone, parked: None }
-    }
-}
 
 /// What comes next.
 pub(super) enum Round {
@@ -159,9 +123,9 @@ impl ClientFetch {
     }
 
     fn questions(&mut self, cx: &Context<'_>) -> Vec<Question> {
-        let asked = self.in_turn().filter_map(|(at, place, siblings)| {
-            Some((at, siblings::next_read(siblings, place.partition, self.turn)?))
-        });
+        let asked = self
+            .in_turn()
+            .filter_map(|(at, place, siblings)| Some((at, siblings::next_read(siblings, place.partition, self.turn)?)));
         let asked: Vec<(usize, FetchPartition)> = asked.collect();
         asked.into_iter().map(|(at, asked)| self.question(cx, at, asked)).collect()
     }
@@ -271,11 +235,7 @@ impl ClientFetch {
         self.send(frame, std::mem::take(questions))
     }
 
-    fn send(
-        &self,
-        frame: FetchRequest,
-        questions: Vec<Question>,
-    ) -> Result<(Upstream, Awaited<Read>), Fault> {
+    fn send(&self, frame: FetchRequest, questions: Vec<Question>) -> Result<(Upstream, Awaited<Read>), Fault> {
         let (mut asked, mut reads) = (vec![], vec![]);
         for Question { at, asked: question, ask, .. } in questions {
             let place = self.reads.get(at).map(|read| read.place.clone());

@@ -149,7 +149,6 @@ pub(super) fn hear(
     Verdict::Yes
 }
 
-
 /// Ends the part of some siblings, `whom`, in this Fetch.
 fn finish(siblings: &mut [Sibling], whom: impl Fn(&Sibling) -> bool, status: PartitionStatus) -> Shares {
     let mut urgent = false;
