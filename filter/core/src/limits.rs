@@ -1,6 +1,7 @@
 //! Every bound of the filter in one place, each with the reason for its value. A peer, or a slip in the
-//! configuration, can make the filter spend up to these and no more. Those on what
-//! connections read together: `limits/reads.rs`; on who is who: `limits/security.rs`; on what a worker does beside moving bytes: `limits/worker.rs`.
+//! configuration, can make the filter spend up to these and no more. Those on what connections read together:
+//! `limits/reads.rs`; on who is who: `limits/security.rs`; on what a worker does beside moving bytes:
+//! `limits/worker.rs`.
 
 mod reads;
 mod security;

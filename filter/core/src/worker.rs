@@ -223,7 +223,8 @@ impl Worker {
         ready.into_iter().for_each(|context_id| self.resume(host, context_id));
     }
 
-    /// Lets those go on that wait for what others read in vain; what is kept of that makes room for who waits.
+    /// Lets those go on that wait for what others read in vain; what is kept of that makes room for who
+    /// waits.
     fn look_after_reads(&self, host: &impl Host) {
         let Plugin { shared, agenda, .. } = &*self.plugin;
         shared.reads.tick(host.now(), shared.budget.is_tight() || agenda.is_short_of_room());

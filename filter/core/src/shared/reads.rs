@@ -212,14 +212,12 @@ impl Reads {
         let state = &mut *self.state.borrow_mut();
         let mut due: Vec<(u32, bool)> = vec![];
         for log in state.logs.values_mut() {
-            let overdue = log.flights.extract_if(.., |asked| asked.overdue_at <= now);
-            let overdue: Vec<i64> = overdue.map(|asked| asked.offset).collect();
-            for (connection, waiting) in &log.parked {
-                let is_alone = overdue.contains(&waiting.offset);
-                if is_alone || waiting.until <= now {
-                    due.push((*connection, is_alone));
-                }
+            let overdue: Vec<Asked> = log.flights.extract_if(.., |asked| asked.overdue_at <= now).collect();
+            for asked in overdue {
+                due.extend(log.forsaken(asked.offset).into_iter().map(|connection| (connection, true)));
             }
+            let over = log.parked.iter().filter(|(_, waiting)| waiting.until <= now);
+            due.extend(over.map(|(connection, _)| (*connection, false)));
         }
         due.into_iter().for_each(|(connection, is_alone)| state.ring(connection, is_alone));
         while state.stored.front().is_some_and(|(_, oldest)| is_tight || !is_fresh(oldest, now)) {
@@ -254,6 +252,12 @@ impl Log {
     fn is_idle(&self, now: Millis) -> bool {
         let is_used = !self.flights.is_empty() || !self.parked.is_empty() || !self.segments.is_empty();
         !is_used && !self.readers.iter().any(|(_, seen)| is_late(*seen, now))
+    }
+
+    /// Who waits at an offset where nobody reads any more.
+    fn forsaken(&self, offset: i64) -> Vec<u32> {
+        let there = self.parked.iter().filter(|(_, waiting)| waiting.offset == offset && !self.is_read_at(offset));
+        there.map(|(connection, _)| *connection).collect()
     }
 
     fn is_read_at(&self, offset: i64) -> bool {
@@ -329,12 +333,13 @@ impl State {
         rung.into_iter().for_each(|connection| self.ring(connection, false));
     }
 
-    /// What a flight was for cannot be had in common.
-    fn fail(&mut self, flight: &Flight) {
+    /// What a flight was for cannot be had in common: who waits there, and for nobody else, reads for itself.
+    fn fail(&mut self, flight: &Flight, log_moved: bool) {
         let Some(log) = self.end(flight) else { return };
-        log.segments.clear();
-        let there = log.parked.iter().filter(|(_, waiting)| waiting.offset == flight.offset);
-        let there: Vec<u32> = there.map(|(connection, _)| *connection).collect();
+        if log_moved {
+            log.segments.clear();
+        }
+        let there = log.forsaken(flight.offset);
         there.into_iter().for_each(|connection| self.ring(connection, true));
     }
 }
@@ -356,11 +361,11 @@ impl Flight {
         state.land(&self, Rc::new(segment), self.reads.bytes_max);
     }
 
-    /// It brought an answer that is for its own client only: who waited for it reads for itself, and what was
-    /// read before is not to be relied on.
-    pub(crate) fn fail(mut self) {
+    /// It brought an answer that is for its own client only. `log_moved`: what was read before is not to be
+    /// relied on.
+    pub(crate) fn fail(mut self, log_moved: bool) {
         self.is_over = true;
-        self.reads.state.borrow_mut().fail(&self);
+        self.reads.state.borrow_mut().fail(&self, log_moved);
     }
 }
 

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::ResponseError;
 
 use super::ask::{Ask, SharedLog};
 use super::client_fetch::{remaining, ClientFetch, Read};
@@ -33,6 +34,12 @@ use crate::remapper::Layout;
 use crate::shared::reads::{Flight, LogKey, Segment, Wish};
 use crate::stats::Stat;
 use crate::time::Millis;
+
+/// `isolation_level` of clients that are shown nothing before its transaction is through (KIP-98).
+const COMMITTED: i8 = 1;
+
+/// `replica_id` of consumers.
+const CONSUMER_ID: i32 = -1;
 
 /// What comes next.
 pub(super) enum Round {
@@ -54,7 +61,7 @@ impl ClientFetch {
     /// Looks who else reads the Fetch's physical partitions.
     pub(super) fn look_for_others(&mut self, cx: &Context<'_>) {
         let Some(broker) = cx.session.broker.as_ref().filter(|_| self.may_share()) else { return };
-        let (connection, is_committed) = (self.sharing.connection, self.frame.isolation_level == 1);
+        let (connection, is_committed) = (self.sharing.connection, self.frame.isolation_level == COMMITTED);
         for at in 0..self.reads.len() {
             let Ok((place, siblings)) = self.siblings_at(at) else { continue };
             if siblings.first().is_none_or(|sibling| sibling.mapped().is_none()) {
@@ -70,7 +77,8 @@ impl ClientFetch {
     }
 
     fn may_share(&self) -> bool {
-        let is_consumer = self.frame.replica_id.0 < 0;
+        // Others than consumers are shown what is above the high watermark.
+        let is_consumer = self.frame.replica_id.0 == CONSUMER_ID;
         !self.sharing.is_alone && is_consumer && self.reads.len() <= limits::SHARED_PLACES_MAX
     }
 
@@ -258,7 +266,8 @@ impl ClientFetch {
     ) {
         let status = PartitionStatus::of(data);
         if status.error_code != 0 || status.redirects() {
-            return flight.fail();
+            // That a client may not read says nothing of the log.
+            return flight.fail(status.error_code != ResponseError::TopicAuthorizationFailed.code());
         }
         if !self.log(at).is_some_and(|log| cx.shared.reads.is_shared(&log.key)) {
             return;
@@ -272,7 +281,7 @@ impl ClientFetch {
         let stops = mapping.filter(|mapping| mapping.layout() != Layout::Modulo);
         // There a lane that the mapping does not have stops who reads it.
         if stops.is_some_and(|mapping| segment.foreign_lane(mapping.lanes()).is_some()) {
-            return flight.fail();
+            return flight.fail(false);
         }
         flight.land(segment);
     }
@@ -307,11 +316,11 @@ impl ClientFetch {
     ) -> Result<(), Fault> {
         let Some(last) = segments.last() else { return Ok(()) };
         let is_there = siblings::first_mark(&data.records.clone().unwrap_or_default()) == Some(last.mark);
-        let may_have = self.may_have(cx, at, offset, &data, last.end)?;
-        if may_have && is_there {
+        let is_other = |data: &PartitionData| data.error_code == 0 && !is_there;
+        if self.may_have(cx, at, offset, &data, last.end)? && is_there {
             return self.serve(cx, at, segments);
         }
-        if let Some(log) = self.log(at) {
+        if let Some(log) = self.log(at).filter(|_| is_other(&data)) {
             cx.shared.reads.forget(&log.key);
         }
         self.sharing.is_alone = true;
@@ -327,7 +336,7 @@ impl ClientFetch {
         end: i64,
     ) -> Result<bool, Fault> {
         cx.count(Stat::SharedDoorbellBytes, data.records.as_ref().map_or(0, Bytes::len));
-        let is_committed = self.frame.isolation_level == 1;
+        let is_committed = self.frame.isolation_level == COMMITTED;
         let siblings = self.siblings_at(at)?.1;
         match siblings::hear(siblings, data, offset, end, is_committed, &cx.shared.skips) {
             Verdict::Yes => return Ok(true),
