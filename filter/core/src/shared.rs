@@ -3,6 +3,7 @@
 pub mod budget;
 pub(crate) mod facts;
 pub(crate) mod reach;
+pub(crate) mod sessions;
 pub(crate) mod skips;
 pub(crate) mod warnings;
 
@@ -21,6 +22,7 @@ pub struct Shared {
     pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,
+    pub(crate) session_room: sessions::SessionRoom,
     pub(crate) reach: reach::Reach,
     pub(crate) authenticator: sasl::Authenticator,
     warnings: warnings::Warnings,
@@ -40,12 +42,14 @@ impl Shared {
         let topics = TopicRegistry::new(&config.mapping);
         let authenticator = sasl::Authenticator::new(config.sasl.as_ref(), seed, salts, verifier);
         let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
+        let session_room = sessions::SessionRoom::new(config.limits.worker_bytes);
         Self {
             config,
             topics,
             budget,
             facts: facts::Facts::default(),
             skips: skips::Skips::default(),
+            session_room,
             reach: reach::Reach::default(),
             authenticator,
             warnings: warnings::Warnings::new(limits::WARNINGS_MAX),

@@ -11,13 +11,13 @@
 //! of its own asks for the entry that the skip ends with: if that entry is no more what it was, the log is
 //! another one, and what was found behind the skip is dropped.
 //!
-//! Fetch sessions (KIP-227) would make the broker remember physical partitions: every answer is a full one,
-//! with session 0.
+//! A client may have a fetch session (KIP-227): see [`session`].
 
 mod answer;
 mod client_fetch;
 mod filler;
 mod partitions;
+mod session;
 mod share;
 mod sibling;
 mod siblings;
@@ -25,13 +25,13 @@ mod status;
 
 use bytes::Bytes;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
-use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
+use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Request};
 use crate::exchange::rounds::Awaited;
 use crate::limits;
 use client_fetch::{ClientFetch, Proof, Read};
+use session::Resolved;
 
 /// The request half.
 ///
@@ -39,16 +39,10 @@ use client_fetch::{ClientFetch, Proof, Read};
 /// [`Fault::Client`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FetchRequest = request.decode()?;
-    if !message.topics.iter().any(|topic| cx.is_mapped(&topic.topic)) {
-        return Ok(Plan::Pass(Passing::Untouched));
-    }
-    if message.session_id != 0 {
-        let answer = top_level_error(cx, ResponseError::FetchSessionIdNotFound.code());
-        return Plan::answer(&answer, request.version);
-    }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic))? {
-        return Ok(plan);
-    }
+    let message = match session::resolve(cx, message, request.version)? {
+        Resolved::Full(message) => message,
+        Resolved::Planned(plan) => return Ok(plan),
+    };
     cx.session.turn = cx.session.turn.wrapping_add(1);
     let fetch = ClientFetch::new(cx, message, request.version);
     if fetch.reads_nothing() {
@@ -60,11 +54,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let (upstream, awaited) = fetch.next_reads(cx.now)?;
     let pending = Box::new(Waiting { fetch, due: Due::Records(awaited) });
     Ok(Plan::Send { requests: vec![upstream], pending, barrier: true })
-}
-
-fn top_level_error(cx: &mut Context<'_>, error_code: i16) -> FetchResponse {
-    cx.note(error_code);
-    FetchResponse::default().with_error_code(error_code)
 }
 
 /// What the answer brings that is due.
@@ -88,7 +77,7 @@ impl Pending for Waiting {
         let Self { mut fetch, due } = *self;
         let answer: FetchResponse = read_answer(&body, fetch.version)?;
         if answer.error_code != 0 {
-            return Next::answer(&top_level_error(cx, answer.error_code), fetch.version);
+            return Next::answer(&session::failed(cx, answer.error_code), fetch.version);
         }
         fetch.throttle_time_ms = fetch.throttle_time_ms.max(answer.throttle_time_ms);
         let proof_rounds = match due {
@@ -114,13 +103,17 @@ fn next(cx: &mut Context<'_>, fetch: ClientFetch, proof_rounds: usize) -> Result
         }
     }
     if fetch.is_done(cx.now) {
-        return Ok(match fetch.into_answer(cx)? {
-            (answer, 0) => Next::Answer(answer),
-            (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
-        });
+        return answered(cx, fetch);
     }
     let (upstream, awaited) = fetch.next_reads(cx.now)?;
     Ok(Next::Send(vec![upstream], Box::new(Waiting { fetch, due: Due::Records(awaited) })))
+}
+
+fn answered(cx: &mut Context<'_>, fetch: ClientFetch) -> Result<Next, Fault> {
+    Ok(match fetch.into_answer(cx)? {
+        (answer, 0) => Next::Answer(answer),
+        (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
+    })
 }
 
 #[cfg(test)]
