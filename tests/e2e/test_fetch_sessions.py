@@ -13,7 +13,7 @@ from tests.harness import apis, batch, topics
 from tests.harness.client_security import NONE
 from tests.harness.clients import talk_to
 from tests.harness.envoy import Envoy
-from tests.harness.kafka import JAVA
+from tests.harness.kafka import JAVA, run_tool
 from tests.harness.paths import BUILD, KAFKA_JARS
 from tests.harness.raw import Raw, fetch_body
 
@@ -247,3 +247,27 @@ def test_a_consumer_reads_all_while_its_session_changes(programs, envoy, raw, di
         assert len(reader.records.pop(every[23])) == 5 and not reader.records
         reader.expect(append([every[23], others[0]]))
     cluster.delete_topic(plain)
+
+
+@pytest.mark.remap
+def test_a_client_above_its_quota_is_throttled_and_not_cut_off(raw, envoy, cluster, new_topic):
+    """The broker then answers without any partition (KIP-219)."""
+    topic, name = new_topic(), topics.unique("slow")
+    quota = ["--bootstrap-server", cluster.bootstrap, "--alter", "--entity-type", "clients", "--entity-name", name]
+    done = run_tool("kafka.admin.ConfigCommand", *quota, "--add-config", "consumer_byte_rate=20000")
+    assert done.returncode == 0, done.stderr
+    for _ in range(5):
+        raw.append(topic.name, 5, [b"x" * 50_000])
+    with Raw(envoy.port(1)) as slow:
+        position, throttled, found, session = 0, 0, 0, (0, 0)
+        deadline = time.monotonic() + 60
+        while found < 5 and time.monotonic() < deadline:
+            body = fetch_body(topic.name, {5: position}, max_bytes=60_000, max_wait_ms=100, session=session)
+            answer = slow.call(apis.FETCH, 11, body, client_id=name.encode())
+            assert answer["error_code"] == 0 and answer["session_id"] != 0
+            session = answer["session_id"], session[1] + 1
+            throttled += answer["throttle_time_ms"] > 0
+            for part in (p for t in answer["topics"] for p in t["partitions"]):
+                for b in batch.parse(part["records"]):
+                    found, position = found + 1, b.last_offset + 1
+    assert (found, throttled > 0) == (5, True)

@@ -80,6 +80,10 @@ impl Pending for Waiting {
             return Next::answer(&session::failed(cx, answer.error_code), fetch.version);
         }
         fetch.throttle_time_ms = fetch.throttle_time_ms.max(answer.throttle_time_ms);
+        if answer.responses.is_empty() && answer.throttle_time_ms > 0 {
+            // A client above its quota is answered at once, with no partition (KIP-219).
+            return answered(cx, fetch);
+        }
         let proof_rounds = match due {
             Due::Records(awaited) => {
                 fetch.take_records(cx, answer, awaited, body.len())?;

@@ -304,6 +304,33 @@ fn a_client_beyond_its_room_has_no_session() {
     }
 }
 
+/// KIP-219: an answer without partitions, at once.
+#[test]
+fn a_client_above_its_quota_is_answered_without_partitions() {
+    let throttled = |round: &Seen| round.answer(&FetchResponse::default().with_throttle_time_ms(300));
+    let mut client = Client::new(MAPPED);
+    let id = client.open();
+    let round = client.fetch(&in_session((id, 1), &[("t", 0, 11)]).with_max_wait_ms(500));
+    client.proxy.broker(&throttled(&round));
+    let told = client.answer();
+    assert_eq!((told.error_code, told.throttle_time_ms, told.session_id), (0, 300, id));
+    assert!(told.responses.is_empty());
+    let all = || vec![("t", data(0, &[])), ("u", data(7, &[]))];
+    assert!(client.round(&in_session((id, 2), &[]), all()).responses.is_empty(), "the session goes on");
+    // What came before is the client's.
+    let round = client.fetch(&fetch(&[("t", 0, 0)]).with_min_bytes(10_000));
+    let round = client.next(&round, vec![("t", data(0, &[lane(0, 0, &["a"])]))]);
+    client.proxy.broker(&throttled(&round));
+    let told = client.answer();
+    assert_eq!((told.throttle_time_ms, names(&told)), (300, vec![key("t", 0)]));
+    assert_eq!(values(&told.responses[0].partitions[0]), valued(&[(0, "a")]));
+    // A full Fetch that brought nothing ends nobody's reading.
+    let round = client.fetch(&fetch(&[("t", 0, 5)]));
+    client.proxy.broker(&throttled(&round));
+    let told = client.answer();
+    assert!(told.responses[0].partitions[0].high_watermark > 5);
+}
+
 #[test]
 fn a_session_through_any_cut_of_the_streams() {
     let mut streams = vec![];
