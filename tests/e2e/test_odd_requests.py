@@ -84,6 +84,7 @@ DIFFERENT = {
     ("Produce", "partitions"): "a partition named twice is stored twice, where a broker takes the last",
     ("Fetch", "max_bytes"): "below 0 it is taken for 1, where a broker fails",
     ("Fetch", "isolation_level"): "the broker's error is told for the whole request, not again for each partition",
+    ("Fetch", "session_id"): "one that no broker gives means nothing in a full Fetch, where a broker fails",
     ("OffsetForLeaderEpoch", "partitions"): "a topic without partitions is not in the answer; a partition has one question",
     ("OffsetFetch", "partitions"): "a topic without partitions is not in the answer",
     ("OffsetFetch", "topics"): "null is taken before version 2, too",

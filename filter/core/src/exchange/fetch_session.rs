@@ -190,8 +190,9 @@ pub(crate) struct FetchSession {
 }
 
 impl FetchSession {
-    /// A session of these partitions. `id`: positive, and random, so that no client knows another's. None:
-    /// there is no room for it, and the client has to do without.
+    /// A session of these partitions. `id`: random, so that no client knows another's, and far below 2^31: a
+    /// Fetch that closes the session passes, and brokers fail on ids above those that they give themselves.
+    /// None: there is no room for the session, and the client has to do without.
     pub(crate) fn open(id: i32, topics: &[FetchTopic], bytes: SessionBytes) -> Option<Self> {
         let (epoch, next) = (next_epoch(OPENS), 0);
         let mut this = Self { id, epoch, topics: BTreeMap::new(), partitions: BTreeMap::new(), next, bytes };

@@ -19,10 +19,10 @@ impl Nonces {
         BASE64_STANDARD.encode(self.digest().get(..24).unwrap_or_default())
     }
 
-    /// A number from 1 on.
+    /// A number from 1 to 2^30 - 1.
     pub(crate) fn positive(&mut self) -> i32 {
         let number = self.digest().first_chunk().map_or(0, |first| i32::from_be_bytes(*first));
-        (number & i32::MAX).max(1)
+        (number & (i32::MAX >> 1)).max(1)
     }
 
     fn digest(&mut self) -> [u8; 32] {

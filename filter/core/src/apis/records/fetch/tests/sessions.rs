@@ -255,6 +255,7 @@ fn ids_differ_from_one_session_and_connection_to_the_next() {
         client.proxy = Proxy::opened(&shared, Feeding::Passing, opening);
         (0..5).for_each(|_| assert!(ids.insert(client.open())));
     }
+    assert!(ids.iter().all(|id| (1..1 << 30).contains(id)), "{ids:?}");
 }
 
 #[test]
