@@ -178,6 +178,7 @@ pub const FETCH_SHARES: usize = 8;
 pub const FETCH_SHARE_BYTES_MIN: usize = 256 << 10;
 
 const _: () = assert!(FETCH_SHARES * FETCH_SHARE_BYTES_MIN <= WORKER_BYTES_MIN);
+const _: () = assert!(FETCH_SESSION_PARTS * FETCH_SESSION_BYTES_MAX <= WORKER_BYTES_MIN);
 
 /// Milliseconds for which a Fetch counts as if its whole answer were to come. A broker that has data answers
 /// sooner; one that waits for some will have little.

@@ -4,6 +4,7 @@ pub mod budget;
 pub(crate) mod facts;
 pub(crate) mod reach;
 pub(crate) mod reads;
+pub(crate) mod sessions;
 pub(crate) mod skips;
 pub(crate) mod warnings;
 
@@ -22,6 +23,7 @@ pub struct Shared {
     pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
     pub(crate) skips: skips::Skips,
+    pub(crate) session_room: sessions::SessionRoom,
     pub(crate) reach: reach::Reach,
     pub(crate) reads: std::rc::Rc<reads::Reads>,
     pub(crate) authenticator: sasl::Authenticator,
@@ -43,12 +45,14 @@ impl Shared {
         let authenticator = sasl::Authenticator::new(config.sasl.as_ref(), seed, salts, verifier);
         let budget = budget::Budget::new(config.limits.worker_bytes, config.limits.frame_bytes, live);
         let reads = reads::Reads::new(config.limits.worker_bytes);
+        let session_room = sessions::SessionRoom::new(config.limits.worker_bytes);
         Self {
             config,
             topics,
             budget,
             facts: facts::Facts::default(),
             skips: skips::Skips::default(),
+            session_room,
             reach: reach::Reach::default(),
             reads,
             authenticator,

@@ -10,6 +10,7 @@ use kafka_protocol::ResponseError;
 
 use crate::config::Config;
 use crate::exchange::authentication::Authentication;
+use crate::exchange::fetch_session::FetchSessions;
 use crate::exchange::located::Place;
 use crate::exchange::renewals::Renewals;
 use crate::sasl::Nonces;
@@ -64,6 +65,7 @@ pub(crate) struct Session {
     pub(crate) broker: Option<Rc<str>>,
     /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
     pub(crate) fetched_last: Option<Place>,
+    pub(crate) fetch: FetchSessions,
     /// When the members on this connection have their offsets renewed.
     pub(crate) renewals: Renewals,
     pub(crate) authentication: Authentication,
@@ -89,6 +91,7 @@ impl Session {
             connection,
             broker: None,
             fetched_last: None,
+            fetch: FetchSessions::default(),
             renewals: Renewals::default(),
             authentication: Authentication::new(shared.config.sasl.is_some()),
             login: None,

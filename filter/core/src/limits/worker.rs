@@ -34,3 +34,18 @@ pub const KEYS_FETCH_MS_MAX: u64 = 5_000;
 /// Bytes of all variables of the environment together: a host that claims more is not believed. Linux gives a
 /// process 2 MiB for these and its arguments, and Envoy hands on those that its configuration lists.
 pub const ENVIRONMENT_BYTES_MAX: usize = 1 << 20;
+
+/// Fetch sessions (KIP-227) of a worker's clients take one in so many parts of its memory at most. Beyond it,
+/// new clients have none, and name all that they read with each Fetch.
+pub const FETCH_SESSION_PARTS: usize = 8;
+
+/// Bytes that one session may take: some 10,000 partitions, about as many as a broker is to have in all. A
+/// Fetch of an idle client has a few bytes, and costs what its session's partitions cost, some milliseconds
+/// with so many. A client of more names them all with each Fetch.
+pub const FETCH_SESSION_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes that a partition takes in a session: 64 of its own, in the nodes of two trees that are half full.
+pub const FETCH_SESSION_PARTITION_BYTES: usize = 192;
+
+/// Bytes that a topic takes in a session, beside its name: nodes of two trees, one of them its own.
+pub const FETCH_SESSION_TOPIC_BYTES: usize = 320;

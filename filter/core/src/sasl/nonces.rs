@@ -1,4 +1,4 @@
-//! The nonces that the filter puts into its messages of SCRAM.
+//! What has to be unpredictable: the nonces of the filter's messages of SCRAM, and ids of fetch sessions.
 
 use base64::prelude::{Engine, BASE64_STANDARD};
 use sha2::{Digest, Sha256};
@@ -16,8 +16,17 @@ impl Nonces {
 
     /// 32 characters of `[A-Za-z0-9+/]`: 192 bits.
     pub(crate) fn next(&mut self) -> String {
+        BASE64_STANDARD.encode(self.digest().get(..24).unwrap_or_default())
+    }
+
+    /// A number from 1 to 2^30 - 1.
+    pub(crate) fn positive(&mut self) -> i32 {
+        let number = self.digest().first_chunk().map_or(0, |first| i32::from_be_bytes(*first));
+        (number & (i32::MAX >> 1)).max(1)
+    }
+
+    fn digest(&mut self) -> [u8; 32] {
         self.count += 1;
-        let digest = Sha256::new().chain_update(self.entropy).chain_update(self.count.to_be_bytes()).finalize();
-        BASE64_STANDARD.encode(digest.get(..24).unwrap_or_default())
+        Sha256::new().chain_update(self.entropy).chain_update(self.count.to_be_bytes()).finalize().into()
     }
 }

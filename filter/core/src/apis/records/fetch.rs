@@ -11,14 +11,14 @@
 //! of its own asks for the entry that the skip ends with: if that entry is no more what it was, the log is
 //! another one, and what was found behind the skip is dropped.
 //!
-//! Fetch sessions (KIP-227) would make the broker remember physical partitions: every answer is a full one,
-//! with session 0.
+//! A client may have a fetch session (KIP-227): see [`session`].
 
 mod answer;
 mod ask;
 mod client_fetch;
 mod filler;
 mod partitions;
+mod session;
 mod share;
 mod sharing;
 mod sibling;
@@ -27,13 +27,13 @@ mod status;
 
 use bytes::Bytes;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
-use kafka_protocol::ResponseError;
 
 use crate::error::Fault;
-use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request};
+use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Request};
 use crate::exchange::rounds::Awaited;
 use crate::limits;
 use client_fetch::{ClientFetch, Proof, Read};
+use session::Resolved;
 use sharing::Round;
 
 /// The request half.
@@ -42,16 +42,10 @@ use sharing::Round;
 /// [`Fault::Client`]: the client's fault; [`Fault::Bug`].
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FetchRequest = request.decode()?;
-    if !message.topics.iter().any(|topic| cx.is_mapped(&topic.topic)) {
-        return Ok(Plan::Pass(Passing::Untouched));
-    }
-    if message.session_id != 0 {
-        let answer = top_level_error(cx, ResponseError::FetchSessionIdNotFound.code());
-        return Plan::answer(&answer, request.version);
-    }
-    if let Some(plan) = cx.ask_first(message.topics.iter().map(|topic| &topic.topic))? {
-        return Ok(plan);
-    }
+    let message = match session::resolve(cx, message, request.version)? {
+        Resolved::Full(message) => message,
+        Resolved::Planned(plan) => return Ok(plan),
+    };
     cx.session.turn = cx.session.turn.wrapping_add(1);
     let mut fetch = ClientFetch::new(cx, message, request.version);
     if fetch.reads_nothing() {
@@ -67,11 +61,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         }
         Round::Park => Plan::Park(Box::new(Waiting { fetch, due: Due::Others })),
     })
-}
-
-fn top_level_error(cx: &mut Context<'_>, error_code: i16) -> FetchResponse {
-    cx.note(error_code);
-    FetchResponse::default().with_error_code(error_code)
 }
 
 /// What the answer brings that is due.
@@ -97,9 +86,13 @@ impl Pending for Waiting {
         let Self { mut fetch, due } = *self;
         let answer: FetchResponse = read_answer(&body, fetch.version)?;
         if answer.error_code != 0 {
-            return Next::answer(&top_level_error(cx, answer.error_code), fetch.version);
+            return Next::answer(&session::failed(cx, answer.error_code), fetch.version);
         }
         fetch.throttle_time_ms = fetch.throttle_time_ms.max(answer.throttle_time_ms);
+        if answer.responses.is_empty() && answer.throttle_time_ms > 0 {
+            // A client above its quota is answered at once, with no partition (KIP-219).
+            return answered(cx, fetch);
+        }
         let proof_rounds = match due {
             Due::Records(awaited) => {
                 fetch.take_records(cx, answer, awaited, body.len())?;
@@ -131,10 +124,7 @@ fn next(cx: &mut Context<'_>, mut fetch: ClientFetch, proof_rounds: usize) -> Re
         }
     }
     if fetch.is_done(cx.now) {
-        return Ok(match fetch.into_answer(cx)? {
-            (answer, 0) => Next::Answer(answer),
-            (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
-        });
+        return answered(cx, fetch);
     }
     go_on(cx, fetch)
 }
@@ -146,6 +136,13 @@ fn go_on(cx: &mut Context<'_>, mut fetch: ClientFetch) -> Result<Next, Fault> {
             Next::Send(vec![upstream], Box::new(Waiting { fetch, due: Due::Records(awaited) }))
         }
         Round::Park => Next::Park(Box::new(Waiting { fetch, due: Due::Others })),
+    })
+}
+
+fn answered(cx: &mut Context<'_>, fetch: ClientFetch) -> Result<Next, Fault> {
+    Ok(match fetch.into_answer(cx)? {
+        (answer, 0) => Next::Answer(answer),
+        (answer, delay_ms) => Next::AnswerLater { answer, delay_ms },
     })
 }
 

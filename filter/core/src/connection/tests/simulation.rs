@@ -3,10 +3,10 @@
 //! and no others, in order and at the offsets that the producers were told; the broker panics if a request
 //! names a partition twice.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
@@ -153,6 +153,38 @@ struct Consumer {
     parts: Vec<Part>,
     known: bool,
     limits: (i32, i32, i32, i32),
+    session: Option<FetchSession>,
+}
+
+/// A consumer's fetch session (KIP-227): id, next epoch, and where each partition was asked for last.
+#[derive(Default)]
+struct FetchSession {
+    id: i32,
+    epoch: i32,
+    asked: BTreeMap<i32, i64>,
+}
+
+impl FetchSession {
+    /// Takes out of `parts` what the filter knows already; gives what it is to forget.
+    fn changes(&mut self, parts: &mut Vec<FetchPartition>) -> Vec<i32> {
+        if self.epoch == 0 {
+            self.asked.clear();
+        }
+        let gone = |partition: &i32| parts.iter().all(|part| part.partition != *partition);
+        let forgotten: Vec<i32> = self.asked.keys().copied().filter(gone).collect();
+        self.asked.retain(|partition, _| !forgotten.contains(partition));
+        let asked = &mut self.asked;
+        parts.retain(|part| asked.insert(part.partition, part.fetch_offset) != Some(part.fetch_offset));
+        forgotten
+    }
+
+    /// Takes an answer. Says whether it is to have all partitions.
+    fn is_whole(&mut self, answer: &FetchResponse) -> bool {
+        let whole = self.epoch == 0;
+        assert!(answer.session_id > 0 && (whole || answer.session_id == self.id));
+        (self.id, self.epoch) = (answer.session_id, self.epoch + 1);
+        whole
+    }
 }
 
 impl Consumer {
@@ -166,6 +198,7 @@ impl Consumer {
                 link.send(&hello(), world.now, &mut world.random);
             }
             self.fetching = false;
+            self.session = self.session.take().map(|former| FetchSession { id: former.id, ..FetchSession::default() });
             link
         });
         for frame in link.step(&mut world.broker, world.now, &mut world.random) {
@@ -176,7 +209,13 @@ impl Consumer {
             let (_, answer): (_, FetchResponse) = read_answer(&frame, self.version);
             assert_eq!(answer.error_code, 0);
             let told: Vec<_> = answer.responses.iter().flat_map(|topic| &topic.partitions).collect();
-            assert_eq!(told.len(), self.parts.len(), "each partition is answered once");
+            let is_whole = self.session.as_mut().is_none_or(|session| session.is_whole(&answer));
+            let asked = self.session.as_ref().map_or(self.parts.len(), |session| session.asked.len());
+            assert!(told.len() == asked || (!is_whole && told.len() < asked), "each partition is answered once");
+            let is_asked = |data: &&&fetch_response::PartitionData| {
+                self.session.as_ref().is_none_or(|session| session.asked.contains_key(&data.partition_index))
+            };
+            assert_eq!(told.iter().filter(is_asked).count(), told.len());
             for data in told {
                 let part = self.parts.iter_mut().find(|part| part.partition == data.partition_index).unwrap();
                 take(part, data);
@@ -196,13 +235,20 @@ impl Consumer {
             let asked = FetchPartition::default().with_partition(part.partition).with_fetch_offset(part.position);
             asked.with_partition_max_bytes(partition_max_bytes)
         };
-        let parts = self.parts.iter().cycle().skip(start).take(self.parts.len()).map(part).collect();
-        let message = FetchRequest::default()
-            .with_max_wait_ms(max_wait)
-            .with_min_bytes(min_bytes)
-            .with_max_bytes(max_bytes)
-            .with_topics(vec![FetchTopic::default().with_topic(topic("t")).with_partitions(parts)]);
-        request(self.version, 2, &message)
+        let mut parts: Vec<_> = self.parts.iter().cycle().skip(start).take(self.parts.len()).map(part).collect();
+        let mut message =
+            FetchRequest::default().with_max_wait_ms(max_wait).with_min_bytes(min_bytes).with_max_bytes(max_bytes);
+        if let Some(session) = &mut self.session {
+            // Some rest for a while.
+            parts.truncate(if random.once_in(4) { 1 + random.below(parts.len()) } else { parts.len() });
+            session.epoch = if random.once_in(50) { 0 } else { session.epoch };
+            let forgotten = session.changes(&mut parts);
+            let forgotten = ForgottenTopic::default().with_topic(topic("t")).with_partitions(forgotten);
+            message = message.with_session_id(session.id).with_session_epoch(session.epoch);
+            message = message.with_forgotten_topics_data(vec![forgotten]);
+        }
+        let topics = vec![FetchTopic::default().with_topic(topic("t")).with_partitions(parts)];
+        request(self.version, 2, &message.with_topics(topics))
     }
 }
 
@@ -262,11 +308,14 @@ fn consumers(partitions: i32, random: &mut Random) -> Vec<Consumer> {
     let mut consumers = vec![];
     while !left.is_empty() {
         let parts = (0..1 + random.below(left.len())).map(|_| left.swap_remove(random.below(left.len())));
+        let parts = parts.map(|partition| Part { partition, position: -1, seen: vec![] }).collect();
+        let version = random.one_of(&[4, 7, 11, 12]);
         consumers.push(Consumer {
-            parts: parts.map(|partition| Part { partition, position: -1, seen: vec![] }).collect(),
+            parts,
             link: None,
             fetching: false,
-            version: random.one_of(&[4, 7, 11, 12]),
+            version,
+            session: (version >= 7 && random.once_in(2)).then(FetchSession::default),
             known: random.once_in(2),
             limits: (
                 random.one_of(&[0, 10, 500]),

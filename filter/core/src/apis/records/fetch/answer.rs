@@ -7,6 +7,7 @@ use kafka_protocol::ResponseError;
 
 use super::sibling::Sibling;
 use crate::error::Fault;
+use crate::exchange::fetch_session::NO_SESSION;
 use crate::exchange::handler::Context;
 use crate::exchange::rounds;
 use crate::wire::rope::Rope;
@@ -16,13 +17,14 @@ const FLEXIBLE: i16 = 12;
 /// The first version with a top-level error and a session (KIP-227).
 const SESSIONS: i16 = 7;
 
-/// The answer for these siblings, in this order, but for topics: each comes once.
+/// The answer for these siblings, in this order, but for topics: each comes once. What a client with a
+/// session knows already is left out.
 ///
 /// # Errors
 /// [`Fault::Bug`]
 pub(super) fn encode(
     cx: &mut Context<'_>,
-    siblings: Vec<&mut Sibling>,
+    mut siblings: Vec<&mut Sibling>,
     throttle_time_ms: i32,
     version: i16,
 ) -> Result<Rope, Fault> {
@@ -31,7 +33,7 @@ pub(super) fn encode(
     out.put_i32(throttle_time_ms);
     if version >= SESSIONS {
         out.put_i16(0);
-        out.put_i32(0);
+        out.put_i32(leave_out(cx, &mut siblings));
     }
     let topics = rounds::group(siblings.into_iter().map(|sibling| (sibling.topic.clone(), sibling)));
     out.put_array_len(flexible, topics.len());
@@ -47,6 +49,18 @@ pub(super) fn encode(
     }
     out.put_no_tags(flexible);
     Ok(out)
+}
+
+/// Leaves out of which the client need not be told; gives the id of its session.
+fn leave_out(cx: &mut Context<'_>, siblings: &mut Vec<&mut Sibling>) -> i32 {
+    let session_id = cx.session.fetch.answered_id();
+    if session_id != NO_SESSION {
+        siblings.retain_mut(|sibling| {
+            let data = for_client(cx, sibling);
+            cx.session.fetch.tells(&sibling.topic, &data, !sibling.records.is_empty())
+        });
+    }
+    session_id
 }
 
 /// The client's answer for a sibling, without its records; these go where an offset lies beyond

@@ -13,6 +13,7 @@ use kafka_protocol::ResponseError;
 
 mod errors;
 mod logs;
+mod sessions;
 mod skips;
 // The clock is the machine's, which wasm has none of.
 #[cfg(not(target_arch = "wasm32"))]
@@ -235,19 +236,6 @@ fn what_does_not_exist_is_refused_at_once_beside_what_does() {
     let codes: Vec<_> =
         told.iter().map(|((name, partition), data)| (name.as_str(), *partition, data.error_code)).collect();
     assert_eq!(codes, [("l", 2, 1), ("t", -1, 3), ("t", 0, 0), ("t", 6, 3)]);
-}
-
-#[test]
-fn a_session_is_never_found() {
-    for version in 7..=12 {
-        let mut client = Client::new(MAPPED);
-        client.version = version;
-        let carrier = client.fetch(&fetch(&[("t", 0, 0)]).with_session_id(5).with_session_epoch(1));
-        assert_eq!(carrier.key, 18);
-        client.proxy.broker(&carrier.answer(&ApiVersionsResponse::default()));
-        let (_, told): (_, FetchResponse) = read_answer(&take_frames(&mut client.proxy.down)[0], version);
-        assert_eq!((told.error_code, told.session_id), (ResponseError::FetchSessionIdNotFound.code(), 0));
-    }
 }
 
 #[test]
