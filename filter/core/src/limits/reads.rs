@@ -2,7 +2,7 @@
 
 /// Bytes that are kept of what was read, at most: a second or so of a busy worker. Who comes later reads
 /// again.
-pub const SHARED_BYTES_MAX: usize = 32 << 20;
+pub const SHARED_BYTES_MAX: usize = 64 << 20;
 
 /// As [`SHARED_BYTES_MAX`], as one in so many parts of `limits.worker_bytes`.
 pub const SHARED_PARTS: usize = 8;
@@ -48,3 +48,19 @@ pub const SHARED_PARK_MS_MIN: u64 = 60;
 /// Connections that are woken in one call of the host: each costs some 50 microseconds. The others follow at
 /// the next tick.
 pub const SHARED_WOKEN_MAX: usize = 200;
+
+/// Bytes by which a connection may be ahead of others that read the same log, before it waits for them a
+/// moment: what they will want must still be there.
+pub const SHARED_LEAD_BYTES: usize = 6 << 20;
+
+/// Milliseconds for which it waits at most.
+pub const SHARED_HOLD_MS: u64 = 100;
+
+/// Milliseconds for which nobody waits for a connection that was waited for in vain: who is slow costs who is
+/// fast a tenth of its pace at most.
+pub const SHARED_LEFT_MS: u64 = 1_000;
+
+const _: () = assert!(SHARED_LEFT_MS >= 10 * SHARED_HOLD_MS);
+
+/// Milliseconds after its last Fetch for which a connection counts as being in the middle of reading.
+pub const SHARED_PACE_MS: u64 = 400;

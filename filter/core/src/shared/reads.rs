@@ -85,8 +85,20 @@ struct Log {
     parked: BTreeMap<u32, Waiting>,
     /// By their starts.
     segments: BTreeMap<i64, Rc<Segment>>,
-    /// Connections that have read it of late, and when last.
-    readers: Vec<(u32, Millis)>,
+    /// Connections that have read it of late.
+    readers: Vec<Reader>,
+    /// Who lets others catch up, and where it stands; and its flight.
+    holding: Option<(u32, i64, u64)>,
+}
+
+/// A connection that has read a log of late.
+struct Reader {
+    connection: u32,
+    /// When its last Fetch came, and for which offset.
+    seen: Millis,
+    at: i64,
+    /// Nobody waits for it before: it was waited for in vain.
+    left_until: Millis,
 }
 
 #[derive(Default)]
@@ -121,19 +133,43 @@ impl Reads {
         Rc::new(Self { state: RefCell::default(), bytes_max })
     }
 
-    /// A connection reads a log. Gives how many have done so of late, this one included; 0 where so many logs
-    /// are read that this one is not looked after.
-    pub(crate) fn visit(&self, key: &LogKey, connection: u32, now: Millis) -> usize {
-        let logs = &mut self.state.borrow_mut().logs;
-        if !logs.contains_key(key) && logs.len() >= limits::SHARED_LOGS_MAX {
+    /// A connection reads a log at offset `at`. Gives how many have done so of late, this one included; 0
+    /// where so many logs are read that this one is not looked after.
+    pub(crate) fn visit(&self, key: &LogKey, connection: u32, at: i64, now: Millis) -> usize {
+        let state = &mut *self.state.borrow_mut();
+        if !state.logs.contains_key(key) && state.logs.len() >= limits::SHARED_LOGS_MAX {
             return 0;
         }
-        let readers = &mut logs.entry(key.clone()).or_default().readers;
-        readers.retain(|(reader, seen)| *reader != connection && is_late(*seen, now));
-        if readers.len() < limits::SHARED_READERS_MAX {
-            readers.push((connection, now));
+        let log = state.logs.entry(key.clone()).or_default();
+        let known = log.readers.iter().find(|reader| reader.connection == connection);
+        let left_until = known.map_or(0, |reader| reader.left_until);
+        log.readers.retain(|reader| reader.connection != connection && is_late(reader.seen, now));
+        if log.readers.len() < limits::SHARED_READERS_MAX {
+            log.readers.push(Reader { connection, seen: now, at, left_until });
         }
-        readers.len()
+        let readers = log.readers.len();
+        let caught_up = log.holding.filter(|(ahead, offset, _)| !log.is_ahead(*ahead, *offset, now));
+        if let Some((ahead, ..)) = caught_up {
+            state.ring(ahead, false);
+        }
+        readers
+    }
+
+    /// A connection that would read on at `offset` had better wait a moment: others are not far behind, and
+    /// what they will want is still here.
+    pub(crate) fn is_ahead(&self, key: &LogKey, connection: u32, offset: i64, now: Millis) -> bool {
+        let state = self.state.borrow();
+        let log = state.logs.get(key);
+        log.is_some_and(|log| log.holding.is_none() && log.is_ahead(connection, offset, now))
+    }
+
+    /// The connection lets others catch up; others wait for it meanwhile.
+    pub(crate) fn hold(self: &Rc<Self>, key: &LogKey, connection: u32, offset: i64, until: Millis) -> Flight {
+        let flight = self.begin(key, offset, 0, until.saturating_add(limits::SHARED_GRACE_MS));
+        if let Some(log) = self.state.borrow_mut().logs.get_mut(key) {
+            log.holding = Some((connection, offset, flight.number));
+        }
+        flight
     }
 
     /// A connection asks the broker for what lies from `offset` on, at least `min_bytes`; `overdue_at`: by
@@ -251,7 +287,35 @@ fn is_fresh(segment: &Segment, now: Millis) -> bool {
 impl Log {
     fn is_idle(&self, now: Millis) -> bool {
         let is_used = !self.flights.is_empty() || !self.parked.is_empty() || !self.segments.is_empty();
-        !is_used && !self.readers.iter().any(|(_, seen)| is_late(*seen, now))
+        !is_used && !self.readers.iter().any(|reader| is_late(reader.seen, now))
+    }
+
+    /// Another connection is in the middle of reading what lies before `offset`, and far behind.
+    fn is_ahead(&self, connection: u32, offset: i64, now: Millis) -> bool {
+        self.readers.iter().any(|reader| self.is_behind(reader, connection, offset, now))
+    }
+
+    fn is_behind(&self, reader: &Reader, connection: u32, offset: i64, now: Millis) -> bool {
+        let is_active = now.saturating_sub(reader.seen) < limits::SHARED_PACE_MS && reader.left_until <= now;
+        let is_other = reader.connection != connection && !self.parked.contains_key(&reader.connection);
+        let is_before = is_active && is_other && reader.at < offset;
+        is_before && self.bytes_between(reader.at, offset) >= limits::SHARED_LEAD_BYTES
+    }
+
+    /// Nobody waits for those who are behind for a while.
+    fn leave_behind(&mut self, connection: u32, offset: i64, now: Millis) {
+        let behind = self.readers.iter().filter(|reader| self.is_behind(reader, connection, offset, now));
+        let behind: Vec<u32> = behind.map(|reader| reader.connection).collect();
+        for reader in self.readers.iter_mut().filter(|reader| behind.contains(&reader.connection)) {
+            reader.left_until = now.saturating_add(limits::SHARED_LEFT_MS);
+        }
+    }
+
+    /// Bytes of what is kept from one offset to another; 0 where it does not begin there.
+    fn bytes_between(&self, from: i64, to: i64) -> usize {
+        let first = self.segments.range(..=from).next_back();
+        let Some((start, _)) = first.filter(|(_, segment)| segment.end > from) else { return 0 };
+        self.segments.range(*start..to.max(*start)).map(|(_, segment)| segment.records().len()).sum()
     }
 
     /// Who waits at an offset where nobody reads any more.
@@ -304,6 +368,7 @@ impl State {
         self.unread.push(flight.key.clone());
         let log = self.logs.get_mut(&flight.key)?;
         log.flights.retain(|asked| asked.number != flight.number);
+        log.holding = log.holding.filter(|(.., number)| *number != flight.number);
         Some(log)
     }
 
@@ -366,6 +431,18 @@ impl Flight {
     pub(crate) fn fail(mut self, log_moved: bool) {
         self.is_over = true;
         self.reads.state.borrow_mut().fail(&self, log_moved);
+    }
+}
+
+impl Flight {
+    /// The flight has asked nothing, and has let others catch up until `now`; `in_vain`: for as long as it
+    /// may.
+    pub(crate) fn end_hold(self, in_vain: bool, now: Millis) {
+        let mut state = self.reads.state.borrow_mut();
+        if let Some(log) = state.logs.get_mut(&self.key).filter(|_| in_vain) {
+            let ahead = log.holding.map_or(0, |(connection, ..)| connection);
+            log.leave_behind(ahead, self.offset, now);
+        }
     }
 }
 

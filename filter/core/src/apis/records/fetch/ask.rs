@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::config::ShareMode;
 use crate::exchange::handler::Context;
 use crate::shared::reads::{Flight, LogKey, Parked, Segment};
+use crate::time::Millis;
 
 /// How a physical partition is asked for in a round.
 pub(super) enum Ask {
@@ -30,6 +31,10 @@ pub(super) struct Sharing {
     pub(super) connection: u32,
     /// It reads for itself, from now on.
     pub(super) is_alone: bool,
+    /// It lets others catch up, and these wait for it.
+    pub(super) holds: Vec<Flight>,
+    /// Until when it did so in this Fetch, at most.
+    pub(super) held_until: Option<Millis>,
     /// It waits for others; and which of its physical partitions it waits for.
     pub(super) parked: Option<(Parked, Vec<usize>)>,
 }
@@ -38,6 +43,6 @@ impl Sharing {
     /// A client that sends nothing more gets its answer by one request: the end of its stream goes with that.
     pub(super) fn new(cx: &Context<'_>) -> Self {
         let is_alone = cx.shared.config.share == ShareMode::Never || cx.session.client_ended;
-        Self { connection: cx.session.connection, is_alone, parked: None }
+        Self { connection: cx.session.connection, is_alone, holds: vec![], held_until: None, parked: None }
     }
 }

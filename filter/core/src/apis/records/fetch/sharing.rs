@@ -69,7 +69,8 @@ impl ClientFetch {
             }
             let (topic, partition) = (place.topic.clone(), place.partition.0);
             let key = LogKey { broker: Rc::clone(broker), topic, partition, is_committed };
-            let readers = cx.shared.reads.visit(&key, connection, cx.now);
+            let stands_at = siblings::first_cursor(siblings);
+            let readers = cx.shared.reads.visit(&key, connection, stands_at, cx.now);
             if let Some(read) = self.reads.get_mut(at).filter(|_| readers > 0) {
                 read.log = Some(SharedLog { key, readers, found: None });
             }
@@ -100,7 +101,7 @@ impl ClientFetch {
         self.kept = self.kept_bytes();
         let mut questions = self.questions(cx);
         let is_bell = questions.iter().any(|question| !matches!(question.ask, Ask::Read(_)));
-        if !is_bell && self.park(cx, &questions) {
+        if !is_bell && (self.park(cx, &questions) || self.hold(cx, &questions)) {
             return Ok(Round::Park);
         }
         self.promise(cx);
@@ -189,19 +190,42 @@ impl ClientFetch {
         if self.sharing.is_alone || !waits || questions.is_empty() || !questions.iter().all(is_read) {
             return false;
         }
+        self.wait(cx, questions, self.deadline)
+    }
+
+    /// Waits until `until` at most for what others do where the Fetch stands. False: too many wait.
+    fn wait(&mut self, cx: &mut Context<'_>, questions: &[Question], until: Millis) -> bool {
         let wishes = questions.iter().filter_map(|question| {
             let lanes = siblings::lanes(self.siblings_of(question.at)).into();
             Some(Wish { key: self.log(question.at)?.key.clone(), offset: question.asked.fetch_offset, lanes })
         });
         let wishes = wishes.collect();
         let at = questions.iter().map(|question| question.at).collect();
-        let parked = cx.shared.reads.park(self.sharing.connection, self.deadline, wishes);
+        let parked = cx.shared.reads.park(self.sharing.connection, until, wishes);
         self.sharing.parked = parked.map(|parked| (parked, at));
         if self.sharing.parked.is_some() {
             self.take_promise_back();
             cx.count(Stat::SharedParked, 1);
         }
         self.sharing.parked.is_some()
+    }
+
+    /// Lets others catch up that read the same and are not far behind, so that what they want is still there.
+    fn hold(&mut self, cx: &mut Context<'_>, questions: &[Question]) -> bool {
+        let (connection, until) = (self.sharing.connection, cx.now.saturating_add(limits::SHARED_HOLD_MS));
+        let is_ahead = |question: &Question| {
+            let log = self.log(question.at).filter(|log| log.readers > 1);
+            log.is_some_and(|log| cx.shared.reads.is_ahead(&log.key, connection, question.asked.fetch_offset, cx.now))
+        };
+        let is_free =
+            !self.sharing.is_alone && self.sharing.held_until.is_none() && !self.urgent && until < self.deadline;
+        if !is_free || !questions.iter().all(is_ahead) || !self.wait(cx, questions, until) {
+            return false;
+        }
+        let logs = questions.iter().filter_map(|question| Some((self.log(question.at)?, question.asked.fetch_offset)));
+        let holds = logs.map(|(log, offset)| cx.shared.reads.hold(&log.key, connection, offset, until)).collect();
+        (self.sharing.holds, self.sharing.held_until) = (holds, Some(until));
+        true
     }
 
     /// Ends the wait for others, with what it has brought.
@@ -211,6 +235,8 @@ impl ClientFetch {
     pub(super) fn unpark(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         let Some((parked, at)) = self.sharing.parked.take() else { return Ok(()) };
         let (news, is_alone) = parked.end();
+        let in_vain = self.sharing.held_until.is_some_and(|until| until <= cx.now);
+        std::mem::take(&mut self.sharing.holds).into_iter().for_each(|hold| hold.end_hold(in_vain, cx.now));
         self.sharing.is_alone |= is_alone;
         let mut is_woken = false;
         for (at, news) in at.into_iter().zip(news) {

@@ -91,6 +91,11 @@ pub(super) fn one_cursor(siblings: &[Sibling]) -> Option<i64> {
     cursors.all(|cursor| cursor == first).then_some(first)
 }
 
+/// Where the first of the siblings stands.
+pub(super) fn first_cursor(siblings: &[Sibling]) -> i64 {
+    live(siblings).map(|sibling| sibling.cursor).min().unwrap_or(0)
+}
+
 /// The lanes that are read.
 pub(super) fn lanes(siblings: &[Sibling]) -> Vec<Lane> {
     live(siblings).filter_map(Sibling::lane).collect()
