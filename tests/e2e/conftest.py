@@ -84,8 +84,9 @@ def share(request) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared_one_worker(tmp_path_factory, cluster, share):
-    with OneWorker(tmp_path_factory.mktemp("one-worker"), cluster, {**topics.MAPPING, "fetch": {"share": share}}) as envoy:
+def shared_one_worker(tmp_path_factory, cluster, share, passthrough):
+    config, mode = {**topics.MAPPING, "fetch": {"share": share}}, "passthrough" if passthrough else "dynamic"
+    with OneWorker(tmp_path_factory.mktemp("one-worker"), cluster, config, mode) as envoy:
         yield envoy
 
 
