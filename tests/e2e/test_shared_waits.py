@@ -100,7 +100,8 @@ def test_a_wait_ends_when_the_client_said(one_worker, new_topic):
                 thread.start()
             for thread in threads:
                 thread.join()
-        # Where siblings' records come, a client that is known to step over control batches may be moved on sooner.
+        # Where siblings' records come, a client that is known to step over control batches may be moved on
+        # sooner.
         assert len(took) == len(waits_ms)
         assert all((writing or took[ms] >= ms / 1000 - 0.05) and took[ms] < ms / 1000 + 0.5 for ms in waits_ms), took
 
