@@ -71,8 +71,8 @@ class Bench:
         self.others = max(busy - (self._own_cpu_s() - own), 0) / every
 
     def amplifications(self) -> dict[str, float]:
-        """Of what is not compared with tcp_proxy: the least C, and a member of a group beside others that have
-        an Envoy of their own each, by either layout."""
+        """Of what is not compared with tcp_proxy: the least C, and a member of a group whose members have an
+        Envoy of their own each, by either layout."""
         proxy = self.proxies["mapped", 1]
         found = {}
         for name, topic, virtual, words in (

@@ -11,8 +11,8 @@ UNMAPPED = {"cpu": 1.05, "rate": 0.97}
 
 @dataclass(frozen=True)
 class Load:
-    """A load that takes all ways. `virtual`: partitions that clients see. `aims`, for a mapped topic: CPU time
-    per GB at most and MB/s at least, as ratios to tcp_proxy; read amplification at most."""
+    """A load that takes all ways. `virtual`: partitions that clients see. `aims`, for a mapped topic: CPU
+    time per GB at most and MB/s at least, as ratios to tcp_proxy; read amplification at most."""
 
     title: str
     command: str

@@ -35,8 +35,8 @@ def proxied(workers: int) -> str:
 
 
 def start_broker(directory: Path, advertised: dict[int, int]) -> KafkaCluster:
-    """One broker. Whoever asks it at its listener `proxied(workers)` is sent to the port `advertised[workers]`,
-    so that nobody goes around tcp_proxy alone."""
+    """One broker. Whoever asks it at its listener `proxied(workers)` is sent to the port
+    `advertised[workers]`, so that nobody goes around tcp_proxy alone."""
     return KafkaCluster(
         directory,
         overrides=SETTINGS,

@@ -24,8 +24,8 @@ NOTICED_S = 5
 STARTING = 200
 SLOW_BYTES_PER_S, SLOW_BUFFER = 1_000_000, 64 << 10
 STARTING_MIB_MAX = 2048
-"""Resident memory of Envoy: the VM's, and some MiB for each client, which lie in Envoy's own buffers until the
-network has taken them."""
+"""Resident memory of Envoy: the VM's, and some MiB for each client, which lie in Envoy's own buffers until
+the network has taken them."""
 
 
 class OneGuardedWorker(GuardedEnvoy):
@@ -134,8 +134,8 @@ def exchange(sockets: list[socket.socket], requests: list[bytes], seconds: float
 
 
 def slowly(sockets: list[socket.socket], requests: list[bytes], bytes_per_s: int, seconds: float) -> int:
-    """As `exchange`, over a slow network: from each socket so many bytes are taken a second. Of the answers it
-    gives the length of the shortest only."""
+    """As `exchange`, over a slow network: from each socket so many bytes are taken a second. Of the answers
+    it gives the length of the shortest only."""
     for sock, request in zip(sockets, requests, strict=True):
         sock.sendall(request)
         sock.setblocking(False)
@@ -163,7 +163,8 @@ def slowly(sockets: list[socket.socket], requests: list[bytes], bytes_per_s: int
 
 def connect(envoy, count: int, buffered: int | None = None) -> list[socket.socket]:
     """Opens connections, some at a time: Envoy connects to the broker with the first request, and the
-    broker's queue of new connections has 50 places. `buffered`: the size of this side's buffers, if it matters."""
+    broker's queue of new connections has 50 places. `buffered`: the size of this side's
+    buffers, if it matters."""
 
     def one() -> socket.socket:
         sock = socket.socket()

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.remap
 TOPIC_AUTHORIZATION_FAILED = 29
 C = topics.MODULO.virtual // topics.MODULO.physical
 SHARED_MAX = 1.3
-"""What may be fetched for each byte that clients get, where they share: what readers fetch before they have come
-to one place, and what is asked for each client, are more than 1."""
+"""What may be fetched for each byte that clients get, where they share: what readers fetch before they
+have come to one place, and what is asked for each client, are more than 1."""
 SHARED_STATS = ("hits_total", "parked_total", "woken_total", "bytes", "doorbell_bytes_total")
 STORE_MAX_BYTES = 16 << 20
 """A worker keeps no more of what was read."""
@@ -52,8 +52,9 @@ def assert_used(envoy: OneWorker, share: str) -> None:
 
 
 def test_every_library_reads_only_its_own(one_worker, programs, new_topic, tmp_path):
-    """Two programs of each library, each with a sibling of its own, all from the beginning at once and then at the
-    end, while a producer goes on. Some begin anew meanwhile, on others' partitions, and some are killed."""
+    """Two programs of each library, each with a sibling of its own, all from the beginning at once and then
+    at the end, while a producer goes on. Some begin anew meanwhile, on others' partitions, and some are
+    killed."""
     topic, libraries = new_topic(topics.CROWD), list(programs.values())
     written = defaultdict(list)
     plan = [(v, [f"{v}-old-{n}-{i}-{'x' * 200}".encode() for i in range(3)]) for n in range(60) for v in range(topic.virtual)]
@@ -84,8 +85,8 @@ def test_every_library_reads_only_its_own(one_worker, programs, new_topic, tmp_p
 
 
 def test_how_often_a_physical_partition_is_read(one_worker, share, new_topic):
-    """A lone librdkafka consumer for each virtual partition: at the end of the log, and then again, all of them
-    from its beginning."""
+    """A lone librdkafka consumer for each virtual partition: at the end of the log, and then again, all of
+    them from its beginning."""
     topic = new_topic()
 
     def read(until: Callable[[], dict[int, list[Record]]]) -> float:
@@ -111,6 +112,7 @@ def test_how_often_a_physical_partition_is_read(one_worker, share, new_topic):
     at_the_end = read(lambda: written.update(go_on()) or written)
     from_the_start = read(lambda: written)
     print(f"read amplification, fetch.share {share}: {at_the_end:.2f} at the end, {from_the_start:.2f} from the start")
+    print(shared_stats(one_worker))
     assert_used(one_worker, share)
     for found in (at_the_end, from_the_start):
         if share == "never":
@@ -218,7 +220,8 @@ def test_nobody_gets_what_only_others_may_read(own_identities, secured):
             return 0 if found["error_code"] else found["partitions"][0]["leader_id"]
 
         broker = wait_until("alice's topic", leader, 10)
-    with connect(envoy.port(broker), "alice") as alice, connect(envoy.port(broker), "bob") as bob, Raw(secured.port("SASL", broker)) as direct:
+    port = envoy.port(broker)
+    with connect(port, "alice") as alice, connect(port, "bob") as bob, Raw(secured.port("SASL", broker)) as direct:
         direct.announce("apache-kafka-java")
         log_in(direct, "PLAIN", "bob", USERS["bob"])
         written: dict[int, list[str]] = {v: [] for v in range(topic.virtual)}
@@ -230,7 +233,7 @@ def test_nobody_gets_what_only_others_may_read(own_identities, secured):
                     alice.append(topic.name, v, [values[-1].encode()])
 
         write(40)
-        followers = [Follower(connect(envoy.port(broker), "alice"), topic.name, v) for v in (1, 2, 3)]
+        followers = [Follower(connect(port, "alice"), topic.name, v) for v in (1, 2, 3)]
         try:
             for follower in followers:
                 follower.wait_for(written[follower.partition])

@@ -1,5 +1,5 @@
-"""Consumers that wait at the end of a physical partition, where one may read for all: what the others feel when
-it goes away or stands still, and what they see when the log is cut or made again. Every test runs with
+"""Consumers that wait at the end of a physical partition, where one may read for all: what the others feel
+when it goes away or stands still, and what they see when the log is cut or made again. Every test runs with
 `fetch.share: never` too.
 """
 
@@ -24,8 +24,8 @@ LONG_WAIT_MS = 20_000
 NOTICED_S = 1.0
 """Nobody may wait longer than this for a record that was written."""
 STUCK_MIB_MAX = 10
-"""Resident memory for each client that reads none of its answers, of 1 MiB each: an answer or two, and what lies in
-Envoy's buffers."""
+"""Resident memory for each client that reads none of its answers, of 1 MiB each: an answer or two, and what
+lies in Envoy's buffers."""
 
 
 def connected(envoy) -> Raw:

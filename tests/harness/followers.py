@@ -85,8 +85,8 @@ def stop_all(followers: list[Follower]) -> None:
 
 
 class Ticker(threading.Thread):
-    """Writes a record to each of `partitions` every `every_s`, each with a value of its own, from the beginning of
-    a `with` to its end."""
+    """Writes a record to each of `partitions` every `every_s`, each with a value of its own, from the
+    beginning of a `with` to its end."""
 
     def __init__(self, port: int, topic: str, partitions: range, every_s: float = 0.02, name: str = "tick"):
         super().__init__(daemon=True)
@@ -124,8 +124,8 @@ class Ticker(threading.Thread):
 
 
 def latencies_s(ticker: Ticker, followers: list[Follower]) -> list[float]:
-    """From a record's sending to its coming, of all that the followers' partitions were sent; in ascending order.
-    All of them must have come."""
+    """From a record's sending to its coming, of all that the followers' partitions were sent; in ascending
+    order. All of them must have come."""
     return sorted(f.came_s[value] - ticker.sent_s[value] for f in followers for value in ticker.values[f.partition])
 
 
