@@ -157,7 +157,7 @@ class Bench:
     def _measured(self, load: Load, way: str, topic: str) -> dict:
         proxy = self.proxies[way, load.workers]
         result: dict = {}
-        before = proxy.process.threads_cpu_s()
+        before, doorbells = proxy.process.threads_cpu_s(), proxy.doorbell_bytes()
         read = amplification(proxy, lambda: result.update(self._command(load.command, load, way, topic)))
         payload_bytes = result["records"] * RECORD_BYTES
         result["cpu_s_per_gb"] = (proxy.process.threads_cpu_s() - before) / (payload_bytes / 1e9)
@@ -165,6 +165,7 @@ class Bench:
         result["rss_mb"] = memory_mb(proxy)
         if way == "mapped" and load.command == "consume":
             result["amplification"] = read
+            result["doorbells"] = (proxy.doorbell_bytes() - doorbells) / payload_bytes
         return result
 
     def _command(self, command: str, load: Load, way: str, topic: str) -> dict:

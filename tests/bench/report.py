@@ -79,6 +79,8 @@ def amplification_rows(bench, found: dict[str, float]) -> dict[str, float]:
     first, middle, last = (out[name] for name in loads.GROWTH)
     aim = loads.NARROW.aims["amplification"]
     print(f"  C = 1: {first:.2f}, C = 5: {middle:.2f}, C = 20: {last:.2f} (aim: at most {aim} each){mark(max(middle, last) <= aim)}")
+    bells = ", ".join(f"{bench.median(name, 'mapped', 'doorbells'):.2f}" for name in loads.GROWTH[1:])
+    print(f"  of this, what came along when the broker was asked for a client's rights: {bells} at C = 5 and 20")
     print(f"read amplification of a member that has an Envoy of its own and {1 / loads.MEMBERS:.0%} of 20 partitions, in a run")
     print(f"  layout modulo: {out['range, modulo']:.2f}, layout block: {out['range, block']:.2f}")
     return out

@@ -77,6 +77,10 @@ class Proxy(EnvoyProcess):
         prefix = "kafka_remapper_fetch_bytes"
         return self.stat(f"{prefix}_upstream_total"), self.stat(f"{prefix}_downstream_total")
 
+    def doorbell_bytes(self) -> float:
+        """What came along when brokers were asked whether a client may have what another one has read."""
+        return self.stat("kafka_remapper_shared_doorbell_bytes_total")
+
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
