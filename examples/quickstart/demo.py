@@ -29,6 +29,10 @@ DRAIN_S = 20
 """Readers may take this long after the last write."""
 QUIET_S = 1.0
 """How long to watch, after everything was read, for records that come twice."""
+AMPLIFICATION_MAX = 1.3
+"""What Envoy may fetch for each byte that clients get, where its connections share what they read. 1 would be
+each byte once; more is what Envoy fetches while readers still come, each at a place of its own, and what the
+broker sends along when it is asked whether a reader may have a record."""
 
 
 def main() -> int:
@@ -58,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Kafka and Envoy with the partition remapper, and clients that check it.")
     parser.add_argument("--keep", action="store_true", help="leave Kafka and Envoy running, and say what to try")
     parser.add_argument("--seconds", type=float, default=20, help="how long to write (default %(default)s)")
+    parser.add_argument("--share", default="auto", choices=("auto", "never"), help="the filter's fetch.share (default %(default)s)")
     return parser.parse_args()
 
 
@@ -80,18 +85,18 @@ def demonstrate(options: argparse.Namespace, directory: Path, running: contextli
     cluster = running.enter_context(KafkaCluster(directory))
     cluster.create_topic(TOPIC, PHYSICAL)
     print("starting Envoy with the filter ...", flush=True)
-    envoy = running.enter_context(QuickstartEnvoy(directory, cluster))
-    good = run_traffic(options.seconds, cluster, envoy)
+    envoy = running.enter_context(QuickstartEnvoy(directory, cluster, options.share))
+    good = run_traffic(options, cluster, envoy)
     if options.keep:
         print(what_to_try(cluster, envoy), flush=True)
         wait_for_interrupt(envoy)
     return good
 
 
-def run_traffic(seconds: float, cluster: KafkaCluster, envoy: QuickstartEnvoy) -> bool:
-    ledger, screen = Ledger(VIRTUAL), Screen(TOPIC, VIRTUAL, PHYSICAL)
+def run_traffic(options: argparse.Namespace, cluster: KafkaCluster, envoy: QuickstartEnvoy) -> bool:
+    ledger, screen = Ledger(VIRTUAL), Screen(TOPIC, VIRTUAL, PHYSICAL, options.share)
     readers = [Reader(envoy.bootstrap, TOPIC, v, ledger) for v in range(VIRTUAL)]
-    writer = Writer(envoy.bootstrap, TOPIC, ledger, PER_SECOND, seconds)
+    writer = Writer(envoy.bootstrap, TOPIC, ledger, PER_SECOND, options.seconds)
     try:
         for reader in readers:
             reader.start()
@@ -113,7 +118,11 @@ def run_traffic(seconds: float, cluster: KafkaCluster, envoy: QuickstartEnvoy) -
     view = look(time.monotonic() - started, ledger, cluster, envoy)
     view.latencies_ms = ledger.latencies_ms
     screen.end(view)
-    return judge(ledger, view, screen)
+    good = judge(ledger, view, screen)
+    if options.share != "never":
+        aim = "as it should be" if view.amplification <= AMPLIFICATION_MAX else "MORE than it should be"
+        screen.say(f"read amplification x{view.amplification:.2f}: {aim}, at most {AMPLIFICATION_MAX}")
+    return good
 
 
 def wait_for_readers(ledger: Ledger) -> None:

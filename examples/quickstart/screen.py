@@ -35,7 +35,8 @@ class View:
 
 
 class Screen:
-    def __init__(self, topic: str, virtual: int, physical: int):
+    def __init__(self, topic: str, virtual: int, physical: int, share: str):
+        self._share = share
         self._terminal = sys.stdout.isatty()
         self._intro = INTRO.format(topic=topic, physical=physical, virtual=virtual)
         self._physical = physical
@@ -43,32 +44,32 @@ class Screen:
         self._next_line_s = 0.0
 
     def begin(self) -> None:
-        self._say(self._intro)
+        self.say(self._intro)
 
     def show(self, view: View) -> None:
         if self._terminal:
             self._redraw(view)
         elif view.seconds >= self._next_line_s:
             self._next_line_s = view.seconds + LINE_EVERY_S
-            self._say(_line(view))
+            self.say(_line(view))
 
     def end(self, view: View) -> None:
         """The last state, in full."""
         if self._terminal:
             self._redraw(view)
         else:
-            self._say("\n" + "\n".join(text for _, text in self._table(view)))
+            self.say("\n" + "\n".join(text for _, text in self._table(view)))
 
     def verdict(self, text: str, good: bool) -> None:
         colour = (GREEN if good else RED) + BOLD
-        self._say(f"\n{colour}{text}{OFF}" if self._terminal else f"\n{text}")
+        self.say(f"\n{colour}{text}{OFF}" if self._terminal else f"\n{text}")
 
     def _redraw(self, view: View) -> None:
         lines = self._table(view)
         # A line that wraps would count as two when the cursor goes up again.
         width = shutil.get_terminal_size().columns - 1
         up = f"\x1b[{self._height}A" if self._height else ""
-        self._say(up + "\n".join(f"\x1b[2K{style}{text[:width]}{OFF}" for style, text in lines))
+        self.say(up + "\n".join(f"\x1b[2K{style}{text[:width]}{OFF}" for style, text in lines))
         self._height = len(lines)
 
     def _table(self, view: View) -> list[tuple[str, str]]:
@@ -82,10 +83,10 @@ class Screen:
                 ("", _row(f"{view.end_offsets[p]:>9,} records", "written", [view.written[v] for v in mine])),
                 ("", _row("", "read", [view.read[v] for v in mine])),
             ]
-        return [*lines, ("", ""), *(("", text) for text in _totals(view, lanes))]
+        return [*lines, ("", ""), *(("", text) for text in _totals(view, lanes, self._share))]
 
     @staticmethod
-    def _say(text: str) -> None:
+    def say(text: str) -> None:
         print(text, flush=True)
 
 
@@ -93,13 +94,15 @@ def _row(left: str, label: str, numbers: list[int]) -> str:
     return f"{left:<24}{label:<9}" + "".join(f"{n:>9,}" for n in numbers)
 
 
-def _totals(view: View, lanes: int) -> list[str]:
+def _totals(view: View, lanes: int, share: str) -> list[str]:
+    alone = f"since a reader's fetch brings along {lanes - 1} neighbours' records, which Envoy drops"
+    shared = f"though {lanes} readers want each of the broker's partitions: Envoy reads it once for all"
     up, down = view.upstream_bytes / 1e6, view.downstream_bytes / 1e6
     return [
         f"{view.seconds:>4.0f} s: {sum(view.written):,} written, {sum(view.read):,} read; {view.wrong}",
         f"latency, from write to read: p50 {view.latency_ms(0.5):.1f} ms, p99 {view.latency_ms(0.99):.1f} ms",
         f"read amplification x{view.amplification:.1f}: {up:.1f} MB from the broker for {down:.1f} MB to clients,",
-        f"    since a reader's fetch brings along {lanes - 1} neighbours' records, which Envoy drops",
+        f"    {alone if share == 'never' else shared}",
     ]
 
 

@@ -17,14 +17,15 @@ class QuickstartEnvoy(EnvoyProcess):
 
     log_level = "warn"
     workers = 1
-    """Readers share what their own worker has read."""
+    """Envoy's workers share nothing that they have read: each would read the topic once."""
 
-    def __init__(self, directory: Path, cluster: KafkaCluster):
+    def __init__(self, directory: Path, cluster: KafkaCluster, share: str):
+        """`share`: the filter's fetch.share."""
         bootstrap, admin = _ports()
         self.bootstrap = f"127.0.0.1:{bootstrap}"
         numbers = {BOOTSTRAP_PORT: bootstrap, BROKER_PORT: bootstrap + 1, ADMIN_PORT: admin}
         file = directory / "envoy.yaml"
-        file.write_text(_filled_in(numbers, cluster.bootstrap))
+        file.write_text(_filled_in(numbers, cluster.bootstrap, share))
         super().__init__(file, directory / "envoy.log", admin)
 
 
@@ -36,9 +37,9 @@ def _ports() -> tuple[int, int]:
     return first, first + 2
 
 
-def _filled_in(numbers: dict[int, int], broker: str) -> str:
+def _filled_in(numbers: dict[int, int], broker: str, share: str) -> str:
     """The configuration with this machine's broker and filter, and with other port numbers."""
-    text = CONFIGURATION.read_text()
+    text = CONFIGURATION.read_text().replace('"share": "auto"', f'"share": "{share}"')
     text = text.replace(f"127.0.0.1:{KAFKA_PORT}", broker)
     text = text.replace("/etc/envoy/kafka_partition_remapper.wasm", wasm_file())
     return re.sub("|".join(rf"\b{n}\b" for n in numbers), lambda m: str(numbers[int(m[0])]), text)

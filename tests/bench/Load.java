@@ -10,6 +10,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiPredicate;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -26,6 +27,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * produce BOOTSTRAP TOPIC PARTITIONS RECORDS            as fast as it goes; tells seconds
  * pace    BOOTSTRAP TOPIC PARTITIONS RECORDS RATE       RATE records a second; tells latencies
  * consume BOOTSTRAP TOPIC PARTITIONS RECORDS CONSUMERS  all, CONSUMERS share the partitions; tells seconds
+ * range   BOOTSTRAP TOPIC PARTITIONS RECORDS MEMBERS    what the first of MEMBERS gets, each of which has a run
+ *                                                       of neighbouring partitions; tells seconds
  * </pre>
  */
 public final class Load {
@@ -52,7 +55,14 @@ public final class Load {
         return switch (w[0]) {
             case "produce" -> produce(w[1], w[2], partitions, records, 0);
             case "pace" -> produce(w[1], w[2], partitions, records, Integer.parseInt(w[5]));
-            case "consume" -> consume(w[1], w[2], partitions, records, Integer.parseInt(w[5]));
+            case "consume" -> {
+                int consumers = Integer.parseInt(w[5]);
+                yield consume(w[1], w[2], partitions, records, consumers, (c, v) -> v % consumers == c);
+            }
+            case "range" -> {
+                int run = partitions / Integer.parseInt(w[5]);
+                yield consume(w[1], w[2], partitions, records, 1, (c, v) -> v < run);
+            }
             default -> throw new IllegalArgumentException(w[0]);
         };
     }
@@ -108,16 +118,21 @@ public final class Load {
         return config;
     }
 
-    static String consume(String bootstrap, String topic, int partitions, int records, int consumers) throws Exception {
+    /** `assigned`: whether a consumer, by its number, has a partition. */
+    static String consume(
+        String bootstrap, String topic, int partitions, int records, int consumers, BiPredicate<Integer, Integer> assigned
+    ) throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(consumers);
         List<Future<Integer>> counts = new ArrayList<>();
+        int allWanted = 0;
         long start = System.nanoTime();
         for (int c = 0; c < consumers; c++) {
-            int first = c;
+            int number = c;
             List<TopicPartition> mine = IntStream.range(0, partitions)
-                .filter(v -> v % consumers == first).mapToObj(v -> new TopicPartition(topic, v)).toList();
+                .filter(v -> assigned.test(number, v)).mapToObj(v -> new TopicPartition(topic, v)).toList();
             int wanted = mine.stream().mapToInt(tp -> share(records, partitions, tp.partition())).sum();
             counts.add(threads.submit(() -> read(bootstrap, mine, wanted)));
+            allWanted += wanted;
         }
         int total = 0;
         for (Future<Integer> count : counts) {
@@ -125,8 +140,8 @@ public final class Load {
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         threads.shutdown();
-        if (total != records) {
-            throw new IllegalStateException("read " + total + " of " + records);
+        if (total != allWanted) {
+            throw new IllegalStateException("read " + total + " of " + allWanted);
         }
         return String.format("{\"records\": %d, \"seconds\": %.3f}", total, seconds);
     }

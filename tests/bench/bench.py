@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -23,58 +24,34 @@ from tests.harness.paths import REPO
 from tests.harness.process import free_ports, wait_until
 from tests.harness.raw import Raw, encode, request_header
 
-from .servers import PROXIED, LoadProgram, Proxy, machine_cpu_s, start_broker
+from .loads import (
+    COMMITS, COMMITTED, COMMITTED_PHYSICAL, IDLE_CONNECTIONS, LOADS, MEMBERS, NARROW, PACE_PER_S, PHYSICAL, RECORD_BYTES, WAYS, Load,
+    filter_config, prefix,
+)  # fmt: skip
+from .report import report
+from .servers import WORKERS, LoadProgram, Proxy, machine_cpu_s, proxied, start_broker
 
-VIRTUAL, PHYSICAL = 20, 4
-RECORD_BYTES = 1024
-WAYS = {"tcp_proxy": ("plain", VIRTUAL), "unmapped": ("plain", VIRTUAL), "mapped": ("mapped", PHYSICAL)}
-"""Way → (a topic's prefix, its partitions on the broker). Clients see VIRTUAL of each."""
-COMMITTED, COMMITTED_PHYSICAL = 100, 10
-"""Partitions of the topic whose offsets are committed, as clients see them and as the broker holds them."""
-FILTER = {
-    "stat_prefix": "bench",
-    "mapping": {
-        "topics": [
-            {"regex": "mapped-.*", "virtual_partitions": VIRTUAL, "physical_partitions": PHYSICAL},
-            {"name": "commits-mapped", "virtual_partitions": COMMITTED, "physical_partitions": COMMITTED_PHYSICAL},
-        ]
-    },
-}
-LOADS = {
-    "produce": "produce, all partitions in turn",
-    "consume": "consume, one consumer of all partitions",
-    "consume each": "consume, one consumer per partition",
-}
-PACE_PER_S = 2000
-AIMS = {
-    ("produce", "unmapped"): {"cpu": 1.1, "rate": 0.97},
-    ("consume", "unmapped"): {"cpu": 1.1, "rate": 0.97},
-    ("consume each", "unmapped"): {"cpu": 1.1, "rate": 0.97},
-    ("produce", "mapped"): {"cpu": 1.3, "rate": 0.9},
-    ("consume", "mapped"): {"cpu": 1.6, "rate": 0.9},
-}
-"""Aims as ratios to tcp_proxy: CPU time per GB at most, MB/s at least."""
-P99_AIM_MS = 0.5
-"""The p99 may be at most so much above tcp_proxy's."""
-OTHERS_SHARE_MAX = 0.05
-COMMITS = 500
-IDLE_CONNECTIONS, IDLE_RSS_AIM_MIB = 1000, 200
+PACE = Load("", "pace")
 
 
 class Bench:
-    def __init__(self, directory: Path, running: contextlib.ExitStack, quick: bool):
-        self.rounds = 1 if quick else 3
+    def __init__(self, directory: Path, running: contextlib.ExitStack, quick: bool, share: str):
+        self.rounds = 1 if quick else 5
         self.records = 40_000 if quick else 400_000
         self.paced = 2 * PACE_PER_S if quick else 6 * PACE_PER_S
-        plain_port = free_ports(2)
-        self.filter_port = plain_port + 1
+        self.share = share
         self.directory = directory
-        self.cluster = running.enter_context(start_broker(directory, advertised=plain_port))
-        plain = Proxy(directory, "tcp_proxy", plain_port, self.cluster.port(PROXIED), None)
-        running.callback(plain.process.stop)
-        remapper = self._filter_proxy("filter")
-        running.callback(remapper.process.stop)
-        self.proxies = {"tcp_proxy": plain, "unmapped": remapper, "mapped": remapper}
+        ports = {workers: free_ports(2) for workers in WORKERS}
+        self.cluster = running.enter_context(start_broker(directory, ports))
+        self.proxies: dict[tuple[str, int], Proxy] = {}
+        """(way, workers) → Envoy."""
+        for workers, port in ports.items():
+            plain = Proxy(directory, f"tcp_proxy-{workers}", port, self.cluster.port(proxied(workers)), None, workers)
+            running.callback(plain.process.stop)
+            remapper = self._filter_proxy(f"filter-{workers}", port + 1, workers)
+            running.callback(remapper.process.stop)
+            for way, proxy in zip(WAYS, (plain, remapper, remapper), strict=True):
+                self.proxies[way, workers] = proxy
         self.load = LoadProgram(directory / "load.log")
         running.callback(self.load.stop)
         self.results: dict[tuple[str, str], list[dict]] = {}
@@ -85,31 +62,49 @@ class Bench:
         self._prepare()
         machine, own = machine_cpu_s(), self._own_cpu_s()
         for number in range(self.rounds):
-            for load in (*LOADS, "pace"):
+            for name, load in {**LOADS, "pace": PACE}.items():
                 # Not always the same first: a load's first run may find caches cold, or the machine busy.
                 for way in in_turn(number):
-                    self.results.setdefault((load, way), []).append(self._run(load, way))
+                    self.results.setdefault((name, way), []).append(self._run(load, way))
             say(f"round {number + 1} of {self.rounds} is done")
         busy, every = (after - before for after, before in zip(machine_cpu_s(), machine))
         self.others = max(busy - (self._own_cpu_s() - own), 0) / every
 
-    def idle_rss_mib(self) -> dict[str, float]:
-        """RSS of fresh Envoys, alone and with connections that have asked ApiVersions and Metadata."""
+    def amplifications(self) -> dict[str, float]:
+        """Of what is not compared with tcp_proxy: the least C, and a member of a group whose members have an
+        Envoy of their own each, by either layout."""
+        proxy = self.proxies["mapped", 1]
+        found = {}
+        for name, topic, virtual, words in (
+            ("C = 1", NARROW.topic("mapped"), NARROW.virtual, ("consume", NARROW.consumers)),
+            ("range, modulo", LOADS["consume"].topic("mapped"), 20, ("range", MEMBERS)),
+            ("range, block", "block-20-read", 20, ("range", MEMBERS)),
+        ):
+            if topic not in (load.topic("mapped") for load in LOADS.values()):
+                self.cluster.create_topic(topic, PHYSICAL)
+                self.load.run("produce", proxy.bootstrap, topic, virtual, self.records)
+            command, parts = words
+            found[name] = amplification(proxy, lambda: self.load.run(command, proxy.bootstrap, topic, virtual, self.records, parts))
+        return found
+
+    def idle_rss_mb(self) -> dict[str, float]:
+        """RSS of a fresh Envoy, alone and with connections that have asked ApiVersions and Metadata."""
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-        proxy = self.proxies["mapped"]
-        proxy.process.stop()
-        proxy = self._filter_proxy("filter-idle")
+        workers = max(WORKERS)
+        former = self.proxies["mapped", workers]
+        former.process.stop()
+        proxy = self._filter_proxy("filter-idle", former.port, workers)
         found = {}
         try:
             with contextlib.ExitStack() as connections:
                 wait_until("Envoy", lambda: connected(proxy.port), 30)
-                found["fresh"] = proxy.memory_mib()
+                found["fresh"] = memory_mb(proxy)
                 for _ in range(IDLE_CONNECTIONS):
                     connection = connections.enter_context(Raw(proxy.port))
                     connection.announce("apache-kafka-java")
-                    connection.metadata(["mapped-read"])
+                    connection.metadata([LOADS["consume"].topic("mapped")])
                 time.sleep(1)
-                found["idle"] = proxy.memory_mib()
+                found["idle"] = memory_mb(proxy)
         finally:
             proxy.process.stop()
         return found
@@ -124,7 +119,8 @@ class Bench:
         for number in range(self.rounds + 1):
             for way in in_turn(number):
                 topic = "commits-mapped" if way == "mapped" else "commits-plain"
-                found.setdefault(way, []).append(commits_per_s(self.proxies[way].port, topic, f"bench-{way}-{number}"))
+                port = self.proxies[way, max(WORKERS)].port
+                found.setdefault(way, []).append(commits_per_s(port, topic, f"bench-{way}-{number}"))
         # The first round finds the coordinator cold.
         return {way: median(found[way][1:]) for way in WAYS}
 
@@ -132,49 +128,53 @@ class Bench:
         proxies = sum(proxy.process.cpu_s() for proxy in set(self.proxies.values()))
         return time.process_time() + self.load.cpu_s() + self.cluster.cpu_s() + proxies
 
-    def _filter_proxy(self, name: str) -> Proxy:
-        return Proxy(self.directory, name, self.filter_port, self.cluster.ports[1], FILTER)
+    def _filter_proxy(self, name: str, port: int, workers: int) -> Proxy:
+        return Proxy(self.directory, name, port, self.cluster.ports[1], filter_config(self.share), workers)
 
     def _prepare(self) -> None:
         """Topics to read, written the way that they are read; that also warms everything up."""
         for proxy in set(self.proxies.values()):
             wait_until("Envoy", lambda: connected(proxy.port), 30)
+        consumed = [load for load in LOADS.values() if load.command == "consume"]
         for way in ("unmapped", "mapped"):
-            prefix, partitions = WAYS[way]
-            self.cluster.create_topic(f"{prefix}-read", partitions)
-            self._command("produce", way, f"{prefix}-read")
-            self._command("consume", way, f"{prefix}-read")
+            for load in {load.virtual: load for load in consumed}.values():
+                self.cluster.create_topic(load.topic(way), PHYSICAL if way == "mapped" else load.virtual)
+                self._command("produce", load, way, load.topic(way))
+            for load in consumed:
+                self._command("consume", load, way, load.topic(way))
         say("topics are filled, programs are warm")
 
-    def _run(self, load: str, way: str) -> dict:
-        prefix, partitions = WAYS[way]
-        if load.startswith("consume"):
-            return self._measured(load, way, f"{prefix}-read")
-        topic = f"{prefix}-{random.randrange(1 << 30)}"
-        self.cluster.create_topic(topic, partitions)
+    def _run(self, load: Load, way: str) -> dict:
+        if load.command == "consume":
+            return self._measured(load, way, load.topic(way))
+        topic = f"{prefix(way)}-{load.virtual}-{random.randrange(1 << 30)}"
+        self.cluster.create_topic(topic, PHYSICAL if way == "mapped" else load.virtual)
         try:
             return self._measured(load, way, topic)
         finally:
             self.cluster.delete_topic(topic)
 
-    def _measured(self, load: str, way: str, topic: str) -> dict:
-        proxy = self.proxies[way]
-        before = proxy.process.cpu_s()
-        result = self._command(load, way, topic)
+    def _measured(self, load: Load, way: str, topic: str) -> dict:
+        proxy = self.proxies[way, load.workers]
+        result: dict = {}
+        before, doorbells = proxy.process.threads_cpu_s(), proxy.doorbell_bytes()
+        read = amplification(proxy, lambda: result.update(self._command(load.command, load, way, topic)))
         payload_bytes = result["records"] * RECORD_BYTES
-        result["cpu_s_per_gb"] = (proxy.process.cpu_s() - before) / (payload_bytes / 1e9)
+        result["cpu_s_per_gb"] = (proxy.process.threads_cpu_s() - before) / (payload_bytes / 1e9)
         result["mb_per_s"] = payload_bytes / 1e6 / result["seconds"]
-        result["rss_mib"] = proxy.memory_mib()
+        result["rss_mb"] = memory_mb(proxy)
+        if way == "mapped" and load.command == "consume":
+            result["amplification"] = read
+            result["doorbells"] = (proxy.doorbell_bytes() - doorbells) / payload_bytes
         return result
 
-    def _command(self, load: str, way: str, topic: str) -> dict:
-        where = (self.proxies[way].bootstrap, topic, VIRTUAL)
+    def _command(self, command: str, load: Load, way: str, topic: str) -> dict:
+        where = (self.proxies[way, load.workers].bootstrap, topic, load.virtual)
         return {
             "produce": lambda: self.load.run("produce", *where, self.records),
             "pace": lambda: self.load.run("pace", *where, self.paced, PACE_PER_S),
-            "consume": lambda: self.load.run("consume", *where, self.records, 1),
-            "consume each": lambda: self.load.run("consume", *where, self.records, VIRTUAL),
-        }[load]()
+            "consume": lambda: self.load.run("consume", *where, self.records, load.consumers),
+        }[command]()
 
     def median(self, load: str, way: str, figure: str) -> float:
         return median(result[figure] for result in self.results[load, way])
@@ -200,59 +200,18 @@ def commits_per_s(port: int, topic: str, group: str) -> float:
         return COMMITS / (time.monotonic() - start)
 
 
-def report(bench: Bench, idle: dict[str, float], commits: dict[str, float]) -> dict:
-    """Prints the tables; returns the same as JSON."""
-    out: dict = {"rounds": bench.rounds, "records": bench.records, "record_bytes": RECORD_BYTES, "others_cpu_share": bench.others}
-    out["loads"] = {}
-    print(f"\nMedians of {bench.rounds}; {bench.records:,} records of {RECORD_BYTES} bytes; {VIRTUAL} partitions, mapped: over {PHYSICAL}")
-    print(f"x: ratio to tcp_proxy. Other programs took {bench.others:.0%} of the machine's CPU time{disturbed(bench.others)}\n")
-    print(f"{'':<12}{'Envoy CPU s/GB':>16}{'x':>7}{'aim':>8}{'MB/s':>10}{'x':>7}{'aim':>8}{'RSS MiB':>10}")
-    for load, title in LOADS.items():
-        print(title)
-        for way in WAYS:
-            out["loads"].setdefault(load, {})[way] = row(bench, load, way)
-    print(f"latency of produce, {PACE_PER_S:,} records/s in batches of what comes within 1 ms")
-    for way in WAYS:
-        out["loads"].setdefault("pace", {})[way] = latency_row(bench, way)
-    print(f"commits of all {COMMITTED} partitions by their one owner, mapped: over {COMMITTED_PHYSICAL}")
-    for way, per_s in commits.items():
-        print(f"  {way:<10} {per_s:.0f}/s, {per_s / commits['tcp_proxy']:.2f} x")
-    out["commits_per_s"] = commits
-    print(f"resident memory of Envoy with the filter, {IDLE_CONNECTIONS:,} idle connections")
-    met = mark(idle["idle"] <= IDLE_RSS_AIM_MIB)
-    print(f"  {idle['idle']:.0f} MiB (aim: at most {IDLE_RSS_AIM_MIB}); without any {idle['fresh']:.0f} MiB{met}")
-    out["idle_rss_mib"] = idle
-    return out
+def amplification(proxy: Proxy, act: Callable[[], object]) -> float:
+    """Bytes of records that Envoy has fetched of mapped topics while `act` ran, for each that clients got; 0
+    where clients got none."""
+    before = proxy.fetched_bytes()
+    act()
+    upstream, downstream = (after - then for after, then in zip(proxy.fetched_bytes(), before, strict=True))
+    return upstream / downstream if downstream else 0.0
 
 
-def row(bench: Bench, load: str, way: str) -> dict:
-    cpu, rate, rss = (bench.median(load, way, figure) for figure in ("cpu_s_per_gb", "mb_per_s", "rss_mib"))
-    cpu_ratio = cpu / bench.median(load, "tcp_proxy", "cpu_s_per_gb")
-    rate_ratio = rate / bench.median(load, "tcp_proxy", "mb_per_s")
-    aims = AIMS.get((load, way), {})
-    met = cpu_ratio <= aims.get("cpu", cpu_ratio) and rate_ratio >= aims.get("rate", rate_ratio)
-    cpu_aim, rate_aim = (f"<= {aims['cpu']}", f">= {aims['rate']}") if aims else ("", "")
-    line = f"  {way:<10}{cpu:>16.2f}{cpu_ratio:>7.2f}{cpu_aim:>8}{rate:>10.0f}{rate_ratio:>7.2f}{rate_aim:>8}{rss:>10.0f}"
-    print(line + (mark(met) if aims else ""))
-    runs = bench.results[load, way]
-    figures = {"cpu_s_per_gb": cpu, "cpu_ratio": cpu_ratio, "mb_per_s": rate, "mb_per_s_ratio": rate_ratio, "rss_mib": rss}
-    return {**figures, "aims": aims, "runs": runs}
-
-
-def latency_row(bench: Bench, way: str) -> dict:
-    p50, p99 = (bench.median("pace", way, figure) for figure in ("p50_ms", "p99_ms"))
-    more = p99 - bench.median("pace", "tcp_proxy", "p99_ms")
-    end = "" if way == "tcp_proxy" else f"   p99 {more:+.2f} ms (aim: at most +{P99_AIM_MS}){mark(more <= P99_AIM_MS)}"
-    print(f"  {way:<10} p50 {p50:.2f} ms, p99 {p99:.2f} ms{end}")
-    return {"p50_ms": p50, "p99_ms": p99, "p99_more_ms": more, "runs": bench.results["pace", way]}
-
-
-def disturbed(share: float) -> str:
-    return ": MB/s and latency show it, and CPU time too" if share > OTHERS_SHARE_MAX else ""
-
-
-def mark(met: bool) -> str:
-    return "" if met else "   <- aim missed"
+def memory_mb(proxy: Proxy) -> float:
+    """Resident memory in MB of 10^6 bytes."""
+    return proxy.memory_mib() * (1 << 20) / 1e6
 
 
 def connected(port: int) -> bool:
@@ -271,6 +230,7 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Envoy with the filter against tcp_proxy alone.")
     parser.add_argument("--quick", action="store_true", help="a smoke test: a tenth of the load, once; its figures mean little")
+    parser.add_argument("--share", default="auto", choices=("auto", "never"), help="fetch.share in the filter's configuration")
     options = parser.parse_args()
     memory = Path("/dev/shm")
     in_memory = memory.exists() and shutil.disk_usage(memory).free > 8 << 30
@@ -278,10 +238,9 @@ def main() -> int:
     say(f"the broker's log is {'in memory' if in_memory else 'on disk'}: {directory}")
     try:
         with contextlib.ExitStack() as running:
-            bench = Bench(directory, running, options.quick)
+            bench = Bench(directory, running, options.quick, options.share)
             bench.measure()
-            commits = bench.commits_per_s()
-            result = report(bench, bench.idle_rss_mib(), commits)
+            result = report(bench, bench.amplifications(), bench.commits_per_s(), bench.idle_rss_mb())
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     target = REPO / "target/bench.json"

@@ -5,9 +5,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from tests.harness.envoy import EnvoyProcess, address, static_cluster, tcp_proxy, wasm_filter
 from tests.harness.kafka import QUIET, KafkaCluster
-from tests.harness.paths import KAFKA_JARS, REPO
+from tests.harness.paths import ENVOY_STATS_BOOTSTRAP, KAFKA_JARS, REPO
 from tests.harness.process import CLOCK_TICKS, cpu_s, free_ports
 
 CLASSES = REPO / "target/bench-classes"
@@ -23,17 +25,23 @@ SETTINGS = {
     "broker.session.timeout.ms": 9000,
     "broker.heartbeat.interval.ms": 2000,
 }
-PROXIED = "PROXIED"
+WORKERS = (1, 2)
+"""Each Envoy runs twice: with one worker, and with as many as this."""
 
 
-def start_broker(directory: Path, advertised: int) -> KafkaCluster:
-    """One broker. Whoever asks it at its listener PROXIED is sent to the port `advertised`, so that nobody
-    goes around tcp_proxy alone."""
+def proxied(workers: int) -> str:
+    """The broker's listener behind the Envoy that is tcp_proxy alone and has so many workers."""
+    return f"PROXIED{workers}"
+
+
+def start_broker(directory: Path, advertised: dict[int, int]) -> KafkaCluster:
+    """One broker. Whoever asks it at its listener `proxied(workers)` is sent to the port
+    `advertised[workers]`, so that nobody goes around tcp_proxy alone."""
     return KafkaCluster(
         directory,
         overrides=SETTINGS,
-        listeners={PROXIED: "PLAINTEXT"},
-        advertised={PROXIED: f"127.0.0.1:{advertised}"},
+        listeners={proxied(workers): "PLAINTEXT" for workers in WORKERS},
+        advertised={proxied(workers): f"127.0.0.1:{port}" for workers, port in advertised.items()},
         java=JAVA,
         heap="1g",
     )
@@ -44,13 +52,16 @@ class Proxy(EnvoyProcess):
 
     log_level = "warn"
 
-    def __init__(self, directory: Path, name: str, port: int, broker_port: int, filter_config: dict | None):
+    def __init__(self, directory: Path, name: str, port: int, broker_port: int, filter_config: dict | None, workers: int):
         self.port = port
+        self.workers = workers
         admin_port = free_ports(1)
         filters = [tcp_proxy("broker")]
         if filter_config is not None:
             filters.insert(0, wasm_filter({**filter_config, "advertise": {"table": {"1": f"127.0.0.1:{port}"}}}))
         bootstrap = {
+            # For the names of the filter's stats.
+            "stats_config": yaml.safe_load(ENVOY_STATS_BOOTSTRAP.read_text())["stats_config"],
             "admin": {"address": address(admin_port)},
             "static_resources": {
                 "listeners": [{"name": "kafka", "address": address(port), "filter_chains": [{"filters": filters}]}],
@@ -60,6 +71,15 @@ class Proxy(EnvoyProcess):
         file = directory / f"{name}.json"
         file.write_text(json.dumps(bootstrap, indent=1))
         super().__init__(file, directory / f"{name}.log", admin_port)
+
+    def fetched_bytes(self) -> tuple[float, float]:
+        """What Envoy has fetched of mapped topics from the broker, and what clients have got of it."""
+        prefix = "kafka_remapper_fetch_bytes"
+        return self.stat(f"{prefix}_upstream_total"), self.stat(f"{prefix}_downstream_total")
+
+    def doorbell_bytes(self) -> float:
+        """What came along when brokers were asked whether a client may have what another one has read."""
+        return self.stat("kafka_remapper_shared_doorbell_bytes_total")
 
     @property
     def bootstrap(self) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from tests.harness import clients, tokens, topics
 from tests.harness.certificates import Certificate
+from tests.harness.envoy import OneWorker
 from tests.harness.fixtures import cluster_fixture, envoy_fixture
 from tests.harness.guarded_envoy import GuardedEnvoy, section
 from tests.harness.raw import Raw
@@ -74,6 +75,27 @@ def envoy(shared_envoy):
     """The shared Envoy, which must have come through the test alive and without a trap."""
     yield shared_envoy
     shared_envoy.assert_well()
+
+
+@pytest.fixture(scope="module", params=["auto", "never"])
+def share(request) -> str:
+    """Whether connections of a worker share what they read: the tests that ask for this run both ways."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shared_one_worker(tmp_path_factory, cluster, share, passthrough):
+    config, mode = {**topics.MAPPING, "fetch": {"share": share}}, "passthrough" if passthrough else "dynamic"
+    with OneWorker(tmp_path_factory.mktemp("one-worker"), cluster, config, mode) as envoy:
+        yield envoy
+
+
+@pytest.fixture
+def one_worker(shared_one_worker):
+    """An Envoy with one worker, whose connections share what they read, and in a second run do not; alive and
+    without a trap after the test."""
+    yield shared_one_worker
+    shared_one_worker.assert_well()
 
 
 @pytest.fixture

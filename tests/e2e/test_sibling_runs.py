@@ -2,7 +2,8 @@
 batches, with fetches of any size.
 
 A consumer that gets nothing back asks for the same offset again: what is tested
-is that the filter moves it on.
+is that the filter moves it on. All connections are on one worker, which shares
+what they read, and in a second run does not.
 """
 
 from dataclasses import dataclass, field
@@ -34,6 +35,11 @@ class Log:
             self.batches += 1
         for (v, values), base in zip(work, raw.append_each(self.topic.name, work)):
             self.written[v] += [Record(base + i, value.decode()) for i, value in enumerate(values)]
+
+
+@pytest.fixture(scope="module")
+def shared_envoy(shared_one_worker):
+    return shared_one_worker
 
 
 @pytest.fixture(scope="module")

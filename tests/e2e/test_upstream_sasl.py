@@ -13,12 +13,12 @@ from tests.harness.envoy import Envoy
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 from tests.harness.raw_sasl import Refused, log_in
-from tests.harness.secured_brokers import REAUTHENTICATION_MS, USERS, OnlyTheFirst, reserve
+from tests.harness.secured_brokers import REAUTHENTICATION_MS, USERS, OnlyTheFirst, at_filter, connect, reserve
 
 pytestmark = pytest.mark.remap
 WRONG = "a-wrong-password"
 FAILED = KafkaError.SASL_AUTHENTICATION_FAILED
-CLIENT_USERS = [{"username": u, "password": f"{u}-here"} for u in ("alice", "bob", "carol", "dave")]
+CLIENT_USERS = [{"username": u, "password": at_filter(u)} for u in ("alice", "bob", "carol", "dave")]
 """At the filter, where passwords are others than at the brokers."""
 
 
@@ -54,23 +54,6 @@ def start(tmp_path_factory, secured):
     yield begin
     for envoy in running.values():
         envoy.stop()
-
-
-def connect(port: int, user: str | None = None, tries: int = 4) -> Raw:
-    """A connection on which everything works: connections from which the filter
-    learns may be closed before."""
-    while True:
-        raw, tries = Raw(port), tries - 1
-        try:
-            raw.announce("apache-kafka-java")
-            if user:
-                log_in(raw, "PLAIN", user, f"{user}-here")
-            raw.metadata([])
-            return raw
-        except ConnectionError:
-            raw.close()
-            if not tries:
-                raise
 
 
 def auth_stat(envoy: Envoy, mechanism: str, outcome: str) -> float:

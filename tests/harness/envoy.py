@@ -227,6 +227,12 @@ class Envoy(EnvoyProcess):
         return wasm_filter(self.filter_config)
 
 
+class OneWorker(Envoy):
+    """All connections are in one VM, and may share what they read."""
+
+    workers = 1
+
+
 def wasm_file() -> str:
     """Where the filter is: it must have been built."""
     assert WASM.exists(), f"no filter at {WASM}: run `make wasm` or set KPR_WASM"

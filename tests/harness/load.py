@@ -14,8 +14,9 @@ class Load:
     """Writes to all partitions in turn, some records per second, from the beginning of a `with` to its end,
     and then waits until all records are answered."""
 
-    def __init__(self, bootstrap: str, topic: str, partitions: int, idempotent: bool, per_second: int = 1500):
-        self.topic, self.partitions, self.per_second = topic, partitions, per_second
+    def __init__(self, bootstrap: str, topic: str, partitions: int, idempotent: bool, per_second: int = 1500, record_bytes: int = 0):
+        """`record_bytes`: what a value has at least."""
+        self.topic, self.partitions, self.per_second, self.record_bytes = topic, partitions, per_second, record_bytes
         self.sent = 0
         self.acked: dict[int, list[Record]] = defaultdict(list)
         self.failed: list[str] = []
@@ -47,7 +48,8 @@ class Load:
         while not self._stopping.is_set():
             while self.sent < (time.monotonic() - started) * self.per_second:
                 v = self.sent % self.partitions
-                self._producer.produce(self.topic, f"{v}-{self.sent}", partition=v, on_delivery=self._answered)
+                value = f"{v}-{self.sent}".ljust(self.record_bytes, ".")
+                self._producer.produce(self.topic, value, partition=v, on_delivery=self._answered)
                 self.sent += 1
             self._producer.poll(0.01)
         self._producer.flush(100)
@@ -80,3 +82,26 @@ def read_to_the_end(bootstrap: str, topic: str, partitions: int, seconds: float 
                 found[m.partition()].append(Record(m.offset(), m.value().decode()))
     consumer.close()
     return found
+
+
+class LoneReader(threading.Thread):
+    """A librdkafka consumer of one partition and no other, from its beginning until `stop`."""
+
+    def __init__(self, bootstrap: str, topic: str, partition: int):
+        super().__init__(daemon=True)
+        self.records: list[Record] = []
+        self._stopping = threading.Event()
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False, "check.crcs": True})
+        self._consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        self.start()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            for m in self._consumer.consume(1000, 0.1):
+                if not m.error():
+                    self.records.append(Record(m.offset(), m.value().decode()))
+        self._consumer.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()

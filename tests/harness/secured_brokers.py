@@ -13,6 +13,7 @@ from .client_security import PASSWORD_MECHANISMS
 from .envoy import Envoy
 from .kafka import KafkaCluster
 from .raw import Raw
+from .raw_sasl import log_in
 from .shipped_envoy import ShippedEnvoy, Trust
 
 USERS = {"alice": "alice-secret", "bob": "bob-secret", "gateway": "gateway-secret"}
@@ -64,6 +65,28 @@ def learn_brokers(envoy: ShippedEnvoy, trust: Trust, certificate: Certificate) -
     for broker in envoy.cluster.ids:
         with TlsRaw(envoy, trust, certificate, envoy.server_name(broker)) as raw, contextlib.suppress(ConnectionError):
             raw.metadata([])
+
+
+def connect(port: int, user: str | None = None, tries: int = 4) -> Raw:
+    """A connection on which everything works: connections from which the filter
+    learns may be closed before. The filter knows `user` by the password that `at_filter` gives."""
+    while True:
+        raw, tries = Raw(port), tries - 1
+        try:
+            raw.announce("apache-kafka-java")
+            if user:
+                log_in(raw, "PLAIN", user, at_filter(user))
+            raw.metadata([])
+            return raw
+        except ConnectionError:
+            raw.close()
+            if not tries:
+                raise
+
+
+def at_filter(user: str) -> str:
+    """A user's password at the filter, where it is another than at the brokers."""
+    return f"{user}-here"
 
 
 class OnlyTheFirst(Envoy):

@@ -34,9 +34,11 @@ LANE = Family("lane", 20, 4, offset_encoding="lane")
 BLOCK_LANE = Family("blocklane", 20, 4, layout="block", offset_encoding="lane")
 ONE = Family("one", 4, 1)
 """All four virtual partitions are siblings."""
+CROWD = Family("crowd", 14, 1)
+"""Two siblings for each of seven libraries."""
 WIDE = Family("wide", 24, 6)
 """Enough physical partitions for each of three brokers to lead some."""
-FAMILIES = (MODULO, BLOCK, LANE, BLOCK_LANE, ONE, WIDE)
+FAMILIES = (MODULO, BLOCK, LANE, BLOCK_LANE, ONE, CROWD, WIDE)
 STAT_PREFIX = "t"
 MAPPING = {"stat_prefix": STAT_PREFIX, "mapping": {"topics": [f.entry() for f in FAMILIES]}}
 """The filter's configuration, apart from advertise and route."""
