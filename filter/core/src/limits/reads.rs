@@ -11,6 +11,11 @@ pub const SHARED_PARTS: usize = 8;
 /// then only takes memory, and the longer it is kept, the more can have become of its log.
 pub const SHARED_MS_MAX: u64 = 3_000;
 
+/// Milliseconds after which who comes for what was read has the broker prove that it is still there, even
+/// where others wait for what comes behind it. A topic that is deleted ends these waits with an error, and to
+/// make it again and fill it takes its time, too.
+pub const SHARED_FRESH_MS: u64 = 100;
+
 /// Milliseconds for which a connection counts as a reader of a log after its Fetch has come: above the time
 /// for which clients wait for data by default (500) and that many spend on what they got.
 pub const SHARED_READER_MS: u64 = 5_000;

@@ -222,6 +222,13 @@ impl Reads {
         (segment.end > offset && is_fresh(segment, now)).then(|| Rc::clone(segment))
     }
 
+    /// The segments were read just now, and somebody waits for more behind them.
+    pub(crate) fn is_at_end(&self, key: &LogKey, segments: &[Rc<Segment>], now: Millis) -> bool {
+        let is_new = |segment: &Rc<Segment>| now.saturating_sub(segment.read) < limits::SHARED_FRESH_MS;
+        let Some(last) = segments.last().filter(|_| segments.iter().all(is_new)) else { return false };
+        self.is_read_at(key, last.end, i32::MAX, now)
+    }
+
     /// What was read of a log may be of another one.
     pub(crate) fn forget(&self, key: &LogKey) {
         if let Some(log) = self.state.borrow_mut().logs.get_mut(key) {

@@ -11,8 +11,8 @@ use crate::time::Millis;
 pub(super) enum Ask {
     /// For what lies from an offset on; others may wait for the flight.
     Read(Option<Flight>),
-    /// Whether the client may have what another connection has read while this Fetch waited.
-    Joined(Rc<Segment>),
+    /// Whether the client may have what another connection has read while this Fetch waited, or just before.
+    Joined(Vec<Rc<Segment>>),
     /// Whether the client may have this, and it is still there.
     Late(Vec<Rc<Segment>>),
 }

@@ -6,6 +6,9 @@
 //! client's rights, quota and leader epoch, and says high watermark and last stable offset. The client's
 //! request was there when the other one's answer came, so that answer is as good as one of its own.
 //!
+//! Who comes back a moment later finds others waiting behind what was read: the broker would have told them if
+//! the topic had gone, so that is taken to be the same log still ([`limits::SHARED_FRESH_MS`]).
+//!
 //! A Fetch that comes later than what it wants was read asks for the last entry of that instead. If the entry
 //! is still what it was, the log is the same one up to there, since a log is known by offset and leader epoch
 //! of any of its batches. It is told the same as the broker would say, for all before its last stable offset
@@ -55,6 +58,16 @@ struct Question {
     ask: Ask,
     /// Others ask the same.
     is_covered: bool,
+}
+
+/// The question whether the client may have these.
+fn joined(at: usize, mut asked: FetchPartition, segments: Vec<Rc<Segment>>) -> Question {
+    if let Some(last) = segments.last() {
+        // There was nothing behind this when the segment was read.
+        asked.fetch_offset = last.data.high_watermark.max(last.end);
+    }
+    asked.partition_max_bytes = 1;
+    Question { at, asked, ask: Ask::Joined(segments), is_covered: false }
 }
 
 impl ClientFetch {
@@ -144,17 +157,17 @@ impl ClientFetch {
         let plain = |asked| Question { at, asked, ask: Ask::Read(None), is_covered: false };
         let found = self.reads.get_mut(at).and_then(|read| read.log.as_mut()?.found.take()).filter(|_| !is_alone);
         if let Some(segment) = found {
-            // There was nothing behind this when the segment was read.
-            asked.fetch_offset = segment.data.high_watermark.max(segment.end);
-            asked.partition_max_bytes = 1;
             asked.last_fetched_epoch = -1;
-            return Question { ask: Ask::Joined(segment), ..plain(asked) };
+            return joined(at, asked, vec![segment]);
         }
         // A client that lets the broker compare its log with the broker's asks for more than records.
         let Some(log) = self.log(at).filter(|_| !is_alone && asked.last_fetched_epoch < 0) else {
             return plain(asked);
         };
         let segments = self.segments(cx, log, at, asked.fetch_offset);
+        if cx.shared.reads.is_at_end(&log.key, &segments, cx.now) {
+            return joined(at, asked, segments);
+        }
         if let Some(last) = segments.last() {
             asked.fetch_offset = last.end - 1;
             asked.partition_max_bytes = i32::try_from(last.mark.bytes).unwrap_or(i32::MAX);
@@ -312,19 +325,19 @@ impl ClientFetch {
         flight.land(segment);
     }
 
-    /// Hears whether the client may have what came while it waited.
+    /// Hears whether the client may have what came while it waited, or just before.
     pub(super) fn join(
         &mut self,
         cx: &mut Context<'_>,
         at: usize,
         offset: i64,
         data: PartitionData,
-        segment: &Rc<Segment>,
+        segments: &[Rc<Segment>],
     ) -> Result<(), Fault> {
-        if self.may_have(cx, at, offset, &data, segment.end)? {
-            self.serve(cx, at, std::slice::from_ref(segment))?;
-            let (_, siblings) = self.siblings_at(at)?;
-            if siblings::one_cursor(siblings) == Some(offset) {
+        let Some(last) = segments.last() else { return Ok(()) };
+        if self.may_have(cx, at, offset, &data, last.end)? {
+            self.serve(cx, at, segments)?;
+            if siblings::one_cursor(self.siblings_of(at)) == Some(offset) {
                 self.take(cx, at, offset, data)?;
             }
         }
