@@ -9,116 +9,20 @@
 //! Nothing is sent from here. Connections that have to go on are put into a list, which the worker goes
 //! through behind each of its calls ([`Reads::next_rung`]).
 
+mod log;
 mod segment;
+mod state;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use kafka_protocol::messages::TopicName;
-
+pub(crate) use self::log::{LogKey, News, Passed, Wish};
 pub(crate) use self::segment::{Item, Segment};
 
+use self::log::{is_fresh, is_late, Asked, Reader, Ticket, Waiting};
+use self::state::State;
 use crate::limits;
-use crate::remapper::Lane;
-use crate::shared::skips::Mark;
 use crate::time::Millis;
-
-/// A log as one broker shows it to readers of one isolation level.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LogKey {
-    /// Where the readers' connections go.
-    pub(crate) broker: Rc<str>,
-    /// No slice of a frame.
-    pub(crate) topic: TopicName,
-    pub(crate) partition: i32,
-    pub(crate) is_committed: bool,
-}
-
-/// Who waits for what others read of a log.
-pub(crate) struct Wish {
-    pub(crate) key: LogKey,
-    /// The offset from which on it is wanted.
-    pub(crate) offset: i64,
-    pub(crate) lanes: Rc<[Lane]>,
-}
-
-/// What came by while somebody waited.
-#[derive(Default)]
-pub(crate) struct News {
-    /// The end of what was read, and held nothing of the lanes.
-    pub(crate) passed: Option<Passed>,
-    /// What was read behind that, and holds something.
-    pub(crate) found: Option<Rc<Segment>>,
-}
-
-/// Nothing of some lanes came before `end`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Passed {
-    pub(crate) end: i64,
-    /// Of the last entry before `end`.
-    pub(crate) mark: Mark,
-    /// Leader epoch and timestamp (ms) of the last batch before `end`, if that is one.
-    pub(crate) last_batch: Option<(i32, i64)>,
-}
-
-struct Waiting {
-    offset: i64,
-    lanes: Rc<[Lane]>,
-    until: Millis,
-    news: News,
-}
-
-/// What was asked of the broker.
-struct Asked {
-    number: u64,
-    offset: i64,
-    /// How many bytes the broker waits for.
-    min_bytes: i32,
-    overdue_at: Millis,
-}
-
-#[derive(Default)]
-struct Log {
-    flights: Vec<Asked>,
-    /// By connection.
-    parked: BTreeMap<u32, Waiting>,
-    /// By their starts.
-    segments: BTreeMap<i64, Rc<Segment>>,
-    /// Connections that have read it of late.
-    readers: Vec<Reader>,
-    /// Who lets others catch up, and where it stands; and its flight.
-    holding: Option<(u32, i64, u64)>,
-}
-
-/// A connection that has read a log of late.
-struct Reader {
-    connection: u32,
-    /// When its last Fetch came, and for which offset.
-    seen: Millis,
-    at: i64,
-    /// Nobody waits for it before: it was waited for in vain.
-    left_until: Millis,
-}
-
-#[derive(Default)]
-struct State {
-    logs: HashMap<LogKey, Log>,
-    /// What the store holds, oldest first.
-    stored: VecDeque<(LogKey, Rc<Segment>)>,
-    stored_bytes: usize,
-    /// `stored_bytes` as it was told last.
-    told_bytes: usize,
-    flights: u64,
-    parked: usize,
-    /// Connections that have to go on, in order; those that are out of the set are through.
-    rung: VecDeque<u32>,
-    is_rung: HashSet<u32>,
-    /// Of those, the ones that had better read for themselves.
-    alone: HashSet<u32>,
-    /// Logs in which somebody may wait whom nobody reads for.
-    unread: Vec<LogKey>,
-}
 
 /// The shared reads of a worker.
 pub(crate) struct Reads {
@@ -167,7 +71,7 @@ impl Reads {
     pub(crate) fn hold(self: &Rc<Self>, key: &LogKey, connection: u32, offset: i64, until: Millis) -> Flight {
         let flight = self.begin(key, offset, 0, until.saturating_add(limits::SHARED_GRACE_MS));
         if let Some(log) = self.state.borrow_mut().logs.get_mut(key) {
-            log.holding = Some((connection, offset, flight.number));
+            log.holding = Some((connection, offset, flight.ticket.number));
         }
         flight
     }
@@ -181,7 +85,8 @@ impl Reads {
         if let Some(log) = state.logs.get_mut(key) {
             log.flights.push(Asked { number, offset, min_bytes, overdue_at });
         }
-        Flight { reads: Rc::clone(self), key: key.clone(), number, offset, is_over: false }
+        let ticket = Ticket { key: key.clone(), number, offset };
+        Flight { reads: Rc::clone(self), ticket, is_over: false }
     }
 
     /// Somebody is asking the broker for what lies from `offset` on, and for no more than `min_bytes` at
@@ -283,145 +188,10 @@ impl Reads {
     }
 }
 
-fn is_late(seen: Millis, now: Millis) -> bool {
-    now.saturating_sub(seen) < limits::SHARED_READER_MS
-}
-
-fn is_fresh(segment: &Segment, now: Millis) -> bool {
-    now.saturating_sub(segment.read) < limits::SHARED_MS_MAX
-}
-
-impl Log {
-    fn is_idle(&self, now: Millis) -> bool {
-        let is_used = !self.flights.is_empty() || !self.parked.is_empty() || !self.segments.is_empty();
-        !is_used && !self.readers.iter().any(|reader| is_late(reader.seen, now))
-    }
-
-    /// Another connection is in the middle of reading what lies before `offset`, and far behind.
-    fn is_ahead(&self, connection: u32, offset: i64, now: Millis) -> bool {
-        self.readers.iter().any(|reader| self.is_behind(reader, connection, offset, now))
-    }
-
-    fn is_behind(&self, reader: &Reader, connection: u32, offset: i64, now: Millis) -> bool {
-        let is_active = now.saturating_sub(reader.seen) < limits::SHARED_PACE_MS && reader.left_until <= now;
-        let is_other = reader.connection != connection && !self.parked.contains_key(&reader.connection);
-        let is_before = is_active && is_other && reader.at < offset;
-        is_before && self.bytes_between(reader.at, offset) >= limits::SHARED_LEAD_BYTES
-    }
-
-    /// Nobody waits for those who are behind for a while.
-    fn leave_behind(&mut self, connection: u32, offset: i64, now: Millis) {
-        let behind = self.readers.iter().filter(|reader| self.is_behind(reader, connection, offset, now));
-        let behind: Vec<u32> = behind.map(|reader| reader.connection).collect();
-        for reader in self.readers.iter_mut().filter(|reader| behind.contains(&reader.connection)) {
-            reader.left_until = now.saturating_add(limits::SHARED_LEFT_MS);
-        }
-    }
-
-    /// Bytes of what is kept from one offset to another; 0 where it does not begin there.
-    fn bytes_between(&self, from: i64, to: i64) -> usize {
-        let first = self.segments.range(..=from).next_back();
-        let Some((start, _)) = first.filter(|(_, segment)| segment.end > from) else { return 0 };
-        self.segments.range(*start..to.max(*start)).map(|(_, segment)| segment.records().len()).sum()
-    }
-
-    /// Who waits at an offset where nobody reads any more.
-    fn forsaken(&self, offset: i64) -> Vec<u32> {
-        let there = self.parked.iter().filter(|(_, waiting)| waiting.offset == offset && !self.is_read_at(offset));
-        there.map(|(connection, _)| *connection).collect()
-    }
-
-    fn is_read_at(&self, offset: i64) -> bool {
-        self.flights.iter().any(|asked| asked.offset == offset)
-    }
-}
-
-impl State {
-    fn ring(&mut self, connection: u32, is_alone: bool) {
-        if self.is_rung.insert(connection) {
-            self.rung.push_back(connection);
-        }
-        if is_alone {
-            self.alone.insert(connection);
-        }
-    }
-
-    /// Where nobody reads for those who wait at an offset, the one that waits longest reads for all of them.
-    fn hand_on(&mut self) {
-        for key in std::mem::take(&mut self.unread) {
-            let Some(log) = self.logs.get(&key) else { continue };
-            let mut longest: BTreeMap<i64, (Millis, u32)> = BTreeMap::new();
-            for (connection, waiting) in &log.parked {
-                let candidate = (waiting.until, *connection);
-                let best = longest.entry(waiting.offset).or_insert(candidate);
-                *best = candidate.max(*best);
-            }
-            longest.retain(|offset, _| !log.is_read_at(*offset));
-            longest.into_values().for_each(|(_, connection)| self.ring(connection, false));
-        }
-    }
-
-    fn drop_oldest(&mut self) {
-        let Some((key, segment)) = self.stored.pop_front() else { return };
-        self.stored_bytes -= segment.bytes();
-        let Some(log) = self.logs.get_mut(&key) else { return };
-        if log.segments.get(&segment.start).is_some_and(|held| Rc::ptr_eq(held, &segment)) {
-            log.segments.remove(&segment.start);
-        }
-    }
-
-    /// Ends a flight; gives its log.
-    fn end(&mut self, flight: &Flight) -> Option<&mut Log> {
-        self.unread.push(flight.key.clone());
-        let log = self.logs.get_mut(&flight.key)?;
-        log.flights.retain(|asked| asked.number != flight.number);
-        log.holding = log.holding.filter(|(.., number)| *number != flight.number);
-        Some(log)
-    }
-
-    /// Takes what a flight brought: gives it to those who wait there, and keeps it.
-    fn land(&mut self, flight: &Flight, segment: Rc<Segment>, bytes_max: usize) {
-        let Some(log) = self.end(flight) else { return };
-        let last = segment.last().and_then(|last| last.header);
-        let last_batch = last.map(|header| (header.partition_leader_epoch, header.max_timestamp));
-        let mut rung = vec![];
-        for (connection, waiting) in log.parked.iter_mut().filter(|(_, waiting)| waiting.offset == segment.start) {
-            if segment.concerns(&waiting.lanes) {
-                waiting.news.found.get_or_insert_with(|| Rc::clone(&segment));
-                rung.push(*connection);
-            } else if waiting.news.found.is_none() {
-                waiting.offset = segment.end;
-                waiting.news.passed = Some(Passed { end: segment.end, mark: segment.mark, last_batch });
-            }
-        }
-        let high_watermark = segment.data.high_watermark;
-        log.segments.retain(|_, held| held.end <= high_watermark);
-        log.segments.insert(segment.start, Rc::clone(&segment));
-        self.stored_bytes += segment.bytes();
-        self.stored.push_back((flight.key.clone(), segment));
-        while self.stored_bytes > bytes_max {
-            self.drop_oldest();
-        }
-        rung.into_iter().for_each(|connection| self.ring(connection, false));
-    }
-
-    /// What a flight was for cannot be had in common: who waits there, and for nobody else, reads for itself.
-    fn fail(&mut self, flight: &Flight, log_moved: bool) {
-        let Some(log) = self.end(flight) else { return };
-        if log_moved {
-            log.segments.clear();
-        }
-        let there = log.forsaken(flight.offset);
-        there.into_iter().for_each(|connection| self.ring(connection, true));
-    }
-}
-
 /// A question to the broker for what lies from an offset on. Dropped before its answer: others ask.
 pub(crate) struct Flight {
     reads: Rc<Reads>,
-    key: LogKey,
-    number: u64,
-    offset: i64,
+    ticket: Ticket,
     is_over: bool,
 }
 
@@ -430,14 +200,14 @@ impl Flight {
     pub(crate) fn land(mut self, segment: Segment) {
         self.is_over = true;
         let mut state = self.reads.state.borrow_mut();
-        state.land(&self, Rc::new(segment), self.reads.bytes_max);
+        state.land(&self.ticket, Rc::new(segment), self.reads.bytes_max);
     }
 
     /// It brought an answer that is for its own client only. `log_moved`: what was read before is not to be
     /// relied on.
     pub(crate) fn fail(mut self, log_moved: bool) {
         self.is_over = true;
-        self.reads.state.borrow_mut().fail(&self, log_moved);
+        self.reads.state.borrow_mut().fail(&self.ticket, log_moved);
     }
 }
 
@@ -446,9 +216,9 @@ impl Flight {
     /// may.
     pub(crate) fn end_hold(self, in_vain: bool, now: Millis) {
         let mut state = self.reads.state.borrow_mut();
-        if let Some(log) = state.logs.get_mut(&self.key).filter(|_| in_vain) {
+        if let Some(log) = state.logs.get_mut(&self.ticket.key).filter(|_| in_vain) {
             let ahead = log.holding.map_or(0, |(connection, ..)| connection);
-            log.leave_behind(ahead, self.offset, now);
+            log.leave_behind(ahead, self.ticket.offset, now);
         }
     }
 }
@@ -456,7 +226,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if !self.is_over {
-            self.reads.state.borrow_mut().end(self);
+            self.reads.state.borrow_mut().end(&self.ticket);
         }
     }
 }

@@ -1,0 +1,107 @@
+//! All logs of a worker, what is kept of them, and which connections have to go on.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use super::log::{Log, LogKey, Passed, Ticket};
+use super::segment::Segment;
+use crate::time::Millis;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) logs: HashMap<LogKey, Log>,
+    /// What the store holds, oldest first.
+    pub(super) stored: VecDeque<(LogKey, Rc<Segment>)>,
+    pub(super) stored_bytes: usize,
+    /// `stored_bytes` as it was told last.
+    pub(super) told_bytes: usize,
+    pub(super) flights: u64,
+    pub(super) parked: usize,
+    /// Connections that have to go on, in order; those that are out of the set are through.
+    pub(super) rung: VecDeque<u32>,
+    pub(super) is_rung: HashSet<u32>,
+    /// Of those, the ones that had better read for themselves.
+    pub(super) alone: HashSet<u32>,
+    /// Logs in which somebody may wait whom nobody reads for.
+    pub(super) unread: Vec<LogKey>,
+}
+
+impl State {
+    pub(super) fn ring(&mut self, connection: u32, is_alone: bool) {
+        if self.is_rung.insert(connection) {
+            self.rung.push_back(connection);
+        }
+        if is_alone {
+            self.alone.insert(connection);
+        }
+    }
+
+    /// Where nobody reads for those who wait at an offset, the one that waits longest reads for all of them.
+    pub(super) fn hand_on(&mut self) {
+        for key in std::mem::take(&mut self.unread) {
+            let Some(log) = self.logs.get(&key) else { continue };
+            let mut longest: BTreeMap<i64, (Millis, u32)> = BTreeMap::new();
+            for (connection, waiting) in &log.parked {
+                let candidate = (waiting.until, *connection);
+                let best = longest.entry(waiting.offset).or_insert(candidate);
+                *best = candidate.max(*best);
+            }
+            longest.retain(|offset, _| !log.is_read_at(*offset));
+            longest.into_values().for_each(|(_, connection)| self.ring(connection, false));
+        }
+    }
+
+    pub(super) fn drop_oldest(&mut self) {
+        let Some((key, segment)) = self.stored.pop_front() else { return };
+        self.stored_bytes -= segment.bytes();
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        if log.segments.get(&segment.start).is_some_and(|held| Rc::ptr_eq(held, &segment)) {
+            log.segments.remove(&segment.start);
+        }
+    }
+
+    /// Ends a flight; gives its log.
+    pub(super) fn end(&mut self, ticket: &Ticket) -> Option<&mut Log> {
+        self.unread.push(ticket.key.clone());
+        let log = self.logs.get_mut(&ticket.key)?;
+        log.flights.retain(|asked| asked.number != ticket.number);
+        log.holding = log.holding.filter(|(.., number)| *number != ticket.number);
+        Some(log)
+    }
+
+    /// Takes what a flight brought: gives it to those who wait there, and keeps it.
+    pub(super) fn land(&mut self, ticket: &Ticket, segment: Rc<Segment>, bytes_max: usize) {
+        let Some(log) = self.end(ticket) else { return };
+        let last = segment.last().and_then(|last| last.header);
+        let last_batch = last.map(|header| (header.partition_leader_epoch, header.max_timestamp));
+        let mut rung = vec![];
+        for (connection, waiting) in log.parked.iter_mut().filter(|(_, waiting)| waiting.offset == segment.start) {
+            if segment.concerns(&waiting.lanes) {
+                waiting.news.found.get_or_insert_with(|| Rc::clone(&segment));
+                rung.push(*connection);
+            } else if waiting.news.found.is_none() {
+                waiting.offset = segment.end;
+                waiting.news.passed = Some(Passed { end: segment.end, mark: segment.mark, last_batch });
+            }
+        }
+        let high_watermark = segment.data.high_watermark;
+        log.segments.retain(|_, held| held.end <= high_watermark);
+        log.segments.insert(segment.start, Rc::clone(&segment));
+        self.stored_bytes += segment.bytes();
+        self.stored.push_back((ticket.key.clone(), segment));
+        while self.stored_bytes > bytes_max {
+            self.drop_oldest();
+        }
+        rung.into_iter().for_each(|connection| self.ring(connection, false));
+    }
+
+    /// What a flight was for cannot be had in common: who waits there, and for nobody else, reads for itself.
+    pub(super) fn fail(&mut self, ticket: &Ticket, log_moved: bool) {
+        let Some(log) = self.end(ticket) else { return };
+        if log_moved {
+            log.segments.clear();
+        }
+        let there = log.forsaken(ticket.offset);
+        there.into_iter().for_each(|connection| self.ring(connection, true));
+    }
+}
