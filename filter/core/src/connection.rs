@@ -21,7 +21,7 @@ mod way;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use self::queue::Queue;
 use self::way::Way;
@@ -184,6 +184,20 @@ impl Connection {
         self.count(Stat::BytesReceived, n);
         self.moved();
         n
+    }
+
+    /// Lets `read` put the next client bytes, of the `available` ones as many as it is told, where the frame
+    /// is put together that they are of. Gives how many it has put there. What is behind them, or nothing, is
+    /// to be handed to [`Self::handle_client_bytes`] next.
+    pub fn fill_client(&mut self, available: usize, read: impl FnOnce(&mut BytesMut, usize)) -> usize {
+        let filled = self.client.input.fill(available, read);
+        self.count(Stat::BytesReceived, filled);
+        filled
+    }
+
+    /// As [`Self::fill_client`], for the bytes of the broker.
+    pub fn fill_broker(&mut self, available: usize, read: impl FnOnce(&mut BytesMut, usize)) -> usize {
+        self.broker.input.fill(available, read)
     }
 
     /// Client bytes in stream order.

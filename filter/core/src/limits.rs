@@ -293,6 +293,10 @@ pub const SOFTWARE_NAME_CHARS_MAX: usize = 64;
 /// sends single bytes must not cost a hundred times what it sends.
 pub const CHUNK_BYTES_MIN: usize = 1024;
 
+/// Memory that is reserved for a frame at once, as a multiple of what of it is here: what a peer only claims
+/// reserves none, and next to nothing is copied because a frame has outgrown its memory.
+pub const FRAME_AHEAD_TIMES: usize = 16;
+
 /// Slices below this many bytes are copied into the output; larger ones are worth a call of the host each.
 pub const SHARED_BYTES_MIN: usize = 2048;
 

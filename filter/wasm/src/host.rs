@@ -3,12 +3,12 @@
 //! A failed call is a bug or a connection that is going away: it is logged, and the caller goes on with
 //! nothing.
 
-mod buffer;
+pub(crate) mod buffer;
 pub(crate) mod wasi;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_partition_remapper_core::brokers::Address;
 use kafka_partition_remapper_core::limits;
 use kafka_partition_remapper_core::memory::{Cas, Memory};
@@ -67,6 +67,10 @@ impl Host for Envoy {
 
     fn read(&self, side: Side, start: usize, len: usize) -> Bytes {
         read(buffer_of(side), start, len)
+    }
+
+    fn read_behind(&self, side: Side, start: usize, len: usize, out: &mut BytesMut) {
+        buffer::read_behind(buffer_of(side), start, len, out);
     }
 
     /// The ABI writes at the front or at the end only: the first piece replaces, the others are appended.

@@ -36,7 +36,11 @@ impl Connection {
             drop(head);
             let Some(len) = self.broker.input.frame_len().map_err(broker_fault)? else { break };
             self.admit_answer(len, now)?;
-            let Some(frame) = self.broker.input.take(len) else { break };
+            let Some(frame) = self.broker.input.take(len) else {
+                self.broker.input.gather(len);
+                self.broker.note_left(len);
+                break;
+            };
             self.broker.room = None;
             self.handle_answer(frame, now)?;
         }
@@ -50,9 +54,7 @@ impl Connection {
             let room = self.shared.budget.admit_answer(left);
             self.broker.room = Some((room.ok_or(Fault::Config(ConfigFault::NoRoomForAnswer { bytes: len }))?, now));
         }
-        if let Some((room, _)) = &mut self.broker.room {
-            room.set_left(left);
-        }
+        self.broker.note_left(len);
         Ok(())
     }
 

@@ -51,9 +51,7 @@ impl Connection {
                 self.handle_token(frame, now)?;
                 continue;
             }
-            if let Some((room, _)) = &mut self.client.room {
-                room.set_left(len.saturating_sub(self.client.input.len()));
-            }
+            self.client.note_left(len);
             if self.gathering && self.client.input.len() < len {
                 break;
             }
@@ -85,7 +83,13 @@ impl Connection {
         }
         self.gathering = window.len() == limits::WINDOW_BYTES;
         drop(window);
-        let Some(frame) = self.client.input.take(len) else { return Ok(false) };
+        let Some(frame) = self.client.input.take(len) else {
+            if self.gathering && len > limits::SMALL_FRAME_BYTES {
+                self.client.input.gather(len);
+                self.client.note_left(len);
+            }
+            return Ok(false);
+        };
         self.gathering = false;
         self.client.room = None;
         self.handle_request(arrival.ok_or(Fault::Client(ClientFault::RequestHeader))?, frame, now)?;

@@ -37,7 +37,7 @@ impl Connection {
             limits::EXCHANGE_BYTES + exchange.frame_bytes + exchange.request.client_id.as_ref().map_or(0, |id| id.len())
         };
         let pinned: usize = self.exchanges.iter().map(kept).sum();
-        self.client.input.len() + self.broker.input.len() + pinned
+        self.client.input.held_bytes() + self.broker.input.held_bytes() + pinned
     }
 
     /// Since when a frame of the client's is being put together.

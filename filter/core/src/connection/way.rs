@@ -45,6 +45,14 @@ impl Way {
         bytes
     }
 
+    /// Of the frame of `len` bytes for which there is room, only what is neither here nor reserved is still
+    /// to come.
+    pub(super) fn note_left(&mut self, len: usize) {
+        if let Some((room, _)) = &mut self.room {
+            room.set_left(len.saturating_sub(self.input.held_bytes()));
+        }
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.input.clear();

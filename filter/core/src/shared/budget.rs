@@ -141,7 +141,8 @@ impl Budget {
             since.is_some_and(|since| now.saturating_sub(since) >= limits::FRAME_MS_MAX)
         };
         let is_tight = self.stays_tight(now);
-        let blamed = |holder: &Holder| holder.held_bytes > limits::SMALL_FRAME_BYTES && (is_tight || is_slow(holder));
+        // Of a slow frame next to nothing may be here: what counts is the room that it keeps from others.
+        let blamed = |holder: &Holder| is_slow(holder) || (is_tight && holder.held_bytes > limits::SMALL_FRAME_BYTES);
         holders.filter(blamed).max_by_key(|holder| holder.held_bytes).map(|holder| holder.context_id)
     }
 }
@@ -341,10 +342,12 @@ mod tests {
         live.set(512 * MIB);
         // Nobody has to go for a moment's sake.
         assert_eq!([100, 300, 599, 600, 620].map(&culprit), [None, None, None, Some(4), Some(4)]);
-        let small = Holder { context_id: 1, held_bytes: limits::SMALL_FRAME_BYTES, gathers_since: None };
-        assert_eq!(budget.culprit([small].into_iter(), 640), None);
+        let small = |gathers_since| Holder { context_id: 1, held_bytes: limits::SMALL_FRAME_BYTES, gathers_since };
+        assert_eq!(budget.culprit([small(None)].into_iter(), 640), None);
         live.set(0);
         assert_eq!(culprit(660), None);
+        // Who has sent next to nothing of a long frame keeps the room for all of it.
+        assert_eq!(budget.culprit([small(Some(0))].into_iter(), limits::FRAME_MS_MAX), Some(1));
         live.set(512 * MIB);
         assert_eq!([680, 900, 5_000, 5_499].map(&culprit), [None; 4]);
     }

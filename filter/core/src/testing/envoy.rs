@@ -11,7 +11,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::principal::{Peer, Source};
 use crate::worker::{Flow, Host, Side};
@@ -33,6 +33,8 @@ pub(crate) struct Envoy {
     /// Calls that read a buffer, and bytes that they copied.
     pub(crate) reads: Cell<usize>,
     pub(crate) read_bytes: Cell<usize>,
+    /// Of `read_bytes`: those that were put where the filter wanted them.
+    pub(crate) placed_bytes: Cell<usize>,
     pub(crate) writes: Cell<usize>,
 }
 
@@ -66,6 +68,7 @@ impl Default for Envoy {
             current: Cell::new(0),
             reads: Cell::new(0),
             read_bytes: Cell::new(0),
+            placed_bytes: Cell::new(0),
             writes: Cell::new(0),
         }
     }
@@ -182,6 +185,12 @@ impl Host for Envoy {
         self.reads.set(self.reads.get() + 1);
         self.read_bytes.set(self.read_bytes.get() + len);
         bytes
+    }
+
+    fn read_behind(&self, side: Side, start: usize, len: usize, out: &mut BytesMut) {
+        assert!(out.capacity() - out.len() >= len, "no room for what is read");
+        out.extend_from_slice(&self.read(side, start, len));
+        self.placed_bytes.set(self.placed_bytes.get() + len);
     }
 
     fn replace(&self, side: Side, len: usize, pieces: &[Bytes]) -> bool {

@@ -1,9 +1,9 @@
 //! Bytes to length-prefixed frames (protocol guide: every request and response is `INT32 size` and that many
 //! bytes).
 //!
-//! Chunks are kept as they came and joined only when a whole frame is there: one reservation of the exact
-//! size, one copy, and none at all when a chunk holds the whole frame. Nothing is ever reserved for bytes
-//! that were only claimed.
+//! A chunk that holds whole frames is only referred to. A longer frame is put together where its bytes come
+//! to lie at once ([`Input::fill`]), so that none but those of its first chunk are copied here. Chunks that
+//! nobody asked to be put together are kept as they came, and joined when they are taken.
 
 use std::collections::VecDeque;
 
@@ -19,8 +19,10 @@ pub(crate) const LENGTH_BYTES: usize = 4;
 #[derive(Debug)]
 pub struct Input {
     chunks: VecDeque<Bytes>,
-    /// Chunks too small to keep one by one are collected here; it stands behind `chunks`.
-    small: BytesMut,
+    /// The frame that is being put together, or chunks too small to keep one by one. Stands behind `chunks`.
+    tail: BytesMut,
+    /// What is put together in `tail` has so many bytes when it is whole. Then there are no `chunks`.
+    gathered: Option<usize>,
     len: usize,
     frame_bytes_max: usize,
 }
@@ -28,7 +30,7 @@ pub struct Input {
 impl Input {
     /// `frame_bytes_max`: the longest frame that is accepted, in bytes without its length field.
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { chunks: VecDeque::new(), small: BytesMut::new(), len: 0, frame_bytes_max }
+        Self { chunks: VecDeque::new(), tail: BytesMut::new(), gathered: None, len: 0, frame_bytes_max }
     }
 
     /// From the next frame on.
@@ -41,6 +43,11 @@ impl Input {
         self.len
     }
 
+    /// Bytes of memory for it: those held, and those reserved for the frame that is being put together.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.len + self.gathered.map_or(0, |_| self.tail.capacity() - self.tail.len())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -51,28 +58,87 @@ impl Input {
     }
 
     /// Adds what arrived.
-    pub fn push(&mut self, chunk: Bytes) {
+    pub fn push(&mut self, mut chunk: Bytes) {
         self.len += chunk.len();
+        if self.gathered.is_some() {
+            let part = chunk.split_to(self.missing().min(chunk.len()));
+            self.reserve(part.len());
+            self.tail.extend_from_slice(&part);
+            self.close_whole();
+        }
         if chunk.len() < limits::CHUNK_BYTES_MIN {
-            self.small.extend_from_slice(&chunk);
+            self.tail.extend_from_slice(&chunk);
         } else {
-            self.close_small();
+            self.close_tail();
             self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Puts the next frame together from now on, of which some of the `whole` bytes are still to come. The
+    /// caller has found room for all of them.
+    pub fn gather(&mut self, whole: usize) {
+        if self.gathered.is_some() || self.len >= whole {
+            return;
+        }
+        let mut joined = BytesMut::with_capacity(reserved(self.len, whole));
+        self.chunks.drain(..).for_each(|chunk| joined.extend_from_slice(&chunk));
+        joined.extend_from_slice(&self.tail);
+        self.tail = joined;
+        self.gathered = Some(whole);
+    }
+
+    /// Lets `read` put bytes that arrived behind those of the frame that is being put together, of
+    /// `available` ones as many as it is told. Gives how many it has put there: what is left is to be pushed.
+    pub fn fill(&mut self, available: usize, read: impl FnOnce(&mut BytesMut, usize)) -> usize {
+        let wanted = self.missing().min(available);
+        if wanted == 0 {
+            return 0;
+        }
+        self.reserve(wanted);
+        let before = self.tail.len();
+        read(&mut self.tail, wanted);
+        let filled = self.tail.len().saturating_sub(before);
+        self.len += filled;
+        self.close_whole();
+        filled
+    }
+
+    /// How many bytes of the frame that is being put together are still to come.
+    fn missing(&self) -> usize {
+        self.gathered.map_or(0, |whole| whole.saturating_sub(self.tail.len()))
+    }
+
+    /// Makes room for `n` bytes of the frame that is being put together.
+    fn reserve(&mut self, n: usize) {
+        let needed = self.tail.len() + n;
+        if self.tail.capacity() < needed {
+            let whole = self.gathered.unwrap_or(needed);
+            let mut larger = BytesMut::with_capacity(reserved(needed, whole));
+            larger.extend_from_slice(&self.tail);
+            self.tail = larger;
+        }
+    }
+
+    fn close_whole(&mut self) {
+        if self.missing() == 0 {
+            self.close_tail();
         }
     }
 
     /// Puts back what was taken from the front.
     pub(crate) fn push_front(&mut self, chunk: Bytes) {
+        self.close_tail();
         self.len += chunk.len();
         self.chunks.push_front(chunk);
     }
 
-    fn close_small(&mut self) {
-        if !self.small.is_empty() {
-            self.chunks.push_back(self.small.split().freeze());
+    /// Nothing of the tail's memory is kept: it would live as long as this.
+    fn close_tail(&mut self) {
+        self.gathered = None;
+        if !self.tail.is_empty() {
+            self.chunks.push_back(std::mem::take(&mut self.tail).freeze());
         }
     }
-
     /// The length of the whole next frame with its length field, or None while that field is not complete.
     ///
     /// # Errors
@@ -87,6 +153,9 @@ impl Input {
     pub(crate) fn peek(&mut self, n: usize) -> Option<Bytes> {
         if self.len < n {
             return None;
+        }
+        if self.gathered.is_some() {
+            return self.tail.get(..n).map(Bytes::copy_from_slice);
         }
         if self.chunks.front().is_none_or(|front| front.len() < n) {
             let head = self.take_up_to(n);
@@ -103,7 +172,7 @@ impl Input {
 
     /// The first `n` bytes, or as many as there are, in one piece.
     pub(crate) fn take_up_to(&mut self, n: usize) -> Bytes {
-        self.close_small();
+        self.close_tail();
         let n = n.min(self.len);
         self.len -= n;
         if let Some(front) = self.chunks.front_mut() {
@@ -129,6 +198,11 @@ impl Input {
         }
         joined.freeze()
     }
+}
+
+/// How many bytes to reserve for a frame of `whole` bytes of which so many are here.
+fn reserved(here: usize, whole: usize) -> usize {
+    here.saturating_mul(limits::FRAME_AHEAD_TIMES).min(whole).max(here)
 }
 
 /// The whole length of the frame that starts with `prefix` (its length field included), bytes.
@@ -191,6 +265,81 @@ mod tests {
             seen.extend(drain(&mut input));
         }
         assert_eq!(seen, frames);
+    }
+
+    /// Puts together what is not whole, as a connection does, and hands in what comes: by `fill`, where
+    /// `fills` says so and it is asked for, else by `push`.
+    fn gathered(stream: &[u8], cuts: &[usize], fills: bool) -> Vec<Bytes> {
+        let mut input = Input::new(6000);
+        let mut seen = vec![];
+        let ends = cuts.iter().copied().chain([stream.len()]);
+        let mut start = 0;
+        for end in ends {
+            let mut part = &stream[start..end];
+            start = end;
+            if fills {
+                let filled = input.fill(part.len(), |out, n| out.extend_from_slice(&part[..n]));
+                part = &part[filled..];
+            }
+            input.push(Bytes::copy_from_slice(part));
+            seen.extend(drain(&mut input));
+            if let Some(len) = input.frame_len().unwrap() {
+                input.gather(len);
+                assert!(input.held_bytes() <= len.min(limits::FRAME_AHEAD_TIMES * input.len()), "{cuts:?}");
+                assert_eq!(input.frame_len(), Ok(Some(len)));
+            }
+        }
+        assert!(input.is_empty() && input.held_bytes() == 0 && input.tail.capacity() == 0);
+        seen
+    }
+
+    #[test]
+    fn frames_that_are_put_together_are_the_same_however_the_bytes_are_split() {
+        let frames = [frame(b"abcdefghij"), frame(b""), frame(&[7; 2000]), frame(b"xyz")];
+        let stream: Vec<u8> = frames.concat();
+        let far = stream.len() - 1;
+        for cut in 0..=stream.len() {
+            for cuts in [vec![cut], vec![cut, (cut + 3).min(far + 1)], vec![cut.min(1500), 1500, far.max(cut)]] {
+                for fills in [false, true] {
+                    assert_eq!(gathered(&stream, &cuts, fills), frames, "cut at {cuts:?}");
+                }
+            }
+        }
+        let every: Vec<usize> = (1..stream.len()).collect();
+        for fills in [false, true] {
+            assert_eq!(gathered(&stream, &every, fills), frames);
+        }
+    }
+
+    #[test]
+    fn what_is_put_together_can_be_looked_at_and_taken_before_it_is_whole() {
+        let whole = frame(&[7; 3000]);
+        for taken in [1, 4, 100, 2000] {
+            let mut input = Input::new(6000);
+            input.push(Bytes::copy_from_slice(&whole[..1500]));
+            input.gather(whole.len());
+            assert_eq!(input.fill(500, |out, n| out.extend_from_slice(&whole[1500..1500 + n])), 500);
+            assert_eq!(input.peek(1800).unwrap(), whole[..1800]);
+            assert_eq!((input.peek(2001), input.take(2001), input.len()), (None, None, 2000));
+            let head = input.take(taken).unwrap();
+            assert_eq!(input.fill(500, |_, _| panic!("nothing is put together now")), 0);
+            input.push(Bytes::copy_from_slice(&whole[2000..]));
+            input.push_front(head);
+            assert_eq!(drain(&mut input), std::slice::from_ref(&whole));
+        }
+    }
+
+    #[test]
+    fn a_host_that_gives_less_than_it_was_asked_for_is_heard() {
+        let whole = frame(&[7; 3000]);
+        let mut input = Input::new(6000);
+        input.push(Bytes::copy_from_slice(&whole[..1500]));
+        input.gather(whole.len());
+        assert_eq!(input.fill(1000, |out, n| out.extend_from_slice(&whole[1500..1499 + n])), 999);
+        assert_eq!(input.fill(1000, |_, _| ()), 0);
+        assert_eq!(input.len(), 2499);
+        input.push(Bytes::copy_from_slice(&whole[2499..]));
+        assert_eq!(drain(&mut input), [whole]);
     }
 
     #[test]

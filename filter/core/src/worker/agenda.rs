@@ -1,7 +1,8 @@
 //! What is to be done for connections at a later time. Connections are known by the ids of their contexts.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::deadlines::Deadlines;
 use crate::limits;
@@ -13,13 +14,39 @@ use crate::wire::rope::Rope;
 pub(crate) struct Agenda {
     delayed: RefCell<Vec<Delayed>>,
     /// Connections whose bytes wait for room in the worker's memory.
-    for_room: RefCell<BTreeSet<u32>>,
+    for_room: RefCell<Line>,
     /// Connections whose tokens wait for a verdict.
     for_verdict: RefCell<BTreeSet<u32>>,
     /// Connections that are nobody's yet.
     unproven: RefCell<Deadlines>,
     /// Connections that are over, and that the host was not told to close yet.
     closing: RefCell<BTreeSet<u32>>,
+}
+
+/// Connections one behind the other, in the order in which they came.
+#[derive(Debug, Default)]
+struct Line {
+    /// By places, which count up.
+    connections: BTreeMap<u64, u32>,
+    places: HashMap<u32, u64>,
+    next: u64,
+}
+
+impl Line {
+    /// One that stands in the line already keeps its place.
+    fn join(&mut self, context_id: u32) {
+        if let Entry::Vacant(place) = self.places.entry(context_id) {
+            place.insert(self.next);
+            self.connections.insert(self.next, context_id);
+            self.next += 1;
+        }
+    }
+
+    fn leave(&mut self, context_id: u32) {
+        if let Some(place) = self.places.remove(&context_id) {
+            self.connections.remove(&place);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -64,17 +91,18 @@ impl Agenda {
 
     /// The connection is looked at again at the next tick.
     pub(crate) fn wait_for_room(&self, context_id: u32) {
-        self.for_room.borrow_mut().insert(context_id);
+        self.for_room.borrow_mut().join(context_id);
     }
 
     /// Some wait for room.
     pub(crate) fn is_short_of_room(&self) -> bool {
-        !self.for_room.borrow().is_empty()
+        !self.for_room.borrow().places.is_empty()
     }
 
-    /// The connections that wait for room; who still has to says so again.
-    pub(crate) fn take_waiting_for_room(&self) -> BTreeSet<u32> {
-        self.for_room.take()
+    /// The connections that wait for room, who came first at the front. Who still has to says so again,
+    /// before others can come.
+    pub(crate) fn take_waiting_for_room(&self) -> Vec<u32> {
+        self.for_room.take().connections.into_values().collect()
     }
 
     /// The connection goes on when its token's verdict is there.
@@ -122,7 +150,7 @@ impl Agenda {
     pub(crate) fn forget(&self, context_id: u32) {
         self.clear_deadline(context_id);
         self.delayed.borrow_mut().retain(|delayed| delayed.context_id != context_id);
-        self.for_room.borrow_mut().remove(&context_id);
+        self.for_room.borrow_mut().leave(context_id);
         self.for_verdict.borrow_mut().remove(&context_id);
         self.closing.borrow_mut().remove(&context_id);
     }
@@ -130,8 +158,28 @@ impl Agenda {
     /// Something waits that has to be looked at soon; a deadline is none.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.delayed.borrow().is_empty()
-            || !self.for_room.borrow().is_empty()
+            || !self.for_room.borrow().places.is_empty()
             || !self.for_verdict.borrow().is_empty()
             || !self.closing.borrow().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_waited_for_room_the_longest_comes_first_again_and_again() {
+        let agenda = Agenda::default();
+        [9, 3, 7, 9, 1].into_iter().for_each(|id| agenda.wait_for_room(id));
+        assert!(agenda.is_waiting());
+        agenda.forget(7);
+        let waiting = agenda.take_waiting_for_room();
+        assert_eq!(waiting, [9, 3, 1]);
+        // The first gets room; the others go on waiting, and a new one stands behind them.
+        waiting.into_iter().skip(1).for_each(|id| agenda.wait_for_room(id));
+        agenda.wait_for_room(2);
+        assert_eq!(agenda.take_waiting_for_room(), [3, 1, 2]);
+        assert!(agenda.take_waiting_for_room().is_empty() && !agenda.is_waiting());
     }
 }

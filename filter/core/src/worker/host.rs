@@ -2,7 +2,7 @@
 //!
 //! A call is for one connection: the host made it for that, or the worker has [selected](Host::select) it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::principal::{Peer, Source};
 use crate::time::Millis;
@@ -52,6 +52,12 @@ pub trait Host {
 
     /// `len` bytes of a buffer from `start` on: one copy.
     fn read(&self, side: Side, start: usize, len: usize) -> Bytes;
+
+    /// Reads `len` bytes of a buffer from `start` on behind those of `out`, which has room for them. Where
+    /// the host can, without another copy.
+    fn read_behind(&self, side: Side, start: usize, len: usize, out: &mut BytesMut) {
+        out.extend_from_slice(&self.read(side, start, len));
+    }
 
     /// Puts `pieces` in the place of the `len` bytes in a buffer, which are all that it holds. False:
     /// something was not written, and the connection cannot go on. The broker's buffer can be written in the

@@ -10,7 +10,7 @@
 //! buffer as well: when that is full, the host stops reading. Those that lack room are looked at again at the
 //! worker's next tick.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::host::{Flow, Host, Side};
 use crate::connection::{Action, Connection};
@@ -109,13 +109,10 @@ impl Stream {
             self.drain(effects, &mut output);
             return self.hand_on(host, effects, len > 0);
         }
-        let now = host.now();
-        let mut bytes = host.read(Side::Client, 0, len);
-        let untouched = bytes.split_to(passed.min(bytes.len()));
-        connection.handle_client_bytes(bytes, now);
-        if !untouched.is_empty() {
-            output.to_broker.push(untouched);
+        if passed > 0 {
+            output.to_broker.push(host.read(Side::Client, 0, passed));
         }
+        self.take_client(host, passed, len);
         self.drain(effects, &mut output);
         if self.owes_end && self.connection.waits_for_verdict() {
             self.stashed = std::mem::take(&mut output.to_broker);
@@ -141,13 +138,10 @@ impl Stream {
         });
         let mut output = Output::default();
         if passed < len {
-            let now = host.now();
-            let mut bytes = host.read(Side::Broker, 0, len);
-            let untouched = bytes.split_to(passed.min(bytes.len()));
-            connection.handle_broker_bytes(bytes, now);
-            if !untouched.is_empty() {
-                output.to_client.push(untouched);
+            if passed > 0 {
+                output.to_client.push(host.read(Side::Broker, 0, passed));
             }
+            self.take_broker(host, passed, len);
             self.drain(effects, &mut output);
             output.close |= !host.replace(Side::Broker, len, &output.to_client);
         } else {
@@ -226,6 +220,20 @@ impl Stream {
         self.held > 0
     }
 
+    /// Hands the bytes of the client's buffer from `start` to `end` to the core.
+    fn take_client(&mut self, host: &impl Host, start: usize, end: usize) {
+        let fill = |out: &mut BytesMut, n| host.read_behind(Side::Client, start, n, out);
+        let start = start + self.connection.fill_client(end - start, fill);
+        self.connection.handle_client_bytes(read(host, Side::Client, start, end), host.now());
+    }
+
+    /// As [`Self::take_client`], for the bytes of the broker.
+    fn take_broker(&mut self, host: &impl Host, start: usize, end: usize) {
+        let fill = |out: &mut BytesMut, n| host.read_behind(Side::Broker, start, n, out);
+        let start = start + self.connection.fill_broker(end - start, fill);
+        self.connection.handle_broker_bytes(read(host, Side::Broker, start, end), host.now());
+    }
+
     /// Leaves all `len` bytes in the client's buffer.
     fn hold(&mut self, effects: &mut impl Effects, len: usize) -> Flow {
         self.held = len;
@@ -288,7 +296,7 @@ impl Stream {
         let resumes = !output.to_broker.is_empty() || self.takes_held(host);
         let taken = if resumes { std::mem::take(&mut self.held) } else { 0 };
         if taken > 0 {
-            self.connection.handle_client_bytes(host.read(Side::Client, 0, taken), host.now());
+            self.take_client(host, 0, taken);
             self.drain(effects, output);
         }
         output.close |= !host.replace(Side::Client, taken, &output.to_broker);
@@ -331,6 +339,15 @@ impl Stream {
             self.owes_end = false;
         }
         Flow::Pause
+    }
+}
+
+/// The bytes of a buffer from `start` to `end`; no call of the host where these are none.
+fn read(host: &impl Host, side: Side, start: usize, end: usize) -> Bytes {
+    if start < end {
+        host.read(side, start, end - start)
+    } else {
+        Bytes::new()
     }
 }
 

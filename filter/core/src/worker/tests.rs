@@ -338,15 +338,41 @@ fn held_bytes_go_on_when_there_is_room() {
     assert_eq!(site.period, SLOW_TICK_MS);
 }
 
+/// A Produce request to a mapped topic with so many bytes of records.
+fn produce(bytes: usize) -> Vec<u8> {
+    use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+    let data = PartitionProduceData::default().with_records(Some(vec![0; bytes].into()));
+    let data = TopicProduceData::default().with_name(topic("t")).with_partition_data(vec![data]);
+    request(9, 1, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![data]))
+}
+
+#[test]
+fn who_has_waited_for_room_the_longest_gets_it_first() {
+    let mut site = Site::new(ROUTED);
+    (1..=3).for_each(|id| drop(site.connect(id, 9092)));
+    site.live.set(WORKER_BYTES_DEFAULT);
+    let frame = produce(5_000_000);
+    for id in [2, 3, 1] {
+        site.client(id, &frame[..50_000]);
+    }
+    site.tick_until(100);
+    let held = |site: &Site| [2, 3, 1].map(|id| site.envoy.held(id) > 0);
+    assert_eq!(held(&site), [true; 3]);
+    // What is left for frames is enough for one of them.
+    site.live.set(WORKER_BYTES_DEFAULT - WORKER_BYTES_DEFAULT / FETCH_SHARES - 5_500_000);
+    site.tick_until(120);
+    assert_eq!(held(&site), [false, true, true]);
+    site.end(2);
+    site.tick_until(140);
+    assert_eq!(held(&site)[1..], [false, true]);
+}
+
 #[test]
 fn who_holds_the_most_ends_where_others_wait_for_long() {
     let mut site = Site::new(ROUTED);
     (1..=3).for_each(|id| drop(site.connect(id, 9092)));
     // A frame of 100 KB that does not get together.
-    use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-    let data = PartitionProduceData::default().with_records(Some(vec![0; 100_000].into()));
-    let data = TopicProduceData::default().with_name(topic("t")).with_partition_data(vec![data]);
-    let frame = request(9, 1, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![data]));
+    let frame = produce(100_000);
     site.client(2, &frame[..50_000]);
     site.live.set(WORKER_BYTES_DEFAULT);
     site.client(1, &metadata(1));

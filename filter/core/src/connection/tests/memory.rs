@@ -128,7 +128,7 @@ fn what_is_announced_counts_until_it_is_handled() {
     fifth.handle_client_bytes(Bytes::from(head.clone()), 7);
     assert!(fifth.waits_for_room() && fifth.gathers_since().is_none());
     assert_eq!(holders[0].gathers_since(), Some(7));
-    assert_eq!(holders[0].held_bytes(), head.len());
+    assert_eq!(holders[0].held_bytes(), limits::FRAME_AHEAD_TIMES * head.len());
     // Somebody has to go.
     holders[0].evict();
     assert!(!holders[0].wants_client_bytes() && holders[0].held_bytes() == 0);

@@ -115,6 +115,38 @@ fn bytes_that_are_rewritten_are_read_once_and_written_once() {
     assert_eq!(play.envoy.writes.get() - writes, play.up().len(), "a piece for each request");
 }
 
+/// Chunks of a frame that has to be whole are read to where they belong; only those of the first one are
+/// copied again.
+#[test]
+fn a_frame_in_many_chunks_is_put_together_where_it_is_read() {
+    let mut play = Play::new(&shared(MAPPED));
+    play.client(&heartbeat(1), false);
+    play.broker(&answer(4, 1, &HeartbeatResponse::default()));
+    play.up();
+    use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+    let records = crate::testing::batches::batch(&[&"x".repeat(300_000)]);
+    let data = PartitionProduceData::default().with_index(2).with_records(Some(records.clone()));
+    let data = TopicProduceData::default().with_name(topic("t")).with_partition_data(vec![data]);
+    let frame = request(9, 2, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![data]));
+    let behind = heartbeat(3);
+    for cut in [1, 5, 40, 600, 20_000] {
+        let (read, placed) = (play.envoy.read_bytes.get(), play.envoy.placed_bytes.get());
+        let pieces = [&frame[..cut], &frame[cut..150_000], &[&frame[150_000..], &behind[..]].concat()];
+        pieces.iter().for_each(|piece| play.client(piece, false));
+        let up = play.up();
+        assert_eq!(up.iter().map(|seen| seen.key).collect::<Vec<_>>(), [0, 12], "cut at {cut}");
+        let sent: ProduceRequest = up[0].message();
+        let sent = sent.topic_data[0].partition_data[0].records.clone().unwrap();
+        assert_eq!(sent[61..], records[61..]);
+        let placed = play.envoy.placed_bytes.get() - placed;
+        let first = if cut < WINDOW_BYTES { 150_000 } else { cut };
+        assert_eq!(placed, frame.len() - first, "cut at {cut}");
+        // Each byte is read once, but for the windows.
+        let read = play.envoy.read_bytes.get() - read;
+        assert!(read <= frame.len() + behind.len() + 2 * WINDOW_BYTES, "cut at {cut}: {read}");
+    }
+}
+
 #[test]
 fn what_is_behind_a_barrier_is_left_in_the_buffer_until_the_answer() {
     let mut play = Play::new(&shared(MAPPED));

@@ -6,8 +6,8 @@
 //! client's rights, quota and leader epoch, and says high watermark and last stable offset. The client's
 //! request was there when the other one's answer came, so that answer is as good as one of its own.
 //!
-//! Who comes back a moment later finds others waiting behind what was read: the broker would have told them if
-//! the topic had gone, so that is taken to be the same log still ([`limits::SHARED_FRESH_MS`]).
+//! Who comes back a moment later finds others waiting behind what was read: the broker would have told them
+//! if the topic had gone, so that is taken to be the same log still ([`limits::SHARED_FRESH_MS`]).
 //!
 //! A Fetch that comes later than what it wants was read asks for the last entry of that instead. If the entry
 //! is still what it was, the log is the same one up to there, since a log is known by offset and leader epoch
