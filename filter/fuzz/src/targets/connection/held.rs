@@ -103,8 +103,14 @@ impl Held {
         let peer = subject.0.map_or(Peer::Anonymous, |name| Peer::Certified(name.to_owned()));
         let retirement = Rc::<Retirement>::default();
         let versions = versions.filter(|_| case.asks && case.logs_in);
-        let opening =
-            Opening { peer, entropy: [choice; 32], versions, retirement: Rc::clone(&retirement), bootstrapped: None };
+        let opening = Opening {
+            peer,
+            entropy: [choice; 32],
+            versions,
+            retirement: Rc::clone(&retirement),
+            bootstrapped: None,
+            number: 0,
+        };
         Self {
             connection: Connection::new(Rc::clone(&shared), opening),
             shared,
