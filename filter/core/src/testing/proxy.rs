@@ -111,6 +111,11 @@ impl Proxy {
         }
     }
 
+    /// As the worker does for who was rung.
+    pub(crate) fn wake(&mut self) {
+        self.call(|stream, host, effects| host.timer(|| stream.wake(host, effects)));
+    }
+
     /// A call of the host, and at once those that were put off in it.
     fn call(&mut self, call: impl FnOnce(&mut Stream, &Envoy, &mut Recorder)) {
         let mut recorder = Recorder::default();

@@ -14,6 +14,7 @@ use kafka_protocol::ResponseError;
 mod errors;
 mod logs;
 mod sessions;
+mod sharing;
 mod skips;
 // The clock is the machine's, which wasm has none of.
 #[cfg(not(target_arch = "wasm32"))]
