@@ -269,3 +269,6 @@ impl Drop for Parked {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests;

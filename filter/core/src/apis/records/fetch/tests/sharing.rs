@@ -193,10 +193,10 @@ fn where_the_reader_leaves_or_fails_others_read() {
     let round = crowd.begin();
     crowd.clients[0].proxy.stream.connection.evict();
     let woken = crowd.wake();
-    assert_eq!(woken.iter().map(|(at, round)| (*at, asked(round))).collect::<Vec<_>>(), [(
-        2,
-        (vec![place("t", 0, 0)], 500)
-    )]);
+    assert_eq!(
+        woken.iter().map(|(at, round)| (*at, asked(round))).collect::<Vec<_>>(),
+        [(2, (vec![place("t", 0, 0)], 500))]
+    );
     let woken = crowd.answer(2, &woken[0].1, until(4, &first_entries()));
     assert_eq!(woken[0].0, 1);
     drop(round);

@@ -1,0 +1,161 @@
+//! Who is rung, what is kept, and the bounds of both.
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_response::PartitionData;
+
+use super::*;
+use crate::remapper::Lane;
+use crate::testing::batches::{batch_of, plain};
+use crate::testing::topic;
+use crate::wire::batch::Header;
+
+const SECOND: i64 = 1_000;
+
+fn key(partition: i32) -> LogKey {
+    LogKey { broker: "b".into(), topic: topic("t"), partition, is_committed: false }
+}
+
+fn reads() -> Rc<Reads> {
+    Reads::new(limits::WORKER_BYTES_DEFAULT)
+}
+
+/// One record of `bytes` bytes at this offset.
+fn segment(offset: i64, bytes: usize, now: Millis) -> Segment {
+    let entry = batch_of(Header { base_offset: offset, ..plain() }, &["x".repeat(bytes).as_str()]);
+    let data = PartitionData::default().with_high_watermark(SECOND).with_records(Some(entry));
+    Segment::new(offset, data, now).unwrap()
+}
+
+fn wish(partition: i32, offset: i64, lane: u32) -> Wish {
+    Wish { key: key(partition), offset, lanes: [Lane(lane)].into() }
+}
+
+fn rung(reads: &Reads) -> Vec<u32> {
+    std::iter::from_fn(|| reads.next_rung()).collect()
+}
+
+#[test]
+fn a_segment_is_the_whole_entries_of_an_answer() {
+    let entry = |offset| batch_of(Header { base_offset: offset, ..plain() }, &["a", "b"]);
+    let records = |parts: &[&[u8]]| PartitionData::default().with_records(Some(Bytes::from(parts.concat())));
+    let whole = Segment::new(4, records(&[&entry(3), &entry(5), &entry(7)[..70]]), 0).unwrap();
+    assert_eq!((whole.start, whole.end, whole.records().len()), (4, 7, 2 * entry(3).len()));
+    assert_eq!(whole.mark, crate::shared::skips::Mark::of(&entry(5)));
+    assert!(whole.concerns(&[Lane(0)]) && !whole.concerns(&[Lane(1)]));
+    assert_eq!((whole.bytes_for(&[Lane(0), Lane(1)]), whole.bytes_for(&[Lane(1)])), (2 * entry(3).len(), 0));
+    assert_eq!(whole.items_for(&[Lane(0)]).map(|(at, item)| (at, item.next)).collect::<Vec<_>>(), [(0, 5), (1, 7)]);
+    for nothing in [records(&[]), records(&[&entry(3)[..70]]), records(&[&entry(2)]), PartitionData::default()] {
+        assert!(Segment::new(4, nothing, 0).is_none());
+    }
+}
+
+#[test]
+fn the_store_keeps_what_was_read_last() {
+    let reads = reads();
+    reads.visit(&key(0), 1, 0, 0);
+    let bytes = 1 << 20;
+    for offset in 0..200 {
+        reads.begin(&key(0), offset, 1, 100).land(segment(offset, bytes, 0));
+        assert!(reads.state.borrow().stored_bytes <= limits::SHARED_BYTES_MAX);
+    }
+    let first = (0..200).find(|offset| reads.find(&key(0), *offset, 0).is_some()).unwrap();
+    assert!((200 - 64..200 - 55).contains(&first), "{first}");
+    assert!((first..200).all(|offset| reads.find(&key(0), offset, 0).is_some_and(|found| found.start == offset)));
+    assert_eq!(reads.take_growth() as usize, reads.state.borrow().stored_bytes);
+    assert!(reads.find(&key(0), 199, limits::SHARED_MS_MAX).is_none() && reads.find(&key(1), 199, 0).is_none());
+    reads.forget(&key(0));
+    assert!(reads.find(&key(0), 199, 0).is_none());
+    reads.tick(1, true);
+    assert_eq!((reads.state.borrow().stored_bytes, reads.has_work()), (0, false), "where memory is short, it goes");
+}
+
+#[test]
+fn what_a_log_that_was_cut_cannot_have_is_forgotten() {
+    let reads = reads();
+    reads.visit(&key(0), 1, 0, 0);
+    reads.begin(&key(0), 5, 1, 100).land(segment(5, 10, 0));
+    let entry = batch_of(Header { base_offset: 3, ..plain() }, &["a"]);
+    let cut = PartitionData::default().with_high_watermark(4).with_records(Some(entry));
+    reads.begin(&key(0), 3, 1, 100).land(Segment::new(3, cut, 0).unwrap());
+    assert!(reads.find(&key(0), 3, 0).is_some() && reads.find(&key(0), 5, 0).is_none());
+}
+
+#[test]
+fn logs_readers_and_who_waits_are_bounded() {
+    let reads = reads();
+    let last = limits::SHARED_LOGS_MAX as i32;
+    (0..last).for_each(|partition| assert_eq!(reads.visit(&key(partition), 1, 0, 0), 1));
+    assert_eq!((reads.visit(&key(last), 1, 0, 0), reads.visit(&key(0), 1, 0, 0)), (0, 1));
+    for connection in 2..1_000 {
+        assert_eq!(reads.visit(&key(0), connection, 0, 0), limits::SHARED_READERS_MAX.min(connection as usize));
+    }
+    let waiting: Vec<Parked> =
+        (0..limits::SHARED_PARKED_MAX as u32).filter_map(|id| reads.park(id, 9, vec![wish(0, 0, 0)])).collect();
+    assert_eq!(waiting.len(), limits::SHARED_PARKED_MAX);
+    assert!(reads.park(1 << 20, 9, vec![wish(0, 0, 0)]).is_none());
+    drop(waiting);
+    assert!(!reads.has_work());
+    reads.tick(limits::SHARED_READER_MS, false);
+    assert!(reads.state.borrow().logs.is_empty());
+}
+
+#[test]
+fn whoever_waits_longest_reads_where_nobody_does() {
+    let reads = reads();
+    reads.visit(&key(0), 1, 0, 0);
+    let flight = reads.begin(&key(0), 5, 1, 100);
+    let [one, two, three] = [(1, 5, 30), (2, 5, 50), (3, 5, 40)]
+        .map(|(connection, offset, until)| reads.park(connection, until, vec![wish(0, offset, 1)]).unwrap());
+    assert!(rung(&reads).is_empty());
+    // Nothing of lane 1 came: all of them move on, and one of them reads.
+    flight.land(segment(5, 10, 0));
+    assert_eq!(rung(&reads), [2]);
+    let (news, is_alone) = two.end();
+    assert_eq!((news[0].passed.map(|passed| passed.end), news[0].found.is_some(), is_alone), (Some(6), false, false));
+    let next = reads.begin(&key(0), 6, 1, 100);
+    assert!(rung(&reads).is_empty());
+    drop(next);
+    assert_eq!(rung(&reads), [3]);
+    drop(three);
+    assert_eq!(rung(&reads), [1]);
+    drop(one);
+    assert!(rung(&reads).is_empty());
+}
+
+#[test]
+fn nobody_reads_alone_while_another_reader_is_there() {
+    let reads = reads();
+    reads.visit(&key(0), 1, 0, 0);
+    let (one, two) = (reads.begin(&key(0), 5, 1, 100), reads.begin(&key(0), 5, 1, 200));
+    let parked = reads.park(3, 1_000, vec![wish(0, 5, 1)]).unwrap();
+    one.fail(true);
+    reads.tick(100, false);
+    assert!(rung(&reads).is_empty());
+    reads.tick(200, false);
+    assert_eq!(rung(&reads), [3]);
+    assert!(parked.end().1);
+    two.land(segment(5, 10, 0));
+}
+
+#[test]
+fn who_is_behind_in_vain_is_left_behind() {
+    let reads = reads();
+    for (connection, at) in [(1, 8), (2, 0)] {
+        reads.visit(&key(0), connection, at, 0);
+    }
+    (0..8).for_each(|offset| reads.begin(&key(0), offset, 1, 100).land(segment(offset, 1 << 20, 0)));
+    let is_ahead = |now| reads.is_ahead(&key(0), 1, 8, now);
+    assert!(is_ahead(0) && !reads.is_ahead(&key(0), 1, 3, 0) && !reads.is_ahead(&key(0), 2, 0, 0));
+    let hold = reads.hold(&key(0), 1, 8, 50);
+    assert!(reads.is_read_at(&key(0), 8, 1, 0), "others who stand there wait with it");
+    let _parked = reads.park(1, 50, vec![wish(0, 8, 1)]);
+    reads.visit(&key(0), 2, 1, 1);
+    assert!(rung(&reads).is_empty());
+    reads.visit(&key(0), 2, 7, 2);
+    assert_eq!(rung(&reads), [1], "it has caught up");
+    reads.visit(&key(0), 2, 0, 3);
+    hold.end_hold(true, 50);
+    assert!(!is_ahead(50) && !is_ahead(limits::SHARED_LEFT_MS));
+    reads.visit(&key(0), 2, 0, 50 + limits::SHARED_LEFT_MS);
+    assert!(is_ahead(50 + limits::SHARED_LEFT_MS));
+}
