@@ -97,16 +97,16 @@ impl Simulation {
         }
     }
 
-    fn check(&self, number: usize) {
-        let client = &self.clients[number];
+    fn check(&mut self, number: usize) {
+        let client = &mut self.clients[number];
         // Whose stream has ended gets what can be had, and else a closed connection.
         if client.link.as_ref().is_some_and(|link| link.is_half_closed) {
             return;
         }
         let stalled_until = client.link.as_ref().map_or(0, |link| link.session.stalled_until);
-        for (_, due) in &client.due {
+        for (_, due) in &mut client.due {
             if let Due::Fetch(question) = due {
-                question.check_time(self.world.now, stalled_until);
+                question.check_time(&self.world, stalled_until);
             }
         }
     }

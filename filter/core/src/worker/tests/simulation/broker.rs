@@ -98,7 +98,8 @@ impl Session {
             let topic = FetchableTopicResponse::default().with_topic(asked.topic.clone());
             responses.push(topic.with_partitions(partitions));
         }
-        let enough = urgent || readable == 0 || bytes >= usize::try_from(message.min_bytes).unwrap();
+        let enough =
+            urgent || readable == 0 || bytes >= usize::try_from(message.min_bytes.min(message.max_bytes)).unwrap();
         if !enough && waited < Millis::try_from(message.max_wait_ms).unwrap() {
             return None;
         }

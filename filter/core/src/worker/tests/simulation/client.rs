@@ -67,7 +67,7 @@ struct Limits {
 impl Limits {
     fn new(random: &mut Random) -> Self {
         Self {
-            max_wait: random.one_of(&[0, 10, 100, 500, 500]),
+            max_wait: random.one_of(&[0, 10, 100, 500, 500, 9_000]),
             min_bytes: random.one_of(&[0, 1, 1, 1, 300]),
             max_bytes: random.one_of(&[1, 500, 1 << 20, 1 << 20]),
             partition_max_bytes: random.one_of(&[1, 200, 1 << 20, 1 << 20]),
@@ -183,7 +183,9 @@ impl Client {
             max_wait,
             min_bytes: min_bytes.min(max_bytes) as usize,
             asked,
+            is_narrow: max_bytes.min(self.limits.partition_max_bytes) < 1 << 20,
             arrived: None,
+            ready: None,
         };
         Some((id, request(self.version, id, &message), question))
     }
