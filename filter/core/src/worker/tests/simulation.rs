@@ -1,8 +1,8 @@
 //! One worker, some connections that read siblings of the same physical partitions, and two brokers, with
 //! everything between them at random: delays, cuts, limits, pauses, seeks, clients that leave in the midst of
-//! an answer, and the troubles of a cluster: logs that are cut, deleted, made again and refilled, transactions
-//! open and aborted, leaders and rights that change. Each answer is judged by what the logs were between its
-//! request and itself ([`judge`]); in the end everybody has everything.
+//! an answer, and the troubles of a cluster: logs that are cut, deleted, made again and refilled,
+//! transactions open and aborted, leaders and rights that change. Each answer is judged by what the logs were
+//! between its request and itself ([`judge`]); in the end everybody has everything.
 //!
 //! `SIMULATION_SEED` and `SIMULATION_SEEDS` in the environment say with which seed to begin, and how many to
 //! run. A seed that fails prints what happened in it.
@@ -27,7 +27,7 @@ use crate::testing::{read_answer, take_frames};
 use crate::worker::{Command, Side};
 use crate::Millis;
 
-const SEEDS: u64 = if cfg!(target_arch = "wasm32") { 20 } else { 200 };
+const SEEDS: u64 = if cfg!(target_arch = "wasm32") { 20 } else { 150 };
 /// Virtual time for which there are troubles, ms.
 const TROUBLED_MS: Millis = 12_000;
 /// Virtual time behind that in which everybody must have everything, ms.

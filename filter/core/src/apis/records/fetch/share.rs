@@ -216,9 +216,9 @@ impl Aborts {
 
     /// Lists the aborted transactions for the siblings that were given their marker or their batches, and for
     /// no others. A transaction whose marker lies before a sibling's cursor must not be listed: the client
-    /// would take the producer's next transaction for it. Each is said to begin with the first entry of it that
-    /// the sibling was given: if the log was cut between two rounds, its true beginning may lie before a
-    /// marker of the other log, at which the client would forget it.
+    /// would take the producer's next transaction for it. Each is said to begin with the first entry of it
+    /// that the sibling was given: if the log was cut between two rounds, its true beginning may lie before
+    /// a marker of the other log, at which the client would forget it.
     fn list(self, siblings: &mut [Sibling], data: &PartitionData) {
         let Some(listed) = data.aborted_transactions.as_ref().filter(|listed| !listed.is_empty()) else { return };
         if let Some(sibling) = siblings.first_mut().filter(|sibling| sibling.mapped().is_none()) {
@@ -231,10 +231,9 @@ impl Aborts {
             let (producer, first) = (transaction.producer_id.0, transaction.first_offset);
             let markers = self.markers.get(&producer).map(Vec::as_slice).unwrap_or_default();
             let marker = markers.get(markers.partition_point(|(offset, _)| *offset < first));
-            for (offset, given) in marker {
-                for at in given {
-                    siblings.get_mut(*at).map(|sibling| sibling.abort((first, producer), *offset));
-                }
+            for at in marker.iter().flat_map(|(_, given)| given) {
+                let offset = marker.map_or(first, |(offset, _)| *offset);
+                siblings.get_mut(*at).into_iter().for_each(|sibling| sibling.abort((first, producer), offset));
             }
             aborted.entry(producer).or_default().push((first, marker.map(|(offset, _)| *offset)));
         }
@@ -244,7 +243,7 @@ impl Aborts {
             let before = transactions.partition_point(|(first, _)| *first <= offset);
             let around = before.checked_sub(1).and_then(|at| transactions.get(at));
             if let Some((first, _)) = around.filter(|(_, marker)| marker.is_none_or(|marker| marker > offset)) {
-                siblings.get_mut(at).map(|sibling| sibling.abort((*first, producer), offset));
+                siblings.get_mut(at).into_iter().for_each(|sibling| sibling.abort((*first, producer), offset));
             }
         }
     }

@@ -185,8 +185,8 @@ impl Sibling {
         true
     }
 
-    /// Lists an aborted transaction, a first offset and a producer id, of which the sibling is given something
-    /// at `offset`.
+    /// Lists an aborted transaction, a first offset and a producer id, of which the sibling is given
+    /// something at `offset`.
     pub(super) fn abort(&mut self, transaction: (i64, i64), offset: i64) {
         let listed = self.aborted.entry(transaction).or_insert(offset);
         *listed = offset.min(*listed).max(transaction.0);

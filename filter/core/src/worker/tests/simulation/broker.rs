@@ -28,8 +28,8 @@ pub(super) struct Session {
     pub(super) broker: usize,
     input: Vec<u8>,
     queue: VecDeque<Seen>,
-    /// Since when the first of the queue waits.
-    since: Option<Millis>,
+    /// Since when the first of the queue waits, and since which moment.
+    since: Option<(Millis, u64)>,
     /// Until then nothing is done for this connection.
     pub(super) stalled_until: Millis,
 }
@@ -62,9 +62,9 @@ impl Session {
             return None;
         }
         let seen = self.queue.front()?;
-        let waited = world.now - *self.since.get_or_insert(world.now);
+        let (since, moment) = *self.since.get_or_insert((world.now, world.moment));
         let answer = match ApiKey::try_from(seen.key).unwrap() {
-            ApiKey::Fetch => self.fetch(world, seen, waited)?,
+            ApiKey::Fetch => self.fetch(world, seen, world.now - since, moment)?,
             ApiKey::Metadata => seen.answer(&self.metadata(world, &seen.message())),
             ApiKey::ApiVersions => seen.answer(&api_versions(world)),
             other => panic!("the brokers do not know {other:?}"),
@@ -74,7 +74,7 @@ impl Session {
         Some(answer)
     }
 
-    fn fetch(&self, world: &mut World, seen: &Seen, waited: Millis) -> Option<Vec<u8>> {
+    fn fetch(&self, world: &mut World, seen: &Seen, waited: Millis, moment: u64) -> Option<Vec<u8>> {
         let message: FetchRequest = seen.message();
         assert!(message.session_id == 0 && (seen.version < 7 || message.session_epoch == -1), "a Fetch session");
         let committed = message.isolation_level == 1;
@@ -87,7 +87,8 @@ impl Session {
             for part in &asked.partitions {
                 once.name((asked.topic.clone(), part.partition));
                 let bytes_max = left.min(usize::try_from(part.partition_max_bytes).unwrap());
-                let found = self.read(world, &asked.topic, part, committed, (bytes_max, bytes == 0));
+                let room = (bytes_max, bytes == 0);
+                let found = self.read(world, &asked.topic, part, committed, room, moment);
                 let len = found.data.records.as_ref().map_or(0, Bytes::len);
                 (bytes, left, urgent) = (bytes + len, left.saturating_sub(len), urgent || found.urgent);
                 readable += usize::from(found.urgent || found.data.error_code == 0);
@@ -113,7 +114,8 @@ impl Session {
         Some(seen.answer(&FetchResponse::default().with_responses(responses)))
     }
 
-    /// `room`: how many bytes may come, and whether a first batch may be larger.
+    /// `room`: how many bytes may come, and whether a first batch may be larger. `moment`: since when the
+    /// request waits. A topic that is deleted ends the wait, however soon it is made again.
     fn read(
         &self,
         world: &World,
@@ -121,6 +123,7 @@ impl Session {
         part: &FetchPartition,
         committed: bool,
         room: (usize, bool),
+        moment: u64,
     ) -> Found {
         let data = PartitionData::default().with_partition_index(part.partition).with_high_watermark(-1);
         let failed = |error: ResponseError, urgent| Found { data: data.clone().with_error_code(error.code()), urgent };
@@ -132,6 +135,9 @@ impl Session {
         let Some(log) = topic.logs.get(at).and_then(|log| log.now().as_ref()) else {
             return failed(ResponseError::UnknownTopicOrPartition, false);
         };
+        if topic.logs[at].since(moment).any(Option::is_none) {
+            return failed(ResponseError::UnknownTopicOrPartition, true);
+        }
         if *world.leader.now() != self.broker {
             return failed(ResponseError::NotLeaderOrFollower, true);
         }

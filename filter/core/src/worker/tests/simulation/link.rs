@@ -1,5 +1,5 @@
-//! A client's connection: bytes on their way, in pieces and late, from the client to the filter, to its broker
-//! and back.
+//! A client's connection: bytes on their way, in pieces and late, from the client to the filter, to its
+//! broker and back.
 
 use std::collections::VecDeque;
 
