@@ -49,8 +49,13 @@ pub(crate) fn batch_of(header: Header, values: &[&str]) -> Bytes {
 
 /// An end-of-transaction marker of a broker (KIP-98).
 pub(crate) fn marker(base_offset: i64, producer_id: i64, commit: bool) -> Bytes {
+    marker_of(Header { base_offset, producer_id, producer_epoch: 0, ..plain() }, commit)
+}
+
+/// As [`marker`], with this header's producer, times and base offset.
+pub(crate) fn marker_of(header: Header, commit: bool) -> Bytes {
     let record = [32, 0, 0, 0, 8, 0, 0, 0, u8::from(commit), 12, 0, 0, 0, 0, 0, 0, 0];
-    sealed(Header { base_offset, producer_id, attributes: 0x30, producer_epoch: 0, ..plain() }, 1, &record)
+    sealed(Header { attributes: 0x30, ..header }, 1, &record)
 }
 
 /// A message of magic 0 or 1, which had no batches.

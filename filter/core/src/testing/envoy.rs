@@ -27,6 +27,8 @@ pub(crate) struct Envoy {
     pub(crate) has_entropy: Cell<bool>,
     /// What the next random bytes are made of.
     pub(crate) drawn: Cell<u8>,
+    /// Bytes behind the end of a stream are dropped; else they are a fault.
+    pub(crate) loses_bytes_behind_end: Cell<bool>,
     wires: RefCell<BTreeMap<u32, Wire>>,
     /// The connection that the call is for.
     current: Cell<u32>,
@@ -64,6 +66,7 @@ impl Default for Envoy {
             peer: RefCell::new(Peer::Anonymous),
             has_entropy: Cell::new(true),
             drawn: Cell::new(0),
+            loses_bytes_behind_end: Cell::new(false),
             wires: RefCell::default(),
             current: Cell::new(0),
             reads: Cell::new(0),
@@ -114,6 +117,11 @@ impl Envoy {
         ids.into_iter().for_each(|id| self.settle(id));
     }
 
+    /// The connection is gone: it cannot be selected any more.
+    pub(crate) fn gone(&self, id: u32) {
+        self.wires.borrow_mut().remove(&id);
+    }
+
     /// What reached the broker, and the client, since somebody looked.
     pub(crate) fn take(&self, id: u32, side: Side) -> Vec<u8> {
         self.wire(id, |wire| match side {
@@ -137,8 +145,9 @@ impl Envoy {
             if std::mem::take(&mut wire.resumes) {
                 wire.has_connected |= !wire.client.is_empty();
                 let bytes = std::mem::take(&mut wire.client);
-                assert!(bytes.is_empty() || !wire.end_at_broker, "bytes behind the end of the stream");
-                wire.up.extend(bytes);
+                let is_lost = wire.end_at_broker && self.loses_bytes_behind_end.get();
+                assert!(bytes.is_empty() || !wire.end_at_broker || is_lost, "bytes behind the end of the stream");
+                wire.up.extend(bytes.into_iter().filter(|_| !is_lost));
                 wire.end_at_broker = wire.client_ended && wire.has_connected;
             }
         });

@@ -1,5 +1,7 @@
 //! Workers on their own clock: what they tell their shells, and when.
 
+mod simulation;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;

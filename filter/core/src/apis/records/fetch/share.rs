@@ -236,11 +236,13 @@ impl Aborts {
 
     /// Lists the aborted transactions for the siblings that were given their marker or their batches, and for
     /// no others. A transaction whose marker lies before a sibling's cursor must not be listed: the client
-    /// would take the producer's next transaction for it.
+    /// would take the producer's next transaction for it. Each is said to begin with the first entry of it
+    /// that the sibling was given: if the log was cut between two rounds, its true beginning may lie before
+    /// a marker of the other log, at which the client would forget it.
     fn list(self, siblings: &mut [Sibling], data: &PartitionData) {
         let Some(listed) = data.aborted_transactions.as_ref().filter(|listed| !listed.is_empty()) else { return };
         if let Some(sibling) = siblings.first_mut().filter(|sibling| sibling.mapped().is_none()) {
-            sibling.aborted.extend(listed.iter().map(|aborted| (aborted.first_offset, aborted.producer_id.0)));
+            listed.iter().for_each(|aborted| sibling.abort((aborted.first_offset, aborted.producer_id.0), i64::MIN));
             return;
         }
         // By producer: where each begins, and where its marker is, if that came.
@@ -250,7 +252,8 @@ impl Aborts {
             let markers = self.markers.get(&producer).map(Vec::as_slice).unwrap_or_default();
             let marker = markers.get(markers.partition_point(|(offset, _)| *offset < first));
             for at in marker.iter().flat_map(|(_, given)| given) {
-                siblings.get_mut(*at).map(|sibling| sibling.aborted.insert((first, producer)));
+                let offset = marker.map_or(first, |(offset, _)| *offset);
+                siblings.get_mut(*at).into_iter().for_each(|sibling| sibling.abort((first, producer), offset));
             }
             aborted.entry(producer).or_default().push((first, marker.map(|(offset, _)| *offset)));
         }
@@ -260,7 +263,7 @@ impl Aborts {
             let before = transactions.partition_point(|(first, _)| *first <= offset);
             let around = before.checked_sub(1).and_then(|at| transactions.get(at));
             if let Some((first, _)) = around.filter(|(_, marker)| marker.is_none_or(|marker| marker > offset)) {
-                siblings.get_mut(at).map(|sibling| sibling.aborted.insert((*first, producer)));
+                siblings.get_mut(at).into_iter().for_each(|sibling| sibling.abort((*first, producer), offset));
             }
         }
     }

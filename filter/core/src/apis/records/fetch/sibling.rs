@@ -1,7 +1,7 @@
 //! One partition of a client's Fetch: where the client stands in it, what the partition was given, and its
 //! answer.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
@@ -52,8 +52,8 @@ pub(super) struct Sibling {
     /// How many of `records`, from the front, may stay as they are.
     settled: usize,
     pub(super) kept_bytes: usize,
-    /// First offset and producer id.
-    pub(super) aborted: BTreeSet<(i64, i64)>,
+    /// By first offset and producer id: from which offset on a transaction is listed.
+    pub(super) aborted: BTreeMap<(i64, i64), i64>,
     pub(super) status: PartitionStatus,
     is_final: bool,
     /// The first offset of an entry that the client cannot be told.
@@ -84,7 +84,7 @@ impl Sibling {
             records: vec![],
             settled: 0,
             kept_bytes: 0,
-            aborted: BTreeSet::new(),
+            aborted: BTreeMap::new(),
             status: PartitionStatus::of(&PartitionData::default()),
             is_final: false,
             overflow: None,
@@ -185,6 +185,13 @@ impl Sibling {
         true
     }
 
+    /// Lists an aborted transaction, a first offset and a producer id, of which the sibling is given
+    /// something at `offset`.
+    pub(super) fn abort(&mut self, transaction: (i64, i64), offset: i64) {
+        let listed = self.aborted.entry(transaction).or_insert(offset);
+        *listed = offset.min(*listed).max(transaction.0);
+    }
+
     /// Adds an entry, its base offset as the client sees it.
     pub(super) fn keep(&mut self, entry: &Bytes, base_offset: i64) {
         self.kept_bytes += entry.len();
@@ -232,7 +239,7 @@ impl Sibling {
         let offset = |offset| self.located.as_ref().map_or(Ok(offset), |located| located.offset_for_client(offset));
         let mut data = status.for_client(self.partition, offset)?;
         if let Some(listed) = &mut data.aborted_transactions {
-            for (first_offset, producer_id) in &self.aborted {
+            for ((_, producer_id), first_offset) in &self.aborted {
                 let aborted = AbortedTransaction::default().with_producer_id(ProducerId(*producer_id));
                 listed.push(aborted.with_first_offset(offset(*first_offset)?));
             }

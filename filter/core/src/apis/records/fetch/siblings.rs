@@ -214,6 +214,10 @@ pub(super) fn check_proof(siblings: &mut [Sibling], skip: &Skip, data: &Partitio
         if is_there {
             sibling.proven = true;
             sibling.skip = Some(Skip { seen: now, ..own });
+            if !sibling.is_final() {
+                // Where no round of records came to the sibling, this is all that the broker has said.
+                sibling.status = PartitionStatus::of(data);
+            }
         } else {
             sibling.forget_skip(skips);
         }

@@ -108,6 +108,26 @@ fn a_client_that_asks_for_one_position_again_and_again_gets_there() {
 }
 
 #[test]
+fn who_is_moved_by_a_proof_alone_is_told_where_the_log_ends() {
+    let mut client = behind_siblings(&with_filler("always"));
+    // Siblings take turns.
+    let round = client.fetch(&fetch(&[("t", 4, 99)]).with_max_wait_ms(0));
+    client.last(&round, vec![("t", data(0, &[]))]);
+    let round = client.fetch(&fetch(&[("t", 2, 0), ("t", 4, 150)]));
+    assert_eq!(asked(&round).0, [place("t", 0, 150)]);
+    let gone = data(0, &[]).with_error_code(OUT_OF_RANGE).with_high_watermark(-1);
+    let proof = client.next(&round, vec![("t", gone)]);
+    assert_eq!(asked(&proof), (vec![place("t", 0, 6)], 0));
+    let told = client.last(&proof, vec![("t", data(0, &[siblings(0)]))]);
+    assert_eq!(told[&key("t", 4)].error_code, OUT_OF_RANGE);
+    let two = &told[&key("t", 2)];
+    assert_eq!(
+        (controls(two.records.as_deref().unwrap()), two.high_watermark, two.last_stable_offset),
+        (vec![6], 100, 90)
+    );
+}
+
+#[test]
 fn what_was_found_stays_for_a_client_that_seeks_back() {
     let mut client = behind_siblings(&with_filler("always"));
     for _ in 0..3 {
