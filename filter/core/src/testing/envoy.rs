@@ -53,6 +53,8 @@ struct Wire {
     client_ended: bool,
     has_connected: bool,
     end_at_broker: bool,
+    /// To which broker it goes.
+    reaches: usize,
     up: Vec<u8>,
     down: Vec<u8>,
 }
@@ -92,6 +94,11 @@ impl Envoy {
             wire.resumes |= flow == Flow::Continue;
         });
         self.settle(id);
+    }
+
+    /// The connection goes to this broker.
+    pub(crate) fn reaches(&self, id: u32, broker: usize) {
+        self.wire(id, |wire| wire.reaches = broker);
     }
 
     /// The broker sends bytes.
@@ -175,7 +182,7 @@ impl Host for Envoy {
     }
 
     fn broker(&self) -> Option<String> {
-        Some("broker".to_owned())
+        Some(format!("broker {}", self.wire(self.current.get(), |wire| wire.reaches)))
     }
 
     fn select(&self, context_id: u32) -> bool {

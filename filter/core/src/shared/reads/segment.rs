@@ -1,10 +1,10 @@
 //! What one Fetch brought of a log, as the broker sent it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use bytes::Bytes;
-use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
 
 use crate::remapper::Lane;
 use crate::shared::skips::Mark;
@@ -100,6 +100,23 @@ impl Segment {
     pub(crate) fn bytes_for(&self, lanes: &[Lane]) -> usize {
         let own = lanes.iter().filter_map(|lane| self.lanes.get(lane)).map(|own| own.bytes);
         self.for_all.bytes + own.sum::<usize>()
+    }
+
+    /// What the broker says of transactions now, `told` beside the last entry, is what it said when this was
+    /// read: of those that go on behind it, an unclean election may have cut the end, and then another one was
+    /// written. `None` is an empty list.
+    pub(crate) fn has_same_ends(&self, told: Option<&[AbortedTransaction]>) -> bool {
+        let key = |aborted: &AbortedTransaction| (aborted.producer_id.0, aborted.first_offset);
+        let here: HashSet<(i64, i64)> = self.data.aborted_transactions.iter().flatten().map(key).collect();
+        let told: HashSet<(i64, i64)> = told.unwrap_or_default().iter().map(key).collect();
+        // By producer, where the last end is that came with this.
+        let mut ends: HashMap<i64, i64> = HashMap::new();
+        for header in self.for_all.at.iter().filter_map(|at| self.items.get(*at)?.header) {
+            ends.insert(header.producer_id, header.base_offset);
+        }
+        let goes_on = |(producer, first): &&(i64, i64)| ends.get(producer).is_none_or(|end| end < first);
+        let began = told.iter().filter(|(_, first)| *first < self.end);
+        began.clone().all(|aborted| here.contains(aborted)) && here.iter().filter(goes_on).all(|it| told.contains(it))
     }
 
     /// A lane that is in it and not among the first `lanes`.

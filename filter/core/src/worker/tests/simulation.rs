@@ -156,6 +156,7 @@ impl Simulation {
         let broker = if !self.world.is_calm && self.world.random.once_in(20) { 1 - leader } else { leader };
         let commands = self.site.connect(id, 9092);
         commands.iter().for_each(|command| self.heed(command));
+        self.site.envoy.reaches(id, broker);
         let mut link = Link::new(id, Session::new(number, broker));
         self.world.note(format!("client {number} connects as {id} to broker {broker}"));
         if let Some(hello) = self.clients[number].hello() {

@@ -14,7 +14,7 @@ pub(super) enum Ask {
     /// Whether the client may have what another connection has read while this Fetch waited, or just before.
     Joined(Vec<Rc<Segment>>),
     /// Whether the client may have this, and it is still there.
-    Late(Vec<Rc<Segment>>),
+    Late(Rc<Segment>),
 }
 
 /// A physical partition whose reads are shared.

@@ -27,6 +27,7 @@ use kafka_protocol::ResponseError;
 use super::ask::{Ask, SharedLog};
 use super::client_fetch::{remaining, ClientFetch, Read};
 use super::partitions::by_topic;
+use super::sibling::Sibling;
 use super::siblings::{self, Verdict};
 use super::{share, status::PartitionStatus};
 use crate::error::Fault;
@@ -40,6 +41,9 @@ use crate::time::Millis;
 
 /// `isolation_level` of clients that are shown nothing before its transaction is through (KIP-98).
 const COMMITTED: i8 = 1;
+
+/// The first version in which brokers say where the log starts: nothing before that is shown any more.
+const LOG_STARTS: i16 = 5;
 
 /// `replica_id` of consumers.
 const CONSUMER_ID: i32 = -1;
@@ -168,10 +172,10 @@ impl ClientFetch {
         if cx.shared.reads.is_at_end(&log.key, &segments, cx.now) {
             return joined(at, asked, segments);
         }
-        if let Some(last) = segments.last() {
-            asked.fetch_offset = last.end - 1;
-            asked.partition_max_bytes = i32::try_from(last.mark.bytes).unwrap_or(i32::MAX);
-            return Question { ask: Ask::Late(segments), ..plain(asked) };
+        if let Some(segment) = segments.into_iter().next() {
+            asked.fetch_offset = segment.end - 1;
+            asked.partition_max_bytes = i32::try_from(segment.mark.bytes).unwrap_or(i32::MAX);
+            return Question { ask: Ask::Late(segment), ..plain(asked) };
         }
         let min_bytes = remaining(self.frame.min_bytes, self.kept);
         let is_covered = cx.shared.reads.is_read_at(&log.key, asked.fetch_offset, min_bytes, cx.now);
@@ -180,6 +184,9 @@ impl ClientFetch {
 
     /// What was read of late from `offset` on, as much of it as the client wants.
     fn segments(&self, cx: &Context<'_>, log: &SharedLog, at: usize, offset: i64) -> Vec<Rc<Segment>> {
+        if self.version < LOG_STARTS {
+            return vec![];
+        }
         let siblings = self.siblings_of(at);
         let (lanes, wanted) = (siblings::lanes(siblings), siblings::bytes_max(siblings).min(self.room()));
         let (mut segments, mut bytes, mut offset) = (vec![], 0, offset);
@@ -257,6 +264,10 @@ impl ClientFetch {
                 siblings::pass(self.siblings_at(at)?.1, passed);
             }
             is_woken |= news.found.is_some();
+            if is_alone {
+                // What came by may be of a log that is there no more.
+                self.siblings_at(at)?.1.iter_mut().for_each(Sibling::start_again);
+            }
             if let Some(log) = self.reads.get_mut(at).and_then(|read| read.log.as_mut()) {
                 log.found = news.found;
             }
@@ -351,15 +362,14 @@ impl ClientFetch {
         at: usize,
         offset: i64,
         data: PartitionData,
-        segments: &[Rc<Segment>],
+        segment: &Rc<Segment>,
     ) -> Result<(), Fault> {
-        let Some(last) = segments.last() else { return Ok(()) };
-        let is_there = siblings::first_mark(&data.records.clone().unwrap_or_default()) == Some(last.mark);
-        let is_other = |data: &PartitionData| data.error_code == 0 && !is_there;
-        if self.may_have(cx, at, offset, &data, last.end)? && is_there {
-            return self.serve(cx, at, segments);
+        let is_there = siblings::first_mark(&data.records.clone().unwrap_or_default()) == Some(segment.mark)
+            && segment.has_same_ends(data.aborted_transactions.as_deref());
+        if self.may_have(cx, at, offset, &data, segment.end)? && is_there {
+            return self.serve(cx, at, std::slice::from_ref(segment));
         }
-        if let Some(log) = self.log(at).filter(|_| is_other(&data)) {
+        if let Some(log) = self.log(at).filter(|_| data.error_code == 0 && !is_there) {
             cx.shared.reads.forget(&log.key);
         }
         self.sharing.is_alone = true;

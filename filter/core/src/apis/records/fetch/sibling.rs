@@ -159,6 +159,15 @@ impl Sibling {
         (self.settled, self.kept_bytes) = (0, 0);
     }
 
+    /// Back to where the client will stand: what came by behind it without anything for the client does not
+    /// count.
+    pub(super) fn start_again(&mut self) {
+        if !self.is_final {
+            let skipped = self.skip.map_or(self.position_after, |skip| skip.end);
+            (self.cursor, self.mark, self.dry) = (self.position_after.max(skipped), None, false);
+        }
+    }
+
     /// The skip is of another log: no Fetch is led by it any more, and entries that were found behind it do
     /// not count.
     pub(super) fn forget_skip(&mut self, skips: &Skips) {
