@@ -45,6 +45,8 @@ pub(crate) struct Passed {
     pub(crate) end: i64,
     /// Of the last entry before `end`.
     pub(crate) mark: Mark,
+    /// Leader epoch of the first batch that came by.
+    pub(crate) first_epoch: i32,
     /// Leader epoch and timestamp (ms) of the last batch before `end`, if that is one.
     pub(crate) last_batch: Option<(i32, i64)>,
 }

@@ -132,6 +132,11 @@ impl Segment {
         at.into_iter().filter_map(|at| Some((at, self.items.get(at)?.clone())))
     }
 
+    /// Leader epoch of the first entry's batch; -1: it is from before batches.
+    pub(crate) fn first_epoch(&self) -> i32 {
+        self.item(0).and_then(|first| first.header).map_or(-1, |header| header.partition_leader_epoch)
+    }
+
     /// The entry of this number.
     pub(crate) fn item(&self, at: usize) -> Option<&Item> {
         self.items.get(at)

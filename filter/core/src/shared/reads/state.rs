@@ -74,14 +74,21 @@ impl State {
         let Some(log) = self.end(ticket) else { return };
         let last = segment.last().and_then(|last| last.header);
         let last_batch = last.map(|header| (header.partition_leader_epoch, header.max_timestamp));
-        let mut rung = vec![];
+        let (mut rung, mut doubtful) = (vec![], vec![]);
         for (connection, waiting) in log.parked.iter_mut().filter(|(_, waiting)| waiting.offset == segment.start) {
             if segment.concerns(&waiting.lanes) {
                 waiting.news.found.get_or_insert_with(|| Rc::clone(&segment));
                 rung.push(*connection);
             } else if waiting.news.found.is_none() {
+                let passed = waiting.news.passed.map_or(segment.first_epoch(), |passed| passed.first_epoch);
+                let seen_last = waiting.news.passed.and_then(|passed| Some(passed.last_batch?.0));
+                if seen_last.is_some_and(|epoch| epoch != segment.first_epoch()) {
+                    // The log may have been cut in between.
+                    doubtful.push(*connection);
+                }
                 waiting.offset = segment.end;
-                waiting.news.passed = Some(Passed { end: segment.end, mark: segment.mark, last_batch });
+                let (end, mark) = (segment.end, segment.mark);
+                waiting.news.passed = Some(Passed { end, mark, first_epoch: passed, last_batch });
             }
         }
         let high_watermark = segment.data.high_watermark;
@@ -93,6 +100,7 @@ impl State {
             self.drop_oldest();
         }
         rung.into_iter().for_each(|connection| self.ring(connection, false));
+        doubtful.into_iter().for_each(|connection| self.ring(connection, true));
     }
 
     /// What a flight was for cannot be had in common: who waits there, and for nobody else, reads for itself.

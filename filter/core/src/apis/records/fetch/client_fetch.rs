@@ -435,14 +435,13 @@ fn note_skips(cx: &Context<'_>, sibling: &Sibling, filler: bool) {
         Some(_) => return,
         None => sibling.position,
     };
-    let Some(mark) = sibling.mark else { return };
-    let id = topic_id(cx, &sibling.topic);
-    let trailing = Skip { start: sibling.position_after, end: sibling.cursor, mark, seen: cx.now, id };
-    if sibling.position_after == sibling.position {
-        // Nothing came: the whole way.
-        cx.shared.skips.note(&key, Skip { start, ..trailing });
-    } else if !filler {
-        // The client will ask from where its last record was.
-        cx.shared.skips.note(&key, trailing);
+    // Nothing came: the whole way. Else the client will ask from where its last record was, or from behind
+    // the filler.
+    let nothing_came = sibling.position_after == sibling.position;
+    let start = if nothing_came { start } else { sibling.position_after };
+    let seen = sibling.seen_from(start).filter(|_| nothing_came || !filler);
+    if let Some((end, mark)) = seen {
+        let id = topic_id(cx, &sibling.topic);
+        cx.shared.skips.note(&key, Skip { start, end, mark, seen: cx.now, id });
     }
 }

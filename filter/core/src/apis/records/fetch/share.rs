@@ -49,6 +49,7 @@ pub(super) fn share_out(
 pub(super) fn share_segment(siblings: &mut [Sibling], segment: &Segment, room: usize) -> Shares {
     let lanes: Vec<Lane> = siblings.iter().filter_map(Sibling::lane).collect();
     let mut sharing = Sharing::new(siblings, segment.start, room);
+    sharing.first_epoch = segment.first_epoch();
     let stopped_at = sharing.share(segment.items_for(&lanes));
     let last = match stopped_at {
         Some(at) => at.checked_sub(1).and_then(|before| segment.item(before)),
@@ -89,6 +90,8 @@ struct Sharing<'a> {
     end: i64,
     last_entry: Option<Range<usize>>,
     last_batch: Option<(i32, i64)>,
+    /// Of the first entry's batch.
+    first_epoch: i32,
     aborts: Aborts,
     shares: Shares,
 }
@@ -112,6 +115,7 @@ impl<'a> Sharing<'a> {
             end: asked_offset,
             last_entry: None,
             last_batch: None,
+            first_epoch: -1,
             aborts: Aborts::default(),
             shares: Shares::default(),
         }
@@ -121,6 +125,9 @@ impl<'a> Sharing<'a> {
     /// not given, for want of room or because it would be a guess.
     fn share(&mut self, items: impl Iterator<Item = (usize, Item)>) -> Option<usize> {
         for (number, item) in items {
+            if let Some(header) = item.header.filter(|_| number == 0) {
+                self.first_epoch = header.partition_leader_epoch;
+            }
             match (item.whose, self.lanes) {
                 (Whose::Lane(lane), Some((lanes, true))) if lane.0 >= lanes => {
                     self.shares.unknown += 1;
@@ -193,7 +200,7 @@ impl<'a> Sharing<'a> {
 
     /// Gives the runs out, and moves the cursors.
     fn finish(self, records: &Bytes, data: &PartitionData) -> Shares {
-        let Self { siblings, asked_offset, runs, end, last_entry, last_batch, aborts, shares, .. } = self;
+        let Self { siblings, asked_offset, runs, end, last_entry, last_batch, first_epoch, aborts, shares, .. } = self;
         for run in runs {
             if let Some(sibling) = siblings.get_mut(run.at) {
                 sibling.keep(&records.slice(run.range), run.base_offset);
@@ -205,10 +212,7 @@ impl<'a> Sharing<'a> {
             if let Some(sibling) = siblings.get_mut(at) {
                 sibling.rounds_covered += 1;
                 sibling.dry = end <= sibling.cursor;
-                if end > sibling.cursor {
-                    (sibling.cursor, sibling.mark) = (end, mark);
-                }
-                sibling.last_batch = last_batch.unwrap_or(sibling.last_batch);
+                sibling.read_on(end, mark, first_epoch, last_batch);
             }
         }
         shares

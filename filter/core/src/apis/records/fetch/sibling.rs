@@ -42,6 +42,9 @@ pub(super) struct Sibling {
     pub(super) proven: bool,
     /// The mark of the last entry before the cursor, if one came.
     pub(super) mark: Option<Mark>,
+    /// Where the first look ended behind which the log may have been cut, and its mark: what was seen since is
+    /// perhaps of another log than what lies before.
+    pub(super) seam: Option<(i64, Mark)>,
     /// In how many rounds the cursor lay inside the answer.
     pub(super) rounds_covered: usize,
     /// The last round at this cursor brought nothing.
@@ -78,6 +81,7 @@ impl Sibling {
             skip: None,
             proven: false,
             mark: None,
+            seam: None,
             rounds_covered: 0,
             dry: false,
             last_batch: (-1, -1),
@@ -153,7 +157,7 @@ impl Sibling {
     /// Back to where the client stands: entries that were found behind the skip do not count.
     pub(super) fn reset(&mut self) {
         (self.cursor, self.position_after, self.dry) = (self.position, self.position, false);
-        (self.skip, self.mark, self.overflow) = (None, None, None);
+        (self.skip, self.mark, self.seam, self.overflow) = (None, None, None, None);
         self.records.clear();
         self.aborted.clear();
         (self.settled, self.kept_bytes) = (0, 0);
@@ -164,8 +168,27 @@ impl Sibling {
     pub(super) fn start_again(&mut self) {
         if !self.is_final {
             let skipped = self.skip.map_or(self.position_after, |skip| skip.end);
-            (self.cursor, self.mark, self.dry) = (self.position_after.max(skipped), None, false);
+            (self.cursor, self.mark, self.seam, self.dry) = (self.position_after.max(skipped), None, None, false);
         }
+    }
+
+    /// All of the lane before `end` was given; `mark`: of the last entry, whose batch and the first one of this
+    /// look are of these leader epochs and time. A log that was cut goes on with another leader epoch: so two
+    /// looks between which it may have been cut are told apart.
+    pub(super) fn read_on(&mut self, end: i64, mark: Option<Mark>, first_epoch: i32, last_batch: Option<(i32, i64)>) {
+        if end > self.cursor {
+            if let Some(before) = self.mark.filter(|_| self.last_batch.0 != first_epoch) {
+                let is_behind = self.seam.is_none_or(|(seam, _)| seam <= self.position_after);
+                self.seam = if is_behind { Some((self.cursor, before)) } else { self.seam };
+            }
+            (self.cursor, self.mark) = (end, mark);
+        }
+        self.last_batch = last_batch.unwrap_or(self.last_batch);
+    }
+
+    /// Up to where the way from `start` on was seen at one time, and the mark of the last entry on it.
+    pub(super) fn seen_from(&self, start: i64) -> Option<(i64, Mark)> {
+        self.seam.filter(|(seam, _)| *seam > start).or(self.mark.map(|mark| (self.cursor, mark)))
     }
 
     /// The skip is of another log: no Fetch is led by it any more, and entries that were found behind it do

@@ -110,8 +110,8 @@ pub(super) fn bytes_max(siblings: &[Sibling]) -> usize {
 /// Another connection has read on, and nothing of the siblings' lanes came.
 pub(super) fn pass(siblings: &mut [Sibling], passed: &Passed) {
     for sibling in live_mut(siblings).filter(|sibling| sibling.cursor < passed.end) {
-        (sibling.cursor, sibling.mark, sibling.dry) = (passed.end, Some(passed.mark), true);
-        sibling.last_batch = passed.last_batch.unwrap_or(sibling.last_batch);
+        sibling.dry = true;
+        sibling.read_on(passed.end, Some(passed.mark), passed.first_epoch, passed.last_batch);
     }
 }
 
