@@ -137,6 +137,11 @@ impl Segment {
         self.item(0).and_then(|first| first.header).map_or(-1, |header| header.partition_leader_epoch)
     }
 
+    /// As [`Self::first_epoch`], of the last entry.
+    pub(crate) fn last_epoch(&self) -> i32 {
+        self.last().and_then(|last| last.header).map_or(-1, |header| header.partition_leader_epoch)
+    }
+
     /// The entry of this number.
     pub(crate) fn item(&self, at: usize) -> Option<&Item> {
         self.items.get(at)

@@ -6,8 +6,8 @@
 //! client's rights, quota and leader epoch, and says high watermark and last stable offset. The client's
 //! request was there when the other one's answer came, so that answer is as good as one of its own.
 //!
-//! Who comes back a moment later finds others waiting behind what was read: the broker would have told them
-//! if the topic had gone, so that is taken to be the same log still ([`limits::SHARED_FRESH_MS`]).
+//! Who comes back a moment later finds others waiting behind what was read, and that is taken to be the same
+//! log still: to delete a topic and make it again takes longer ([`limits::SHARED_FRESH_MS`]).
 //!
 //! A Fetch that comes later than what it wants was read asks for the last entry of that instead. If the entry
 //! is still what it was, the log is the same one up to there, since a log is known by offset and leader epoch
@@ -191,6 +191,10 @@ impl ClientFetch {
         let (lanes, wanted) = (siblings::lanes(siblings), siblings::bytes_max(siblings).min(self.room()));
         let (mut segments, mut bytes, mut offset) = (vec![], 0, offset);
         while let Some(segment) = cx.shared.reads.find(&log.key, offset, cx.now) {
+            // Where the leader epoch is another one, the log may have been cut in between.
+            if segments.last().is_some_and(|last: &Rc<Segment>| last.last_epoch() != segment.first_epoch()) {
+                break;
+            }
             (bytes, offset) = (bytes + segment.bytes_for(&lanes), segment.end);
             segments.push(segment);
             if bytes >= wanted || segments.len() >= limits::SHARED_SEGMENTS_MAX {

@@ -54,6 +54,9 @@ pub(super) struct Topic {
     /// By client: it may not read the topic.
     pub(super) denied: Vec<Course<bool>>,
     incarnations: u32,
+    /// Once it is deleted: before that time it is not made again, and whether it is then.
+    absent_until: Millis,
+    is_awaited: bool,
 }
 
 impl Topic {
@@ -91,6 +94,9 @@ impl Topic {
         )
     }
 }
+
+/// Milliseconds that it takes to delete a topic and make it again, at least: half of what was seen.
+const REMAKE_MS: Millis = 32;
 
 /// Which troubles a run has.
 struct Troubles {
@@ -224,7 +230,9 @@ impl World {
         if self.troubles.deletion && self.random.once_in(DELETION) {
             self.delete_topic(place.0);
         }
-        if self.topics[place.0].logs[0].now().is_none() && self.random.once_in(25) {
+        let Topic { absent_until, is_awaited, .. } = self.topics[place.0];
+        let is_gone = self.topics[place.0].logs[0].now().is_none() && absent_until <= self.now;
+        if is_gone && (is_awaited || self.random.once_in(25)) {
             self.create_topic(place.0);
         }
         if self.troubles.leadership && self.random.once_in(LEADERSHIP) {
@@ -340,14 +348,15 @@ impl World {
         }
     }
 
+    /// It may be made again as soon as that can be.
     fn delete_topic(&mut self, topic: usize) {
         self.moment += 1;
         let moment = self.moment;
         self.topics[topic].logs.iter_mut().for_each(|log| log.set(moment, None));
         self.note(format!("{} is deleted", self.topics[topic].name));
-        if self.random.once_in(2) {
-            self.create_topic(topic);
-        }
+        let soon = self.random.once_in(2);
+        self.topics[topic].absent_until = self.now + if soon { REMAKE_MS } else { 0 };
+        self.topics[topic].is_awaited = soon;
     }
 
     fn create_topic(&mut self, topic: usize) {
@@ -405,5 +414,7 @@ fn topic(name: &'static str, is_mapped: bool, clients: usize, random: &mut Rando
         logs: (0..random.one_of(&[1, 1, 2])).map(log).collect(),
         denied: (0..clients).map(|_| Course::new(false)).collect(),
         incarnations: 0,
+        absent_until: 0,
+        is_awaited: false,
     }
 }
