@@ -11,9 +11,9 @@ pub const SHARED_PARTS: usize = 8;
 /// then only takes memory, and the longer it is kept, the more can have become of its log.
 pub const SHARED_MS_MAX: u64 = 3_000;
 
-/// Milliseconds after which who comes for what was read has the broker prove that it is still there, even
-/// where others wait for what comes behind it. To delete a topic, make it again and write a record into it takes
-/// twice as long at the least: 64 ms, seen on one machine with Kafka 4.3.1.
+/// Milliseconds before a request at which the broker may have been asked for what the request is served of,
+/// without a proof that the log is still the same one. To delete a topic, make it again and write a record into
+/// it takes twice as long at the least: 64 ms, seen on one machine with Kafka 4.3.1.
 pub const SHARED_FRESH_MS: u64 = 30;
 
 /// Milliseconds for which a connection counts as a reader of a log after its Fetch has come: above the time
@@ -69,3 +69,7 @@ const _: () = assert!(SHARED_LEFT_MS >= 10 * SHARED_HOLD_MS);
 
 /// Milliseconds after its last Fetch for which a connection counts as being in the middle of reading.
 pub const SHARED_PACE_MS: u64 = 400;
+
+/// Milliseconds for which nobody waits for a connection whose answer was overdue: its client may have stopped
+/// reading its socket, and Envoy then does not read the broker's.
+pub const SHARED_SLOW_MS: u64 = 10_000;

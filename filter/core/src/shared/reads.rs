@@ -69,32 +69,44 @@ impl Reads {
 
     /// The connection lets others catch up; others wait for it meanwhile.
     pub(crate) fn hold(self: &Rc<Self>, key: &LogKey, connection: u32, offset: i64, until: Millis) -> Flight {
-        let flight = self.begin(key, offset, 0, until.saturating_add(limits::SHARED_GRACE_MS));
+        let overdue_at = until.saturating_add(limits::SHARED_GRACE_MS);
+        let flight = self.begin(key, connection, offset, 0, (until, overdue_at));
         if let Some(log) = self.state.borrow_mut().logs.get_mut(key) {
             log.holding = Some((connection, offset, flight.ticket.number));
         }
         flight
     }
 
-    /// A connection asks the broker for what lies from `offset` on, at least `min_bytes`; `overdue_at`: by
-    /// when the answer must be there, or others do not wait for it any longer.
-    pub(crate) fn begin(self: &Rc<Self>, key: &LogKey, offset: i64, min_bytes: i32, overdue_at: Millis) -> Flight {
+    /// A connection asks the broker for what lies from `offset` on, at least `min_bytes`, now, and its answer
+    /// must be there at `overdue_at`, or others do not wait for it any longer: `times` is both.
+    pub(crate) fn begin(
+        self: &Rc<Self>,
+        key: &LogKey,
+        connection: u32,
+        offset: i64,
+        min_bytes: i32,
+        times: (Millis, Millis),
+    ) -> Flight {
         let state = &mut *self.state.borrow_mut();
+        let (asked_at, overdue_at) = times;
         state.flights += 1;
         let number = state.flights;
         if let Some(log) = state.logs.get_mut(key) {
-            log.flights.push(Asked { number, offset, min_bytes, overdue_at });
+            log.flights.push(Asked { number, connection, offset, min_bytes, overdue_at });
         }
         let ticket = Ticket { key: key.clone(), number, offset };
-        Flight { reads: Rc::clone(self), ticket, is_over: false }
+        Flight { reads: Rc::clone(self), ticket, asked_at, is_over: false }
     }
 
     /// Somebody is asking the broker for what lies from `offset` on, and for no more than `min_bytes` at
-    /// least.
+    /// least; and its answers come in time.
     pub(crate) fn is_read_at(&self, key: &LogKey, offset: i64, min_bytes: i32, now: Millis) -> bool {
-        let is_there =
-            |asked: &Asked| asked.offset == offset && asked.min_bytes <= min_bytes.max(1) && now < asked.overdue_at;
-        self.state.borrow().logs.get(key).is_some_and(|log| log.flights.iter().any(is_there))
+        let state = self.state.borrow();
+        let is_there = |asked: &Asked| {
+            let is_it = asked.offset == offset && asked.min_bytes <= min_bytes.max(1);
+            is_it && now < asked.overdue_at && !state.slow.contains_key(&asked.connection)
+        };
+        state.logs.get(key).is_some_and(|log| log.flights.iter().any(is_there))
     }
 
     /// Whether more than one connection reads the log.
@@ -103,8 +115,15 @@ impl Reads {
         state.logs.get(key).is_some_and(|log| log.readers.len() > 1 || !log.parked.is_empty())
     }
 
-    /// The connection waits for what others read, until `until` at most. None: too many do.
-    pub(crate) fn park(self: &Rc<Self>, connection: u32, until: Millis, wishes: Vec<Wish>) -> Option<Parked> {
+    /// The connection waits for what others read, until `until` at most, for the sake of a request that came at
+    /// `since`. None: too many wait.
+    pub(crate) fn park(
+        self: &Rc<Self>,
+        connection: u32,
+        since: Millis,
+        until: Millis,
+        wishes: Vec<Wish>,
+    ) -> Option<Parked> {
         let state = &mut *self.state.borrow_mut();
         if state.parked >= limits::SHARED_PARKED_MAX {
             return None;
@@ -113,7 +132,7 @@ impl Reads {
         let mut keys = Vec::with_capacity(wishes.len());
         for Wish { key, offset, lanes } in wishes {
             if let Some(log) = state.logs.get_mut(&key) {
-                log.parked.insert(connection, Waiting { offset, lanes, until, news: News::default() });
+                log.parked.insert(connection, Waiting { offset, lanes, since, until, news: News::default() });
             }
             keys.push(key);
         }
@@ -125,13 +144,6 @@ impl Reads {
         let state = self.state.borrow();
         let (_, segment) = state.logs.get(key)?.segments.range(..=offset).next_back()?;
         (segment.end > offset && is_fresh(segment, now)).then(|| Rc::clone(segment))
-    }
-
-    /// The segments were read just now, and somebody waits for more behind them.
-    pub(crate) fn is_at_end(&self, key: &LogKey, segments: &[Rc<Segment>], now: Millis) -> bool {
-        let is_new = |segment: &Rc<Segment>| now.saturating_sub(segment.read) < limits::SHARED_FRESH_MS;
-        let Some(last) = segments.last().filter(|_| segments.iter().all(is_new)) else { return false };
-        self.is_read_at(key, last.end, i32::MAX, now)
     }
 
     /// What was read of a log may be of another one.
@@ -162,6 +174,7 @@ impl Reads {
         for log in state.logs.values_mut() {
             let overdue: Vec<Asked> = log.flights.extract_if(.., |asked| asked.overdue_at <= now).collect();
             for asked in overdue {
+                state.slow.insert(asked.connection, now.saturating_add(limits::SHARED_SLOW_MS));
                 due.extend(log.forsaken(asked.offset).into_iter().map(|connection| (connection, true)));
             }
             let over = log.parked.iter().filter(|(_, waiting)| waiting.until <= now);
@@ -171,6 +184,7 @@ impl Reads {
         while state.stored.front().is_some_and(|(_, oldest)| is_tight || !is_fresh(oldest, now)) {
             state.drop_oldest();
         }
+        state.slow.retain(|_, until| *until > now);
         state.logs.retain(|_, log| !log.is_idle(now));
     }
 
@@ -192,10 +206,16 @@ impl Reads {
 pub(crate) struct Flight {
     reads: Rc<Reads>,
     ticket: Ticket,
+    asked_at: Millis,
     is_over: bool,
 }
 
 impl Flight {
+    /// When the broker was asked.
+    pub(crate) fn asked_at(&self) -> Millis {
+        self.asked_at
+    }
+
     /// What it brought, for all.
     pub(crate) fn land(mut self, segment: Segment) {
         self.is_over = true;

@@ -54,6 +54,8 @@ pub(crate) struct Passed {
 pub(super) struct Waiting {
     pub(super) offset: i64,
     pub(super) lanes: Rc<[Lane]>,
+    /// When the client's request came.
+    pub(super) since: Millis,
     pub(super) until: Millis,
     pub(super) news: News,
 }
@@ -68,6 +70,7 @@ pub(super) struct Ticket {
 /// What was asked of the broker.
 pub(super) struct Asked {
     pub(super) number: u64,
+    pub(super) connection: u32,
     pub(super) offset: i64,
     /// How many bytes the broker waits for.
     pub(super) min_bytes: i32,
@@ -102,7 +105,7 @@ pub(super) fn is_late(seen: Millis, now: Millis) -> bool {
 }
 
 pub(super) fn is_fresh(segment: &Segment, now: Millis) -> bool {
-    now.saturating_sub(segment.read) < limits::SHARED_MS_MAX
+    now.saturating_sub(segment.asked) < limits::SHARED_MS_MAX
 }
 
 impl Log {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
 
+use crate::limits;
 use crate::remapper::Lane;
 use crate::shared::skips::Mark;
 use crate::time::Millis;
@@ -53,7 +54,8 @@ pub(crate) struct Segment {
     pub(crate) mark: Mark,
     /// What the broker said of the log, with the whole entries that it sent.
     pub(crate) data: PartitionData,
-    pub(crate) read: Millis,
+    /// When the broker was asked for it: it is what the log was then, or became since.
+    pub(crate) asked: Millis,
     items: Vec<Item>,
     lanes: HashMap<Lane, Own>,
     /// For every lane: the ends of transactions.
@@ -62,7 +64,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// What a Fetch from `start` on brought. None: not one whole entry that lies behind `start`.
-    pub(crate) fn new(start: i64, mut data: PartitionData, read: Millis) -> Option<Self> {
+    pub(crate) fn new(start: i64, mut data: PartitionData, asked: Millis) -> Option<Self> {
         let records = data.records.take()?;
         let items: Vec<Item> = Batches::new(&records).map(Item::from).collect();
         let last = items.last().filter(|last| last.next > start)?;
@@ -77,7 +79,13 @@ impl Segment {
             own.bytes += item.range.len();
             own.at.push(at);
         }
-        Some(Self { start, end, mark, data, read, items, lanes, for_all })
+        Some(Self { start, end, mark, data, asked, items, lanes, for_all })
+    }
+
+    /// What it holds is no older than a request that came at `since`, or by so little that the log is the same
+    /// one.
+    pub(crate) fn is_new_to(&self, since: Millis) -> bool {
+        since <= self.asked.saturating_add(limits::SHARED_FRESH_MS)
     }
 
     /// Bytes that it takes in memory, more or less.

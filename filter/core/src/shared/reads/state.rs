@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) alone: HashSet<u32>,
     /// Logs in which somebody may wait whom nobody reads for.
     pub(super) unread: Vec<LogKey>,
+    /// Connections whose answers come late, and until when others do not wait for them.
+    pub(super) slow: HashMap<u32, Millis>,
 }
 
 impl State {
@@ -40,14 +42,14 @@ impl State {
     pub(super) fn hand_on(&mut self) {
         for key in std::mem::take(&mut self.unread) {
             let Some(log) = self.logs.get(&key) else { continue };
-            let mut longest: BTreeMap<i64, (Millis, u32)> = BTreeMap::new();
+            let mut longest: BTreeMap<i64, (bool, Millis, u32)> = BTreeMap::new();
             for (connection, waiting) in &log.parked {
-                let candidate = (waiting.until, *connection);
+                let candidate = (!self.slow.contains_key(connection), waiting.until, *connection);
                 let best = longest.entry(waiting.offset).or_insert(candidate);
                 *best = candidate.max(*best);
             }
             longest.retain(|offset, _| !log.is_read_at(*offset));
-            longest.into_values().for_each(|(_, connection)| self.ring(connection, false));
+            longest.into_values().for_each(|(.., connection)| self.ring(connection, false));
         }
     }
 
@@ -76,7 +78,10 @@ impl State {
         let last_batch = last.map(|header| (header.partition_leader_epoch, header.max_timestamp));
         let (mut rung, mut doubtful) = (vec![], vec![]);
         for (connection, waiting) in log.parked.iter_mut().filter(|(_, waiting)| waiting.offset == segment.start) {
-            if segment.concerns(&waiting.lanes) {
+            if !segment.is_new_to(waiting.since) {
+                // The broker may have said this before the request came: it has to be asked.
+                rung.push(*connection);
+            } else if segment.concerns(&waiting.lanes) {
                 waiting.news.found.get_or_insert_with(|| Rc::clone(&segment));
                 rung.push(*connection);
             } else if waiting.news.found.is_none() {

@@ -55,7 +55,7 @@ fn the_store_keeps_what_was_read_last() {
     reads.visit(&key(0), 1, 0, 0);
     let bytes = 1 << 20;
     for offset in 0..200 {
-        reads.begin(&key(0), offset, 1, 100).land(segment(offset, bytes, 0));
+        reads.begin(&key(0), 9, offset, 1, (0, 100)).land(segment(offset, bytes, 0));
         assert!(reads.state.borrow().stored_bytes <= limits::SHARED_BYTES_MAX);
     }
     let first = (0..200).find(|offset| reads.find(&key(0), *offset, 0).is_some()).unwrap();
@@ -73,10 +73,10 @@ fn the_store_keeps_what_was_read_last() {
 fn what_a_log_that_was_cut_cannot_have_is_forgotten() {
     let reads = reads();
     reads.visit(&key(0), 1, 0, 0);
-    reads.begin(&key(0), 5, 1, 100).land(segment(5, 10, 0));
+    reads.begin(&key(0), 9, 5, 1, (0, 100)).land(segment(5, 10, 0));
     let entry = batch_of(Header { base_offset: 3, ..plain() }, &["a"]);
     let cut = PartitionData::default().with_high_watermark(4).with_records(Some(entry));
-    reads.begin(&key(0), 3, 1, 100).land(Segment::new(3, cut, 0).unwrap());
+    reads.begin(&key(0), 9, 3, 1, (0, 100)).land(Segment::new(3, cut, 0).unwrap());
     assert!(reads.find(&key(0), 3, 0).is_some() && reads.find(&key(0), 5, 0).is_none());
 }
 
@@ -90,9 +90,9 @@ fn logs_readers_and_who_waits_are_bounded() {
         assert_eq!(reads.visit(&key(0), connection, 0, 0), limits::SHARED_READERS_MAX.min(connection as usize));
     }
     let waiting: Vec<Parked> =
-        (0..limits::SHARED_PARKED_MAX as u32).filter_map(|id| reads.park(id, 9, vec![wish(0, 0, 0)])).collect();
+        (0..limits::SHARED_PARKED_MAX as u32).filter_map(|id| reads.park(id, 0, 9, vec![wish(0, 0, 0)])).collect();
     assert_eq!(waiting.len(), limits::SHARED_PARKED_MAX);
-    assert!(reads.park(1 << 20, 9, vec![wish(0, 0, 0)]).is_none());
+    assert!(reads.park(1 << 20, 0, 9, vec![wish(0, 0, 0)]).is_none());
     drop(waiting);
     assert!(!reads.has_work());
     reads.tick(limits::SHARED_READER_MS, false);
@@ -103,16 +103,16 @@ fn logs_readers_and_who_waits_are_bounded() {
 fn whoever_waits_longest_reads_where_nobody_does() {
     let reads = reads();
     reads.visit(&key(0), 1, 0, 0);
-    let flight = reads.begin(&key(0), 5, 1, 100);
+    let flight = reads.begin(&key(0), 9, 5, 1, (0, 100));
     let [one, two, three] = [(1, 5, 30), (2, 5, 50), (3, 5, 40)]
-        .map(|(connection, offset, until)| reads.park(connection, until, vec![wish(0, offset, 1)]).unwrap());
+        .map(|(connection, offset, until)| reads.park(connection, 0, until, vec![wish(0, offset, 1)]).unwrap());
     assert!(rung(&reads).is_empty());
     // Nothing of lane 1 came: all of them move on, and one of them reads.
     flight.land(segment(5, 10, 0));
     assert_eq!(rung(&reads), [2]);
     let (news, is_alone) = two.end();
     assert_eq!((news[0].passed.map(|passed| passed.end), news[0].found.is_some(), is_alone), (Some(6), false, false));
-    let next = reads.begin(&key(0), 6, 1, 100);
+    let next = reads.begin(&key(0), 9, 6, 1, (0, 100));
     assert!(rung(&reads).is_empty());
     drop(next);
     assert_eq!(rung(&reads), [3]);
@@ -126,8 +126,8 @@ fn whoever_waits_longest_reads_where_nobody_does() {
 fn nobody_reads_alone_while_another_reader_is_there() {
     let reads = reads();
     reads.visit(&key(0), 1, 0, 0);
-    let (one, two) = (reads.begin(&key(0), 5, 1, 100), reads.begin(&key(0), 5, 1, 200));
-    let parked = reads.park(3, 1_000, vec![wish(0, 5, 1)]).unwrap();
+    let (one, two) = (reads.begin(&key(0), 9, 5, 1, (0, 100)), reads.begin(&key(0), 9, 5, 1, (0, 200)));
+    let parked = reads.park(3, 0, 1_000, vec![wish(0, 5, 1)]).unwrap();
     one.fail(true);
     reads.tick(100, false);
     assert!(rung(&reads).is_empty());
@@ -143,12 +143,12 @@ fn who_is_behind_in_vain_is_left_behind() {
     for (connection, at) in [(1, 8), (2, 0)] {
         reads.visit(&key(0), connection, at, 0);
     }
-    (0..8).for_each(|offset| reads.begin(&key(0), offset, 1, 100).land(segment(offset, 1 << 20, 0)));
+    (0..8).for_each(|offset| reads.begin(&key(0), 9, offset, 1, (0, 100)).land(segment(offset, 1 << 20, 0)));
     let is_ahead = |now| reads.is_ahead(&key(0), 1, 8, now);
     assert!(is_ahead(0) && !reads.is_ahead(&key(0), 1, 3, 0) && !reads.is_ahead(&key(0), 2, 0, 0));
     let hold = reads.hold(&key(0), 1, 8, 50);
     assert!(reads.is_read_at(&key(0), 8, 1, 0), "others who stand there wait with it");
-    let _parked = reads.park(1, 50, vec![wish(0, 8, 1)]);
+    let _parked = reads.park(1, 0, 50, vec![wish(0, 8, 1)]);
     reads.visit(&key(0), 2, 1, 1);
     assert!(rung(&reads).is_empty());
     reads.visit(&key(0), 2, 7, 2);

@@ -31,6 +31,8 @@ pub(super) struct Sharing {
     pub(super) connection: u32,
     /// It reads for itself, from now on.
     pub(super) is_alone: bool,
+    /// What was told of the log is not what others were told: the broker has to be asked for records.
+    pub(super) owes_read: bool,
     /// It lets others catch up, and these wait for it.
     pub(super) holds: Vec<Flight>,
     /// Until when it did so in this Fetch, at most.
@@ -43,6 +45,13 @@ impl Sharing {
     /// A client that sends nothing more gets its answer by one request: the end of its stream goes with that.
     pub(super) fn new(cx: &Context<'_>) -> Self {
         let is_alone = cx.shared.config.share == ShareMode::Never || cx.session.client_ended;
-        Self { connection: cx.session.connection, is_alone, holds: vec![], held_until: None, parked: None }
+        Self {
+            connection: cx.session.connection,
+            is_alone,
+            owes_read: false,
+            holds: vec![],
+            held_until: None,
+            parked: None,
+        }
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct ClientFetch {
     pub(super) frame: FetchRequest,
     /// What the client wants at most.
     max_bytes: i32,
-    started: Millis,
+    pub(super) started: Millis,
     pub(super) deadline: Millis,
     pub(super) turn: usize,
     filler: bool,
@@ -339,6 +339,9 @@ impl ClientFetch {
     /// Whether the client is answered now.
     pub(super) fn is_done(&self, now: Millis) -> bool {
         let enough = self.frame.min_bytes.min(self.frame.max_bytes);
+        if self.sharing.owes_read && self.kept_bytes() == 0 && !self.urgent {
+            return false;
+        }
         self.urgent
             || now >= self.deadline
             || self.kept_bytes() >= usize::try_from(enough).unwrap_or(0)

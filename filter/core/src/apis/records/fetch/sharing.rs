@@ -122,6 +122,7 @@ impl ClientFetch {
             return Ok(Round::Park);
         }
         self.promise(cx);
+        self.sharing.owes_read &= is_bell;
         if is_bell {
             return self.ring(&mut questions).map(|(upstream, awaited)| Round::Ask(upstream, awaited));
         }
@@ -140,7 +141,9 @@ impl ClientFetch {
             let readers = i32::try_from(log.readers).unwrap_or(1);
             let most = asked.partition_max_bytes.max(limits::SHARED_READ_BYTES_MAX).min(max_bytes);
             asked.partition_max_bytes = asked.partition_max_bytes.saturating_mul(readers).min(most);
-            *ask = Ask::Read(Some(cx.shared.reads.begin(&log.key, asked.fetch_offset, min_bytes, overdue_at)));
+            let (connection, times) = (self.sharing.connection, (cx.now, overdue_at));
+            let flight = cx.shared.reads.begin(&log.key, connection, asked.fetch_offset, min_bytes, times);
+            *ask = Ask::Read(Some(flight));
         }
         let frame = self.frame.clone();
         let frame = frame.with_max_wait_ms(wait_ms).with_min_bytes(min_bytes);
@@ -169,7 +172,7 @@ impl ClientFetch {
             return plain(asked);
         };
         let segments = self.segments(cx, log, at, asked.fetch_offset);
-        if cx.shared.reads.is_at_end(&log.key, &segments, cx.now) {
+        if !segments.is_empty() && segments.iter().all(|segment| segment.is_new_to(self.started)) {
             return joined(at, asked, segments);
         }
         if let Some(segment) = segments.into_iter().next() {
@@ -225,7 +228,7 @@ impl ClientFetch {
         });
         let wishes = wishes.collect();
         let at = questions.iter().map(|question| question.at).collect();
-        let parked = cx.shared.reads.park(self.sharing.connection, until, wishes);
+        let parked = cx.shared.reads.park(self.sharing.connection, self.started, until, wishes);
         self.sharing.parked = parked.map(|parked| (parked, at));
         if self.sharing.parked.is_some() {
             self.take_promise_back();
@@ -283,17 +286,20 @@ impl ClientFetch {
     /// The round that asks whether the client may have what others have read. What nobody has read is asked
     /// for beside it.
     fn ring(&mut self, questions: &mut Vec<Question>) -> Result<(Upstream, Awaited<Read>), Fault> {
-        let mut bytes = 0i32;
+        let (mut bells, mut reads) = (0i32, 0i32);
         for question in &mut *questions {
-            match &question.ask {
-                // It is not in the way of who reads it.
-                Ask::Read(_) if question.is_covered => question.asked.partition_max_bytes = 1,
-                Ask::Read(_) | Ask::Joined(_) | Ask::Late(_) => {}
+            if matches!(question.ask, Ask::Read(_)) {
+                if question.is_covered {
+                    // It is not in the way of who reads it.
+                    question.asked.partition_max_bytes = 1;
+                }
+                reads = reads.saturating_add(question.asked.partition_max_bytes);
+            } else {
+                bells = bells.saturating_add(question.asked.partition_max_bytes);
             }
-            bytes = bytes.saturating_add(question.asked.partition_max_bytes);
         }
-        let most = remaining(self.frame.max_bytes, self.kept);
-        let frame = self.frame.clone().with_max_wait_ms(0).with_min_bytes(0).with_max_bytes(bytes.min(most).max(1));
+        let most = bells.saturating_add(reads.min(remaining(self.frame.max_bytes, self.kept)));
+        let frame = self.frame.clone().with_max_wait_ms(0).with_min_bytes(0).with_max_bytes(most.max(1));
         self.send(frame, std::mem::take(questions))
     }
 
@@ -330,7 +336,7 @@ impl ClientFetch {
         if let Some(records) = data.records.as_mut().filter(|records| records.len() < frame_bytes / 2) {
             *records = Bytes::copy_from_slice(records);
         }
-        let Some(segment) = Segment::new(offset, data, cx.now) else { return };
+        let Some(segment) = Segment::new(offset, data, flight.asked_at()) else { return };
         let mapping = self.siblings_of(at).first().and_then(|sibling| sibling.mapped()?.mapping());
         let stops = mapping.filter(|mapping| mapping.layout() != Layout::Modulo);
         // There a lane that the mapping does not have stops who reads it.
@@ -368,15 +374,20 @@ impl ClientFetch {
         data: PartitionData,
         segment: &Rc<Segment>,
     ) -> Result<(), Fault> {
-        let is_there = siblings::first_mark(&data.records.clone().unwrap_or_default()) == Some(segment.mark)
+        let records = data.records.clone().unwrap_or_default();
+        let is_there = siblings::first_mark(&records) == Some(segment.mark)
             && segment.has_same_ends(data.aborted_transactions.as_deref());
-        if self.may_have(cx, at, offset, &data, segment.end)? && is_there {
+        if !self.may_have(cx, at, offset, &data, segment.end)? {
+            return Ok(());
+        }
+        if is_there {
             return self.serve(cx, at, std::slice::from_ref(segment));
         }
-        if let Some(log) = self.log(at).filter(|_| data.error_code == 0 && !is_there) {
+        // No entry at all tells nothing: the client's limits may have left no room for it.
+        if let Some(log) = self.log(at).filter(|_| !records.is_empty()) {
             cx.shared.reads.forget(&log.key);
         }
-        self.sharing.is_alone = true;
+        (self.sharing.is_alone, self.sharing.owes_read) = (true, true);
         Ok(())
     }
 
@@ -393,7 +404,12 @@ impl ClientFetch {
         let siblings = self.siblings_at(at)?.1;
         match siblings::hear(siblings, data, offset, end, is_committed, &cx.shared.skips) {
             Verdict::Yes => return Ok(true),
-            Verdict::No => self.sharing.is_alone = true,
+            Verdict::No => {
+                if let Some(log) = self.log(at) {
+                    cx.shared.reads.forget(&log.key);
+                }
+                (self.sharing.is_alone, self.sharing.owes_read) = (true, true);
+            }
             Verdict::Told(shares) => self.note(cx, at, &shares, false)?,
         }
         Ok(false)

@@ -242,7 +242,7 @@ fn who_comes_later_has_the_broker_prove_the_log() {
         let round = crowd.begin();
         let woken = crowd.answer(0, &round, until(4, &entries));
         assert_eq!(woken.len(), 2);
-        crowd.pass(SHARED_FRESH_MS);
+        crowd.pass(SHARED_FRESH_MS + 1);
         // A further connection asks at an earlier offset.
         crowd.told(0);
         let late = crowd.clients[0].fetch(&fetch(&[("t", 2, 0)]));
@@ -263,7 +263,7 @@ fn who_comes_back_at_once_and_finds_others_behind_needs_no_proof() {
     let round = crowd.begin();
     crowd.answer(0, &round, until(4, &first_entries()));
     crowd.told(0);
-    crowd.pass(SHARED_FRESH_MS - 1);
+    crowd.pass(SHARED_FRESH_MS);
     let late = crowd.clients[0].fetch(&fetch(&[("t", 2, 0)]));
     assert_eq!(bell(&late), (4, 1, 1, 0));
     crowd.answer(0, &late, until(4, &[]));
