@@ -33,16 +33,17 @@ pub const SHARED_PLACES_MAX: usize = 1_000;
 /// Connections that wait for others at a time. Each tick looks at all of them.
 pub const SHARED_PARKED_MAX: usize = 10_000;
 
-/// Pieces of what was read that one Fetch is served from.
-pub const SHARED_SEGMENTS_MAX: usize = 64;
+/// Pieces of what was read that one Fetch is served from: at the end of a busy log one is a batch. A consumer
+/// that is given fewer than came while it was away falls behind.
+pub const SHARED_SEGMENTS_MAX: usize = 1_000;
 
 /// Most bytes of a physical partition in one Fetch, where several connections read it: it may bring each of
 /// them as much as it wants, up to this.
 pub const SHARED_READ_BYTES_MAX: i32 = 4 << 20;
 
-/// Milliseconds for which a Fetch that others wait for lets the broker wait for data, at most: that long
-/// others are held up where its own client has stopped reading.
-pub const SHARED_WAIT_MS_MAX: u64 = 500;
+/// Milliseconds for which a Fetch that others wait for lets the broker wait for data, at least; at most as long
+/// as the least patient of them. That long others are held up where its own client has stopped reading.
+pub const SHARED_WAIT_MS_MIN: i32 = 500;
 
 /// Milliseconds after that at which its answer is overdue, and others read for themselves.
 pub const SHARED_GRACE_MS: u64 = 400;
@@ -61,11 +62,14 @@ pub const SHARED_LEAD_BYTES: usize = 6 << 20;
 /// Milliseconds for which it waits at most.
 pub const SHARED_HOLD_MS: u64 = 100;
 
-/// Milliseconds for which nobody waits for a connection that was waited for in vain: who is slow costs who is
-/// fast a tenth of its pace at most.
-pub const SHARED_LEFT_MS: u64 = 1_000;
+/// So many times as long nobody waits for a connection that was waited for: who is slow costs who is fast a
+/// tenth of its pace at most.
+pub const SHARED_HOLD_COST: u64 = 10;
 
-const _: () = assert!(SHARED_LEFT_MS >= 10 * SHARED_HOLD_MS);
+/// Milliseconds of that which a connection may have saved: two waits in a row.
+pub const SHARED_HOLD_SAVED_MS: u64 = 2_000;
+
+const _: () = assert!(SHARED_HOLD_SAVED_MS == 2 * SHARED_HOLD_COST * SHARED_HOLD_MS);
 
 /// Milliseconds after its last Fetch for which a connection counts as being in the middle of reading.
 pub const SHARED_PACE_MS: u64 = 400;

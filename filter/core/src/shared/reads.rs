@@ -16,10 +16,10 @@ mod state;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub(crate) use self::log::{LogKey, News, Passed, Wish};
+pub(crate) use self::log::{LogKey, News, Passed, Visit, Wish};
 pub(crate) use self::segment::{Item, Segment};
 
-use self::log::{is_fresh, is_late, Asked, Reader, Ticket, Waiting};
+use self::log::{is_fresh, is_late, Asked, Holding, Reader, Ticket, Waiting};
 use self::state::State;
 use crate::limits;
 use crate::time::Millis;
@@ -37,26 +37,46 @@ impl Reads {
         Rc::new(Self { state: RefCell::default(), bytes_max })
     }
 
-    /// A connection reads a log at offset `at`. Gives how many have done so of late, this one included; 0
-    /// where so many logs are read that this one is not looked after.
-    pub(crate) fn visit(&self, key: &LogKey, connection: u32, at: i64, now: Millis) -> usize {
+    /// A connection reads a log. Gives how many have done so of late, this one included; 0 where so many logs
+    /// are read that this one is not looked after.
+    pub(crate) fn visit(&self, key: &LogKey, visit: Visit, now: Millis) -> usize {
         let state = &mut *self.state.borrow_mut();
         if !state.logs.contains_key(key) && state.logs.len() >= limits::SHARED_LOGS_MAX {
             return 0;
         }
         let log = state.logs.entry(key.clone()).or_default();
-        let known = log.readers.iter().find(|reader| reader.connection == connection);
-        let left_until = known.map_or(0, |reader| reader.left_until);
-        log.readers.retain(|reader| reader.connection != connection && is_late(reader.seen, now));
+        let known = log.readers.iter().find(|reader| reader.visit.connection == visit.connection);
+        let charged_until = known.map_or(0, |reader| reader.charged_until);
+        log.readers.retain(|reader| reader.visit.connection != visit.connection && is_late(reader.seen, now));
         if log.readers.len() < limits::SHARED_READERS_MAX {
-            log.readers.push(Reader { connection, seen: now, at, left_until });
+            log.readers.push(Reader { seen: now, visit, charged_until });
         }
         let readers = log.readers.len();
-        let caught_up = log.holding.filter(|(ahead, offset, _)| !log.is_ahead(*ahead, *offset, now));
-        if let Some((ahead, ..)) = caught_up {
+        let holding = log.holding.as_ref().map(|holding| (holding.connection, holding.offset));
+        if let Some((ahead, _)) = holding.filter(|(ahead, offset)| !log.is_ahead(*ahead, *offset, now)) {
             state.ring(ahead, false);
         }
         readers
+    }
+
+    /// How many read what lies from `offset` on, at this moment.
+    pub(crate) fn companions(&self, key: &LogKey, offset: i64, now: Millis) -> usize {
+        let state = self.state.borrow();
+        let is_there = |reader: &&Reader| reader.is_active(now) && reader.visit.at <= offset;
+        state.logs.get(key).map_or(1, |log| log.readers.iter().filter(is_there).count().max(1))
+    }
+
+    /// The least bytes for which a reader of the log waits, and the least milliseconds.
+    pub(crate) fn patience(&self, key: &LogKey) -> Option<(i32, i32)> {
+        let state = self.state.borrow();
+        let readers = || state.logs.get(key).into_iter().flat_map(|log| log.readers.iter().map(|reader| reader.visit));
+        let bytes = readers().map(|visit| visit.min_bytes).min()?;
+        Some((bytes, readers().map(|visit| visit.max_wait_ms).min()?))
+    }
+
+    /// The connection's answers come late until then: others do not wait for them.
+    pub(crate) fn mute(&self, connection: u32, until: Millis) {
+        self.state.borrow_mut().slow.insert(connection, until);
     }
 
     /// A connection that would read on at `offset` had better wait a moment: others are not far behind, and
@@ -67,12 +87,14 @@ impl Reads {
         log.is_some_and(|log| log.holding.is_none() && log.is_ahead(connection, offset, now))
     }
 
-    /// The connection lets others catch up; others wait for it meanwhile.
-    pub(crate) fn hold(self: &Rc<Self>, key: &LogKey, connection: u32, offset: i64, until: Millis) -> Flight {
+    /// The connection lets others catch up, from `since` until `until` at most; others wait for it meanwhile.
+    pub(crate) fn hold(self: &Rc<Self>, key: &LogKey, connection: u32, offset: i64, times: (Millis, Millis)) -> Flight {
+        let (since, until) = times;
         let overdue_at = until.saturating_add(limits::SHARED_GRACE_MS);
-        let flight = self.begin(key, connection, offset, 0, (until, overdue_at));
+        let flight = self.begin(key, connection, offset, 0, (since, overdue_at));
         if let Some(log) = self.state.borrow_mut().logs.get_mut(key) {
-            log.holding = Some((connection, offset, flight.ticket.number));
+            let behind = log.behind(connection, offset, since);
+            log.holding = Some(Holding { connection, offset, number: flight.ticket.number, since, behind });
         }
         flight
     }
@@ -232,13 +254,12 @@ impl Flight {
 }
 
 impl Flight {
-    /// The flight has asked nothing, and has let others catch up until `now`; `in_vain`: for as long as it
-    /// may.
-    pub(crate) fn end_hold(self, in_vain: bool, now: Millis) {
+    /// The flight has asked nothing, and has let others catch up until `now`.
+    pub(crate) fn end_hold(self, now: Millis) {
         let mut state = self.reads.state.borrow_mut();
-        if let Some(log) = state.logs.get_mut(&self.ticket.key).filter(|_| in_vain) {
-            let ahead = log.holding.map_or(0, |(connection, ..)| connection);
-            log.leave_behind(ahead, self.ticket.offset, now);
+        let Some(log) = state.logs.get_mut(&self.ticket.key) else { return };
+        if let Some(holding) = log.holding.take_if(|holding| holding.number == self.ticket.number) {
+            log.charge(&holding, now);
         }
     }
 }

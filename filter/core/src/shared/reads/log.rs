@@ -86,18 +86,36 @@ pub(super) struct Log {
     pub(super) segments: BTreeMap<i64, Rc<Segment>>,
     /// Connections that have read it of late.
     pub(super) readers: Vec<Reader>,
-    /// Who lets others catch up, and where it stands; and its flight.
-    pub(super) holding: Option<(u32, i64, u64)>,
+    pub(super) holding: Option<Holding>,
+}
+
+/// A connection lets others catch up.
+pub(super) struct Holding {
+    pub(super) connection: u32,
+    pub(super) offset: i64,
+    /// Of its flight.
+    pub(super) number: u64,
+    pub(super) since: Millis,
+    /// For whom.
+    pub(super) behind: Vec<u32>,
 }
 
 /// A connection that has read a log of late.
 pub(super) struct Reader {
-    pub(super) connection: u32,
-    /// When its last Fetch came, and for which offset.
+    /// When its last Fetch came, and what that asked for.
     pub(super) seen: Millis,
-    pub(super) at: i64,
-    /// Nobody waits for it before: it was waited for in vain.
-    pub(super) left_until: Millis,
+    pub(super) visit: Visit,
+    /// Until when it has had its share of others' waiting for it.
+    pub(super) charged_until: Millis,
+}
+
+/// What a Fetch asks a log for.
+#[derive(Clone, Copy)]
+pub(crate) struct Visit {
+    pub(crate) connection: u32,
+    pub(crate) at: i64,
+    pub(crate) min_bytes: i32,
+    pub(crate) max_wait_ms: i32,
 }
 
 pub(super) fn is_late(seen: Millis, now: Millis) -> bool {
@@ -106,6 +124,13 @@ pub(super) fn is_late(seen: Millis, now: Millis) -> bool {
 
 pub(super) fn is_fresh(segment: &Segment, now: Millis) -> bool {
     now.saturating_sub(segment.asked) < limits::SHARED_MS_MAX
+}
+
+impl Reader {
+    /// It is in the middle of reading.
+    pub(super) fn is_active(&self, now: Millis) -> bool {
+        now.saturating_sub(self.seen) < limits::SHARED_PACE_MS
+    }
 }
 
 impl Log {
@@ -120,18 +145,25 @@ impl Log {
     }
 
     pub(super) fn is_behind(&self, reader: &Reader, connection: u32, offset: i64, now: Millis) -> bool {
-        let is_active = now.saturating_sub(reader.seen) < limits::SHARED_PACE_MS && reader.left_until <= now;
-        let is_other = reader.connection != connection && !self.parked.contains_key(&reader.connection);
-        let is_before = is_active && is_other && reader.at < offset;
-        is_before && self.bytes_between(reader.at, offset) >= limits::SHARED_LEAD_BYTES
+        let Visit { connection: other, at, .. } = reader.visit;
+        let is_active = reader.is_active(now) && reader.charged_until <= now;
+        let is_before = is_active && other != connection && !self.parked.contains_key(&other) && at < offset;
+        is_before && self.bytes_between(at, offset) >= limits::SHARED_LEAD_BYTES
     }
 
-    /// Nobody waits for those who are behind for a while.
-    pub(super) fn leave_behind(&mut self, connection: u32, offset: i64, now: Millis) {
+    /// The connections that are behind, so that one which stands at `offset` might wait for them.
+    pub(super) fn behind(&self, connection: u32, offset: i64, now: Millis) -> Vec<u32> {
         let behind = self.readers.iter().filter(|reader| self.is_behind(reader, connection, offset, now));
-        let behind: Vec<u32> = behind.map(|reader| reader.connection).collect();
-        for reader in self.readers.iter_mut().filter(|reader| behind.contains(&reader.connection)) {
-            reader.left_until = now.saturating_add(limits::SHARED_LEFT_MS);
+        behind.map(|reader| reader.visit.connection).collect()
+    }
+
+    /// Ends a hold: those who were waited for have had so much of their share.
+    pub(super) fn charge(&mut self, holding: &Holding, now: Millis) {
+        let cost = limits::SHARED_HOLD_COST.saturating_mul(now.saturating_sub(holding.since));
+        let behind = |reader: &&mut Reader| holding.behind.contains(&reader.visit.connection);
+        for reader in self.readers.iter_mut().filter(behind) {
+            let saved = now.saturating_sub(limits::SHARED_HOLD_SAVED_MS);
+            reader.charged_until = reader.charged_until.max(saved).saturating_add(cost);
         }
     }
 

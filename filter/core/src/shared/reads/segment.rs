@@ -56,6 +56,8 @@ pub(crate) struct Segment {
     pub(crate) data: PartitionData,
     /// When the broker was asked for it: it is what the log was then, or became since.
     pub(crate) asked: Millis,
+    /// When the answer was here.
+    landed: Millis,
     items: Vec<Item>,
     lanes: HashMap<Lane, Own>,
     /// For every lane: the ends of transactions.
@@ -64,7 +66,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// What a Fetch from `start` on brought. None: not one whole entry that lies behind `start`.
-    pub(crate) fn new(start: i64, mut data: PartitionData, asked: Millis) -> Option<Self> {
+    pub(crate) fn new(start: i64, mut data: PartitionData, asked: Millis, landed: Millis) -> Option<Self> {
         let records = data.records.take()?;
         let items: Vec<Item> = Batches::new(&records).map(Item::from).collect();
         let last = items.last().filter(|last| last.next > start)?;
@@ -79,13 +81,20 @@ impl Segment {
             own.bytes += item.range.len();
             own.at.push(at);
         }
-        Some(Self { start, end, mark, data, asked, items, lanes, for_all })
+        Some(Self { start, end, mark, data, asked, landed, items, lanes, for_all })
     }
 
     /// What it holds is no older than a request that came at `since`, or by so little that the log is the same
     /// one.
     pub(crate) fn is_new_to(&self, since: Millis) -> bool {
         since <= self.asked.saturating_add(limits::SHARED_FRESH_MS)
+    }
+
+    /// What lies before this, and was read as `before`, was read of the same log: no other leader has been there
+    /// since, which a log is cut for, and there was no time to make the topic again.
+    pub(crate) fn follows(&self, before: &Self) -> bool {
+        let is_near = self.landed <= before.asked.saturating_add(limits::SHARED_FRESH_MS);
+        is_near && before.last_epoch() == self.first_epoch()
     }
 
     /// Bytes that it takes in memory, more or less.

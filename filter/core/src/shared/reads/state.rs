@@ -67,7 +67,7 @@ impl State {
         self.unread.push(ticket.key.clone());
         let log = self.logs.get_mut(&ticket.key)?;
         log.flights.retain(|asked| asked.number != ticket.number);
-        log.holding = log.holding.filter(|(.., number)| *number != ticket.number);
+        log.holding.take_if(|holding| holding.number == ticket.number);
         Some(log)
     }
 

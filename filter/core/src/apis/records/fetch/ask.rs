@@ -5,7 +5,6 @@ use std::rc::Rc;
 use crate::config::ShareMode;
 use crate::exchange::handler::Context;
 use crate::shared::reads::{Flight, LogKey, Parked, Segment};
-use crate::time::Millis;
 
 /// How a physical partition is asked for in a round.
 pub(super) enum Ask {
@@ -14,7 +13,7 @@ pub(super) enum Ask {
     /// Whether the client may have what another connection has read while this Fetch waited, or just before.
     Joined(Vec<Rc<Segment>>),
     /// Whether the client may have this, and it is still there.
-    Late(Rc<Segment>),
+    Late(Vec<Rc<Segment>>),
 }
 
 /// A physical partition whose reads are shared.
@@ -35,8 +34,8 @@ pub(super) struct Sharing {
     pub(super) owes_read: bool,
     /// It lets others catch up, and these wait for it.
     pub(super) holds: Vec<Flight>,
-    /// Until when it did so in this Fetch, at most.
-    pub(super) held_until: Option<Millis>,
+    /// It did so in this Fetch.
+    pub(super) has_held: bool,
     /// It waits for others; and which of its physical partitions it waits for.
     pub(super) parked: Option<(Parked, Vec<usize>)>,
 }
@@ -50,7 +49,7 @@ impl Sharing {
             is_alone,
             owes_read: false,
             holds: vec![],
-            held_until: None,
+            has_held: false,
             parked: None,
         }
     }

@@ -263,7 +263,7 @@ impl ClientFetch {
                     self.take(cx, at, offset, data)?;
                 }
                 Ask::Joined(segment) => self.join(cx, at, offset, data, &segment)?,
-                Ask::Late(segment) => self.catch_up(cx, at, offset, data, &segment)?,
+                Ask::Late(segments) => self.catch_up(cx, at, offset, data, &segments)?,
             }
         }
         self.keeps_little = self.kept - before < frame_bytes / 2;

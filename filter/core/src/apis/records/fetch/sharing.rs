@@ -35,7 +35,7 @@ use crate::exchange::handler::{Context, Upstream};
 use crate::exchange::rounds::Awaited;
 use crate::limits;
 use crate::remapper::Layout;
-use crate::shared::reads::{Flight, LogKey, Segment, Wish};
+use crate::shared::reads::{Flight, LogKey, Segment, Visit, Wish};
 use crate::stats::Stat;
 use crate::time::Millis;
 
@@ -79,6 +79,7 @@ impl ClientFetch {
     pub(super) fn look_for_others(&mut self, cx: &Context<'_>) {
         let Some(broker) = cx.session.broker.as_ref().filter(|_| self.may_share()) else { return };
         let (connection, is_committed) = (self.sharing.connection, self.frame.isolation_level == COMMITTED);
+        let (min_bytes, max_wait_ms) = (self.frame.min_bytes, self.frame.max_wait_ms);
         for at in 0..self.reads.len() {
             let Ok((place, siblings)) = self.siblings_at(at) else { continue };
             if siblings.first().is_none_or(|sibling| sibling.mapped().is_none()) {
@@ -86,8 +87,8 @@ impl ClientFetch {
             }
             let (topic, partition) = (place.topic.clone(), place.partition.0);
             let key = LogKey { broker: Rc::clone(broker), topic, partition, is_committed };
-            let stands_at = siblings::first_cursor(siblings);
-            let readers = cx.shared.reads.visit(&key, connection, stands_at, cx.now);
+            let visit = Visit { connection, at: siblings::first_cursor(siblings), min_bytes, max_wait_ms };
+            let readers = cx.shared.reads.visit(&key, visit, cx.now);
             if let Some(read) = self.reads.get_mut(at).filter(|_| readers > 0) {
                 read.log = Some(SharedLog { key, readers, found: None });
             }
@@ -130,15 +131,18 @@ impl ClientFetch {
         let mut wait_ms = if may_wait { self.remaining_ms(cx.now) } else { 0 };
         let max_bytes = remaining(self.frame.max_bytes, self.kept).max(1);
         let mut min_bytes = remaining(self.frame.min_bytes, self.kept);
-        if questions.iter().any(|question| self.is_shared(question.at)) {
-            // Others have something to hear as soon as anything comes.
-            (wait_ms, min_bytes) = (wait_ms.min(limits::SHARED_WAIT_MS_MAX as i32), min_bytes.min(1));
+        for question in questions.iter().filter(|question| self.is_shared(question.at)) {
+            // Others have something to hear as soon as what they wait for comes.
+            let patience = self.log(question.at).and_then(|log| cx.shared.reads.patience(&log.key));
+            let (bytes, ms) = patience.unwrap_or((min_bytes, wait_ms));
+            (min_bytes, wait_ms) = (min_bytes.min(bytes.max(1)), wait_ms.min(ms.max(limits::SHARED_WAIT_MS_MIN)));
         }
         let overdue_at = cx.now + Millis::try_from(wait_ms).unwrap_or(0) + limits::SHARED_GRACE_MS;
         for Question { at, asked, ask, .. } in &mut questions {
             let Some(log) = self.log(*at) else { continue };
             // What is read for several may be so many times as long.
-            let readers = i32::try_from(log.readers).unwrap_or(1);
+            let readers = cx.shared.reads.companions(&log.key, asked.fetch_offset, cx.now);
+            let readers = i32::try_from(readers).unwrap_or(1);
             let most = asked.partition_max_bytes.max(limits::SHARED_READ_BYTES_MAX).min(max_bytes);
             asked.partition_max_bytes = asked.partition_max_bytes.saturating_mul(readers).min(most);
             let (connection, times) = (self.sharing.connection, (cx.now, overdue_at));
@@ -172,13 +176,13 @@ impl ClientFetch {
             return plain(asked);
         };
         let segments = self.segments(cx, log, at, asked.fetch_offset);
-        if !segments.is_empty() && segments.iter().all(|segment| segment.is_new_to(self.started)) {
+        if segments.iter().all(|segment| segment.is_new_to(self.started)) && !segments.is_empty() {
             return joined(at, asked, segments);
         }
-        if let Some(segment) = segments.into_iter().next() {
-            asked.fetch_offset = segment.end - 1;
-            asked.partition_max_bytes = i32::try_from(segment.mark.bytes).unwrap_or(i32::MAX);
-            return Question { ask: Ask::Late(segment), ..plain(asked) };
+        if let Some(last) = segments.last() {
+            asked.fetch_offset = last.end - 1;
+            asked.partition_max_bytes = i32::try_from(last.mark.bytes).unwrap_or(i32::MAX);
+            return Question { ask: Ask::Late(segments), ..plain(asked) };
         }
         let min_bytes = remaining(self.frame.min_bytes, self.kept);
         let is_covered = cx.shared.reads.is_read_at(&log.key, asked.fetch_offset, min_bytes, cx.now);
@@ -192,15 +196,17 @@ impl ClientFetch {
         }
         let siblings = self.siblings_of(at);
         let (lanes, wanted) = (siblings::lanes(siblings), siblings::bytes_max(siblings).min(self.room()));
-        let (mut segments, mut bytes, mut offset) = (vec![], 0, offset);
+        let mut segments: Vec<Rc<Segment>> = vec![];
+        let (mut bytes, mut offset) = (0, offset);
         while let Some(segment) = cx.shared.reads.find(&log.key, offset, cx.now) {
-            // Where the leader epoch is another one, the log may have been cut in between.
-            if segments.last().is_some_and(|last: &Rc<Segment>| last.last_epoch() != segment.first_epoch()) {
-                break;
+            let follows = segments.last().is_none_or(|before| segment.follows(before));
+            if !follows || segments.len() >= limits::SHARED_SEGMENTS_MAX {
+                // The broker gives more at once than can be proven to be of one log.
+                return if bytes < wanted / 2 { vec![] } else { segments };
             }
             (bytes, offset) = (bytes + segment.bytes_for(&lanes), segment.end);
             segments.push(segment);
-            if bytes >= wanted || segments.len() >= limits::SHARED_SEGMENTS_MAX {
+            if bytes >= wanted {
                 break;
             }
         }
@@ -239,19 +245,20 @@ impl ClientFetch {
 
     /// Lets others catch up that read the same and are not far behind, so that what they want is still there.
     fn hold(&mut self, cx: &mut Context<'_>, questions: &[Question]) -> bool {
-        let (connection, until) = (self.sharing.connection, cx.now.saturating_add(limits::SHARED_HOLD_MS));
+        let (connection, now) = (self.sharing.connection, cx.now);
+        let until = now.saturating_add(limits::SHARED_HOLD_MS);
         let is_ahead = |question: &Question| {
             let log = self.log(question.at).filter(|log| log.readers > 1);
             log.is_some_and(|log| cx.shared.reads.is_ahead(&log.key, connection, question.asked.fetch_offset, cx.now))
         };
-        let is_free =
-            !self.sharing.is_alone && self.sharing.held_until.is_none() && !self.urgent && until < self.deadline;
+        let is_free = !self.sharing.is_alone && !self.sharing.has_held && !self.urgent && until < self.deadline;
         if !is_free || !questions.iter().all(is_ahead) || !self.wait(cx, questions, until) {
             return false;
         }
         let logs = questions.iter().filter_map(|question| Some((self.log(question.at)?, question.asked.fetch_offset)));
-        let holds = logs.map(|(log, offset)| cx.shared.reads.hold(&log.key, connection, offset, until)).collect();
-        (self.sharing.holds, self.sharing.held_until) = (holds, Some(until));
+        let holds =
+            logs.map(|(log, offset)| cx.shared.reads.hold(&log.key, connection, offset, (now, until))).collect();
+        (self.sharing.holds, self.sharing.has_held) = (holds, true);
         true
     }
 
@@ -262,8 +269,7 @@ impl ClientFetch {
     pub(super) fn unpark(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         let Some((parked, at)) = self.sharing.parked.take() else { return Ok(()) };
         let (news, is_alone) = parked.end();
-        let in_vain = self.sharing.held_until.is_some_and(|until| until <= cx.now);
-        std::mem::take(&mut self.sharing.holds).into_iter().for_each(|hold| hold.end_hold(in_vain, cx.now));
+        std::mem::take(&mut self.sharing.holds).into_iter().for_each(|hold| hold.end_hold(cx.now));
         self.sharing.is_alone |= is_alone;
         let mut is_woken = false;
         for (at, news) in at.into_iter().zip(news) {
@@ -336,7 +342,7 @@ impl ClientFetch {
         if let Some(records) = data.records.as_mut().filter(|records| records.len() < frame_bytes / 2) {
             *records = Bytes::copy_from_slice(records);
         }
-        let Some(segment) = Segment::new(offset, data, flight.asked_at()) else { return };
+        let Some(segment) = Segment::new(offset, data, flight.asked_at(), cx.now) else { return };
         let mapping = self.siblings_of(at).first().and_then(|sibling| sibling.mapped()?.mapping());
         let stops = mapping.filter(|mapping| mapping.layout() != Layout::Modulo);
         // There a lane that the mapping does not have stops who reads it.
@@ -372,16 +378,17 @@ impl ClientFetch {
         at: usize,
         offset: i64,
         data: PartitionData,
-        segment: &Rc<Segment>,
+        segments: &[Rc<Segment>],
     ) -> Result<(), Fault> {
+        let Some(last) = segments.last() else { return Ok(()) };
         let records = data.records.clone().unwrap_or_default();
-        let is_there = siblings::first_mark(&records) == Some(segment.mark)
-            && segment.has_same_ends(data.aborted_transactions.as_deref());
-        if !self.may_have(cx, at, offset, &data, segment.end)? {
+        let is_there = siblings::first_mark(&records) == Some(last.mark)
+            && last.has_same_ends(data.aborted_transactions.as_deref());
+        if !self.may_have(cx, at, offset, &data, last.end)? {
             return Ok(());
         }
         if is_there {
-            return self.serve(cx, at, std::slice::from_ref(segment));
+            return self.serve(cx, at, segments);
         }
         // No entry at all tells nothing: the client's limits may have left no room for it.
         if let Some(log) = self.log(at).filter(|_| !records.is_empty()) {
