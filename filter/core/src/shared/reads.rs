@@ -126,7 +126,8 @@ impl Reads {
         let state = self.state.borrow();
         let is_there = |asked: &Asked| {
             let is_it = asked.offset == offset && asked.min_bytes <= min_bytes.max(1);
-            is_it && now < asked.overdue_at && !state.slow.contains_key(&asked.connection)
+            let is_slow = state.slow.get(&asked.connection).is_some_and(|until| now < *until);
+            is_it && now < asked.overdue_at && !is_slow
         };
         state.logs.get(key).is_some_and(|log| log.flights.iter().any(is_there))
     }
