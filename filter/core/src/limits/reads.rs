@@ -12,8 +12,8 @@ pub const SHARED_PARTS: usize = 8;
 pub const SHARED_MS_MAX: u64 = 3_000;
 
 /// Milliseconds before a request at which the broker may have been asked for what the request is served of,
-/// without a proof that the log is still the same one. To delete a topic, make it again and write a record into
-/// it takes twice as long at the least: 64 ms, seen on one machine with Kafka 4.3.1.
+/// without a proof that the log is still the same one. To delete a topic, make it again and write a record
+/// into it takes twice as long at the least: 64 ms, seen on one machine with Kafka 4.3.1.
 pub const SHARED_FRESH_MS: u64 = 30;
 
 /// Milliseconds for which a connection counts as a reader of a log after its Fetch has come: above the time
@@ -41,8 +41,8 @@ pub const SHARED_SEGMENTS_MAX: usize = 1_000;
 /// them as much as it wants, up to this.
 pub const SHARED_READ_BYTES_MAX: i32 = 4 << 20;
 
-/// Milliseconds for which a Fetch that others wait for lets the broker wait for data, at least; at most as long
-/// as the least patient of them. That long others are held up where its own client has stopped reading.
+/// Milliseconds for which a Fetch that others wait for lets the broker wait for data, at least; at most as
+/// long as the least patient of them. That long others are held up where its own client has stopped reading.
 pub const SHARED_WAIT_MS_MIN: i32 = 500;
 
 /// Milliseconds after that at which its answer is overdue, and others read for themselves.

@@ -138,8 +138,8 @@ impl Reads {
         state.logs.get(key).is_some_and(|log| log.readers.len() > 1 || !log.parked.is_empty())
     }
 
-    /// The connection waits for what others read, until `until` at most, for the sake of a request that came at
-    /// `since`. None: too many wait.
+    /// The connection waits for what others read, until `until` at most, for the sake of a request that came
+    /// at `since`. None: too many wait.
     pub(crate) fn park(
         self: &Rc<Self>,
         connection: u32,

@@ -84,14 +84,14 @@ impl Segment {
         Some(Self { start, end, mark, data, asked, landed, items, lanes, for_all })
     }
 
-    /// What it holds is no older than a request that came at `since`, or by so little that the log is the same
-    /// one.
+    /// What it holds is no older than a request that came at `since`, or by so little that the log is the
+    /// same one.
     pub(crate) fn is_new_to(&self, since: Millis) -> bool {
         since <= self.asked.saturating_add(limits::SHARED_FRESH_MS)
     }
 
-    /// What lies before this, and was read as `before`, was read of the same log: no other leader has been there
-    /// since, which a log is cut for, and there was no time to make the topic again.
+    /// What lies before this, and was read as `before`, was read of the same log: no other leader has been
+    /// there since, which a log is cut for, and there was no time to make the topic again.
     pub(crate) fn follows(&self, before: &Self) -> bool {
         let is_near = self.landed <= before.asked.saturating_add(limits::SHARED_FRESH_MS);
         is_near && before.last_epoch() == self.first_epoch()
@@ -120,8 +120,8 @@ impl Segment {
     }
 
     /// What the broker says of transactions now, `told` beside the last entry, is what it said when this was
-    /// read: of those that go on behind it, an unclean election may have cut the end, and then another one was
-    /// written. `None` is an empty list.
+    /// read: of those that go on behind it, an unclean election may have cut the end, and then another one
+    /// was written. `None` is an empty list.
     pub(crate) fn has_same_ends(&self, told: Option<&[AbortedTransaction]>) -> bool {
         let key = |aborted: &AbortedTransaction| (aborted.producer_id.0, aborted.first_offset);
         let here: HashSet<(i64, i64)> = self.data.aborted_transactions.iter().flatten().map(key).collect();

@@ -3,16 +3,13 @@
 //! A Fetch that finds that its physical partitions are being read by others, just where it stands, is parked:
 //! nothing of it is at the broker. When something comes for its lanes, it asks the broker whether its client
 //! may have that (a doorbell), in a Fetch of its own that brings nothing as a rule: so the broker judges this
-//! client's rights, quota and leader epoch, and says high watermark and last stable offset. The client's
-//! request was there when the other one's answer came, so that answer is as good as one of its own.
+//! client's rights, quota and leader epoch, and says high watermark and last stable offset.
 //!
-//! Who comes back a moment later finds others waiting behind what was read, and that is taken to be the same
-//! log still: to delete a topic and make it again takes longer ([`limits::SHARED_FRESH_MS`]).
-//!
-//! A Fetch that comes later than what it wants was read asks for the last entry of that instead. If the entry
-//! is still what it was, the log is the same one up to there, since a log is known by offset and leader epoch
-//! of any of its batches. It is told the same as the broker would say, for all before its last stable offset
-//! and high watermark is settled.
+//! An answer is what the log was at some time since the broker was asked. So it may be given to those whose
+//! requests came before that, or so little later that there was no time for another log of the name
+//! ([`limits::SHARED_FRESH_MS`]). Who comes later asks for the last entry of what it wants instead. If the
+//! entry is still what it was, the log is the same one up to there, since a log is known by offset and leader
+//! epoch of any of its batches.
 //!
 //! In any other case a Fetch reads for itself, and others may wait for what it brings.
 

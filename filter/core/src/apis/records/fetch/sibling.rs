@@ -42,8 +42,8 @@ pub(super) struct Sibling {
     pub(super) proven: bool,
     /// The mark of the last entry before the cursor, if one came.
     pub(super) mark: Option<Mark>,
-    /// Where the first look ended behind which the log may have been cut, and its mark: what was seen since is
-    /// perhaps of another log than what lies before.
+    /// Where the first look ended behind which the log may have been cut, and its mark: what was seen since
+    /// is perhaps of another log than what lies before.
     pub(super) seam: Option<(i64, Mark)>,
     /// In how many rounds the cursor lay inside the answer.
     pub(super) rounds_covered: usize,
@@ -172,9 +172,9 @@ impl Sibling {
         }
     }
 
-    /// All of the lane before `end` was given; `mark`: of the last entry, whose batch and the first one of this
-    /// look are of these leader epochs and time. A log that was cut goes on with another leader epoch: so two
-    /// looks between which it may have been cut are told apart.
+    /// All of the lane before `end` was given; `mark`: of the last entry, whose batch and the first one of
+    /// this look are of these leader epochs and time. A log that was cut goes on with another leader epoch:
+    /// so two looks between which it may have been cut are told apart.
     pub(super) fn read_on(&mut self, end: i64, mark: Option<Mark>, first_epoch: i32, last_batch: Option<(i32, i64)>) {
         if end > self.cursor {
             if let Some(before) = self.mark.filter(|_| self.last_batch.0 != first_epoch) {
