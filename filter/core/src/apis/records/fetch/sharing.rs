@@ -388,9 +388,16 @@ impl ClientFetch {
             return self.serve(cx, at, segments);
         }
         // No entry at all tells nothing: the client's limits may have left no room for it.
-        if let Some(log) = self.log(at).filter(|_| !records.is_empty()) {
+        self.doubt(cx, at, !records.is_empty())
+    }
+
+    /// Reads for itself from where the client stands, since the log may not be what others have read.
+    /// `is_other`: it is not.
+    fn doubt(&mut self, cx: &Context<'_>, at: usize, is_other: bool) -> Result<(), Fault> {
+        if let Some(log) = self.log(at).filter(|_| is_other) {
             cx.shared.reads.forget(&log.key);
         }
+        self.siblings_at(at)?.1.iter_mut().for_each(Sibling::start_again);
         (self.sharing.is_alone, self.sharing.owes_read) = (true, true);
         Ok(())
     }
@@ -408,12 +415,7 @@ impl ClientFetch {
         let siblings = self.siblings_at(at)?.1;
         match siblings::hear(siblings, data, offset, end, is_committed, &cx.shared.skips) {
             Verdict::Yes => return Ok(true),
-            Verdict::No => {
-                if let Some(log) = self.log(at) {
-                    cx.shared.reads.forget(&log.key);
-                }
-                (self.sharing.is_alone, self.sharing.owes_read) = (true, true);
-            }
+            Verdict::No => self.doubt(cx, at, true)?,
             Verdict::Told(shares) => self.note(cx, at, &shares, false)?,
         }
         Ok(false)

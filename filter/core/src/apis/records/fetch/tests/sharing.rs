@@ -394,3 +394,106 @@ fn aborted_transactions_are_told_to_who_is_served_of_a_neighbour_s_read() {
     let told = crowd.told(2);
     assert_eq!((told.aborted_transactions.clone(), values(&told)), (Some(vec![]), valued(&[(3, "committed")])));
 }
+
+#[test]
+fn an_answer_that_was_long_on_its_way_is_not_for_who_came_since() {
+    let mut crowd = Crowd::new(MAPPED, 3);
+    let round = crowd.clients[0].fetch(&fetch(&[("t", 0, 0)]));
+    crowd.pass(SHARED_FRESH_MS);
+    crowd.park(1, &fetch(&[("t", 4, 0)]));
+    crowd.pass(1);
+    crowd.park(2, &fetch(&[("t", 4, 0)]));
+    // Nothing of theirs: the one moves on, the other one has the log proven first.
+    let woken = crowd.answer(0, &round, until(4, &first_entries()));
+    let entry = first_entries()[1].len() as i32;
+    let bells: Vec<_> = woken.iter().map(|(at, round)| (*at, bell(round))).collect();
+    assert_eq!(bells[0], (2, (3, entry, entry, 0)));
+    assert_eq!((bells[1].0, bells[1].1 .0), (1, 4));
+    // It is another log: what was read is not told, and the client reads from where it stands.
+    crowd.answer(2, &woken[0].1, until(9, &[lane(2, 3, &["new"])]));
+    assert_eq!(asked(&crowd.clients[2].up()).0, [place("t", 0, 0)]);
+}
+
+#[test]
+fn a_client_that_does_not_wait_is_told_by_the_broker_where_neighbours_reads_are_not_for_it() {
+    for found in [until(3, &[]), until(9, &[]).with_log_start_offset(2), an_error(1)] {
+        let mut crowd = Crowd::new(MAPPED, 2);
+        let round = crowd.begin();
+        crowd.answer(0, &round, until(4, &first_entries()));
+        crowd.told(0);
+        let late = crowd.clients[0].fetch(&fetch(&[("t", 2, 0)]).with_max_wait_ms(0));
+        crowd.answer(0, &late, found);
+        let round = crowd.clients[0].up();
+        assert_eq!(asked(&round), (vec![place("t", 0, 0)], 0));
+        crowd.answer(0, &round, an_error(1));
+        assert_eq!(crowd.told(0).error_code, 1);
+    }
+}
+
+#[test]
+fn without_the_log_s_start_nothing_is_served_that_was_read_before() {
+    let mut crowd = Crowd::new(MAPPED, 2);
+    let round = crowd.begin();
+    crowd.answer(0, &round, until(4, &first_entries()));
+    crowd.told(0);
+    crowd.clients[0].version = 4;
+    let round = crowd.clients[0].fetch(&fetch(&[("t", 2, 0)]));
+    assert_eq!(asked(&round).0, [place("t", 0, 0)]);
+}
+
+#[test]
+fn who_was_away_gets_all_that_came_meanwhile() {
+    let mut crowd = Crowd::new(MAPPED, 3);
+    let round = crowd.begin();
+    let mut woken = crowd.answer(0, &round, until(2, &[lane(0, 0, &["a0", "a1"])]));
+    crowd.told(0);
+    // One of the others reads, batch by batch, while the first one works.
+    let mut reader = woken.remove(0);
+    for offset in 2..202 {
+        let answered = until(offset + 1, &[lane(0, offset, &["a"])]);
+        crowd.clients[reader.0].reply(&reader.1, vec![("t", answered)]);
+        reader.1 = crowd.clients[reader.0].up();
+        crowd.pass(2);
+    }
+    let late = crowd.clients[0].fetch(&fetch(&[("t", 0, 2)]));
+    assert_eq!(bell(&late).0, 201, "the last of them");
+    crowd.answer(0, &late, until(202, &[lane(0, 201, &["a"])]));
+    assert_eq!(values(&crowd.told(0)).len(), 200);
+}
+
+#[test]
+fn who_wants_more_than_can_be_proven_at_once_reads_for_itself() {
+    let mut crowd = Crowd::new(MAPPED, 3);
+    let round = crowd.begin();
+    let mut woken = crowd.answer(0, &round, until(2, &[lane(0, 0, &["a0", "a1"])]));
+    crowd.told(0);
+    let mut reader = woken.remove(0);
+    for offset in 2..5 {
+        crowd.clients[reader.0].reply(&reader.1, vec![("t", until(offset + 1, &[lane(0, offset, &["a"])]))]);
+        reader.1 = crowd.clients[reader.0].up();
+        // Long enough for another log to have been there.
+        crowd.pass(SHARED_FRESH_MS + 1);
+    }
+    let round = crowd.clients[0].fetch(&fetch(&[("t", 0, 2)]));
+    assert_eq!(asked(&round), (vec![place("t", 0, 2)], 500));
+}
+
+#[test]
+fn who_reads_alone_at_its_place_reads_no_more_than_it_wants() {
+    let mut crowd = Crowd::new(MAPPED, 2);
+    // Its sibling stands at the end, and waits there.
+    crowd.clients[1].fetch(&fetch(&[("t", 2, 90)]));
+    let round = crowd.clients[0].fetch(&fetch(&[("t", 0, 0)]));
+    assert_eq!(bell(&round).1, 1 << 20);
+}
+
+#[test]
+fn nobody_waits_for_a_connection_that_its_broker_has_muted() {
+    let mut crowd = Crowd::new(MAPPED, 2);
+    let round = crowd.clients[0].fetch(&fetch(&[("t", 0, 0)]));
+    let muted = FetchResponse::default().with_throttle_time_ms(1_000);
+    crowd.clients[0].proxy.broker(&round.answer(&muted));
+    crowd.told(0);
+    crowd.clients[0].fetch(&fetch(&[("t", 0, 0)]));
+    assert_eq!(asked(&crowd.clients[1].fetch(&fetch(&[("t", 2, 0)]))).0, [place("t", 0, 0)]);
+}
