@@ -41,8 +41,9 @@ pub const SHARED_SEGMENTS_MAX: usize = 1_000;
 /// them as much as it wants, up to this.
 pub const SHARED_READ_BYTES_MAX: i32 = 4 << 20;
 
-/// Milliseconds for which a Fetch that others wait for lets the broker wait for data, at least; at most as
-/// long as the least patient of them. That long others are held up where its own client has stopped reading.
+/// Milliseconds for which a Fetch that others wait for may always let the broker wait for data, if its own
+/// client waits as long; beyond that no longer than the least patient of them. That long others are held up
+/// where its own client has stopped reading.
 pub const SHARED_WAIT_MS_MIN: i32 = 500;
 
 /// Milliseconds after that at which its answer is overdue, and others read for themselves.
