@@ -139,9 +139,12 @@ impl Log {
         !is_used && !self.readers.iter().any(|reader| is_late(reader.seen, now))
     }
 
-    /// Another connection is in the middle of reading what lies before `offset`, and far behind.
+    /// Another connection is in the middle of reading what lies before `offset`, and far behind. At the end
+    /// of the log nobody is ahead: there it counts how soon something new is told.
     pub(super) fn is_ahead(&self, connection: u32, offset: i64, now: Millis) -> bool {
-        self.readers.iter().any(|reader| self.is_behind(reader, connection, offset, now))
+        let before = self.segments.range(..offset).next_back().map(|(_, segment)| segment);
+        let goes_on = before.is_some_and(|before| before.end == offset && before.data.high_watermark > offset);
+        goes_on && self.readers.iter().any(|reader| self.is_behind(reader, connection, offset, now))
     }
 
     pub(super) fn is_behind(&self, reader: &Reader, connection: u32, offset: i64, now: Millis) -> bool {

@@ -150,6 +150,10 @@ fn who_is_slow_costs_who_is_fast_a_tenth_of_its_pace() {
     });
     (0..8).for_each(|offset| reads.begin(&key(0), 9, offset, 1, (0, 100)).land(segment(offset, 1 << 20, 0)));
     assert!(reads.is_ahead(&key(0), 1, 8, 0) && !reads.is_ahead(&key(0), 1, 3, 0) && !reads.is_ahead(&key(0), 2, 0, 0));
+    // At the end of a log nobody waits.
+    let end = PartitionData::default().with_high_watermark(9).with_records(segment(8, 10, 0).data.records);
+    reads.begin(&key(0), 9, 8, 1, (0, 100)).land(Segment::new(8, end, 0, 0).unwrap());
+    assert!(!reads.is_ahead(&key(0), 1, 9, 0));
     let hold = reads.hold(&key(0), 1, 8, (0, 50));
     assert!(reads.is_read_at(&key(0), 8, 1, 0), "others who stand there wait with it");
     let _parked = reads.park(1, 0, 50, vec![wish(0, 8, 1)]);

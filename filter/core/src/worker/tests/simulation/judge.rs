@@ -80,7 +80,8 @@ impl Question {
         let is_there = |asked: &&Asked| {
             let topic = &world.topics[asked.topic];
             let Some(log) = world.log(asked.topic, asked.partition) else { return false };
-            // Who may not read is told so when its wait is over: rights that come back meanwhile do not count.
+            // Who may not read is told so when its wait is over: rights that come back meanwhile do not
+            // count.
             let from = self.arrived.map_or(0, |(moment, _)| moment);
             if topic.denied[self.client].since(from).any(|is_denied| *is_denied) {
                 return false;
