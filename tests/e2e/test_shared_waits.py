@@ -191,6 +191,44 @@ def test_a_topic_that_is_made_again_while_it_is_read(more, one_worker, cluster, 
                     assert asked_s < made_s or record.value.startswith(f"{generation}-"), record
 
 
+def test_an_answer_that_lay_unread_is_told_to_nobody_who_came_since(one_worker, cluster, direct, new_topic):
+    """A client does not read a large answer, so Envoy does not read the next one of its broker, in which lies a
+    log that is another one when the client reads on."""
+    topic, large = new_topic(topics.ONE), new_topic(topics.ONE)
+    for _ in range(20):
+        direct.append(large.name, 0, [bytes(450_000)])
+    with ExitStack() as stack:
+        writer, patient, sluggish = (stack.enter_context(connected(one_worker)) for _ in range(3))
+        for _ in range(12):
+            writer.append(topic.name, 0, [b"old"])
+        for raw in (writer, patient):
+            values_of(partitions_of(raw.receive(apis.FETCH, 11, wait_at(raw, topic.name, 1, 12, max_wait_ms=0)))[1])
+        sluggish.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        body = fetch_body(large.name, {0: 0}, max_wait_ms=0, partition_max_bytes=1 << 24)
+        first = sluggish.send(apis.FETCH, 11, body)
+        second = wait_at(sluggish, topic.name, 0, 8, max_wait_ms=500)
+        time.sleep(0.15)
+        cluster.delete_topic(topic.name)
+        cluster.create_topic(topic.name, 1)
+        for _ in range(8):
+            writer.append(topic.name, 1, [b"new"])
+        asked = wait_at(patient, topic.name, 2, 8, max_wait_ms=1500)
+        time.sleep(0.05)
+        mine = [f"mine-{n}".encode() for n in range(4)]
+        for value in mine:
+            writer.append(topic.name, 2, [value])
+        sluggish.receive(apis.FETCH, 11, first)
+        sluggish.receive(apis.FETCH, 11, second)
+        got, position = [], 8
+        while got != mine:
+            part = partitions_of(patient.receive(apis.FETCH, 11, asked))[2]
+            got += values_of(part)
+            assert got == mine[: len(got)], got
+            position = max([position, *(b.last_offset + 1 for b in parse(part["records"]))])
+            assert position < 12 or got == mine, f"{got} up to {position}"
+            asked = wait_at(patient, topic.name, 2, position, max_wait_ms=500)
+
+
 def test_records_that_are_deleted_are_gone(one_worker, cluster, direct, new_topic):
     """DeleteRecords, around Envoy: from the broker's answer on everybody hears what the broker says."""
     topic, admin = new_topic(topics.ONE), cluster.admin
