@@ -17,8 +17,8 @@ pub fn frames(data: &[u8]) {
     let (limit, piece) = (*input.one_of(&LIMITS), 1 + input.below(255));
     let stream = input.rest();
     let (frames, bad) = second::frames(stream, limit);
-    let (read, refused) = bounded(stream, 64, || cut(stream, limit, piece));
-    assert_eq!(bounded(stream, 64, || put_together(stream, limit, piece)), (read.clone(), refused));
+    let (read, refused) = bounded(stream, 64, || cut(stream, limit, piece, false));
+    assert_eq!(bounded(stream, 64, || cut(stream, limit, piece, true)), (read.clone(), refused));
     assert_eq!((&read, refused), (&frames.iter().map(|frame| Bytes::copy_from_slice(frame)).collect(), bad));
     // A frame's own bytes, and what stands for one where there is none.
     for frame in frames.iter().map(|frame| &frame[4..]).chain([stream]) {
@@ -27,30 +27,13 @@ pub fn frames(data: &[u8]) {
     }
 }
 
-/// The frames of `stream` when it comes in pieces, and whether a length was refused.
-fn cut(stream: &[u8], limit: usize, piece: usize) -> (Vec<Bytes>, bool) {
-    let (mut frames, mut read) = (Frames::new(limit), vec![]);
-    for piece in stream.chunks(piece) {
-        frames.push(Bytes::copy_from_slice(piece));
-        loop {
-            match frames.frame_len() {
-                Err(_) => return (read, true),
-                Ok(None) => break,
-                Ok(Some(length)) => match frames.take(length) {
-                    Some(frame) => read.push(frame),
-                    None => break,
-                },
-            }
-        }
-    }
-    (read, false)
-}
-
-/// As [`cut`], but frames are put together where their bytes are read.
-fn put_together(stream: &[u8], limit: usize, piece: usize) -> (Vec<Bytes>, bool) {
+/// The frames of `stream` when it comes in pieces, and whether a length was refused. `gathers`: they are put
+/// together where their bytes are read.
+fn cut(stream: &[u8], limit: usize, piece: usize, gathers: bool) -> (Vec<Bytes>, bool) {
     let (mut frames, mut read) = (Frames::new(limit), vec![]);
     for piece in stream.chunks(piece) {
         let filled = frames.fill(piece.len(), |out, n| out.extend_from_slice(&piece[..n]));
+        assert!(gathers || filled == 0, "nothing was asked to be put together");
         frames.push(Bytes::copy_from_slice(&piece[filled..]));
         loop {
             match frames.frame_len() {
@@ -58,10 +41,11 @@ fn put_together(stream: &[u8], limit: usize, piece: usize) -> (Vec<Bytes>, bool)
                 Ok(None) => break,
                 Ok(Some(length)) => match frames.take(length) {
                     Some(frame) => read.push(frame),
-                    None => {
+                    None if gathers => {
                         frames.gather(length);
                         break;
                     }
+                    None => break,
                 },
             }
         }
