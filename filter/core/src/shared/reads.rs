@@ -74,8 +74,10 @@ impl Reads {
         Some((bytes, readers().map(|visit| visit.max_wait_ms).min()?))
     }
 
-    /// The connection's answers come late until then: others do not wait for them.
-    pub(crate) fn mute(&self, connection: u32, until: Millis) {
+    /// The connection's answers come late for `ms` from now on: for so long others do not wait for them, but
+    /// for no more than [`limits::SHARED_SLOW_MS`].
+    pub(crate) fn mute(&self, connection: u32, ms: Millis, now: Millis) {
+        let until = now.saturating_add(ms.min(limits::SHARED_SLOW_MS));
         self.state.borrow_mut().slow.insert(connection, until);
     }
 
@@ -300,7 +302,7 @@ impl Parked {
         for key in keys {
             let waited = state.logs.get_mut(&key).and_then(|log| log.parked.remove(&self.connection));
             news.push(waited.map(|waiting| waiting.news).unwrap_or_default());
-            state.unread.push(key);
+            state.unread.insert(key);
         }
         (news, is_alone)
     }

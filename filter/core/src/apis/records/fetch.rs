@@ -91,7 +91,7 @@ impl Pending for Waiting {
         fetch.throttle_time_ms = fetch.throttle_time_ms.max(answer.throttle_time_ms);
         if let Some(ms) = u64::try_from(answer.throttle_time_ms).ok().filter(|ms| *ms > 0) {
             // So long the broker hears nothing of this connection.
-            cx.shared.reads.mute(cx.session.connection, cx.now.saturating_add(ms));
+            cx.shared.reads.mute(cx.session.connection, ms, cx.now);
         }
         if answer.responses.is_empty() && answer.throttle_time_ms > 0 {
             // A client above its quota is answered at once, with no partition (KIP-219).

@@ -174,7 +174,7 @@ impl Log {
     pub(super) fn bytes_between(&self, from: i64, to: i64) -> usize {
         let first = self.segments.range(..=from).next_back();
         let Some((start, _)) = first.filter(|(_, segment)| segment.end > from) else { return 0 };
-        self.segments.range(*start..to.max(*start)).map(|(_, segment)| segment.records().len()).sum()
+        self.segments.range(*start..to.max(*start)).map(|(_, segment)| segment.record_bytes()).sum()
     }
 
     /// Who waits at an offset where nobody reads any more.

@@ -100,7 +100,12 @@ impl Segment {
     /// Bytes that it takes in memory, more or less.
     pub(crate) fn bytes(&self) -> usize {
         let index = std::mem::size_of::<Item>() + std::mem::size_of::<usize>();
-        std::mem::size_of::<Self>() + self.records().len() + self.items.len() * index
+        std::mem::size_of::<Self>() + self.record_bytes() + self.items.len() * index
+    }
+
+    /// Bytes of the record set.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.last().map_or(0, |last| last.range.end)
     }
 
     /// The record set.

@@ -23,7 +23,7 @@ pub(super) struct State {
     /// Of those, the ones that had better read for themselves.
     pub(super) alone: HashSet<u32>,
     /// Logs in which somebody may wait whom nobody reads for.
-    pub(super) unread: Vec<LogKey>,
+    pub(super) unread: HashSet<LogKey>,
     /// Connections whose answers come late, and until when others do not wait for them.
     pub(super) slow: HashMap<u32, Millis>,
 }
@@ -64,7 +64,7 @@ impl State {
 
     /// Ends a flight; gives its log.
     pub(super) fn end(&mut self, ticket: &Ticket) -> Option<&mut Log> {
-        self.unread.push(ticket.key.clone());
+        self.unread.insert(ticket.key.clone());
         let log = self.logs.get_mut(&ticket.key)?;
         log.flights.retain(|asked| asked.number != ticket.number);
         log.holding.take_if(|holding| holding.number == ticket.number);

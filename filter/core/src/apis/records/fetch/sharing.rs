@@ -84,7 +84,8 @@ impl ClientFetch {
             }
             let (topic, partition) = (place.topic.clone(), place.partition.0);
             let key = LogKey { broker: Rc::clone(broker), topic, partition, is_committed };
-            let visit = Visit { connection, at: siblings::first_cursor(siblings), min_bytes, max_wait_ms };
+            let Some(stands_at) = siblings::first_cursor(siblings) else { continue };
+            let visit = Visit { connection, at: stands_at, min_bytes, max_wait_ms };
             let readers = cx.shared.reads.visit(&key, visit, cx.now);
             if let Some(read) = self.reads.get_mut(at).filter(|_| readers > 0) {
                 read.log = Some(SharedLog { key, readers, found: None });

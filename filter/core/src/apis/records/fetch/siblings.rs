@@ -91,9 +91,9 @@ pub(super) fn one_cursor(siblings: &[Sibling]) -> Option<i64> {
     cursors.all(|cursor| cursor == first).then_some(first)
 }
 
-/// Where the first of the siblings stands.
-pub(super) fn first_cursor(siblings: &[Sibling]) -> i64 {
-    live(siblings).map(|sibling| sibling.cursor).min().unwrap_or(0)
+/// Where the first of the siblings stands. None: nothing is asked for any of them.
+pub(super) fn first_cursor(siblings: &[Sibling]) -> Option<i64> {
+    live(siblings).map(|sibling| sibling.cursor).min()
 }
 
 /// The lanes that are read.
@@ -146,8 +146,7 @@ pub(super) fn hear(
         return Verdict::Told(finish(siblings, |_| true, status));
     }
     let shown = if is_committed { data.last_stable_offset } else { data.high_watermark };
-    let first = live(siblings).map(|sibling| sibling.cursor).min();
-    if shown < end || first.is_none_or(|first| first < data.log_start_offset) {
+    if shown < end || first_cursor(siblings).is_none_or(|first| first < data.log_start_offset) {
         return Verdict::No;
     }
     live_mut(siblings).for_each(|sibling| sibling.status = status);
