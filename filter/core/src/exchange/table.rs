@@ -73,6 +73,8 @@ impl Decision {
 pub(crate) struct Line {
     pub(crate) api: Api,
     pub(crate) decision: Decision,
+    /// Why it is so, and why there are no further versions: for people, in Markdown.
+    pub(crate) note: &'static str,
     /// Tells requests that may stream from their first bytes on. None: they are read whole, unless they pass
     /// unread.
     pub(crate) early: Option<EarlyLook>,
@@ -83,10 +85,17 @@ pub(crate) struct Line {
 }
 
 /// A line of the table; methods say what is unusual about it.
-pub(crate) const fn api(key: i16, name: &'static str, version_min: i16, version_max: i16, decision: Decision) -> Line {
+pub(crate) const fn api(
+    key: i16,
+    name: &'static str,
+    version_min: i16,
+    version_max: i16,
+    decision: Decision,
+    note: &'static str,
+) -> Line {
     let (offer, admission, keeps_frame, feature) = (decision.offer(), Admission::Proven, true, None);
     let api = Api { key, name, version_min, version_max, offer, admission, keeps_frame, feature };
-    Line { api, decision, early: None, negotiation: None, bare_token: None }
+    Line { api, decision, note, early: None, negotiation: None, bare_token: None }
 }
 
 impl Line {
@@ -137,7 +146,7 @@ impl Line {
 
 /// The data of all `lines`, which are `N`.
 pub(crate) const fn apis_of<const N: usize>(lines: &[Line]) -> [Api; N] {
-    let nothing = api(0, "", 0, -1, Decision::Hide).api;
+    let nothing = api(0, "", 0, -1, Decision::Hide, "").api;
     let mut apis = [nothing; N];
     let (mut from, mut to): (&[Line], &mut [Api]) = (lines, &mut apis);
     while let ([line, lines @ ..], [api, apis @ ..]) = (from, to) {
