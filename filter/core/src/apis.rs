@@ -1,4 +1,4 @@
-//! THE TABLE: every API key of Kafka 4.3, with the versions offered to clients and what becomes of it.
+//! THE TABLE: every API key of Kafka 4.4, with the versions offered to clients and what becomes of it.
 //!
 //! It fails closed: a key or version that does not stand here, or that is hidden, is neither listed in the
 //! ApiVersions answer nor let through, since a message that nobody has looked at could carry a physical
@@ -131,6 +131,8 @@ const LINES: &[Line] = &[
     api(90, "DescribeShareGroupOffsets", 0, -1, Hide,                    "KIP-932"),
     api(91, "AlterShareGroupOffsets", 0, -1, Hide,                       "KIP-932"),
     api(92, "DeleteShareGroupOffsets", 0, -1, Hide,                      "KIP-932"),
+    api(93, "StreamsGroupTopologyDescriptionUpdate", 0, -1, Hide,        "KIP-1071: streams groups are hidden"),
+    api(94, "UnregisterController", 0, -1, Hide,                         "cluster administration"),
 ];
 
 #[cfg(test)]
