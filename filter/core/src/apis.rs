@@ -12,7 +12,7 @@ pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
 pub(crate) mod transactions;
 
-use admin::{administration, delegation_tokens};
+use admin::{administration, alter_configs, delegation_tokens, describe_configs};
 use cluster::{api_versions, describe_cluster, find_coordinator, metadata};
 use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
@@ -70,8 +70,8 @@ const LINES: &[Line] = &[
     api(29, "DescribeAcls", 1, 3, Administer(administration::describe_acls), "who may do what"),
     api(30, "CreateAcls", 1, 3, Administer(administration::create_acls), "who may do what"),
     api(31, "DeleteAcls", 1, 3, Administer(administration::delete_acls), "who may do what"),
-    api(32, "DescribeConfigs", 1, 4, Pass,                               "names no partition; a broker's listeners, to administrators"),
-    api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs), "of topics it passes; of brokers and groups it is cluster administration"),
+    api(32, "DescribeConfigs", 1, 4, Rewrite(describe_configs::request), "addresses of brokers and controllers are told as sensitive, unless `advertise` is `unchanged`; throttled replicas are of virtual partitions"),
+    api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs), "of topics for everybody: throttled replicas are of virtual partitions; of brokers and groups it is administration").administered(alter_configs::alter),
     api(34, "AlterReplicaLogDirs", 0, -1, Hide,                          "moves physical partitions"),
     api(35, "DescribeLogDirs", 0, -1, Hide,                              "sizes of physical partitions"),
     api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request), "judged here with a sasl section").carries_tokens(sasl_authenticate::bare_token),
@@ -82,7 +82,7 @@ const LINES: &[Line] = &[
     api(41, "DescribeDelegationToken", 1, 3, Delegate(delegation_tokens::describe), "whose tokens there are"),
     api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request),       "with all shadows"),
     api(43, "ElectLeaders", 0, 2, PassUnmapped,                          "names physical partitions"),
-    api(44, "IncrementalAlterConfigs", 0, 1, Administer(administration::incremental_alter_configs), "as AlterConfigs"),
+    api(44, "IncrementalAlterConfigs", 0, 1, Administer(administration::incremental_alter_configs), "as AlterConfigs").administered(alter_configs::alter_incrementally),
     api(45, "AlterPartitionReassignments", 0, -1, Hide,                  "moves physical partitions"),
     api(46, "ListPartitionReassignments", 0, -1, Hide,                   "names physical partitions"),
     api(47, "OffsetDelete", 0, 0, Rewrite(offset_delete::request),       "from the group that holds the lane"),

@@ -18,8 +18,8 @@ const DECISIONS: [(&str, &str); 8] = [
     ("passes unmapped", "passes untouched where the configuration maps no topic, hidden where it maps one"),
     (
         "administration",
-        "passes where brokers know the client by a name of its own, or with `upstream.shared_administration`; answered \
-         with an error elsewhere",
+        "let through where brokers know the client by a name of its own, or with `upstream.shared_administration`; \
+         answered with an error elsewhere",
     ),
     (
         "delegation",
