@@ -12,7 +12,7 @@ pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
 pub(crate) mod transactions;
 
-use admin::{administration, alter_configs, delegation_tokens, describe_configs};
+use admin::{acls, administration, alter_configs, delegation_tokens, describe_configs};
 use cluster::{api_versions, describe_cluster, find_coordinator, metadata};
 use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
@@ -68,8 +68,8 @@ const LINES: &[Line] = &[
     api(27, "WriteTxnMarkers", 0, -1, Hide,                              "broker to broker"),
     api(28, "TxnOffsetCommit", 0, 5, PassUnmapped,                       "names partitions"),
     api(29, "DescribeAcls", 1, 3, Administer(administration::describe_acls), "who may do what"),
-    api(30, "CreateAcls", 1, 3, Administer(administration::create_acls), "who may do what"),
-    api(31, "DeleteAcls", 1, 3, Administer(administration::delete_acls), "who may do what"),
+    api(30, "CreateAcls", 1, 3, Administer(administration::create_acls), "who may do what; an ACL of a group's literal name brings one of the prefix `group~` with it, for shadows").administered(acls::create),
+    api(31, "DeleteAcls", 1, 3, Administer(administration::delete_acls), "who may do what; an ACL of a group's literal name goes with that of the prefix `group~`").administered(acls::delete),
     api(32, "DescribeConfigs", 1, 4, Rewrite(describe_configs::request), "addresses of brokers and controllers are told as sensitive, unless `advertise` is `unchanged`; throttled replicas are of virtual partitions"),
     api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs), "of topics for everybody: throttled replicas are of virtual partitions; of brokers and groups it is administration").administered(alter_configs::alter),
     api(34, "AlterReplicaLogDirs", 0, -1, Hide,                          "moves physical partitions"),

@@ -1,5 +1,6 @@
 //! Who may do what, and how brokers are set up.
 
+pub(crate) mod acls;
 pub(crate) mod administration;
 pub(crate) mod alter_configs;
 pub(crate) mod delegation_tokens;
