@@ -2,6 +2,7 @@
 //! name, else the default.
 
 pub mod mapping;
+pub(crate) mod throttles;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
