@@ -7,6 +7,7 @@
 pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod groups;
+pub(crate) mod partitions;
 pub(crate) mod records;
 pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
@@ -18,6 +19,7 @@ use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
     offset_delete, offset_fetch,
 };
+use partitions::delete_records;
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
 
@@ -53,7 +55,7 @@ const LINES: &[Line] = &[
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)).negotiates(api_versions::NEGOTIATION), // broker, codec and this table in common
     api(19, "CreateTopics", 2, 7, PassUnmapped),                           // counts physical partitions
     api(20, "DeleteTopics", 1, 6, Pass),                                   // names no partition
-    api(21, "DeleteRecords", 0, 2, PassUnmapped),                          // would cut siblings off
+    api(21, "DeleteRecords", 0, 2, Rewrite(delete_records::request)),      // of all siblings, or of none
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request)),   // idempotence passes, transactions do not yet
     api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request)), // maps partitions and end offsets
     api(24, "AddPartitionsToTxn", 0, 3, PassUnmapped).feature("transaction.version"), // names partitions; 4 and 5 are broker to broker

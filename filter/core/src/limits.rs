@@ -60,6 +60,9 @@ const _: () = assert!(UNKNOWN_TAGS_MAX < ELEMENTS_MAX);
 /// make an answer of 20 times the request's bytes.
 pub const REFUSAL_WORDS_MAX: usize = 100;
 
+/// Siblings whose numbers stand in one sentence: they show the pattern, and a topic may have millions.
+pub const SIBLINGS_NAMED_MAX: usize = 10;
+
 /// As [`ELEMENTS_MAX`], for an answer of the own broker, whose size follows from the cluster's: Metadata of
 /// 1.5 million partitions passes. What it turns into, some 400 MB, fits a worker's memory once, and is gone
 /// when the call ends.

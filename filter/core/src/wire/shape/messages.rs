@@ -27,11 +27,17 @@ shaped! {
     "SaslHandshake": SaslHandshakeRequest as requests::SASL_HANDSHAKE;
     "ApiVersions": ApiVersionsRequest as requests::API_VERSIONS;
     "InitProducerId": InitProducerIdRequest as requests::INIT_PRODUCER_ID;
+    "DeleteRecords": DeleteRecordsRequest as requests::DELETE_RECORDS;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochRequest as requests::OFFSET_FOR_LEADER_EPOCH;
+    "DescribeLogDirs": DescribeLogDirsRequest as requests::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateRequest as requests::SASL_AUTHENTICATE;
     "DeleteGroups": DeleteGroupsRequest as requests::DELETE_GROUPS;
+    "ElectLeaders": ElectLeadersRequest as requests::ELECT_LEADERS;
+    "AlterPartitionReassignments": AlterPartitionReassignmentsRequest as requests::ALTER_PARTITION_REASSIGNMENTS;
+    "ListPartitionReassignments": ListPartitionReassignmentsRequest as requests::LIST_PARTITION_REASSIGNMENTS;
     "OffsetDelete": OffsetDeleteRequest as requests::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterRequest as requests::DESCRIBE_CLUSTER;
+    "DescribeProducers": DescribeProducersRequest as requests::DESCRIBE_PRODUCERS;
     "CreateAcls": CreateAclsRequest as requests::CREATE_ACLS;
     "DeleteAcls": DeleteAclsRequest as requests::DELETE_ACLS;
     "AlterConfigs": AlterConfigsRequest as requests::ALTER_CONFIGS;
@@ -54,9 +60,15 @@ shaped! {
     "SaslHandshake": SaslHandshakeResponse as responses::SASL_HANDSHAKE;
     "ApiVersions": ApiVersionsResponse as responses::API_VERSIONS;
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
+    "DeleteRecords": DeleteRecordsResponse as responses::DELETE_RECORDS;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
+    "DescribeLogDirs": DescribeLogDirsResponse as responses::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
     "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
+    "ElectLeaders": ElectLeadersResponse as responses::ELECT_LEADERS;
+    "AlterPartitionReassignments": AlterPartitionReassignmentsResponse as responses::ALTER_PARTITION_REASSIGNMENTS;
+    "ListPartitionReassignments": ListPartitionReassignmentsResponse as responses::LIST_PARTITION_REASSIGNMENTS;
     "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterResponse as responses::DESCRIBE_CLUSTER;
+    "DescribeProducers": DescribeProducersResponse as responses::DESCRIBE_PRODUCERS;
 }

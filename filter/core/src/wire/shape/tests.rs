@@ -81,11 +81,17 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
         SaslHandshakeRequest, SaslHandshakeResponse, SASL_HANDSHAKE, 0..=1;
         ApiVersionsRequest, ApiVersionsResponse, API_VERSIONS, 0..=4;
         InitProducerIdRequest, InitProducerIdResponse, INIT_PRODUCER_ID, 0..=5;
+        DeleteRecordsRequest, DeleteRecordsResponse, DELETE_RECORDS, 0..=2;
         OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH, 2..=4;
+        DescribeLogDirsRequest, DescribeLogDirsResponse, DESCRIBE_LOG_DIRS, 1..=4;
         SaslAuthenticateRequest, SaslAuthenticateResponse, SASL_AUTHENTICATE, 0..=2;
         DeleteGroupsRequest, DeleteGroupsResponse, DELETE_GROUPS, 0..=2;
+        ElectLeadersRequest, ElectLeadersResponse, ELECT_LEADERS, 0..=2;
+        AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ALTER_PARTITION_REASSIGNMENTS, 0..=1;
+        ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, LIST_PARTITION_REASSIGNMENTS, 0..=0;
         OffsetDeleteRequest, OffsetDeleteResponse, OFFSET_DELETE, 0..=0;
         DescribeClusterRequest, DescribeClusterResponse, DESCRIBE_CLUSTER, 0..=2;
+        DescribeProducersRequest, DescribeProducersResponse, DESCRIBE_PRODUCERS, 0..=0;
     };
     let refused = requests! {
         CreateAclsRequest, CREATE_ACLS, 1..=3;
@@ -178,8 +184,8 @@ impl Builder {
                     (0..2).for_each(|_| self.structure(fields));
                 }
             }
-            Field::List(element) => {
-                if self.length(2, false, false) {
+            Field::List(element) | Field::NullList(element) => {
+                if self.length(2, matches!(field, Field::NullList(_)), false) {
                     (0..2).for_each(|_| self.field(element));
                 }
             }

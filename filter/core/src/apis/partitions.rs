@@ -1,0 +1,7 @@
+//! Partitions as things of the cluster: their records, leaders, replicas, sizes and producers.
+
+pub(crate) mod delete_records;
+mod siblings;
+
+#[cfg(test)]
+mod testing;
