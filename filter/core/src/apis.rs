@@ -19,7 +19,7 @@ use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
     offset_delete, offset_fetch,
 };
-use partitions::delete_records;
+use partitions::{delete_records, elect_leaders};
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
 
@@ -77,7 +77,7 @@ const LINES: &[Line] = &[
     api(40, "ExpireDelegationToken", 1, 2, Delegate(delegation_tokens::expire)), // takes it from its owner
     api(41, "DescribeDelegationToken", 1, 3, Delegate(delegation_tokens::describe)), // whose tokens there are
     api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request)),        // with all shadows
-    api(43, "ElectLeaders", 0, 2, PassUnmapped),                           // names physical partitions
+    api(43, "ElectLeaders", 0, 2, Rewrite(elect_leaders::request)),        // siblings have one leader
     api(44, "IncrementalAlterConfigs", 0, 1, Administer(administration::incremental_alter_configs)), // as AlterConfigs
     api(45, "AlterPartitionReassignments", 0, -1, Hide),                   // moves physical partitions
     api(46, "ListPartitionReassignments", 0, -1, Hide),                    // names physical partitions

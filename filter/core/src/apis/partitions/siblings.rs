@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
 
 use crate::exchange::handler::Context;
 use crate::exchange::located::{Located, Place};
@@ -107,4 +108,10 @@ pub(super) fn list(numbers: impl Iterator<Item = i32>) -> String {
         numbers.by_ref().take(limits::SIBLINGS_NAMED_MAX).map(|number| number.to_string()).collect();
     let more = if numbers.peek().is_some() { " and more" } else { "" };
     first.join(", ") + more
+}
+
+/// A broker's words on a physical partition, where they cannot name it: where its number is not among them.
+pub(super) fn words(words: Option<StrBytes>, place: &Place) -> Option<StrBytes> {
+    let number = place.partition.0.to_string();
+    words.filter(|words| !words.split(|c: char| !c.is_ascii_digit()).any(|digits| digits == number))
 }

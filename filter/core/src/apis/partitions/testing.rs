@@ -1,12 +1,12 @@
-//! What the tests of this folder have in common: what brokers answer to the filter's own question, and topics
-//! of very many partitions.
+//! What the tests of this folder have in common: topics of very many partitions, and what brokers answer to
+//! the filter's own question.
 
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
+use kafka_protocol::protocol::Request;
 
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ignorant, read_answer, request, take_frames, Seen};
-use kafka_protocol::protocol::Request;
+use crate::testing::{ignorant, read_answer, request, shared, take_frames, Seen};
 
 pub(super) const UNKNOWN: i16 = 3;
 /// `offset_range` of topic `l`.
@@ -18,15 +18,14 @@ pub(super) const MANY: &str = r#"{"mapping": {"topics": [
 ]}}"#;
 
 /// As [`crate::testing::ask`], of a worker that knows nothing of the cluster: all topics have `partitions`
-/// on it, but `gone`, of which the broker tells nothing.
+/// on it, but `l`, of which the broker tells nothing. Gives what was warned of as well.
 pub(super) fn ask_ignorant<R: Request>(
-    config: &str,
     version: i16,
     message: &R,
     partitions: usize,
     mut respond: impl FnMut(&Seen) -> Vec<u8>,
 ) -> (Vec<Seen>, R::Response, Vec<String>) {
-    let mut proxy = Proxy::new(&ignorant(config), Feeding::Passing, None);
+    let mut proxy = Proxy::new(&ignorant(crate::testing::MAPPED), Feeding::Passing, None);
     proxy.client(&request(version, 77, message));
     let mut seen = vec![];
     while !proxy.up.is_empty() {
@@ -46,12 +45,24 @@ pub(super) fn ask_ignorant<R: Request>(
 fn metadata(seen: &Seen, partitions: usize) -> Vec<u8> {
     let asked = seen.message::<MetadataRequest>().topics.unwrap();
     let topics = asked.into_iter().map(|asked| {
-        let is_gone = asked.name.as_ref().is_some_and(|name| name.0.as_str() == "gone");
-        let partitions = if is_gone { 0 } else { partitions };
+        let is_gone = asked.name.as_ref().is_some_and(|name| name.0.as_str() == "l");
         MetadataResponseTopic::default()
             .with_name(asked.name)
             .with_error_code(if is_gone { UNKNOWN } else { 0 })
-            .with_partitions(vec![MetadataResponsePartition::default(); partitions])
+            .with_partitions(vec![MetadataResponsePartition::default(); if is_gone { 0 } else { partitions }])
     });
     seen.answer(&MetadataResponse::default().with_topics(topics.collect()))
+}
+
+/// A request that names no mapped topic, and the answer to it, are the same on both sides, wherever they are
+/// cut.
+pub(super) fn passes<R: Request>(config: &str, version: i16, message: &R, respond: impl Fn(&Seen) -> Vec<u8>) {
+    let mut asked = request(version, 77, message);
+    let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
+    asked.chunks(1).for_each(|byte| proxy.client(byte));
+    assert_eq!(proxy.up, asked);
+    let answered = respond(&Seen::parse(&take_frames(&mut asked)[0]));
+    answered.chunks(1).for_each(|byte| proxy.broker(byte));
+    assert_eq!(proxy.down, answered);
+    assert!(proxy.is_idle() && !proxy.closed);
 }

@@ -7,10 +7,10 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use kafka_protocol::ResponseError;
 
-use crate::apis::partitions::testing::{ask_ignorant, MANY, RANGE, UNKNOWN};
+use crate::apis::partitions::testing::{ask_ignorant, passes, MANY, RANGE, UNKNOWN};
 use crate::testing::broker::Once;
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ask, ask_alone, request, shared, take_frames, topic, Seen, MAPPED};
+use crate::testing::{ask, ask_alone, request, shared, topic, Seen, MAPPED};
 
 /// Partitions of the lists' topics, each with the offset that is named.
 type Asked<'a> = &'a [(&'a str, &'a [(i32, i64)])];
@@ -159,24 +159,21 @@ fn a_brokers_error_is_every_siblings() {
 fn a_topic_that_does_not_fit_loses_nothing() {
     let asked = message(&[("t", &[(0, 70), (2, 60), (4, 50)])]);
     let carrier = |seen: &Seen| seen.answer(&kafka_protocol::messages::ApiVersionsResponse::default());
-    let (seen, answer, warnings) = ask_ignorant(MAPPED, 2, &asked, 3, carrier);
+    let (seen, answer, warnings) = ask_ignorant(2, &asked, 3, carrier);
     assert_eq!(seen.iter().map(|seen| seen.key).collect::<Vec<_>>(), [3, 18], "a question, and a carrier");
     assert_eq!(told(&answer).into_values().collect::<Vec<_>>(), [(-1, UNKNOWN); 3]);
     assert!(warnings[0].starts_with("topic t has 3 partitions on the cluster"), "{warnings:?}");
-    let (seen, answer, _) = ask_ignorant(MAPPED, 2, &asked, 2, cut);
+    let (seen, answer, _) = ask_ignorant(2, &asked, 2, cut);
     assert_eq!(seen.iter().map(|seen| seen.key).collect::<Vec<_>>(), [3, 21]);
     assert_eq!(told(&answer).into_values().collect::<Vec<_>>(), [(50, 0); 3]);
 }
 
 #[test]
 fn other_topics_alone_pass_byte_for_byte() {
-    let asked = request(2, 77, &message(&[("u", &[(7, 9), (7, 8)])]));
-    let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
-    asked.chunks(1).for_each(|byte| proxy.client(byte));
-    assert_eq!(proxy.up, asked);
-    let answered = cut(&Seen::parse(&take_frames(&mut request(2, 77, &message(&[("u", &[(7, 9)])])))[0]));
-    answered.chunks(1).for_each(|byte| proxy.broker(byte));
-    assert_eq!(proxy.down, answered);
+    for version in 0..=2 {
+        passes(MAPPED, version, &message(&[("u", &[(7, 9)]), ("v", &[])]), cut);
+        passes("", version, &message(&[("t", &[(0, 9)])]), cut);
+    }
 }
 
 #[test]
