@@ -19,7 +19,7 @@ use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
     offset_delete, offset_fetch,
 };
-use partitions::{delete_records, elect_leaders};
+use partitions::{alter_partition_reassignments, delete_records, elect_leaders, list_partition_reassignments};
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
 
@@ -79,8 +79,8 @@ const LINES: &[Line] = &[
     api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request)),        // with all shadows
     api(43, "ElectLeaders", 0, 2, Rewrite(elect_leaders::request)),        // siblings have one leader
     api(44, "IncrementalAlterConfigs", 0, 1, Administer(administration::incremental_alter_configs)), // as AlterConfigs
-    api(45, "AlterPartitionReassignments", 0, -1, Hide),                   // moves physical partitions
-    api(46, "ListPartitionReassignments", 0, -1, Hide),                    // names physical partitions
+    api(45, "AlterPartitionReassignments", 0, 1, Rewrite(alter_partition_reassignments::request)), // all siblings, or none
+    api(46, "ListPartitionReassignments", 0, 0, Rewrite(list_partition_reassignments::request)), // siblings move together
     api(47, "OffsetDelete", 0, 0, Rewrite(offset_delete::request)),        // from the group that holds the lane
     api(48, "DescribeClientQuotas", 0, 1, Administer(administration::describe_client_quotas)), // names users
     api(49, "AlterClientQuotas", 0, 1, Administer(administration::alter_client_quotas)), // what each may use

@@ -1,7 +1,9 @@
 //! Partitions as things of the cluster: their records, leaders, replicas, sizes and producers.
 
+pub(crate) mod alter_partition_reassignments;
 pub(crate) mod delete_records;
 pub(crate) mod elect_leaders;
+pub(crate) mod list_partition_reassignments;
 mod siblings;
 
 #[cfg(test)]
