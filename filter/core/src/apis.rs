@@ -19,7 +19,9 @@ use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
     offset_delete, offset_fetch,
 };
-use partitions::{alter_partition_reassignments, delete_records, elect_leaders, list_partition_reassignments};
+use partitions::{
+    alter_partition_reassignments, delete_records, describe_log_dirs, elect_leaders, list_partition_reassignments,
+};
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
 
@@ -69,7 +71,7 @@ const LINES: &[Line] = &[
     api(32, "DescribeConfigs", 1, 4, Pass),                                // names no partition; a broker's listeners, to administrators
     api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs)), // of topics it passes; of brokers and groups it is cluster administration
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                           // moves physical partitions
-    api(35, "DescribeLogDirs", 0, -1, Hide),                               // sizes of physical partitions
+    api(35, "DescribeLogDirs", 1, 4, Rewrite(describe_log_dirs::request)), // a physical partition has one size
     api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request)).carries_tokens(sasl_authenticate::bare_token), // judged here with a sasl section
     api(37, "CreatePartitions", 0, 3, PassUnmapped),                       // counts physical partitions
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create)), // stands for the identity at the broker
