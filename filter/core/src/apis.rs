@@ -20,7 +20,8 @@ use groups::{
     offset_delete, offset_fetch,
 };
 use partitions::{
-    alter_partition_reassignments, delete_records, describe_log_dirs, elect_leaders, list_partition_reassignments,
+    alter_partition_reassignments, delete_records, describe_log_dirs, describe_producers, elect_leaders,
+    list_partition_reassignments,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
@@ -97,7 +98,7 @@ const LINES: &[Line] = &[
     api(58, "Envelope", 0, -1, Hide),                                      // broker to controller
     api(59, "FetchSnapshot", 0, -1, Hide),                                 // quorum
     api(60, "DescribeCluster", 0, 2, Rewrite(describe_cluster::request)),  // the brokers' addresses
-    api(61, "DescribeProducers", 0, 0, PassUnmapped),                      // names partitions
+    api(61, "DescribeProducers", 0, 0, Rewrite(describe_producers::request)), // who writes to a physical partition
     api(62, "BrokerRegistration", 0, -1, Hide),                            // broker to controller
     api(63, "BrokerHeartbeat", 0, -1, Hide),                               // broker to controller
     api(64, "UnregisterBroker", 0, -1, Hide),                              // cluster administration

@@ -32,7 +32,6 @@ fn what_passes_unmapped_is_the_same_on_both_sides_where_nothing_is_mapped() {
         passes::<EndTxnRequest>(""),
         passes::<TxnOffsetCommitRequest>(""),
         passes::<CreatePartitionsRequest>(""),
-        passes::<DescribeProducersRequest>(""),
         passes::<DescribeTransactionsRequest>(""),
     ];
     assert_eq!(tested.to_vec(), keys(|decision| matches!(decision, Decision::PassUnmapped)), "a line for each");
