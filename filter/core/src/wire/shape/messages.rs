@@ -40,6 +40,7 @@ shaped! {
     "DescribeProducers": DescribeProducersRequest as requests::DESCRIBE_PRODUCERS;
     "CreateAcls": CreateAclsRequest as requests::CREATE_ACLS;
     "DeleteAcls": DeleteAclsRequest as requests::DELETE_ACLS;
+    "DescribeConfigs": DescribeConfigsRequest as requests::DESCRIBE_CONFIGS;
     "AlterConfigs": AlterConfigsRequest as requests::ALTER_CONFIGS;
     "IncrementalAlterConfigs": IncrementalAlterConfigsRequest as requests::INCREMENTAL_ALTER_CONFIGS;
     "AlterClientQuotas": AlterClientQuotasRequest as requests::ALTER_CLIENT_QUOTAS;
@@ -62,10 +63,15 @@ shaped! {
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
     "DeleteRecords": DeleteRecordsResponse as responses::DELETE_RECORDS;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
+    "CreateAcls": CreateAclsResponse as responses::CREATE_ACLS;
+    "DeleteAcls": DeleteAclsResponse as responses::DELETE_ACLS;
+    "DescribeConfigs": DescribeConfigsResponse as responses::DESCRIBE_CONFIGS;
+    "AlterConfigs": AlterConfigsResponse as responses::ALTER_CONFIGS;
     "DescribeLogDirs": DescribeLogDirsResponse as responses::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
     "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
     "ElectLeaders": ElectLeadersResponse as responses::ELECT_LEADERS;
+    "IncrementalAlterConfigs": IncrementalAlterConfigsResponse as responses::INCREMENTAL_ALTER_CONFIGS;
     "AlterPartitionReassignments": AlterPartitionReassignmentsResponse as responses::ALTER_PARTITION_REASSIGNMENTS;
     "ListPartitionReassignments": ListPartitionReassignmentsResponse as responses::LIST_PARTITION_REASSIGNMENTS;
     "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;

@@ -135,6 +135,10 @@ pub(crate) const CREATE_ACLS: Shape =
 pub(crate) const DELETE_ACLS: Shape =
     Shape { flexible_since: 2, fields: &[Array(&[INT8, NullStr, Since(1, &INT8), NullStr, NullStr, INT8, INT8])] };
 
+/// DescribeConfigs, API key 32.
+pub(crate) const DESCRIBE_CONFIGS: Shape =
+    Shape { flexible_since: 4, fields: &[Array(&[INT8, Str, NullList(&Str)]), BOOL, Since(3, &BOOL)] };
+
 /// AlterConfigs, API key 33.
 pub(crate) const ALTER_CONFIGS: Shape =
     Shape { flexible_since: 2, fields: &[Array(&[INT8, Str, Array(&[Str, NullStr])]), BOOL] };

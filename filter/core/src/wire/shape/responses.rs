@@ -159,6 +159,36 @@ pub(crate) const DELETE_RECORDS: Shape =
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])] };
 
+/// CreateAcls, API key 30.
+pub const CREATE_ACLS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[INT16, NullStr])] };
+
+/// DeleteAcls, API key 31.
+pub const DELETE_ACLS: Shape = Shape {
+    flexible_since: 2,
+    fields: &[
+        INT32,
+        Array(&[INT16, NullStr, Array(&[INT16, NullStr, INT8, Str, Since(1, &INT8), Str, Str, INT8, INT8])]),
+    ],
+};
+
+/// DescribeConfigs, API key 32.
+pub const DESCRIBE_CONFIGS: Shape = Shape {
+    flexible_since: 4,
+    fields: &[
+        INT32,
+        Array(&[
+            INT16,
+            NullStr,
+            INT8,
+            Str,
+            Array(&[Str, NullStr, BOOL, INT8, BOOL, Array(&[Str, NullStr, INT8]), Since(3, &INT8), Since(3, &NullStr)]),
+        ]),
+    ],
+};
+
+/// AlterConfigs, API key 33.
+pub const ALTER_CONFIGS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[INT16, NullStr, INT8, Str])] };
+
 /// DescribeLogDirs, API key 35.
 pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape {
     flexible_since: 2,
@@ -178,6 +208,10 @@ pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[INT32, Arr
 /// ElectLeaders, API key 43.
 pub(crate) const ELECT_LEADERS: Shape =
     Shape { flexible_since: 2, fields: &[INT32, Since(1, &INT16), Array(&[Str, Array(&[INT32, INT16, NullStr])])] };
+
+/// IncrementalAlterConfigs, API key 44.
+pub const INCREMENTAL_ALTER_CONFIGS: Shape =
+    Shape { flexible_since: 1, fields: &[INT32, Array(&[INT16, NullStr, INT8, Str])] };
 
 /// AlterPartitionReassignments, API key 45.
 pub(crate) const ALTER_PARTITION_REASSIGNMENTS: Shape = Shape {
