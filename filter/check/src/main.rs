@@ -3,6 +3,7 @@
 //! This file is the command line itself: subcommands, help, and exit codes.
 
 mod check;
+mod schema;
 mod scram;
 
 use std::ffi::OsString;
@@ -69,6 +70,7 @@ fn run(arguments: &[String]) -> Result<String, Failure> {
     match arguments.split_first() {
         Some((command, rest)) if command == "check" => check::run(rest),
         Some((command, rest)) if command == "scram" => scram::run(rest),
+        Some((command, rest)) if command == "schema" => schema::run(rest),
         Some((command, _)) => Err(Failure::Usage(format!("there is no command {command:?}"))),
         None => Err(Failure::Usage("a command is needed".to_owned())),
     }

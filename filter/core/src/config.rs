@@ -12,6 +12,8 @@ mod error;
 mod filler;
 mod json;
 mod raw;
+#[cfg(feature = "schema")]
+mod schema;
 mod share;
 
 use self::json::{within, Given, Object, Whole};
@@ -25,6 +27,8 @@ use crate::topics::mapping::Mapping;
 
 pub use self::error::ConfigError;
 pub(crate) use self::filler::FillerMode;
+#[cfg(feature = "schema")]
+pub use self::schema::schema;
 pub(crate) use self::share::ShareMode;
 
 /// Everything that can be configured, checked.
