@@ -1,5 +1,5 @@
-//! `envoy/filter-config.schema.json` is what the types of the configuration say, and what is shipped keeps to
-//! it. `UPDATE_SCHEMA=1 cargo test -p kafka-remapper-check --test schema` writes the file anew.
+//! `envoy/filter-config.schema.json` is what the types of the configuration say, and what is shipped keeps
+//! to it. `UPDATE_SCHEMA=1 cargo test -p kafka-remapper-check --test schema` writes the file anew.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 

@@ -48,9 +48,9 @@ pub struct Config {
     pub limits: Limits,
     /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last
     /// commit or renewal. `None`: as long as those of any group without members.
-    pub(crate) shadow_retention_ms: Option<i64>,
+    pub shadow_retention_ms: Option<i64>,
     /// Milliseconds between two renewals of what a member has committed to lanes above 0.
-    pub(crate) shadow_renew_ms: u64,
+    pub shadow_renew_ms: u64,
     /// How clients prove who they are. `None`: SASL is between them and the broker.
     pub sasl: Option<Sasl>,
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.

@@ -7,8 +7,6 @@ use super::secret::SecretText;
 use crate::config::json::{Entries, Given, Object, Whole};
 
 #[cfg(feature = "schema")]
-use crate::config::schema;
-#[cfg(feature = "schema")]
 use crate::limits::*;
 
 #[derive(Deserialize)]
@@ -17,7 +15,7 @@ use crate::limits::*;
 pub(in crate::config) struct SaslSection {
     /// What clients may use. All but OAUTHBEARER need users.
     #[cfg_attr(feature = "schema", schemars(
-        length(min = 1), extend("uniqueItems" = true), schema_with = "schema::mechanisms",
+        length(min = 1), extend("uniqueItems" = true), schema_with = "crate::config::schema::mechanisms",
     ))]
     pub(super) mechanisms: Vec<String>,
     /// Who may log in by name and password.
@@ -48,7 +46,7 @@ pub(in crate::config) struct SaslSection {
 )))]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserEntry {
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::user_name"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::user_name"))]
     pub(super) username: String,
     /// At most 4096 bytes. ${NAME} in it is the environment variable NAME, which host_env_keys must list.
     #[serde(default)]
@@ -88,7 +86,7 @@ pub(super) struct OauthBearerSection {
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) audience: Given<String>,
     /// What scope or scp must hold.
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::scopes"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::scopes"))]
     pub(super) required_scopes: Vec<String>,
     /// Seconds that the issuer's clock may differ from Envoy's.
     #[cfg_attr(feature = "schema", schemars(
@@ -107,7 +105,7 @@ pub(super) struct OauthBearerSection {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct JwksSection {
     /// Any object: `sasl::oauthbearer` reads it.
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::key_set"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::key_set"))]
     pub(super) inline: Given<Object<Map<String, Value>>>,
     /// Where Envoy fetches them.
     pub(super) http: Given<Object<HttpSection>>,
@@ -151,13 +149,13 @@ pub(in crate::config) struct PrincipalSection {
     #[cfg_attr(feature = "schema", schemars(
         length(min = 1, max = PRINCIPAL_RULES_MAX),
         extend("default" = ["DEFAULT"]),
-        schema_with = "schema::mapping_rules",
+        schema_with = "crate::config::schema::mapping_rules",
     ))]
     pub(super) mapping_rules: Given<Vec<String>>,
     /// Which name of the certificate the rules take: the subject (RFC 2253, as Java writes it), or the first
     /// URI or DNS name among the subject alternative names, as it is. Who shows a certificate without such a
     /// name is refused.
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::source"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::source"))]
     pub(super) source: Given<String>,
 }
 
@@ -186,9 +184,9 @@ pub(in crate::config) struct UpstreamSection {
 )))]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamSaslSection {
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::password_mechanism"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::password_mechanism"))]
     pub(super) mechanism: String,
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::user_name"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::user_name"))]
     #[serde(default)]
     pub(super) username: Given<String>,
     /// At most 4096 bytes. ${NAME} in it is the environment variable NAME, which host_env_keys must list.
@@ -215,14 +213,14 @@ pub(super) struct LoginSection {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrincipalLoginSection {
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::user_name"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::user_name"))]
     pub(super) username: String,
     /// At most 4096 bytes. ${NAME} in it is the environment variable NAME, which host_env_keys must list.
     pub(super) password: SecretText,
     /// How the principal has to have proved itself: names of users, tokens and certificates share one name
     /// space. Left out: in any way.
     #[cfg_attr(feature = "schema", schemars(
-        length(min = 1), extend("uniqueItems" = true), schema_with = "schema::proofs",
+        length(min = 1), extend("uniqueItems" = true), schema_with = "crate::config::schema::proofs",
     ))]
     #[serde(default)]
     pub(super) mechanisms: Given<Vec<String>>,
