@@ -51,8 +51,8 @@ pub(crate) const LINES_MAX: usize = 100;
 /// Partitions that a line names, of those that it is about.
 pub(crate) const NAMED_MAX: usize = 12;
 
-/// Milliseconds that a topic of the tool's own may take to have a leader.
-pub(crate) const TOPIC_READY_MS: u64 = 15_000;
+/// Milliseconds that a topic of the tool's own may take to have a leader, and a coordinator to load.
+pub(crate) const READY_MS: u64 = 15_000;
 
 const _: () = assert!(CONNECT_MS <= ANSWER_MS_DEFAULT && ANSWER_MS_DEFAULT <= TIMEOUT_S_MAX * 1_000);
 const _: () = assert!(SAMPLE_BYTES_DEFAULT <= SAMPLE_BYTES_MAX && SAMPLE_BYTES_MAX as usize <= ANSWER_BYTES_MAX);

@@ -36,7 +36,10 @@ fn ask(checker: &mut Checker<'_>, readers: &Readers) -> Result<(), Trouble> {
     let request = |_| {
         DescribeAclsRequest::default()
             .with_resource_type_filter(GROUP)
+            .with_resource_name_filter(None)
             .with_pattern_type_filter(ANY)
+            .with_principal_filter(None)
+            .with_host_filter(None)
             .with_operation(ANY)
             .with_permission_type(ANY)
     };

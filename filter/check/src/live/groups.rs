@@ -63,7 +63,8 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Readers {
 }
 
 fn list(checker: &mut Checker<'_>, broker: i32, groups: &mut BTreeMap<String, Group>) -> Result<(), Trouble> {
-    let answer = checker.cluster.ask(broker, LIST_VERSION, |_| ListGroupsRequest::default())?;
+    let request = |_| ListGroupsRequest::default();
+    let answer = checker.cluster.ask_coordinator(broker, LIST_VERSION, request, |answer| answer.error_code)?;
     if let Some(error) = error_name(answer.error_code) {
         return Err(Trouble::new(format!("broker {broker} does not list its groups: {error}")));
     }

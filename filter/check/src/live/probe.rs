@@ -25,7 +25,7 @@ const RECORDS: [(&str, &[u8]); 5] = [
     (
         "gzip",
         b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xb3\x63\x60\x60\xd0\xc8\x4e\x4c\xcb\x4e\xd4\x2d\x4a\xcd\x4d\x2c\x28\
-          \x48\x2d\xd2\x4d\xce\x48\x4d\xce\xe6\x2a\x28\xca\x4f\x4a\x65\x00\x06\xe1\x90\xb6\x72\x00\x00\x00",
+          \x48\x2d\xd2\x4d\xce\x48\x4d\xce\xe6\x2a\x28\xca\x4f\x4a\x65\x00\x00\x6e\x19\x0b\x67\x20\x00\x00\x00",
     ),
     (
         "snappy",
@@ -69,7 +69,7 @@ pub(super) fn check(checker: &mut Checker<'_>, given: Option<&str>) {
 fn probe(checker: &mut Checker<'_>, topic: &Topic) -> Result<(), Trouble> {
     let producer = producer(checker, topic)?;
     let high = checker.lanes_max().saturating_sub(1).max(255);
-    let (mut untouched, mut rewritten, mut lost) = (vec![], vec![], vec![]);
+    let (mut untouched, mut rewritten, mut lost, mut refused) = (vec![], vec![], vec![], 0);
     let mut sequence = 0;
     for (codec, (word, record)) in RECORDS.iter().enumerate() {
         let idempotent = Producer { sequence, ..producer };
@@ -83,6 +83,7 @@ fn probe(checker: &mut Checker<'_>, topic: &Topic) -> Result<(), Trouble> {
                 Err(trouble) => {
                     let text = format!("{what}: the broker does not take the batch: {trouble}");
                     checker.report.add(Section::Probe, Level::Problem, text);
+                    refused += 1;
                     continue;
                 }
             };
@@ -97,7 +98,7 @@ fn probe(checker: &mut Checker<'_>, topic: &Topic) -> Result<(), Trouble> {
             }
         }
     }
-    conclude(checker, &untouched, rewritten, lost);
+    conclude(checker, untouched.len(), rewritten, lost, refused);
     compaction(checker, topic);
     Ok(())
 }
@@ -134,7 +135,7 @@ fn loss(stored: &StoredBatch<'_>) -> String {
 
 type Changed = Vec<(String, Option<String>)>;
 
-fn conclude(checker: &mut Checker<'_>, untouched: &[String], rewritten: Changed, lost: Changed) {
+fn conclude(checker: &mut Checker<'_>, kept: usize, rewritten: Changed, lost: Changed, refused: usize) {
     let report = &mut checker.report;
     for (what, how) in &lost {
         let how = how.as_deref().unwrap_or("was not there when it was read");
@@ -153,9 +154,9 @@ fn conclude(checker: &mut Checker<'_>, untouched: &[String], rewritten: Changed,
             format!("{what}: rewritten by the broker ({how}), and the tag was kept"),
         );
     }
-    let kept = untouched.len();
     let text = match (kept, rewritten.len()) {
-        (0, 0) => return,
+        // What was refused is told already.
+        _ if refused > 0 => return,
         (_, 0) => format!("yes: {kept} batches of all codecs, plain and idempotent, came back byte for byte"),
         (_, changed) => format!(
             "yes, though this topic's settings make the broker rewrite batches: {changed} were, and {kept} came back byte for \
@@ -187,8 +188,8 @@ fn now_ms() -> i64 {
 }
 
 fn producer(checker: &mut Checker<'_>, topic: &Topic) -> Result<Producer, Trouble> {
-    let request = |_| InitProducerIdRequest::default().with_transaction_timeout_ms(60_000);
-    let answer = checker.cluster.ask(topic.leader, 4, request)?;
+    let request = |_| InitProducerIdRequest::default().with_transactional_id(None);
+    let answer = checker.cluster.ask_coordinator(topic.leader, 4, request, |answer| answer.error_code)?;
     match error_name(answer.error_code) {
         Some(error) => Err(Trouble::new(format!("no producer id: {error}"))),
         None => Ok(Producer { id: answer.producer_id.0, epoch: answer.producer_epoch, sequence: 0 }),

@@ -1,5 +1,6 @@
 //! Topics that the mapping is for: do they fit, which of their settings matter, how much room is left.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -169,7 +170,7 @@ fn fit(checker: &mut Checker<'_>, topic: &Mapped) {
         return checker.report.add(Section::Topics, Level::Problem, text);
     }
     let (lanes, range) = (topic.remapper.lanes(), topic.remapper.offset_range());
-    let highest = topic.ends.iter().max_by_key(|(_, end)| **end);
+    let highest = topic.ends.iter().max_by_key(|(partition, end)| (**end, Reverse(**partition)));
     let Some((partition, end)) = highest.map(|(partition, end)| (*partition, *end)) else { return };
     let tenths = i128::from(end) * 1_000 / i128::from(range);
     let room = format!(

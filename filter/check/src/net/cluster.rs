@@ -1,16 +1,22 @@
 //! A cluster: a connection to each broker that is asked, made when it is first needed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use kafka_partition_remapper_core::brokers::address::Address;
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::Request;
+use kafka_protocol::ResponseError;
 
 use super::connection::{Access, Connection};
 use super::Trouble;
+use crate::limits::READY_MS;
 
 /// Names topics in all its versions up to this one.
 pub(crate) const METADATA_VERSION: i16 = 12;
+
+/// What a coordinator says that will know soon.
+const LOADING: [ResponseError; 2] = [ResponseError::CoordinatorLoadInProgress, ResponseError::CoordinatorNotAvailable];
 
 pub(crate) struct Cluster {
     access: Access,
@@ -75,6 +81,24 @@ impl Cluster {
                 self.connection(broker)?.ask(most, &message)
             }
             other => other,
+        }
+    }
+
+    /// Asks again while a coordinator is loading or moving, which takes seconds after a broker's start.
+    pub(crate) fn ask_coordinator<R: Request>(
+        &mut self,
+        broker: i32,
+        most: i16,
+        message: impl Fn(i16) -> R,
+        code: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, Trouble> {
+        let end = Instant::now() + Duration::from_millis(READY_MS);
+        loop {
+            let answer = self.ask(broker, most, &message)?;
+            if !LOADING.map(|error| error.code()).contains(&code(&answer)) || Instant::now() > end {
+                return Ok(answer);
+            }
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 

@@ -86,11 +86,13 @@ impl Stream {
     pub(crate) fn open(host: &str, port: u16, tls: Option<&Tls>) -> Result<Self, Trouble> {
         let name = host.trim_start_matches('[').trim_end_matches(']');
         let lost = |error: &dyn std::fmt::Display| Trouble::lost(format!("{host}:{port} cannot be reached: {error}"));
+        // Names that are this machine's by themselves (RFC 6761, section 6.3), which not every resolver knows.
+        let name = if name.ends_with(".localhost") { "localhost" } else { name };
         let addresses = (name, port).to_socket_addrs().map_err(|error| lost(&error))?;
         let mut last = lost(&"the name has no address");
         for address in addresses {
             match TcpStream::connect_timeout(&address, Duration::from_millis(CONNECT_MS)) {
-                Ok(stream) => return Self::over(stream, name, tls).map_err(|error| lost(&error)),
+                Ok(stream) => return Self::over(stream, host, tls).map_err(|error| lost(&error)),
                 Err(error) => last = lost(&error),
             }
         }
@@ -102,7 +104,8 @@ impl Stream {
         stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)).map_err(|e| e.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
-        let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let name = tls.server_name.as_deref().unwrap_or(address).to_owned();
         let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
         let session = ClientConnection::new(tls.config.clone(), name).map_err(|error| error.to_string())?;
         let mut stream = StreamOwned::new(session, stream);

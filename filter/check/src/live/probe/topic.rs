@@ -8,7 +8,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::limits::TOPIC_READY_MS;
+use crate::limits::READY_MS;
 use crate::live::Checker;
 use crate::net::cluster::{leader, METADATA_VERSION};
 use crate::net::login::random;
@@ -52,7 +52,7 @@ impl Topic {
             let text = format!("a topic for the probe cannot be made: {error}{words}; name one by --probe-topic");
             return Err(Trouble::new(text));
         }
-        let end = Instant::now() + Duration::from_millis(TOPIC_READY_MS);
+        let end = Instant::now() + Duration::from_millis(READY_MS);
         loop {
             match leader_of(checker, &name) {
                 Ok(leader) => return Ok(Self { name, leader, is_own: true }),
