@@ -11,7 +11,7 @@ pub(crate) const ANSWER_MS_DEFAULT: u64 = 30_000;
 /// Most `--timeout-s`: an hour is no timeout any more.
 pub(crate) const TIMEOUT_S_MAX: u64 = 3_600;
 
-/// Longest answer in bytes: what a broker takes as a request by default; Metadata of a million partitions fit.
+/// Longest answer in bytes: as brokers bound requests by default. Metadata of a million partitions fits.
 pub(crate) const ANSWER_BYTES_MAX: usize = 100 << 20;
 
 /// Messages that a login may take: SCRAM takes two.

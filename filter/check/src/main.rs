@@ -1,5 +1,5 @@
-//! `kafka-remapper-check`: tells what the filter says to a configuration, compares it with a live cluster, and
-//! makes SCRAM credentials.
+//! `kafka-remapper-check`: tells what the filter says to a configuration, compares it with a live cluster,
+//! and makes SCRAM credentials.
 //!
 //! This file is the command line itself: subcommands, help, and exit codes.
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]

@@ -48,8 +48,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// What could not be told is told once: a broker that is down answers none of many questions.
     pub(crate) fn add(&mut self, section: Section, level: Level, text: impl Into<String>) {
-        self.findings.push((section, level, text.into()));
+        let text = text.into();
+        let is_known = |(_, other, known): &(Section, Level, String)| *other == level && *known == text;
+        if level != Level::Unknown || !self.findings.iter().any(is_known) {
+            self.findings.push((section, level, text));
+        }
     }
 
     fn of(&self, level: Level) -> Vec<&str> {
@@ -119,14 +124,9 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 /// A number with a comma after each thousand.
 pub(crate) fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
-    let mut out = if number < 0 { "-".to_owned() } else { String::new() };
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", groups.collect::<Vec<_>>().join(","))
 }
 
 /// The first few, and how many more there are.
@@ -156,6 +156,7 @@ mod tests {
         report.add(Section::Topics, Level::Fine, "orders: fine");
         assert_eq!(report.exit_code(), 0);
         report.add(Section::Acls, Level::Unknown, "not allowed");
+        report.add(Section::Groups, Level::Unknown, "not allowed");
         assert_eq!(report.exit_code(), 2);
         report.add(Section::Brokers, Level::Note, "auto creation");
         report.add(Section::Topics, Level::Problem, "audit: misfit");

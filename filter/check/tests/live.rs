@@ -1,5 +1,5 @@
-//! `check --bootstrap` against brokers that answer as a test says: what no Apache Kafka does, and what costs one
-//! much time to do.
+//! `check --bootstrap` against brokers that answer as a test says: what no Apache Kafka does, and what would
+//! take one long.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 

@@ -244,9 +244,12 @@ mod tests {
         TopicRegistry::new(&Config::parse(text, &|_| None).unwrap().mapping)
     }
 
-    fn judged(groups: &[(&str, &str, &[(&str, usize)])]) -> (String, Vec<String>) {
+    /// Id, state, and how many offsets of which topics.
+    type Given<'a> = (&'a str, &'a str, &'a [(&'a str, usize)]);
+
+    fn judged(groups: &[Given<'_>]) -> (String, Vec<String>) {
         let registry = registry();
-        let group = |(id, state, offsets): &(&str, &str, &[(&str, usize)])| {
+        let group = |(id, state, offsets): &Given<'_>| {
             let offsets = offsets.iter().map(|(topic, count)| ((*topic).to_owned(), *count));
             let held = Some(held(&registry, id, offsets));
             ((*id).to_owned(), Group { coordinator: 1, state: (*state).to_owned(), held })

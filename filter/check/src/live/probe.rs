@@ -67,13 +67,22 @@ pub(super) fn check(checker: &mut Checker<'_>, given: Option<&str>) {
 }
 
 fn probe(checker: &mut Checker<'_>, topic: &Topic) -> Result<(), Trouble> {
-    let producer = producer(checker, topic)?;
+    let producer = match producer(checker, topic) {
+        Ok(producer) => Some(producer),
+        Err(trouble) if trouble.is_lost => return Err(trouble),
+        Err(trouble) => {
+            let text = format!("idempotent batches are not probed, since there is no producer id: {trouble}");
+            checker.report.add(Section::Probe, Level::Note, text);
+            None
+        }
+    };
     let high = checker.lanes_max().saturating_sub(1).max(255);
-    let (mut untouched, mut rewritten, mut lost, mut refused) = (vec![], vec![], vec![], 0);
+    let (mut untouched, mut rewritten, mut lost, mut refused) = (0, vec![], vec![], 0);
     let mut sequence = 0;
     for (codec, (word, record)) in RECORDS.iter().enumerate() {
-        let idempotent = Producer { sequence, ..producer };
-        for (kind, producer, lane) in [("plain", NOBODY, 1), ("plain", NOBODY, high), ("idempotent", idempotent, 1)] {
+        let idempotent = producer.map(|producer| ("idempotent", Producer { sequence, ..producer }, 1));
+        let kinds = [("plain", NOBODY, 1), ("plain", NOBODY, high)].into_iter().chain(idempotent);
+        for (kind, producer, lane) in kinds {
             let what = format!("{word} {kind} lane {lane}");
             let plain = single_record(codec as i16, record, now_ms(), producer);
             let batch = tagged(&plain, Lane(lane)).ok_or_else(|| Trouble::new(format!("{what}: no such tag")))?;
@@ -92,13 +101,17 @@ fn probe(checker: &mut Checker<'_>, topic: &Topic) -> Result<(), Trouble> {
             let records = lanes::fetch(&mut checker.cluster, &topic.name, 0, topic.leader, offset, 1 << 20)?;
             let stored = batches(&records).find(|stored| stored.last_offset() >= offset);
             match verdict(stored.as_ref(), &batch, Lane(lane)) {
-                Verdict::Untouched => untouched.push(what),
+                Verdict::Untouched => untouched += 1,
                 Verdict::Kept => rewritten.push((what, stored.map(|stored| change(&stored, codec as i16)))),
                 Verdict::Lost => lost.push((what, stored.map(|stored| loss(&stored)))),
             }
         }
     }
-    conclude(checker, untouched.len(), rewritten, lost, refused);
+    if lost.is_empty() && refused == 0 {
+        let kinds = if producer.is_some() { "plain and idempotent" } else { "plain" };
+        checker.report.add(Section::Probe, Level::Fine, kept(kinds, untouched, rewritten.len()));
+    }
+    told(checker, rewritten, lost);
     compaction(checker, topic);
     Ok(())
 }
@@ -135,17 +148,18 @@ fn loss(stored: &StoredBatch<'_>) -> String {
 
 type Changed = Vec<(String, Option<String>)>;
 
-fn conclude(checker: &mut Checker<'_>, kept: usize, rewritten: Changed, lost: Changed, refused: usize) {
+fn kept(kinds: &str, untouched: usize, rewritten: usize) -> String {
+    match rewritten {
+        0 => format!("yes: {untouched} batches of all codecs, {kinds}, came back byte for byte"),
+        _ => format!(
+            "yes, though this topic's settings make the broker rewrite batches: {rewritten} were, and {untouched} came back \
+             byte for byte. Transactional batches would lose their lanes here"
+        ),
+    }
+}
+
+fn told(checker: &mut Checker<'_>, rewritten: Changed, lost: Changed) {
     let report = &mut checker.report;
-    for (what, how) in &lost {
-        let how = how.as_deref().unwrap_or("was not there when it was read");
-        report.add(Section::Probe, Level::Problem, format!("{what}: the tag is lost: it {how}"));
-    }
-    if !lost.is_empty() {
-        let text =
-            "records would be shown on other virtual partitions: do not map topics of this broker with these settings";
-        return report.add(Section::Probe, Level::Problem, text);
-    }
     for (what, how) in &rewritten {
         let how = how.as_deref().unwrap_or_default();
         report.add(
@@ -154,16 +168,15 @@ fn conclude(checker: &mut Checker<'_>, kept: usize, rewritten: Changed, lost: Ch
             format!("{what}: rewritten by the broker ({how}), and the tag was kept"),
         );
     }
-    let text = match (kept, rewritten.len()) {
-        // What was refused is told already.
-        _ if refused > 0 => return,
-        (_, 0) => format!("yes: {kept} batches of all codecs, plain and idempotent, came back byte for byte"),
-        (_, changed) => format!(
-            "yes, though this topic's settings make the broker rewrite batches: {changed} were, and {kept} came back byte for \
-             byte. Transactional batches would lose their lanes here"
-        ),
-    };
-    report.add(Section::Probe, Level::Fine, text);
+    for (what, how) in &lost {
+        let how = how.as_deref().unwrap_or("was not there when it was read");
+        report.add(Section::Probe, Level::Problem, format!("{what}: the tag is lost: it {how}"));
+    }
+    if !lost.is_empty() {
+        let text =
+            "records would be shown on other virtual partitions: do not map topics of this broker with these settings";
+        report.add(Section::Probe, Level::Problem, text);
+    }
 }
 
 /// What a compacted topic does to tags shows only when the cleaner has run.

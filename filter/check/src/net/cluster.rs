@@ -29,8 +29,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects to the first of `bootstrap` that answers, and learns the brokers. The topics that it tells are
-    /// returned as well.
+    /// Connects to the first of `bootstrap` that answers, and learns the brokers. The topics that it tells
+    /// are returned as well.
     pub(crate) fn open(bootstrap: &[Address], access: Access) -> Result<(Self, Connection, MetadataResponse), Trouble> {
         let mut troubles = vec![];
         for address in bootstrap {

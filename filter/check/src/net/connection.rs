@@ -62,6 +62,11 @@ impl Connection {
         self.versions.get(&key).is_some_and(|(least, most)| (*least..=*most).contains(&version))
     }
 
+    /// Whether the broker offers any version of the API.
+    pub(crate) fn knows(&self, key: i16) -> bool {
+        self.versions.contains_key(&key)
+    }
+
     fn learn_versions(&mut self, access: &Access) -> Result<(), Trouble> {
         let answer: ApiVersionsResponse =
             self.exchange(VERSIONS_VERSION, &ApiVersionsRequest::default()).map_err(|t| {

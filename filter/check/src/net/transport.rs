@@ -86,7 +86,7 @@ impl Stream {
     pub(crate) fn open(host: &str, port: u16, tls: Option<&Tls>) -> Result<Self, Trouble> {
         let name = host.trim_start_matches('[').trim_end_matches(']');
         let lost = |error: &dyn std::fmt::Display| Trouble::lost(format!("{host}:{port} cannot be reached: {error}"));
-        // Names that are this machine's by themselves (RFC 6761, section 6.3), which not every resolver knows.
+        // This machine's by themselves (RFC 6761, section 6.3), which not every resolver knows.
         let name = if name.ends_with(".localhost") { "localhost" } else { name };
         let addresses = (name, port).to_socket_addrs().map_err(|error| lost(&error))?;
         let mut last = lost(&"the name has no address");
