@@ -259,6 +259,11 @@ def test_the_configurations_own_login(secured: KafkaCluster, trust):
     assert ", as gateway by SCRAM-SHA-512, as the configuration's upstream.sasl has it: " in outcome.report
 
 
+def test_a_listener_that_wants_a_login(secured: KafkaCluster):
+    outcome = check({}, ",".join(secured.addresses("SASL")))
+    assert outcome.code == 2 and "does this listener want a login (--sasl-username)?" in outcome.problem, outcome
+
+
 def test_client_certificates_and_wrong_transports(secured: KafkaCluster, trust):
     bootstrap, ca = ",".join(secured.addresses("TLS")), ("--ca-file", trust.brokers.certificate)
     mine = trust.gateway

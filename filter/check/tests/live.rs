@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_partition_remapper_core::wire::inspection::{batches, single_record, Producer};
@@ -16,6 +17,7 @@ use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -51,12 +53,21 @@ struct Script {
     denied: i16,
     /// Requests after which a connection is closed.
     requests_max: usize,
+    /// How long the listing of groups takes.
+    slowness: Duration,
     /// What is sent instead of any answer.
     instead: Option<&'static [u8]>,
 }
 
-const WELL: Script =
-    Script { store: Store::AsItIs, end: 10, offset_fetch: 9, denied: 0, requests_max: usize::MAX, instead: None };
+const WELL: Script = Script {
+    store: Store::AsItIs,
+    end: 10,
+    offset_fetch: 9,
+    denied: 0,
+    requests_max: usize::MAX,
+    slowness: Duration::ZERO,
+    instead: None,
+};
 
 /// What the broker was asked and what it stored.
 #[derive(Default)]
@@ -128,7 +139,10 @@ fn answer(head: &RequestHeader, body: &mut Bytes, port: u16, script: Script, see
         ApiKey::OffsetFetch => encoded(head, &OffsetFetchResponse::default()),
         ApiKey::ListOffsets => encoded(head, &ends(&ListOffsetsRequest::decode(body, version).unwrap(), script.end)),
         ApiKey::DescribeConfigs => encoded(head, &settings(&DescribeConfigsRequest::decode(body, version).unwrap())),
-        ApiKey::ListGroups => encoded(head, &ListGroupsResponse::default().with_error_code(script.denied)),
+        ApiKey::ListGroups => {
+            std::thread::sleep(script.slowness);
+            encoded(head, &groups(script.denied))
+        }
         ApiKey::DescribeAcls => {
             let asked = DescribeAclsRequest::decode(body, version).unwrap();
             let names = (asked.resource_name_filter, asked.principal_filter, asked.host_filter);
@@ -177,6 +191,13 @@ fn versions(script: Script) -> ApiVersionsResponse {
     ];
     let api = |(key, most): (i16, i16)| ApiVersion::default().with_api_key(key).with_max_version(most);
     ApiVersionsResponse::default().with_api_keys(offered.into_iter().map(api).collect())
+}
+
+/// A share group, which has no offsets that could be asked for, or an error.
+fn groups(code: i16) -> ListGroupsResponse {
+    let name = |text| StrBytes::from_static_str(text);
+    let share = ListedGroup::default().with_group_id(GroupId(name("sharing"))).with_protocol_type(name("share"));
+    ListGroupsResponse::default().with_error_code(code).with_groups(vec![share])
 }
 
 /// One topic of two partitions, and any that is asked for by name.
@@ -314,7 +335,8 @@ fn without_a_probe_nothing_is_asked_that_writes() {
         "auto.create.topics.enable=false on 1",
     ];
     let broker = told(WELL, &["--grow-to", "orders=6"], 0, &lines);
-    // Fetch, ListOffsets, Metadata, OffsetFetch, ListGroups, ApiVersions, DescribeAcls, DescribeConfigs.
+    // Fetch, ListOffsets, Metadata, OffsetFetch (to tell Envoy from a broker), ListGroups, ApiVersions,
+    // DescribeAcls, DescribeConfigs.
     assert_eq!(broker.seen.lock().unwrap().keys, BTreeSet::from([1, 2, 3, 9, 16, 18, 29, 32]));
 }
 
@@ -374,6 +396,14 @@ fn what_is_not_allowed_is_said() {
 fn connections_that_end_are_made_anew() {
     let broker = told(Script { requests_max: 4, ..WELL }, &[], 0, &["no problem was found"]);
     assert!(broker.seen.lock().unwrap().connections > 3);
+}
+
+#[test]
+fn what_takes_long_is_said() {
+    let line = "… listing groups of broker 1";
+    told(Script { slowness: Duration::from_millis(2_500), ..WELL }, &[], 0, &[line]);
+    let outcome = check(&Broker::start(WELL), &[]);
+    assert_eq!(outcome.problem, "");
 }
 
 #[test]

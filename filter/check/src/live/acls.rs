@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kafka_partition_remapper_core::shadow;
 use kafka_protocol::messages::describe_acls_response::DescribeAclsResource;
 use kafka_protocol::messages::{ApiKey, DescribeAclsRequest};
 use kafka_protocol::ResponseError;
@@ -109,7 +110,8 @@ fn judge(resources: &[DescribeAclsResource], readers: &Readers, bootstrap: &str,
     // Only those that are for all names or for beginnings of them can cover a prefix.
     let wide: Vec<&Rule<'_>> = rules.iter().filter(|rule| rule.is_prefix || rule.pattern == "*").collect();
     let mut gaps: BTreeMap<(&str, &str, &str), BTreeSet<&str>> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| !rule.is_prefix && rule.pattern != "*") {
+    let of_groups = |rule: &&Rule<'_>| !rule.is_prefix && rule.pattern != "*" && shadow::parse(rule.pattern).is_none();
+    for rule in rules.iter().filter(of_groups) {
         let prefix = format!("{}~", rule.pattern);
         for (operation, word, implied_by) in OPERATIONS.iter().filter(|(id, _, implied)| rule.allows(*id, implied)) {
             let is_covered = wide.iter().any(|w| w.covers(&prefix, rule.principal, rule.host, *operation, implied_by));
@@ -213,6 +215,9 @@ mod tests {
     fn all_operations_are_named_and_groups_that_read_nothing_mapped_are_no_problem() {
         let (code, text) = judged(&[resource("payments", LITERAL, &[("User:a", OPERATION_ALL)])]);
         assert!(code == 1 && text.contains("--operation Delete --operation Read --group"), "{text}");
+        // A rule for a shadow itself is no rule for a group.
+        let (code, text) = judged(&[resource("orders~1~0ANCIBzZ", LITERAL, &[("User:a", 3)])]);
+        assert!(code == 0 && !text.contains("note"), "{text}");
         let (code, text) = judged(&[resource("other", LITERAL, &[("User:a", 8)])]);
         assert!(code == 0 && text.contains("note: other: User:a") && text.contains("--operation Describe"), "{text}");
     }

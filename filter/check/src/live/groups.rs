@@ -14,7 +14,7 @@ use crate::limits::{GROUPS_ASKED_MAX, GROUPS_MAX};
 use crate::net::{error_name, Trouble};
 use crate::report::{counted, name, named, Level, Report, Section};
 
-const LIST_VERSION: i16 = 4;
+const LIST_VERSION: i16 = 5;
 /// The last version that names topics; the first that asks for several groups is 8.
 const FETCH_VERSION: i16 = 9;
 const SEVERAL_GROUPS_VERSION: i16 = 8;
@@ -68,9 +68,10 @@ fn list(checker: &mut Checker<'_>, broker: i32, groups: &mut BTreeMap<String, Gr
     if let Some(error) = error_name(answer.error_code) {
         return Err(Trouble::new(format!("broker {broker} does not list its groups: {error}")));
     }
-    for group in answer.groups {
+    // A share group has no offsets of this kind, nor shadows.
+    for group in answer.groups.iter().filter(|group| &*group.protocol_type != "share") {
         let state = group.group_state.to_string();
-        groups.insert(group.group_id.0.to_string(), Group { coordinator: broker, state, held: None });
+        groups.insert(group.group_id.to_string(), Group { coordinator: broker, state, held: None });
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) fn check(checker: &mut Checker<'_>, topics: &[Mapped], sample_bytes: 
                     match sample(&mut checker.cluster, place, (start, end), sample_bytes) {
                         Ok(tallies) => Some(tallies),
                         Err(trouble) => {
-                            let text = format!("{}: partition {} is not read: {trouble}", topic.name, place.partition);
+                            let text = format!("{}: its batches are not read: {trouble}", topic.name);
                             checker.report.add(Section::Lanes, Level::Unknown, text);
                             None
                         }

@@ -35,7 +35,11 @@ impl Cluster {
         let mut troubles = vec![];
         for address in bootstrap {
             let opened = Connection::open(&address.host, address.port, &access);
-            match opened.and_then(|mut connection| Ok((all_topics(&mut connection)?, connection))) {
+            let asked = opened.and_then(|mut connection| {
+                let topics = all_topics(&mut connection).map_err(|trouble| hinted(trouble, &access))?;
+                Ok((topics, connection))
+            });
+            match asked {
                 Ok((metadata, connection)) => {
                     let mut cluster = Self {
                         access,
@@ -144,6 +148,14 @@ impl Cluster {
             }
         }
     }
+}
+
+/// A broker ends a connection on which anything but a login comes first, if it wants one.
+fn hinted(trouble: Trouble, access: &Access) -> Trouble {
+    if trouble.is_lost && access.login.is_none() {
+        return Trouble::lost(format!("{trouble}; does this listener want a login (--sasl-username)?"));
+    }
+    trouble
 }
 
 /// All topics of the cluster that may be seen. Creates none.

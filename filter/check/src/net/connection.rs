@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use kafka_partition_remapper_core::brokers::address::Address;
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
@@ -41,7 +42,7 @@ impl Connection {
         let stream = Stream::open(host, port, access.tls.as_ref())?;
         let mut connection = Self {
             stream,
-            address: format!("{host}:{port}"),
+            address: Address { host: host.to_owned(), port }.to_string(),
             versions: HashMap::new(),
             correlation: 0,
             answer_time: access.answer_time,
@@ -70,10 +71,7 @@ impl Connection {
     fn learn_versions(&mut self, access: &Access) -> Result<(), Trouble> {
         let answer: ApiVersionsResponse =
             self.exchange(VERSIONS_VERSION, &ApiVersionsRequest::default()).map_err(|t| {
-                let hint = match (access.tls.is_some(), t.is_lost) {
-                    (false, true) => "; does this listener want TLS (--tls)?",
-                    _ => "; is this a Kafka broker?",
-                };
+                let hint = if access.tls.is_none() { "; does this listener want TLS (--tls)?" } else { "" };
                 Trouble::lost(format!("{}{hint}", t.what))
             })?;
         if let Some(error) = error_name(answer.error_code) {

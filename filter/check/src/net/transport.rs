@@ -5,6 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kafka_partition_remapper_core::brokers::address::Address;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -85,7 +86,10 @@ impl Stream {
     /// Tries each address of the name in turn.
     pub(crate) fn open(host: &str, port: u16, tls: Option<&Tls>) -> Result<Self, Trouble> {
         let name = host.trim_start_matches('[').trim_end_matches(']');
-        let lost = |error: &dyn std::fmt::Display| Trouble::lost(format!("{host}:{port} cannot be reached: {error}"));
+        let lost = |error: &dyn std::fmt::Display| {
+            let address = Address { host: name.to_owned(), port };
+            Trouble::lost(format!("{address} cannot be reached: {error}"))
+        };
         // This machine's by themselves (RFC 6761, section 6.3), which not every resolver knows.
         let name = if name.ends_with(".localhost") { "localhost" } else { name };
         let addresses = (name, port).to_socket_addrs().map_err(|error| lost(&error))?;
