@@ -1,9 +1,9 @@
 //! DescribeProducers (KIP-664): who writes to a partition, as far as a broker can tell.
 //!
 //! A broker knows an idempotent producer to a lane above 0 by an id with the lane in it (see the tags of
-//! `wire/batch.rs`): such a producer is shown to its own lane alone, and by the id that it has itself. The ids
-//! of transactional producers tell no lane: these are those of the physical partition, and are shown to all
-//! siblings. Of writers without idempotence brokers know nothing.
+//! `wire/batch.rs`): such a producer is shown to its own lane alone, and by the id that it has itself. The
+//! ids of transactional producers tell no lane: these are those of the physical partition, and are shown to
+//! all siblings. Of writers without idempotence brokers know nothing.
 
 use bytes::Bytes;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
