@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 
-from tests.harness.paths import KAFKA_JARS, README
+from tests.harness.api_table import lines
+from tests.harness.paths import KAFKA_JARS
 
 READ = {"Produce": 10, "Metadata": 0, "FindCoordinator": 0, "DescribeCluster": 0}
 """The APIs whose answers hold addresses, with the first offered version that does. That the filter reads
@@ -17,20 +18,6 @@ CLIENTS = re.compile(r"Acls\.Host$|\.ClientHost$")
 """Addresses that are clients', not brokers'."""
 
 ADDRESS = re.compile(r"host|port|listener|endpoint|address|url", re.I)
-
-
-@pytest.fixture(scope="module")
-def offered() -> dict[str, tuple[str, int, int]]:
-    """API → how README (which a test of the core holds to the table in the code) calls its
-    decision, and its versions."""
-    found = {}
-    for decision, apis in re.findall(r"^\| ((?:read|pass)[^|]*) \| ([^|]*) \|$", README.read_text(), re.M):
-        for api in apis.split(", "):
-            name, _, versions = api.partition(" ")
-            first, _, last = versions.partition("–")
-            found[name] = (decision, int(first), int(last or first))
-    assert len(found) > 40
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +52,13 @@ def in_range(version: int, versions: str) -> bool:
     return first != "none" and int(first.rstrip("+")) <= version <= (int(last) if last else 999 if "+" in first else int(first))
 
 
-def test_every_answer_that_holds_an_address_is_read(offered, responses):
+def test_every_answer_that_holds_an_address_is_read(responses):
     found = {}
-    for name, (decision, first, last) in offered.items():
-        for version in range(last, first - 1, -1):
-            if addresses(responses[name], version):
-                assert decision.startswith("read"), f"{name} {version} passes with {addresses(responses[name], version)}"
-                found[name] = version
+    for line in lines():
+        for version in reversed(line.offered):
+            if addresses(responses[line.name], version):
+                assert line.decision == "Rewrite", f"{line.name} {version} passes with {addresses(responses[line.name], version)}"
+                found[line.name] = version
     assert found == READ
 
 
