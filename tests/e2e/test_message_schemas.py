@@ -1,13 +1,13 @@
-"""No answer that names a broker's address reaches a client unread, by the message schemas of Kafka itself."""
+"""No message that names a broker's address or a partition goes by unread, by the message schemas of Kafka
+itself."""
 
-import json
 import re
-import zipfile
 
 import pytest
 
 from tests.harness.api_table import lines
-from tests.harness.paths import KAFKA_JARS
+from tests.harness.kafka import other_versions
+from tests.harness.messages import in_range, schemas
 
 READ = {"Produce": 10, "Metadata": 0, "FindCoordinator": 0, "DescribeCluster": 0}
 """The APIs whose answers hold addresses, with the first offered version that does. That the filter reads
@@ -17,20 +17,17 @@ these answers, whatever is mapped, is tested beside each API in `filter/core/src
 CLIENTS = re.compile(r"Acls\.Host$|\.ClientHost$")
 """Addresses that are clients', not brokers'."""
 
+PARTITION = re.compile(r"partition|^index$", re.I)
 ADDRESS = re.compile(r"host|port|listener|endpoint|address|url", re.I)
 
 
-@pytest.fixture(scope="module")
-def responses() -> dict[str, dict]:
-    (jar,) = KAFKA_JARS.glob("kafka-clients-*.jar")
-    with zipfile.ZipFile(jar) as archive:
-        names = [n for n in archive.namelist() if re.fullmatch(r"common/message/\w+Response\.json", n)]
-        schemas = [json.loads(re.sub(r"^\s*//.*$", "", archive.read(n).decode(), flags=re.M)) for n in names]
-    return {schema["name"].removesuffix("Response"): schema for schema in schemas}
+@pytest.fixture(scope="module", params=[None, *other_versions()])
+def responses(request) -> dict[str, dict]:
+    return schemas("Response", request.param)
 
 
-def addresses(schema: dict, version: int) -> list[str]:
-    """Paths of the fields of this version, tagged ones included, that may hold an address."""
+def fields_named(schema: dict, version: int, pattern: re.Pattern) -> list[str]:
+    """Paths of the fields of this version, tagged ones included, whose names are like this."""
     structs = {struct["name"]: struct["fields"] for struct in schema.get("commonStructs", [])}
 
     def walk(fields: list, path: str) -> list[str]:
@@ -40,26 +37,38 @@ def addresses(schema: dict, version: int) -> list[str]:
                 continue
             name = f"{path}.{field['name']}"
             inner = field.get("fields") or structs.get(field["type"].removeprefix("[]"), [])
-            named = not inner and ADDRESS.search(field["name"]) and not CLIENTS.search(name)
-            found += [name] if named else walk(inner, name)
+            found += walk(inner, name) if inner else [name] if pattern.search(field["name"]) else []
         return found
 
     return walk(schema["fields"], schema["name"])
 
 
-def in_range(version: int, versions: str) -> bool:
-    first, _, last = versions.partition("-")
-    return first != "none" and int(first.rstrip("+")) <= version <= (int(last) if last else 999 if "+" in first else int(first))
+def addresses(schema: dict, version: int) -> list[str]:
+    """Paths of the fields that may hold a broker's address."""
+    return [name for name in fields_named(schema, version, ADDRESS) if not CLIENTS.search(name)]
 
 
 def test_every_answer_that_holds_an_address_is_read(responses):
     found = {}
     for line in lines():
-        for version in reversed(line.offered):
+        for version in reversed(line.offered if line.name in responses else ()):
             if addresses(responses[line.name], version):
                 assert line.decision == "Rewrite", f"{line.name} {version} passes with {addresses(responses[line.name], version)}"
                 found[line.name] = version
     assert found == READ
+
+
+@pytest.mark.parametrize("kind", ["Request", "Response"])
+def test_every_message_that_holds_a_partition_is_read(kind):
+    unread, named = ("Pass", "Administer", "Delegate"), 0
+    for version in (None, *other_versions()):
+        for line in lines():
+            schema = schemas(kind, version).get(line.name)
+            for v in line.offered if schema else ():
+                fields = fields_named(schema, v, PARTITION)
+                assert not (fields and line.decision in unread), f"{line.name} {v} passes with {fields}"
+                named += bool(fields)
+    assert named > 100
 
 
 def test_addresses_are_found_in_schemas_where_they_are(responses):
