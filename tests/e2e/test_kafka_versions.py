@@ -9,7 +9,8 @@ import pytest
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.harness import api_table, apis, topics
+from tests.harness import apis, topics
+from tests.harness.api_table import TABLE
 from tests.harness.clients import Consumer, Record, produce
 from tests.harness.envoy import Envoy
 from tests.harness.group_members import Group
@@ -38,9 +39,9 @@ def shared_envoy(tmp_path_factory, cluster):
 
 def test_what_is_offered_is_what_broker_and_table_have_in_common(raw, direct):
     ours, brokers, wanted = offered(raw), offered(direct), {}
-    for line in api_table.lines():
+    for line in TABLE.values():
         first, last = brokers.get(line.key, (0, -1))
-        common = range(max(first, line.offered.start), min(last + 1, line.offered.stop))
+        common = range(max(first, line.versions.start), min(last + 1, line.versions.stop))
         if line.is_offered and common:
             wanted[line.key] = (common.start, common.stop - 1)
     assert ours == wanted

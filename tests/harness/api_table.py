@@ -1,23 +1,14 @@
-"""What becomes of each API: the table in filter/core/src/apis.rs, as the core's own tests read it for the
-documentation."""
+"""What becomes of each API: the table in docs/protocol.md, which a test of the core holds to the table in the
+code."""
 
 import re
 from dataclasses import dataclass
 
-from .paths import REPO
+from .paths import PROTOCOL
 
-WHILE_MAPPED = {
-    "Rewrite": True,
-    "Pass": True,
-    "Administer": True,
-    "Authenticate": True,
-    "Delegate": True,
-    "PassUnmapped": False,
-    "Refuse": False,
-    "Hide": False,
-}
-"""Decision → whether clients that are not librdkafka are offered the API by a listener that maps topics, and has
-neither a `sasl` nor an `upstream` section."""
+OFFERED_WHILE_MAPPED = {"read", "SASL", "passes", "administration", "delegation"}
+"""What the document calls APIs that every client is offered by a listener that maps topics, and has neither a
+`sasl` section nor a login of its own at the broker. librdkafka is offered one more."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +17,32 @@ class Line:
 
     key: int
     name: str
-    decision: str
-    offered: range
-    """The versions."""
+    first: int
+    last: int
+    """Below `first` where nothing is offered."""
+    word: str
+    note: str
+
+    @property
+    def versions(self) -> range:
+        """Those that are let through."""
+        return range(self.first, self.last + 1)
 
     @property
     def is_offered(self) -> bool:
-        """As WHILE_MAPPED says."""
-        return WHILE_MAPPED[self.decision] and bool(self.offered)
+        """As OFFERED_WHILE_MAPPED says."""
+        return bool(self.versions) and self.word in OFFERED_WHILE_MAPPED
 
 
-def lines() -> list[Line]:
-    """All, in the order of their keys, which have no gap."""
-    text = (REPO / "filter/core/src/apis.rs").read_text()
-    found = re.findall(r'^    api\((\d+), "(\w+)", (\d+), (-?\d+), (\w+)', text, re.M)
-    table = [Line(int(key), name, decision, range(int(first), int(last) + 1)) for key, name, first, last, decision in found]
-    assert [line.key for line in table] == list(range(len(table))), "a line of the table was not understood"
-    return table
+def table() -> dict[int, Line]:
+    """Key → line, in the order of the keys."""
+    found = {}
+    pattern = r"^\| (\d+) \| (\w+) \| ([\d–]*) \| ([\w ]+) \| (.+) \|$"
+    for key, name, versions, word, note in re.findall(pattern, PROTOCOL.read_text(), re.M):
+        first, _, last = versions.partition("–")
+        found[int(key)] = Line(int(key), name, int(first or 0), int(last or first or -1), word, note)
+    assert list(found) == list(range(len(found))), "a line of the table was not understood"
+    return found
+
+
+TABLE = table()
