@@ -248,8 +248,7 @@ def delete_acls(scene: Scene, version: int) -> Case:
 
 
 def describe_configs(scene: Scene, version: int) -> Case:
-    """Of a topic and a group: a broker's would show its listeners, which administrators may see."""
-    wanted = [(TOPIC, scene.topic.name), (GROUP, "group")]
+    wanted = [(TOPIC, scene.topic.name), (GROUP, "group"), (BROKER, "1")]
     resources = [{"resourceType": kind, "resourceName": name, "configurationKeys": None} for kind, name in wanted]
     return Case({"resources": resources, "includeSynonyms": True, "includeDocumentation": True})
 
