@@ -33,7 +33,9 @@ class Scene:
     """What the requests are about. `make_topic` makes a mapped topic with records in all partitions;
     `partitions` are those that requests name."""
 
-    def __init__(self, program: EveryApi, port: int, make_topic: Callable[[], topics.Topic], offered: dict[str, range], keys: dict[str, int]):
+    def __init__(
+        self, program: EveryApi, port: int, make_topic: Callable[[], topics.Topic], offered: dict[str, range], keys: dict[str, int]
+    ):
         self.topic = make_topic()
         self.partitions: list[int] = []
         self._make_topic = make_topic
@@ -55,6 +57,9 @@ class Scene:
 
     def another_topic(self) -> topics.Topic:
         return self._make_topic()
+
+    def names_all_siblings(self) -> bool:
+        return len(self.partitions) == self.topic.virtual
 
     def each(self, index: str = "partitionIndex", **fields) -> list[dict]:
         return [{index: v, **fields} for v in self.partitions]
@@ -212,8 +217,7 @@ def create_partitions(scene: Scene, version: int) -> Case:
 
 def delete_records(scene: Scene, version: int) -> Case:
     """Of all siblings, or of one alone, which is refused."""
-    everything = len(scene.partitions) == scene.topic.virtual
-    error = "NONE" if everything else "POLICY_VIOLATION"
+    error = "NONE" if scene.names_all_siblings() else "POLICY_VIOLATION"
     return Case({"topics": scene.named(offset=0), "timeoutMs": 10000}, (error,), told=NAMED)
 
 
@@ -309,7 +313,9 @@ def elect_leaders(scene: Scene, version: int) -> Case:
 
 
 def alter_reassignments(scene: Scene, version: int) -> Case:
-    return Case({"topics": scene.named(replicas=[1]), "timeoutMs": 10000}, told=NAMED)
+    """As with records, siblings move together."""
+    error = "NONE" if scene.names_all_siblings() else "INVALID_REPLICA_ASSIGNMENT"
+    return Case({"topics": scene.named(replicas=[1]), "timeoutMs": 10000}, (*{"NONE", error},), told=NAMED)
 
 
 def list_reassignments(scene: Scene, version: int) -> Case:
@@ -317,7 +323,9 @@ def list_reassignments(scene: Scene, version: int) -> Case:
 
 
 def describe_log_dirs(scene: Scene, version: int) -> Case:
-    return Case({"topics": scene.numbered("topic", "partitions")}, told=NAMED)
+    """The sizes are told once, for lane 0."""
+    lane_0 = tuple(v for v in scene.partitions if scene.topic.lane_of(v) == 0)
+    return Case({"topics": scene.numbered("topic", "partitions")}, told=lane_0)
 
 
 def describe_producers(scene: Scene, version: int) -> Case:

@@ -7,6 +7,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -26,6 +28,9 @@ public class Tools {
     }
   }
 
+  /** What the tool that runs wants done at its end: some write out their records there. */
+  private static final List<Runnable> HOOKS = new ArrayList<>();
+
   /** The first exit code of the tool that runs; null before it ends itself. */
   private static Integer exit;
 
@@ -37,6 +42,7 @@ public class Tools {
     };
     Exit.setExitProcedure(end);
     Exit.setHaltProcedure(end);
+    Exit.setShutdownHookAdder((name, hook) -> HOOKS.add(hook));
     BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
     for (String line = in.readLine(); line != null; line = in.readLine()) {
       out.println(JSON.writeValueAsString(run(JSON.readTree(line))));
@@ -53,6 +59,7 @@ public class Tools {
     String[] arguments = new String[wanted.size() - 2];
     for (int i = 0; i < arguments.length; i++) arguments[i] = wanted.get(i + 2).asText();
     exit = null;
+    HOOKS.clear();
     try {
       Class.forName(wanted.get(1).asText()).getMethod("main", String[].class).invoke(null, (Object) arguments);
     } catch (InvocationTargetException e) {
@@ -61,6 +68,7 @@ public class Tools {
         exit = 1;
       }
     }
+    HOOKS.forEach(Runnable::run);
     return JSON.createObjectNode().put("code", exit == null ? 0 : exit).put("out", out.toString()).put("err", err.toString());
   }
 }
