@@ -122,6 +122,18 @@ def test_another_count_of_partitions_is_refused_with_both_numbers(tool, filled):
     assert "raise virtual_partitions" in said
 
 
+def test_topics_that_exist_are_not_created_again(tool, filled, cluster):
+    create = ("--create", "--topic", filled.name, "--partitions", MODULO.virtual)
+    assert "TopicExistsException" in tool("TopicCommand", *create, code=1).said
+    tool("TopicCommand", *create, "--if-not-exists")
+    assert physical_count(cluster, filled.name) == MODULO.physical
+
+
+def test_topics_are_described_by_their_ids(tool, filled):
+    (topic_id,) = re.findall(r"TopicId: (\S+)", tool("TopicCommand", "--describe", "--topic", filled.name).out)
+    assert numbers(r"Partition: (\d+)", tool("TopicCommand", "--describe", "--topic-id", topic_id).out) == ALL
+
+
 def test_topics_that_are_not_mapped_are_created_and_grow(tool, cluster):
     name = topics.unique("unmapped")
     tool("TopicCommand", "--create", "--topic", name, "--partitions", 2)
