@@ -1,8 +1,8 @@
 //! CreateTopics: a client asks for V partitions, and gets a topic with P of them.
 //!
 //! Of a mapped topic V partitions may be asked for, or the broker's default (KIP-464), which here is V as
-//! well; the broker is asked for P. Another count is refused, as are assignments of replicas and settings that
-//! name partitions one by one. What is refused goes up all the same, apart from the rest and only to be
+//! well; the broker is asked for P. Another count is refused, as are assignments of replicas and settings
+//! that name partitions one by one. What is refused goes up all the same, apart from the rest and only to be
 //! validated: a broker says of a topic that exists, or that the client may not create, just that, and clients
 //! go by it. Where the broker would have created the topic, the client gets the filter's words.
 

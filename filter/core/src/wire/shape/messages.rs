@@ -28,11 +28,17 @@ shaped! {
     "ApiVersions": ApiVersionsRequest as requests::API_VERSIONS;
     "CreateTopics": CreateTopicsRequest as requests::CREATE_TOPICS;
     "InitProducerId": InitProducerIdRequest as requests::INIT_PRODUCER_ID;
+    "DeleteRecords": DeleteRecordsRequest as requests::DELETE_RECORDS;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochRequest as requests::OFFSET_FOR_LEADER_EPOCH;
+    "DescribeLogDirs": DescribeLogDirsRequest as requests::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateRequest as requests::SASL_AUTHENTICATE;
     "DeleteGroups": DeleteGroupsRequest as requests::DELETE_GROUPS;
+    "ElectLeaders": ElectLeadersRequest as requests::ELECT_LEADERS;
+    "AlterPartitionReassignments": AlterPartitionReassignmentsRequest as requests::ALTER_PARTITION_REASSIGNMENTS;
+    "ListPartitionReassignments": ListPartitionReassignmentsRequest as requests::LIST_PARTITION_REASSIGNMENTS;
     "OffsetDelete": OffsetDeleteRequest as requests::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterRequest as requests::DESCRIBE_CLUSTER;
+    "DescribeProducers": DescribeProducersRequest as requests::DESCRIBE_PRODUCERS;
     "CreateAcls": CreateAclsRequest as requests::CREATE_ACLS;
     "DeleteAcls": DeleteAclsRequest as requests::DELETE_ACLS;
     "DescribeConfigs": DescribeConfigsRequest as requests::DESCRIBE_CONFIGS;
@@ -57,14 +63,20 @@ shaped! {
     "ApiVersions": ApiVersionsResponse as responses::API_VERSIONS;
     "CreateTopics": CreateTopicsResponse as responses::CREATE_TOPICS;
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
+    "DeleteRecords": DeleteRecordsResponse as responses::DELETE_RECORDS;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
     "CreateAcls": CreateAclsResponse as responses::CREATE_ACLS;
     "DeleteAcls": DeleteAclsResponse as responses::DELETE_ACLS;
     "DescribeConfigs": DescribeConfigsResponse as responses::DESCRIBE_CONFIGS;
     "AlterConfigs": AlterConfigsResponse as responses::ALTER_CONFIGS;
+    "DescribeLogDirs": DescribeLogDirsResponse as responses::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
     "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
+    "ElectLeaders": ElectLeadersResponse as responses::ELECT_LEADERS;
     "IncrementalAlterConfigs": IncrementalAlterConfigsResponse as responses::INCREMENTAL_ALTER_CONFIGS;
+    "AlterPartitionReassignments": AlterPartitionReassignmentsResponse as responses::ALTER_PARTITION_REASSIGNMENTS;
+    "ListPartitionReassignments": ListPartitionReassignmentsResponse as responses::LIST_PARTITION_REASSIGNMENTS;
     "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterResponse as responses::DESCRIBE_CLUSTER;
+    "DescribeProducers": DescribeProducersResponse as responses::DESCRIBE_PRODUCERS;
 }
