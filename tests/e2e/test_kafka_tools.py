@@ -99,7 +99,7 @@ def test_topics_are_created_shown_and_deleted(partitions, tool, cluster, raw):
     name = topics.unique(MODULO.name)
     for _ in range(2):  # the second time with the name of a topic that was deleted
         assert f"Created topic {name}" in tool("TopicCommand", "--create", "--topic", name, *partitions).out
-        assert physical_count(cluster, name) == MODULO.physical
+        wait_until("its partitions", lambda: physical_count(cluster, name) == MODULO.physical)
         assert name in tool("TopicCommand", "--list").lines
         shown = tool("TopicCommand", "--describe", "--topic", name).out
         assert f"PartitionCount: {MODULO.virtual}" in shown
@@ -138,7 +138,7 @@ def test_topics_that_are_not_mapped_are_created_and_grow(tool, cluster):
     name = topics.unique("unmapped")
     tool("TopicCommand", "--create", "--topic", name, "--partitions", 2)
     tool("TopicCommand", "--alter", "--topic", name, "--partitions", 3)
-    assert physical_count(cluster, name) == 3
+    wait_until("its partitions", lambda: physical_count(cluster, name) == 3)
 
 
 def test_topics_with_troubles_are_found(tool, filled):
