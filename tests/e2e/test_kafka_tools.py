@@ -99,7 +99,8 @@ def test_topics_are_created_shown_and_deleted(partitions, tool, cluster, raw):
     name = topics.unique(MODULO.name)
     for _ in range(2):  # the second time with the name of a topic that was deleted
         assert f"Created topic {name}" in tool("TopicCommand", "--create", "--topic", name, *partitions).out
-        wait_until("its partitions", lambda: physical_count(cluster, name) == MODULO.physical)
+        cluster.wait_for_leaders(name, MODULO.physical)
+        assert physical_count(cluster, name) == MODULO.physical
         assert name in tool("TopicCommand", "--list").lines
         shown = tool("TopicCommand", "--describe", "--topic", name).out
         assert f"PartitionCount: {MODULO.virtual}" in shown

@@ -104,6 +104,7 @@ def test_administration(envoy, raw, cluster):
     topic = topics.Topic(topics.MODULO, topics.unique(topics.MODULO.name))
     admin = AdminClient({"bootstrap.servers": envoy.bootstrap, "log_level": 0})
     admin.create_topics([NewTopic(topic.name, topic.virtual, 1)])[topic.name].result(30)
+    cluster.wait_for_leaders(topic.name, topic.family.physical)
     assert len(admin.list_topics(topic.name, timeout=10).topics[topic.name].partitions) == topic.virtual
     assert len(cluster.admin.list_topics(topic.name, timeout=10).topics[topic.name].partitions) == topic.family.physical
     for v in range(topic.virtual):

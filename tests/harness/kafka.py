@@ -156,6 +156,10 @@ class KafkaCluster:
         replicas = replicas or len(self.ids)
         admin = self.admin
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
+        self.wait_for_leaders(name, partitions)
+
+    def wait_for_leaders(self, name: str, partitions: int) -> None:
+        """Waits until the leader of every partition of a new topic answers."""
         wait_until(f"leaders of {name}", lambda: self._leaders_answer(name, partitions), 30)
 
     def delete_topic(self, name: str) -> None:
