@@ -16,7 +16,7 @@ use admin::{administration, delegation_tokens};
 use cluster::{api_versions, describe_cluster, find_coordinator, metadata};
 use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
-    offset_delete, offset_fetch,
+    offset_delete, offset_fetch, share_group_heartbeat,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use transactions::init_producer_id;
@@ -108,7 +108,7 @@ const LINES: &[Line] = &[
     api(73, "AssignReplicasToDirs", 0, -1, Hide),                          // broker to controller
     api(74, "ListConfigResources", 0, 1, Pass),                            // names no partition
     api(75, "DescribeTopicPartitions", 0, -1, Hide),                       // clients fall back to Metadata
-    api(76, "ShareGroupHeartbeat", 0, -1, Hide),                           // KIP-932: the broker would assign physical partitions
+    api(76, "ShareGroupHeartbeat", 1, 1, Refuse(share_group_heartbeat::request)), // KIP-932: the broker would assign physical partitions
     api(77, "ShareGroupDescribe", 0, -1, Hide),                            // KIP-932
     api(78, "ShareFetch", 0, -1, Hide).feature("share.version"),           // KIP-932
     api(79, "ShareAcknowledge", 0, -1, Hide),                              // KIP-932
