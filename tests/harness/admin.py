@@ -13,7 +13,7 @@ from .clients import talk_to
 from .kafka import JAVA
 from .paths import BUILD, CLIENTS, KAFKA_JARS
 
-GIVE_UP_S = 10
+GIVE_UP_S = 20
 """When a program says that its library is still trying."""
 
 
