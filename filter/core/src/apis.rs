@@ -10,6 +10,7 @@ pub(crate) mod groups;
 pub(crate) mod records;
 pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
+pub(crate) mod topics;
 pub(crate) mod transactions;
 
 use admin::{acls, administration, alter_configs, delegation_tokens, describe_configs};
@@ -19,6 +20,7 @@ use groups::{
     offset_delete, offset_fetch, share_group_heartbeat,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
+use topics::create_topics;
 use transactions::init_producer_id;
 
 use crate::exchange::api::{Api, Apis};
@@ -57,7 +59,7 @@ const LINES: &[Line] = &[
     api(16, "ListGroups", 0, 5, Rewrite(list_groups::request),           "without shadows"),
     api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request), "answered here with a sasl section; 0 goes on with bare tokens").begins_proof(),
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request),         "broker, codec and this table in common; 5 (KIP-1242) is unknown to the codec: such a client is told to ask in an older version").negotiates(api_versions::NEGOTIATION),
-    api(19, "CreateTopics", 2, 7, PassUnmapped,                          "counts physical partitions"),
+    api(19, "CreateTopics", 2, 7, Rewrite(create_topics::request),       "of a mapped topic V partitions are asked for, and P created"),
     api(20, "DeleteTopics", 1, 6, Pass,                                  "names no partition"),
     api(21, "DeleteRecords", 0, 2, PassUnmapped,                         "would cut siblings off"),
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request),  "idempotence passes, transactions do not yet; 6 (KIP-939) is not stable"),

@@ -26,6 +26,7 @@ shaped! {
     "ListGroups": ListGroupsRequest as requests::LIST_GROUPS;
     "SaslHandshake": SaslHandshakeRequest as requests::SASL_HANDSHAKE;
     "ApiVersions": ApiVersionsRequest as requests::API_VERSIONS;
+    "CreateTopics": CreateTopicsRequest as requests::CREATE_TOPICS;
     "InitProducerId": InitProducerIdRequest as requests::INIT_PRODUCER_ID;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochRequest as requests::OFFSET_FOR_LEADER_EPOCH;
     "SaslAuthenticate": SaslAuthenticateRequest as requests::SASL_AUTHENTICATE;
@@ -54,6 +55,7 @@ shaped! {
     "ListGroups": ListGroupsResponse as responses::LIST_GROUPS;
     "SaslHandshake": SaslHandshakeResponse as responses::SASL_HANDSHAKE;
     "ApiVersions": ApiVersionsResponse as responses::API_VERSIONS;
+    "CreateTopics": CreateTopicsResponse as responses::CREATE_TOPICS;
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
     "CreateAcls": CreateAclsResponse as responses::CREATE_ACLS;

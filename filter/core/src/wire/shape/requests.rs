@@ -85,6 +85,12 @@ pub const SASL_HANDSHAKE: Shape = Shape { flexible_since: NEVER, fields: &[Str] 
 /// ApiVersions, API key 18.
 pub const API_VERSIONS: Shape = Shape { flexible_since: 3, fields: &[Since(3, &Str), Since(3, &Str)] };
 
+/// CreateTopics, API key 19.
+pub(crate) const CREATE_TOPICS: Shape = Shape {
+    flexible_since: 5,
+    fields: &[Array(&[Str, INT32, INT16, Array(&[INT32, List(&INT32)]), Array(&[Str, NullStr])]), INT32, BOOL],
+};
+
 /// InitProducerId, API key 22.
 pub const INIT_PRODUCER_ID: Shape =
     Shape { flexible_since: 2, fields: &[NullStr, INT32, Since(3, &INT64), Since(3, &INT16)] };

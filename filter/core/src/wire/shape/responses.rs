@@ -148,6 +148,24 @@ pub const API_VERSIONS: Shape = Shape {
     ],
 };
 
+/// CreateTopics, API key 19.
+pub(crate) const CREATE_TOPICS: Shape = Shape {
+    flexible_since: 5,
+    fields: &[
+        INT32,
+        Array(&[
+            Str,
+            Since(7, &UUID),
+            INT16,
+            NullStr,
+            Since(5, &INT32),
+            Since(5, &INT16),
+            Since(5, &NullArray(&[Str, NullStr, BOOL, INT8, BOOL])),
+            Since(5, &Tagged(0, &INT16)),
+        ]),
+    ],
+};
+
 /// InitProducerId, API key 22.
 pub const INIT_PRODUCER_ID: Shape = Shape { flexible_since: 2, fields: &[INT32, INT16, INT64, INT16] };
 

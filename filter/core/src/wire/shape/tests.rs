@@ -80,6 +80,7 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
         ListGroupsRequest, ListGroupsResponse, LIST_GROUPS, 0..=5;
         SaslHandshakeRequest, SaslHandshakeResponse, SASL_HANDSHAKE, 0..=1;
         ApiVersionsRequest, ApiVersionsResponse, API_VERSIONS, 0..=4;
+        CreateTopicsRequest, CreateTopicsResponse, CREATE_TOPICS, 2..=7;
         InitProducerIdRequest, InitProducerIdResponse, INIT_PRODUCER_ID, 0..=5;
         OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH, 2..=4;
         SaslAuthenticateRequest, SaslAuthenticateResponse, SASL_AUTHENTICATE, 0..=2;
