@@ -157,9 +157,6 @@ func franzClients(verbs map[string]verb, bootstrap string) {
 		r, err := cl.ProduceSync(ctx, &kgo.Record{Topic: a[0], Value: []byte("v")}).First()
 		return fmt.Sprint(r.Offset), err
 	}
-	verbs["consume"] = func(ctx context.Context, a []string) (string, error) {
-		return franzPoll(ctx, bootstrap, kgo.ConsumeTopics(a[0]), kgo.ConsumerGroup("group-of-"+a[0]))
-	}
 	verbs["join"] = func(ctx context.Context, a []string) (string, error) {
 		return franzPoll(ctx, bootstrap, kgo.ConsumeTopics(a[0]), kgo.ConsumerGroup(a[1]))
 	}

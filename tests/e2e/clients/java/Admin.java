@@ -187,7 +187,6 @@ public class Admin {
         return "" + producer.send(new ProducerRecord<>(w[1], "k", "v")).get().offset();
       }
     });
-    verbs.put("consume", w -> consume(w[1], "group-of-" + w[1], "classic"));
     verbs.put("join", w -> consume(w[1], w[2], "classic"));
     verbs.put("consumer-protocol", w -> consume(w[1], w[2], "consumer"));
     verbs.put("transact", w -> {
