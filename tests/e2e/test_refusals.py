@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.harness import refusals
 from tests.harness.admin import AdminProgram
@@ -23,6 +24,7 @@ LOAD = 3
 def gateway(tmp_path_factory, cluster, programs):
     cluster.create_topic(refusals.ORDERS, refusals.PHYSICAL)
     cluster.create_topic(refusals.ODD, refusals.PHYSICAL - 1)
+    has_transactions(cluster)
     with Envoy(tmp_path_factory.mktemp("refusals"), cluster, refusals.MAPPING) as envoy:
         with Raw(envoy.port(1)) as raw:
             for partition in range(refusals.VIRTUAL):
@@ -33,6 +35,11 @@ def gateway(tmp_path_factory, cluster, programs):
         cluster.delete_topic(topic)
 
 
+def has_transactions(cluster) -> None:
+    """Waits until the broker has made what it keeps transactions in, as on any cluster that had some."""
+    Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": "first", "log_level": 0}).init_transactions(60)
+
+
 @pytest.fixture(scope="module")
 def seen(gateway, tmp_path_factory) -> dict:
     """thing → library → what a person sees, of all that libraries can do."""
@@ -41,7 +48,7 @@ def seen(gateway, tmp_path_factory) -> dict:
     def ask(library: str) -> dict:
         with AdminProgram(library, gateway.bootstrap, logs / library) as program:
             program.ask("list")  # the first request of some programs waits for what comes with its start
-            return {name: program.ask(*thing.verb) for name, thing in THINGS.items()}
+            return {name: program.ask(*thing.words(library)) for name, thing in THINGS.items()}
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         outcomes = dict(zip(LIBRARIES, pool.map(ask, LIBRARIES)))

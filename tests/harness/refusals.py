@@ -32,11 +32,15 @@ MAPPING = {
 
 
 class Thing(NamedTuple):
-    """`verb`: how a program is told to do it. `log`: what Envoy's log says of it."""
+    """`verb`: how a program is told to do it, where `{library}` stands for the library's name: groups are for
+    one library only. `log`: what Envoy's log says of it."""
 
     title: str
     verb: tuple
     log: str | None = None
+
+    def words(self, library: str) -> list[str]:
+        return [str(word).format(library=library) for word in self.verb]
 
 
 _MISSING = f"topic {MISSING} is mapped and does not exist"
@@ -52,15 +56,15 @@ THINGS = {
     "log-dir": Thing("Moving a replica to another log directory", ("log-dir", ORDERS, 5)),
     "features": Thing("Changing a feature of the cluster", ("features",)),
     "produce-missing": Thing("Writing to a mapped topic that does not exist", ("produce", MISSING), _MISSING),
-    "consume-missing": Thing("Reading a mapped topic that does not exist", ("consume", MISSING), _MISSING),
+    "consume-missing": Thing("Reading a mapped topic that does not exist", ("join", MISSING, "{library}"), _MISSING),
     "produce-odd": Thing("Writing to a topic that does not fit its mapping", ("produce", ODD), _ODD),
-    "consume-odd": Thing("Reading a topic that does not fit its mapping", ("consume", ODD), _ODD),
+    "consume-odd": Thing("Reading a topic that does not fit its mapping", ("join", ODD, "{library}"), _ODD),
     "transact": Thing("Transactions", ("transact", ORDERS, "t"), "transactions are not supported"),
     "consumer": Thing(
-        "The consumer protocol of KIP-848", ("consumer-protocol", ORDERS, "g-consumer"), "does not support group.protocol=consumer"
+        "The consumer protocol of KIP-848", ("consumer-protocol", ORDERS, "consumer-{library}"), "does not support group.protocol=consumer"
     ),
-    "share": Thing("Share groups", ("share", ORDERS, "g-share"), "does not support share groups"),
-    "streams": Thing("Kafka Streams with `group.protocol=streams`", ("streams", ORDERS, "g-streams")),
+    "share": Thing("Share groups", ("share", ORDERS, "share-{library}"), "does not support share groups"),
+    "streams": Thing("Kafka Streams with `group.protocol=streams`", ("streams", ORDERS, "streams-{library}")),
     "shadow": Thing("Joining a shadow group", ("join", ORDERS, shadow_name("payments", 1)), "it names a shadow group"),
     "acl": Thing("Creating an ACL in a name that clients share", ("acl", ORDERS), f"CreateAcls: {_SHARED}"),
     "broker-config": Thing("Changing a broker's settings in such a name", ("broker-config",), f"AlterConfigs: {_SHARED}"),
@@ -74,6 +78,8 @@ VARYING = (
     (re.compile(r"(clientId=[\w.-]*?)-\d+\b"), r"\1-…"),
     (re.compile(r"rdkafka#(\w+)-\d+"), r"rdkafka#\1-…"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "…"),
+    (re.compile(r"Request '.*?' failed"), "Request '…' failed"),
+    (re.compile(r"failed with response '.*?(error_message='.*?'), .*'"), r"failed with response '… \1 …'"),
     (re.compile(r"\d{4}[/-]\d\d[/-]\d\d[T ][\d:.,]+Z?"), "…"),
 )
 """What differs from one run to the next."""

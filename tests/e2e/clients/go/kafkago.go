@@ -178,15 +178,13 @@ func kafkaGoClients(verbs map[string]verb, client *kafka.Client, bootstrap strin
 		defer w.Close()
 		return "", w.WriteMessages(ctx, kafka.Message{Value: []byte("v")})
 	}
-	read := func(ctx context.Context, topic, group string) (string, error) {
+	verbs["join"] = func(ctx context.Context, a []string) (string, error) {
 		r := kafka.NewReader(kafka.ReaderConfig{
-			Brokers: []string{bootstrap}, Topic: topic, GroupID: group, StartOffset: kafka.FirstOffset, ErrorLogger: logger(),
+			Brokers: []string{bootstrap}, Topic: a[0], GroupID: a[1], StartOffset: kafka.FirstOffset, ErrorLogger: logger(),
 		})
 		_, err := r.ReadMessage(ctx)
 		return "", errors.Join(err, r.Close())
 	}
-	verbs["consume"] = func(ctx context.Context, a []string) (string, error) { return read(ctx, a[0], "group-of-"+a[0]) }
-	verbs["join"] = func(ctx context.Context, a []string) (string, error) { return read(ctx, a[0], a[1]) }
 	verbs["transact"] = func(ctx context.Context, a []string) (string, error) {
 		r, err := client.InitProducerID(ctx, &kafka.InitProducerIDRequest{TransactionalID: a[1], TransactionTimeoutMs: 60000})
 		if err == nil {

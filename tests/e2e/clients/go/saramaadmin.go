@@ -144,9 +144,6 @@ func saramaClients(verbs map[string]verb, bootstrap string) {
 		_, offset, err := producer.SendMessage(&sarama.ProducerMessage{Topic: a[0], Value: sarama.StringEncoder("v")})
 		return fmt.Sprint(offset), err
 	}
-	verbs["consume"] = func(ctx context.Context, a []string) (string, error) {
-		return saramaJoin(ctx, bootstrap, a[0], "group-of-"+a[0])
-	}
 	verbs["join"] = func(ctx context.Context, a []string) (string, error) { return saramaJoin(ctx, bootstrap, a[0], a[1]) }
 	verbs["transact"] = func(_ context.Context, a []string) (string, error) {
 		cfg := saramaAdminConfig()

@@ -54,7 +54,6 @@ async function admin(bootstrap) {
         await producer.disconnect()
       }
     },
-    consume: name => read(kafka, name, `group-of-${name}`),
     join: (name, group) => read(kafka, name, group),
     transact: async (name, id) => {
       const producer = kafka.producer({ transactionalId: id, maxInFlightRequests: 1, idempotent: true })

@@ -54,7 +54,6 @@ serve({
     creations: [{ resourceType: TOPIC, resourceName: name, resourcePatternType: 3, principal: 'User:alice', host: '*', operation: 3, permissionType: 3 }],
   }),
   produce: async name => { await produce(name) },
-  consume: name => read(name, `group-of-${name}`),
   join: read,
   'consumer-protocol': (name, group) => read(name, group, { groupProtocol: 'consumer' }),
   transact: (name, id) => withClient(new Producer({ ...options, transactionalId: id, idempotent: true }), async producer => {

@@ -72,9 +72,8 @@ def admin(bootstrap: str) -> None:
         finally:
             await producer.stop()
 
-    async def consume(topic: str, group: str = "") -> None:
+    async def join(topic: str, group: str) -> None:
         """Reads one record."""
-        group = group or f"group-of-{topic}"
         consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest")
         await consumer.start()
         await consumer.getone()
@@ -96,7 +95,7 @@ def admin(bootstrap: str) -> None:
         "broker-config": broker_config,
     }
     verbs = {verb: with_client(use) for verb, use in administration.items()}
-    serve({**verbs, "produce": produce, "consume": consume, "join": consume, "transact": transact})
+    serve({**verbs, "produce": produce, "join": join, "transact": transact})
 
 
 admin(sys.argv[1])

@@ -55,10 +55,9 @@ def admin(bootstrap: str) -> None:
         finally:
             producer.close(0)
 
-    def consume(topic: str, group: str = "", **more) -> None:
+    def join(topic: str, group: str) -> None:
         """Reads one record."""
-        group = group or f"group-of-{topic}"
-        consumer = KafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", **more)
+        consumer = KafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest")
         while not consumer.poll(200):
             pass
         consumer.close()
@@ -82,8 +81,7 @@ def admin(bootstrap: str) -> None:
         "log-dir": log_dir,
         "features": lambda: client.update_features({"group.version": ("SAFE_DOWNGRADE", 1)}),
         "produce": produce,
-        "consume": consume,
-        "join": consume,
+        "join": join,
         "transact": transact,
     })
 

@@ -67,9 +67,9 @@ def admin(bootstrap: str) -> None:
             raise KafkaException(error)
         return message.offset()
 
-    def consume(topic: str, group: str = "", **more) -> None:
-        """Reads one record. An error that the consumer hands out goes by, unless it is fatal or of the topic."""
-        consumer = Consumer({**config, "group.id": group or f"group-of-{topic}", "auto.offset.reset": "earliest", **more})
+    def join(topic: str, group: str, **more) -> None:
+        """Reads one record."""
+        consumer = Consumer({**config, "group.id": group, "auto.offset.reset": "earliest", **more})
         consumer.subscribe([topic])
         try:
             while not (message := consumer.poll(0.2)):
@@ -104,9 +104,8 @@ def admin(bootstrap: str) -> None:
         "acl": acl,
         "elect": elect,
         "produce": produce,
-        "consume": consume,
-        "join": consume,
-        "consumer-protocol": lambda topic, group: consume(topic, group, **{"group.protocol": "consumer"}),
+        "join": join,
+        "consumer-protocol": lambda topic, group: join(topic, group, **{"group.protocol": "consumer"}),
         "share": share,
         "transact": transact,
     })
