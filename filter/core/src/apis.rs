@@ -20,7 +20,7 @@ use groups::{
     offset_delete, offset_fetch,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
-use topics::create_topics;
+use topics::{create_partitions, create_topics, delete_topics};
 use transactions::init_producer_id;
 
 use crate::exchange::api::{Api, Apis};
@@ -54,7 +54,7 @@ const LINES: &[Line] = &[
     api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request)).begins_proof(), // answered here with a sasl section; 0 goes on with bare tokens
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request)).negotiates(api_versions::NEGOTIATION), // broker, codec and this table in common
     api(19, "CreateTopics", 2, 7, Rewrite(create_topics::request)),        // V asked for, P created
-    api(20, "DeleteTopics", 1, 6, Pass),                                   // names no partition
+    api(20, "DeleteTopics", 1, 6, Rewrite(delete_topics::request)),        // what is remembered of a topic goes with it
     api(21, "DeleteRecords", 0, 2, PassUnmapped),                          // would cut siblings off
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request)),   // idempotence passes, transactions do not yet
     api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request)), // maps partitions and end offsets
@@ -71,7 +71,7 @@ const LINES: &[Line] = &[
     api(34, "AlterReplicaLogDirs", 0, -1, Hide),                           // moves physical partitions
     api(35, "DescribeLogDirs", 0, -1, Hide),                               // sizes of physical partitions
     api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request)).carries_tokens(sasl_authenticate::bare_token), // judged here with a sasl section
-    api(37, "CreatePartitions", 0, 3, PassUnmapped),                       // counts physical partitions
+    api(37, "CreatePartitions", 0, 3, Rewrite(create_partitions::request)), // V grows by configuration
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create)), // stands for the identity at the broker
     api(39, "RenewDelegationToken", 1, 2, Delegate(delegation_tokens::renew)), // the token outlives its owner
     api(40, "ExpireDelegationToken", 1, 2, Delegate(delegation_tokens::expire)), // takes it from its owner
