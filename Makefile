@@ -59,6 +59,10 @@ strangers: wasm tools ## Measure what strangers can cause, without a password (R
 fmt: ## Format the Rust code
 	@cargo fmt --all
 
+.PHONY: docs
+docs: ## Write the generated parts of docs/ anew
+	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol
+
 .PHONY: lint
 lint: ## Check format, lints, and the links of the documentation comments
 	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \

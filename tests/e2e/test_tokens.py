@@ -195,7 +195,8 @@ def test_withdrawn_keys(tmp_path, cluster):
             assert "0 keys are in use, and every token is refused" in envoy.log.read_text()
             withdrawn(json.dumps({"keys": [{**key.jwk(), "alg": "PS256"}]}).encode())
             withdrawn(b"<html>")
-            # The keys' age ends between two fetches; the log says it at the next one, which the backoff puts off.
+            # The keys' age ends between two fetches; the log says it at the next one, which the backoff
+            # puts off.
             said = "no keys are in use, and no token can be checked"
             wait_until("that the log says so", lambda: said in envoy.log.read_text(), 25, every=0.5)
 

@@ -18,7 +18,7 @@ WASM = Path(os.environ.get("KPR_WASM", REPO / "target/kafka_partition_remapper.w
 KAFKA_JARS = TOOLS / "kafka"
 ENVOY_BINARY = Path(envoy.__file__).parent / "_bin/envoy"
 ENVOY_STATS_BOOTSTRAP = REPO / "envoy/dynamic.yaml"
-README = REPO / "README.md"
+PROTOCOL = REPO / "docs/protocol.md"
 CLIENTS = REPO / "tests/e2e/clients"
 BUILD = REPO / "target/e2e"
 """Compiled client programs, and the logs that a failed run keeps."""

@@ -3,6 +3,7 @@
 pub(crate) mod action;
 pub(crate) mod api;
 pub(crate) mod authentication;
+pub(crate) mod document;
 pub(crate) mod fetch_session;
 pub(crate) mod handler;
 pub(crate) mod located;

@@ -65,5 +65,6 @@ pub mod fuzzing;
 #[cfg(test)]
 mod testing;
 
+pub use apis::apis_document;
 pub use shared::Shared;
 pub use time::Millis;

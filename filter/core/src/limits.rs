@@ -60,6 +60,11 @@ const _: () = assert!(UNKNOWN_TAGS_MAX < ELEMENTS_MAX);
 /// make an answer of 20 times the request's bytes.
 pub const REFUSAL_WORDS_MAX: usize = 100;
 
+/// Bytes of the replica lists of topics' settings in one answer, in clients' numbering: each of them is up to
+/// as many times longer than the brokers' as a mapping has lanes, and a request may ask for one topic's again
+/// and again. Those beyond are told as secret. A throttled reassignment of 5,000 replicas at 20 lanes passes.
+pub const REPLICA_LISTS_BYTES_MAX: usize = 1 << 20;
+
 /// As [`ELEMENTS_MAX`], for an answer of the own broker, whose size follows from the cluster's: Metadata of
 /// 1.5 million partitions passes. What it turns into, some 400 MB, fits a worker's memory once, and is gone
 /// when the call ends.

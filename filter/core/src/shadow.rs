@@ -31,6 +31,11 @@ pub(crate) fn name(group: &str, lane: Lane) -> String {
     })
 }
 
+/// What the names of all shadows of `group` begin with.
+pub(crate) fn prefix(group: &str) -> String {
+    format!("{group}{SEPARATOR}")
+}
+
 /// The group and the lane that a shadow stands for; `None` for any other name. Lane 0 has no shadow.
 pub(crate) fn parse(shadow: &str) -> Option<(&str, Lane)> {
     let (rest, _) = shadow.rsplit_once(SEPARATOR)?;

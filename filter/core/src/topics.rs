@@ -2,7 +2,7 @@
 //! name, else the default.
 
 pub mod mapping;
-pub(crate) mod throttles;
+pub(crate) mod replica_list;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -43,9 +43,9 @@ pub(crate) enum Decision {
     Pass,
     /// Has no rewriting: passes where the configuration maps no topic, is hidden where it maps one.
     PassUnmapped,
-    /// Says who may do what, or sets brokers up, in the name that brokers see. Passes where that name is the
-    /// client's own, or the configuration lets clients administer in a name that they share; else a file
-    /// below `apis/admin/` reads the request.
+    /// Says who may do what, or sets brokers up, in the name that brokers see. Let through where that name is
+    /// the client's own, or the configuration lets clients administer in a name that they share; else this
+    /// half of `apis/admin/administration.rs` refuses the request.
     Administer(RequestHalf),
     /// Gives the identity that brokers see away. Passes where that was seen to be the client's own, and is
     /// answered with an error elsewhere; hidden where it never can be: where SASL ends in the filter, or the
@@ -73,6 +73,10 @@ impl Decision {
 pub(crate) struct Line {
     pub(crate) api: Api,
     pub(crate) decision: Decision,
+    /// Why it is so, and why there are no further versions: for people, in Markdown.
+    pub(crate) note: &'static str,
+    /// Reads what [`Decision::Administer`] lets through. None: that passes unread.
+    pub(crate) administered: Option<RequestHalf>,
     /// Tells requests that may stream from their first bytes on. None: they are read whole, unless they pass
     /// unread.
     pub(crate) early: Option<EarlyLook>,
@@ -83,16 +87,28 @@ pub(crate) struct Line {
 }
 
 /// A line of the table; methods say what is unusual about it.
-pub(crate) const fn api(key: i16, name: &'static str, version_min: i16, version_max: i16, decision: Decision) -> Line {
+pub(crate) const fn api(
+    key: i16,
+    name: &'static str,
+    version_min: i16,
+    version_max: i16,
+    decision: Decision,
+    note: &'static str,
+) -> Line {
     let (offer, admission, keeps_frame, feature) = (decision.offer(), Admission::Proven, true, None);
     let api = Api { key, name, version_min, version_max, offer, admission, keeps_frame, feature };
-    Line { api, decision, early: None, negotiation: None, bare_token: None }
+    Line { api, decision, note, administered: None, early: None, negotiation: None, bare_token: None }
 }
 
 impl Line {
     /// Requests that may stream are told by `early`.
     pub(crate) const fn early(self, early: EarlyLook) -> Self {
         Self { early: Some(early), ..self }
+    }
+
+    /// What administrators ask is read by `half`.
+    pub(crate) const fn administered(self, half: RequestHalf) -> Self {
+        Self { administered: Some(half), ..self }
     }
 
     const fn admission(self, admission: Admission) -> Self {
@@ -128,7 +144,8 @@ impl Line {
     pub(crate) fn reader(&self, session: &Session, shared: &Shared) -> Option<RequestHalf> {
         match self.decision {
             Decision::Rewrite(half) | Decision::Authenticate(half) | Decision::Refuse(half) => Some(half),
-            Decision::Administer(half) => Some(half).filter(|_| !session.may_administer(&shared.config)),
+            Decision::Administer(_) if session.may_administer(&shared.config) => self.administered,
+            Decision::Administer(refusal) => Some(refusal),
             Decision::Delegate(half) => Some(half).filter(|_| !session.authentication.is_brokers_client),
             Decision::Pass | Decision::PassUnmapped | Decision::Hide => None,
         }
@@ -137,7 +154,7 @@ impl Line {
 
 /// The data of all `lines`, which are `N`.
 pub(crate) const fn apis_of<const N: usize>(lines: &[Line]) -> [Api; N] {
-    let nothing = api(0, "", 0, -1, Decision::Hide).api;
+    let nothing = api(0, "", 0, -1, Decision::Hide, "").api;
     let mut apis = [nothing; N];
     let (mut from, mut to): (&[Line], &mut [Api]) = (lines, &mut apis);
     while let ([line, lines @ ..], [api, apis @ ..]) = (from, to) {

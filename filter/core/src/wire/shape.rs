@@ -39,6 +39,7 @@ pub(crate) enum Field {
     NullArray(&'static [Field]),
     /// Elements that are no structs, so without tag sections.
     List(&'static Field),
+    NullList(&'static Field),
     /// A single struct; stands only in `Tagged`.
     Struct(&'static [Field]),
     /// Present from this version on.
@@ -208,6 +209,7 @@ impl<'a> Walk<'a> {
             Field::Array(fields) => self.length(false)?.map_or(Ok(()), |count| self.array(count, fields)),
             Field::NullArray(fields) => self.length(true)?.map_or(Ok(()), |count| self.array(count, fields)),
             Field::List(element) => self.length(false)?.map_or(Ok(()), |count| self.list(count, element)),
+            Field::NullList(element) => self.length(true)?.map_or(Ok(()), |count| self.list(count, element)),
             Field::Struct(fields) => self.structure(fields),
             Field::Since(version, field) if self.version >= version => self.field(field),
             Field::Until(version, field) if self.version <= version => self.field(field),

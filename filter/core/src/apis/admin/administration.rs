@@ -16,8 +16,9 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use kafka_protocol::ResponseError;
 
+use crate::apis::admin::alter_configs;
 use crate::error::Fault;
-use crate::exchange::handler::{Context, Passing, Plan, Request};
+use crate::exchange::handler::{Context, Plan, Request};
 use crate::limits;
 
 const ERROR: ResponseError = ResponseError::ClusterAuthorizationFailed;
@@ -53,12 +54,13 @@ pub(crate) fn delete_acls(cx: &mut Context<'_>, request: &Request) -> Result<Pla
     refuse(cx, request, &DeleteAclsResponse::default().with_filter_results(results))
 }
 
-/// Topics' configurations are theirs who may alter the topic. One entry for anything else, and none is
-/// altered: which part of a request was done is hard to tell for whoever sent it.
+/// Topics' configurations are theirs who may alter the topic: these are [altered](alter_configs::alter). One
+/// entry for anything else, and none is altered: which part of a request was done is hard to tell for whoever
+/// sent it.
 pub(crate) fn alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: AlterConfigsRequest = request.decode()?;
     if message.resources.iter().all(|resource| resource.resource_type == TOPIC) {
-        return Ok(Plan::Pass(Passing::Untouched));
+        return alter_configs::alter(cx, request);
     }
     let response = |(entry, resource): (usize, alter_configs_request::AlterConfigsResource)| {
         AlterConfigsResourceResponse::default()
@@ -75,7 +77,7 @@ pub(crate) fn alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<P
 pub(crate) fn incremental_alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: IncrementalAlterConfigsRequest = request.decode()?;
     if message.resources.iter().all(|resource| resource.resource_type == TOPIC) {
-        return Ok(Plan::Pass(Passing::Untouched));
+        return alter_configs::alter_incrementally(cx, request);
     }
     let response = |(entry, resource): (usize, incremental_alter_configs_request::AlterConfigsResource)| {
         IncrementalResponse::default()

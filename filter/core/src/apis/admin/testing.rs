@@ -7,3 +7,9 @@ pub(super) const SHARED: [&str; 4] =
     ["", MAPPED, r#"{"principal": {"mapping_rules": ["DEFAULT"]}}"#, r#"{"upstream": {}, "principal": {}}"#];
 
 pub(super) const OPENED: &str = r#"{"upstream": {"shared_administration": true}}"#;
+
+/// [`MAPPED`], where clients may administer.
+pub(super) fn opened() -> String {
+    let mapped = MAPPED.trim_end().strip_suffix('}').unwrap();
+    format!(r#"{mapped}, "upstream": {{"shared_administration": true}}}}"#)
+}

@@ -13,7 +13,7 @@ fn what_passes_is_the_same_on_both_sides() {
     let tested = [
         passes::<LeaveGroupRequest>(MAPPED),
         passes::<SyncGroupRequest>(MAPPED),
-        passes::<DescribeConfigsRequest>(MAPPED),
+        passes::<DescribeQuorumRequest>(MAPPED),
         passes::<ListTransactionsRequest>(MAPPED),
         passes::<GetTelemetrySubscriptionsRequest>(MAPPED),
         passes::<PushTelemetryRequest>(MAPPED),

@@ -20,7 +20,7 @@ use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::limits;
 use crate::remapper::PartitionRemapper;
-use crate::topics::throttles;
+use crate::topics::replica_list;
 
 /// A count of partitions that stands for the broker's default, or was not told.
 const DEFAULT_COUNT: i32 = -1;
@@ -79,7 +79,7 @@ enum Refusal {
     /// So many partitions were asked for.
     Count(i32),
     Assignments,
-    /// A setting that names physical partitions.
+    /// A setting that names replicas of partitions, which brokers would take for physical ones.
     Setting(StrBytes),
 }
 
@@ -91,10 +91,8 @@ impl Refusal {
         if ![DEFAULT_COUNT, mapping.virtual_partitions()].contains(&topic.num_partitions) {
             return Some(Self::Count(topic.num_partitions));
         }
-        let names_partitions = |name: &str, value: &Option<StrBytes>| {
-            value.as_ref().is_some_and(|value| throttles::names_partitions(name, value))
-        };
-        let setting = topic.configs.iter().find(|setting| names_partitions(&setting.name, &setting.value));
+        let mut settings = topic.configs.iter().filter(|setting| replica_list::is_setting(&setting.name));
+        let setting = settings.find(|setting| setting.value.as_deref().is_some_and(replica_list::names_partitions));
         setting.map(|setting| Self::Setting(setting.name.clone()))
     }
 
@@ -102,7 +100,7 @@ impl Refusal {
         match self {
             Self::Count(_) => ResponseError::InvalidPartitions,
             Self::Assignments => ResponseError::InvalidReplicaAssignment,
-            Self::Setting(_) => throttles::ERROR,
+            Self::Setting(_) => ResponseError::InvalidConfig,
         }
     }
 
@@ -120,7 +118,10 @@ impl Refusal {
                 "{mapped}, so replicas cannot be assigned to them one by one: ask for {v} partitions or for the \
                  default (-1), with a replication factor"
             ),
-            Self::Setting(name) => throttles::words(topic, name),
+            Self::Setting(name) => format!(
+                "{mapped}, and {name} names replicas: create the topic without it, or with * for all replicas, and set \
+                 it then"
+            ),
         }
     }
 }

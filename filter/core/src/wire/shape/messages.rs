@@ -36,6 +36,7 @@ shaped! {
     "DescribeCluster": DescribeClusterRequest as requests::DESCRIBE_CLUSTER;
     "CreateAcls": CreateAclsRequest as requests::CREATE_ACLS;
     "DeleteAcls": DeleteAclsRequest as requests::DELETE_ACLS;
+    "DescribeConfigs": DescribeConfigsRequest as requests::DESCRIBE_CONFIGS;
     "AlterConfigs": AlterConfigsRequest as requests::ALTER_CONFIGS;
     "IncrementalAlterConfigs": IncrementalAlterConfigsRequest as requests::INCREMENTAL_ALTER_CONFIGS;
     "AlterClientQuotas": AlterClientQuotasRequest as requests::ALTER_CLIENT_QUOTAS;
@@ -59,9 +60,14 @@ shaped! {
     "DeleteTopics": DeleteTopicsResponse as responses::DELETE_TOPICS;
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
+    "CreateAcls": CreateAclsResponse as responses::CREATE_ACLS;
+    "DeleteAcls": DeleteAclsResponse as responses::DELETE_ACLS;
+    "DescribeConfigs": DescribeConfigsResponse as responses::DESCRIBE_CONFIGS;
+    "AlterConfigs": AlterConfigsResponse as responses::ALTER_CONFIGS;
     "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
     "CreatePartitions": CreatePartitionsResponse as responses::CREATE_PARTITIONS;
     "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
+    "IncrementalAlterConfigs": IncrementalAlterConfigsResponse as responses::INCREMENTAL_ALTER_CONFIGS;
     "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterResponse as responses::DESCRIBE_CLUSTER;
 }

@@ -1,7 +1,7 @@
 //! The shapes of the requests that are decoded, field by field as `kafka-protocol` 0.18 reads them.
 //! Fields: Kafka's message definitions, `clients/src/main/resources/common/message/*Request.json`.
 use super::{
-    Field::{Array, Bytes, List, NullArray, NullBytes, NullStr, Since, Str, Tagged, Until},
+    Field::{Array, Bytes, List, NullArray, NullBytes, NullList, NullStr, Since, Str, Tagged, Until},
     Shape, BOOL, INT16, INT32, INT64, INT8, UUID,
 };
 
@@ -122,6 +122,10 @@ pub(crate) const CREATE_ACLS: Shape =
 /// DeleteAcls, API key 31.
 pub(crate) const DELETE_ACLS: Shape =
     Shape { flexible_since: 2, fields: &[Array(&[INT8, NullStr, Since(1, &INT8), NullStr, NullStr, INT8, INT8])] };
+
+/// DescribeConfigs, API key 32.
+pub(crate) const DESCRIBE_CONFIGS: Shape =
+    Shape { flexible_since: 4, fields: &[Array(&[INT8, Str, NullList(&Str)]), BOOL, Since(3, &BOOL)] };
 
 /// AlterConfigs, API key 33.
 pub(crate) const ALTER_CONFIGS: Shape =

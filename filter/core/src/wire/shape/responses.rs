@@ -177,6 +177,36 @@ pub const INIT_PRODUCER_ID: Shape = Shape { flexible_since: 2, fields: &[INT32, 
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])] };
 
+/// CreateAcls, API key 30.
+pub const CREATE_ACLS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[INT16, NullStr])] };
+
+/// DeleteAcls, API key 31.
+pub const DELETE_ACLS: Shape = Shape {
+    flexible_since: 2,
+    fields: &[
+        INT32,
+        Array(&[INT16, NullStr, Array(&[INT16, NullStr, INT8, Str, Since(1, &INT8), Str, Str, INT8, INT8])]),
+    ],
+};
+
+/// DescribeConfigs, API key 32.
+pub const DESCRIBE_CONFIGS: Shape = Shape {
+    flexible_since: 4,
+    fields: &[
+        INT32,
+        Array(&[
+            INT16,
+            NullStr,
+            INT8,
+            Str,
+            Array(&[Str, NullStr, BOOL, INT8, BOOL, Array(&[Str, NullStr, INT8]), Since(3, &INT8), Since(3, &NullStr)]),
+        ]),
+    ],
+};
+
+/// AlterConfigs, API key 33.
+pub const ALTER_CONFIGS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[INT16, NullStr, INT8, Str])] };
+
 /// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[INT16, NullStr, Bytes, Since(1, &INT64)] };
 
@@ -186,6 +216,10 @@ pub(crate) const CREATE_PARTITIONS: Shape =
 
 /// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, INT16])] };
+
+/// IncrementalAlterConfigs, API key 44.
+pub const INCREMENTAL_ALTER_CONFIGS: Shape =
+    Shape { flexible_since: 1, fields: &[INT32, Array(&[INT16, NullStr, INT8, Str])] };
 
 /// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape =

@@ -103,12 +103,13 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
         DeleteGroupsRequest, DeleteGroupsResponse, DELETE_GROUPS, 0..=2;
         OffsetDeleteRequest, OffsetDeleteResponse, OFFSET_DELETE, 0..=0;
         DescribeClusterRequest, DescribeClusterResponse, DESCRIBE_CLUSTER, 0..=2;
+        CreateAclsRequest, CreateAclsResponse, CREATE_ACLS, 1..=3;
+        DeleteAclsRequest, DeleteAclsResponse, DELETE_ACLS, 1..=3;
+        DescribeConfigsRequest, DescribeConfigsResponse, DESCRIBE_CONFIGS, 1..=4;
+        AlterConfigsRequest, AlterConfigsResponse, ALTER_CONFIGS, 0..=2;
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, INCREMENTAL_ALTER_CONFIGS, 0..=1;
     };
     let refused = requests! {
-        CreateAclsRequest, CREATE_ACLS, 1..=3;
-        DeleteAclsRequest, DELETE_ACLS, 1..=3;
-        AlterConfigsRequest, ALTER_CONFIGS, 0..=2;
-        IncrementalAlterConfigsRequest, INCREMENTAL_ALTER_CONFIGS, 0..=1;
         AlterClientQuotasRequest, ALTER_CLIENT_QUOTAS, 0..=1;
         AlterUserScramCredentialsRequest, ALTER_USER_SCRAM_CREDENTIALS, 0..=0;
     };
@@ -198,8 +199,8 @@ impl Builder {
                     (0..2).for_each(|_| self.structure(fields));
                 }
             }
-            Field::List(element) => {
-                if self.length(2, false, false) {
+            Field::List(element) | Field::NullList(element) => {
+                if self.length(2, matches!(field, Field::NullList(_)), false) {
                     (0..2).for_each(|_| self.field(element));
                 }
             }
