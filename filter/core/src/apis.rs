@@ -20,7 +20,7 @@ use groups::{
     offset_delete, offset_fetch, share_group_heartbeat,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
-use topics::create_topics;
+use topics::{create_partitions, create_topics, delete_topics};
 use transactions::init_producer_id;
 
 use crate::exchange::api::{Api, Apis};
@@ -60,7 +60,7 @@ const LINES: &[Line] = &[
     api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request), "answered here with a sasl section; 0 goes on with bare tokens").begins_proof(),
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request),         "broker, codec and this table in common; 5 (KIP-1242) is unknown to the codec: such a client is told to ask in an older version").negotiates(api_versions::NEGOTIATION),
     api(19, "CreateTopics", 2, 7, Rewrite(create_topics::request),       "of a mapped topic V partitions are asked for, and P created"),
-    api(20, "DeleteTopics", 1, 6, Pass,                                  "names no partition"),
+    api(20, "DeleteTopics", 1, 6, Rewrite(delete_topics::request),       "passes; what is remembered of a topic goes with it"),
     api(21, "DeleteRecords", 0, 2, PassUnmapped,                         "would cut siblings off"),
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request),  "idempotence passes, transactions do not yet; 6 (KIP-939) is not stable"),
     api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request), "maps partitions and end offsets"),
@@ -77,7 +77,7 @@ const LINES: &[Line] = &[
     api(34, "AlterReplicaLogDirs", 0, -1, Hide,                          "moves physical partitions between disks: to be done on the cluster itself"),
     api(35, "DescribeLogDirs", 0, -1, Hide,                              "sizes of physical partitions"),
     api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request), "judged here with a sasl section").carries_tokens(sasl_authenticate::bare_token),
-    api(37, "CreatePartitions", 0, 3, PassUnmapped,                      "counts physical partitions"),
+    api(37, "CreatePartitions", 0, 3, Rewrite(create_partitions::request), "a mapped topic keeps its physical partitions: V grows by configuration"),
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create), "stands for the identity at the broker; names no topic and no group"),
     api(39, "RenewDelegationToken", 1, 2, Delegate(delegation_tokens::renew), "the token outlives its owner"),
     api(40, "ExpireDelegationToken", 1, 2, Delegate(delegation_tokens::expire), "takes it from its owner"),

@@ -1,12 +1,12 @@
 //! CreateTopics: a client asks for V partitions, and gets a topic with P of them.
 //!
 //! Of a mapped topic V partitions may be asked for, or the broker's default (KIP-464), which here is V as
-//! well; the broker is asked for P. Another count is refused, as are assignments of replicas and settings that
-//! name partitions one by one. What is refused goes up all the same, apart from the rest and only to be
+//! well; the broker is asked for P. Another count is refused, as are assignments of replicas and settings
+//! that name partitions one by one. What is refused goes up all the same, apart from the rest and only to be
 //! validated: a broker says of a topic that exists, or that the client may not create, just that, and clients
 //! go by it. Where the broker would have created the topic, the client gets the filter's words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -51,6 +51,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         if asked.refusal.is_some() { &mut refused } else { &mut wanted }.push(topic);
     }
     let version = request.version;
+    let validate_only = message.validate_only;
     let mut requests = vec![];
     if !wanted.is_empty() {
         requests.push(Upstream::new(version, &message.clone().with_topics(wanted))?);
@@ -59,7 +60,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         requests.push(Upstream::new(version, &message.with_topics(refused).with_validate_only(true))?);
     }
     let answer = CreateTopicsResponse::default();
-    let pending = Box::new(Waiting { version, asked, due: requests.len(), answer });
+    let pending = Box::new(Waiting { version, validate_only, asked, due: requests.len(), answer });
     Ok(Plan::Send { requests, pending, barrier: false })
 }
 
@@ -128,6 +129,8 @@ impl Refusal {
 /// Waits for what the broker says of the topics, those that are refused last.
 struct Waiting {
     version: i16,
+    /// The client asked for no more than that.
+    validate_only: bool,
     asked: HashMap<TopicName, Asked>,
     /// Answers that are due.
     due: usize,
@@ -144,18 +147,23 @@ impl Pending for Waiting {
         if self.due > 0 {
             return Ok(Next::Wait(self));
         }
-        let Self { version, asked, mut answer, .. } = *self;
+        let Self { version, validate_only, asked, mut answer, .. } = *self;
         // Topics that nobody asked for are no client's.
         answer.topics.retain(|topic| asked.contains_key(&topic.name));
         let at = |topic: &CreatableTopicResult| asked.get(&topic.name).map(|asked| asked.at);
         answer.topics.sort_by_key(at);
-        let mut refused = 0;
+        let (mut created, mut refused) = (HashSet::new(), 0);
         for topic in &mut answer.topics {
             if let Some(asked) = asked.get(&topic.name) {
                 refused += usize::from(asked.rewrite(topic, refused < limits::REFUSAL_WORDS_MAX));
             }
+            if topic.error_code == 0 && !validate_only && cx.is_mapped(&topic.name) {
+                created.insert(topic.name.clone());
+            }
             cx.note(topic.error_code);
         }
+        // A topic of this name that was known is another one.
+        cx.shared.forget_topics(&created, cx.now);
         Next::answer(&answer, version)
     }
 }

@@ -30,6 +30,7 @@ shaped! {
     "InitProducerId": InitProducerIdRequest as requests::INIT_PRODUCER_ID;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochRequest as requests::OFFSET_FOR_LEADER_EPOCH;
     "SaslAuthenticate": SaslAuthenticateRequest as requests::SASL_AUTHENTICATE;
+    "CreatePartitions": CreatePartitionsRequest as requests::CREATE_PARTITIONS;
     "DeleteGroups": DeleteGroupsRequest as requests::DELETE_GROUPS;
     "OffsetDelete": OffsetDeleteRequest as requests::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterRequest as requests::DESCRIBE_CLUSTER;
@@ -56,6 +57,7 @@ shaped! {
     "SaslHandshake": SaslHandshakeResponse as responses::SASL_HANDSHAKE;
     "ApiVersions": ApiVersionsResponse as responses::API_VERSIONS;
     "CreateTopics": CreateTopicsResponse as responses::CREATE_TOPICS;
+    "DeleteTopics": DeleteTopicsResponse as responses::DELETE_TOPICS;
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
     "CreateAcls": CreateAclsResponse as responses::CREATE_ACLS;
@@ -63,6 +65,7 @@ shaped! {
     "DescribeConfigs": DescribeConfigsResponse as responses::DESCRIBE_CONFIGS;
     "AlterConfigs": AlterConfigsResponse as responses::ALTER_CONFIGS;
     "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
+    "CreatePartitions": CreatePartitionsResponse as responses::CREATE_PARTITIONS;
     "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
     "IncrementalAlterConfigs": IncrementalAlterConfigsResponse as responses::INCREMENTAL_ALTER_CONFIGS;
     "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;

@@ -102,6 +102,10 @@ pub const OFFSET_FOR_LEADER_EPOCH: Shape =
 /// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[Bytes] };
 
+/// CreatePartitions, API key 37.
+pub(crate) const CREATE_PARTITIONS: Shape =
+    Shape { flexible_since: 2, fields: &[Array(&[Str, INT32, NullArray(&[List(&INT32)])]), INT32, BOOL] };
+
 /// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)] };
 

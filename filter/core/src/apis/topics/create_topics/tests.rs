@@ -60,6 +60,19 @@ fn v_is_asked_for_and_p_is_created() {
 }
 
 #[test]
+fn a_topic_that_is_created_is_not_the_one_that_was_known() {
+    for (validate_only, known) in [(true, true), (false, false)] {
+        let shared = shared(MAPPED);
+        let mut proxy = Proxy::new(&shared, Feeding::Passing, None);
+        proxy.client(&request(7, 77, &asking(&[creatable("t", 6)]).with_validate_only(validate_only)));
+        let seen = Seen::parse(&take_frames(&mut proxy.up)[0]);
+        proxy.broker(&Cluster::default().answer(&seen));
+        assert_eq!(shared.facts.of("t", 0).is_some(), known);
+        assert!(shared.facts.of("l", 0).is_some());
+    }
+}
+
+#[test]
 fn a_count_that_is_not_told_stays_so() {
     let mut respond = |seen: &Seen| {
         let hidden = CreatableTopicResult::default().with_name(topic("t")).with_topic_config_error_code(29);
