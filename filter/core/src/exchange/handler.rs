@@ -320,7 +320,12 @@ impl Context<'_> {
     /// Says in the log what a client is refused, and which one: many answers have no room for words, and many
     /// libraries do not show those that they get.
     pub(crate) fn warn_refused(&mut self, request: &Request, why: &str) {
-        self.warn(format!("{} was refused {}: {why}", text::client(request.client_id.as_deref()), request.api.name));
+        self.warn_client_refused(request.client_id.as_deref(), request.api.name, why);
+    }
+
+    /// As [`Self::warn_refused`], in a stage that comes behind the request.
+    pub(crate) fn warn_client_refused(&mut self, client_id: Option<&[u8]>, api: &str, why: &str) {
+        self.warn(format!("{} was refused {api}: {why}", text::client(client_id)));
     }
 
     /// The broker wants a login that the filter has not made yet: ApiVersions is all that it takes.
