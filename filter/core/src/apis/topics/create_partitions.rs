@@ -35,12 +35,18 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let version = request.version;
     let requests = vec![Upstream::new(version, &message)?];
-    Ok(Plan::Send { requests, pending: Box::new(Waiting { version }), barrier: false })
+    Ok(Plan::Send {
+        requests,
+        pending: Box::new(Waiting { version, client_id: request.client_id.clone() }),
+        barrier: false,
+    })
 }
 
 /// Waits for what the broker says of the topics.
 struct Waiting {
     version: i16,
+    /// For the log.
+    client_id: Option<Bytes>,
 }
 
 impl Pending for Waiting {
@@ -50,6 +56,9 @@ impl Pending for Waiting {
         for topic in &mut answer.results {
             if let Some(mapping) = cx.shared.topics.remapper(&topic.name.0).filter(|_| is_of_count(topic)) {
                 let words = (refused < limits::REFUSAL_WORDS_MAX).then(|| words(&topic.name.0, &mapping));
+                if let Some(words) = words.as_deref().filter(|_| refused == 0) {
+                    cx.warn_client_refused(self.client_id.as_deref(), "CreatePartitions", words);
+                }
                 topic.error_code = ERROR.code();
                 topic.error_message = words.map(StrBytes::from_string);
                 refused += 1;
