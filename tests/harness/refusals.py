@@ -83,7 +83,7 @@ VARYING = (
     (re.compile(r"rdkafka#(\w+)-\d+"), r"rdkafka#\1-…"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "…"),
     (re.compile(r"Request '.*?' failed"), "Request '…' failed"),
-    (re.compile(r"failed with response '.*?(error_message='.*?'), .*'"), r"failed with response '… \1 …'"),
+    (re.compile(r"failed with response '.*?(error_message='.*?')[,)].*'"), r"failed with response '… \1 …'"),
     (re.compile(r"\d{4}[/-]\d\d[/-]\d\d[T ][\d:.,]+Z?"), "…"),
 )
 """What differs from one run to the next."""
@@ -116,7 +116,7 @@ def document(seen: dict) -> str:
 
 
 def _section(thing: Thing, seen: dict) -> str:
-    rows = [f"| {library} | {_code(one['words'])} | {_time(one)} |" for library, one in seen.items()]
+    rows = [f"| {library} | {_words(one)} | {_time(one)} |" for library, one in seen.items()]
     lines = ["", f"### {thing.title}", "", "| library | what a person sees | how long |", "|---|---|---|", *rows]
     if thing.log:
         lines += ["", f"In Envoy's log: `… {thing.log} …`"]
@@ -131,5 +131,7 @@ def _time(one: dict) -> str:
     return "at once" if one["at_most_s"] <= QUICK_S else f"ends within {one['at_most_s']} s"
 
 
-def _code(words: str) -> str:
-    return f"`{words.replace('`', chr(39)).replace('|', '¦')}`" if words else ""
+def _words(one: dict) -> str:
+    if one["kind"] == "ok":
+        return "—"
+    return f"`{one['words'].replace('`', chr(39)).replace('|', '¦')}`" if one["words"] else "nothing"
