@@ -60,8 +60,9 @@ fmt: ## Format the Rust code
 	@cargo fmt --all
 
 .PHONY: docs
-docs: ## Write the generated parts of docs/ anew
+docs: ## Write what is generated anew: docs/protocol.md, and the configuration's JSON Schema
 	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol
+	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema
 
 .PHONY: lint
 lint: ## Check format, lints, and the links of the documentation comments

@@ -1,5 +1,7 @@
 """Administration of mapped topics and their groups by Kafka's own tools: settings, ACLs, the quorum."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from tests.harness.raw_sasl import log_in
 pytestmark = pytest.mark.remap
 ACLS = "org.apache.kafka.tools.AclCommand"
 CONFIGS = "kafka.admin.ConfigCommand"
+REASSIGN = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
 QUORUM = "org.apache.kafka.tools.MetadataQuorumCommand"
 LEADERS = "leader.replication.throttled.replicas"
 FOLLOWERS = "follower.replication.throttled.replicas"
@@ -78,6 +81,33 @@ def test_the_quorum_is_described_without_addresses(envoy, cluster):
         through, direct = tool(envoy.bootstrap, QUORUM, "describe", what), tool(cluster.bootstrap, QUORUM, "describe", what)
         assert ("LeaderId:" in through) if what == "--status" else ("Leader" in through), through
         assert not [p for p in cluster._controller_ports.values() if str(p) in through], (through, direct)
+
+
+def test_a_reassignment_is_throttled(tmp_path):
+    """kafka-reassign-partitions finds the throttle's replicas by virtual partitions, and takes it away again."""
+    config = {**topics.MAPPING, "upstream": {"shared_administration": True}}
+    topic = topics.Topic(topics.MODULO, topics.unique(topics.MODULO.name))
+    with KafkaCluster(tmp_path / "kafka", brokers=2) as cluster, Envoy(tmp_path / "envoy", cluster, config) as envoy:
+        cluster.create_topic(topic.name, topic.family.physical, 1)
+        found = cluster.admin.list_topics(topic.name).topics[topic.name].partitions
+        sources = {f"{p}:{partition.leader}" for p, partition in found.items()}
+        targets = {f"{p}:2" for p, partition in found.items() if partition.replicas == [1]}
+        assert targets, found
+        plan = tmp_path / "plan.json"
+        moves = [{"topic": topic.name, "partition": v, "replicas": [2]} for v in range(topic.virtual)]
+        plan.write_text(json.dumps({"version": 1, "partitions": moves}))
+        said = tool(envoy.bootstrap, REASSIGN, "--execute", "--throttle", 10_000_000, "--reassignment-json-file", plan)
+        assert "Successfully started partition reassignments" in said, said
+        throttled = settings(cluster.bootstrap, "topics", topic.name)
+        for name, expected in ((LEADERS, sources), (FOLLOWERS, targets)):
+            (replicas,) = re.findall(rf"^ *{name}=(\S*) ", throttled, re.M)
+            assert sorted(replicas.split(",")) == sorted(expected), throttled
+
+        def verified() -> bool:
+            return "is still in progress" not in tool(envoy.bootstrap, REASSIGN, "--verify", "--reassignment-json-file", plan)
+
+        wait_until("the end of the reassignment", verified, 60)
+        wait_until("no throttle", lambda: f"{LEADERS}= " in settings(cluster.bootstrap, "topics", topic.name), 30)
 
 
 LIST_CONFIG_RESOURCES = Api(

@@ -9,21 +9,34 @@ use kafka_partition_remapper_core::remapper::{Layout, OffsetEncoding, PartitionR
 use kafka_partition_remapper_core::sasl::identities::BrokerIdentities;
 use kafka_partition_remapper_core::sasl::Sasl;
 use kafka_partition_remapper_core::topics::mapping::Mapping;
+use kafka_partition_remapper_core::topics::TopicRegistry;
 
-use crate::Failure;
+use crate::live::{self, growth};
+use crate::report::Report;
+use crate::{options, Failure, Output};
 
 const HEAD: [&str; 6] = ["topic or pattern", "V", "P", "C", "layout", "offset encoding"];
 
-pub(crate) fn run(arguments: &[String]) -> Result<String, Failure> {
-    let [file] = arguments else {
-        return Err(Failure::Usage("check needs one file, or - for standard input".to_owned()));
-    };
+pub(crate) fn run(arguments: &[String]) -> Result<Output, Failure> {
+    let options = options::parse(arguments)?;
+    let file = &options.file;
     let bytes = read(file).map_err(|error| Failure::Refused(format!("{file} cannot be read: {error}")))?;
     let config = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
     let environment = |name: &str| std::env::var(name).ok();
     let config = config.and_then(|text| Config::parse(&text, &environment).map_err(|error| error.to_string()));
     let config = config.map_err(|error| Failure::Refused(format!("the configuration is refused: {error}")))?;
-    Ok(format!("the filter accepts this configuration\n\n{}\n{}", mapping(&config.mapping), summary(&config)))
+    if let Some(live) = &options.live {
+        return live::run(&config, &options, live);
+    }
+    let text = format!("the filter accepts this configuration\n\n{}\n{}", mapping(&config.mapping), summary(&config));
+    if options.growth.is_empty() {
+        return Ok(text.into());
+    }
+    let (registry, mut report) = (TopicRegistry::new(&config.mapping), Report::default());
+    for (topic, number) in &options.growth {
+        growth::check(&registry, topic, *number, &mut report);
+    }
+    Ok(Output { text: report.text(&text), code: report.exit_code() })
 }
 
 fn read(file: &str) -> std::io::Result<Vec<u8>> {

@@ -12,6 +12,8 @@ mod error;
 mod filler;
 mod json;
 mod raw;
+#[cfg(feature = "schema")]
+mod schema;
 mod share;
 
 use self::json::{within, Given, Object, Whole};
@@ -25,6 +27,8 @@ use crate::topics::mapping::Mapping;
 
 pub use self::error::ConfigError;
 pub(crate) use self::filler::FillerMode;
+#[cfg(feature = "schema")]
+pub use self::schema::schema;
 pub(crate) use self::share::ShareMode;
 
 /// Everything that can be configured, checked.
@@ -44,9 +48,9 @@ pub struct Config {
     pub limits: Limits,
     /// How long the broker keeps the committed offsets of lanes above 0, in milliseconds from their last
     /// commit or renewal. `None`: as long as those of any group without members.
-    pub(crate) shadow_retention_ms: Option<i64>,
+    pub shadow_retention_ms: Option<i64>,
     /// Milliseconds between two renewals of what a member has committed to lanes above 0.
-    pub(crate) shadow_renew_ms: u64,
+    pub shadow_renew_ms: u64,
     /// How clients prove who they are. `None`: SASL is between them and the broker.
     pub sasl: Option<Sasl>,
     /// Who clients are by their certificates, where there is no `sasl`. `None`: nobody.

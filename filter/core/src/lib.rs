@@ -39,7 +39,7 @@ pub mod config;
 pub mod sasl;
 
 pub mod brokers;
-pub(crate) mod shadow;
+pub mod shadow;
 pub mod topics;
 
 pub mod wire;

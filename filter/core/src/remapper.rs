@@ -16,6 +16,7 @@ use crate::limits::{LANES_MAX, OFFSET_RANGE_MIN};
 
 /// Which virtual partitions are siblings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// `p = v mod P`: V can grow while P stays, and no virtual partition moves.
@@ -28,6 +29,7 @@ pub enum Layout {
 
 /// What clients see as the offset of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "lowercase")]
 pub enum OffsetEncoding {
     /// The physical offset itself.

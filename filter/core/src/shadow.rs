@@ -18,7 +18,7 @@ const BASE: u64 = 31;
 /// The group that holds the offsets of `lane` for `group`: `group` itself for lane 0, else
 /// `group~lane~suffix`. The same for everybody at all times, since nothing but the name leads back to these
 /// offsets.
-pub(crate) fn name(group: &str, lane: Lane) -> String {
+pub fn name(group: &str, lane: Lane) -> String {
     if lane.0 == 0 {
         return group.to_owned();
     }
@@ -37,7 +37,7 @@ pub(crate) fn prefix(group: &str) -> String {
 }
 
 /// The group and the lane that a shadow stands for; `None` for any other name. Lane 0 has no shadow.
-pub(crate) fn parse(shadow: &str) -> Option<(&str, Lane)> {
+pub fn parse(shadow: &str) -> Option<(&str, Lane)> {
     let (rest, _) = shadow.rsplit_once(SEPARATOR)?;
     let (group, lane) = rest.rsplit_once(SEPARATOR)?;
     let lane = Lane(lane.parse().ok()?);

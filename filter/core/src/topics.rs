@@ -29,7 +29,8 @@ pub struct TopicRegistry {
 }
 
 impl TopicRegistry {
-    pub(crate) fn new(mapping: &Mapping) -> Self {
+    /// Ready for lookups.
+    pub fn new(mapping: &Mapping) -> Self {
         let shared = |remapper: &Option<PartitionRemapper>| remapper.clone().map(Rc::new);
         let mut names = HashMap::new();
         let mut regexes = Vec::new();
@@ -47,7 +48,7 @@ impl TopicRegistry {
 
     /// The mapping of a topic, or `None` if it passes through. Topics that start with `__` are Kafka's own
     /// and are never mapped.
-    pub(crate) fn remapper(&self, topic: &str) -> Option<Rc<PartitionRemapper>> {
+    pub fn remapper(&self, topic: &str) -> Option<Rc<PartitionRemapper>> {
         if topic.starts_with("__") {
             return None;
         }
@@ -76,7 +77,7 @@ impl TopicRegistry {
     }
 
     /// The most lanes that any mapping has; 0 when nothing is mapped.
-    pub(crate) fn lanes_max(&self) -> u32 {
+    pub fn lanes_max(&self) -> u32 {
         let listed = self.names.values().chain(self.regexes.iter().map(|(_, resolved)| resolved));
         listed.chain([&self.default]).flatten().map(|remapper| remapper.lanes()).max().unwrap_or(0)
     }

@@ -7,5 +7,6 @@ pub(crate) mod types;
 pub(crate) mod batch;
 pub mod frame;
 pub(crate) mod header;
+pub mod inspection;
 pub mod rope;
 pub mod shape;

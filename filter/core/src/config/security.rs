@@ -9,7 +9,8 @@ mod users;
 
 use self::mechanisms::mechanism;
 use self::raw::{PrincipalSection, SaslSection, UpstreamSection};
-use self::secret::{Environment, SecretText};
+use self::secret::Environment;
+pub(super) use self::secret::SecretText;
 use super::error::ConfigError;
 use super::json::{within, Given, Object};
 use crate::limits::{SALT_SECRET_BYTES_MIN, SESSION_S_MAX};

@@ -1,12 +1,8 @@
 //! What is accepted becomes these values; what is not is told in these words.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::brokers::Destination;
 use crate::remapper::{Lane, Layout, OffsetEncoding, PartitionRemapper};
-
-const SCHEMA: &str = include_str!("../../../../envoy/filter-config.schema.json");
 
 fn accepted(text: &str) -> Config {
     Config::parse(text, &|_| None).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -365,90 +361,4 @@ fn routes_that_cannot_be() {
         check_refused(&[(&format!(r#"{{"advertise": {advertise}, "route": {form}}}"#), problem)]);
     }
     check_refused(&[(r#"{"route": {"dynamic": {"bootstrap": ["a:1"]}}}"#, "route.dynamic: needs ports, sni or table in advertise; with unchanged no connection tells which broker it is for")]);
-}
-
-/// Editors check a configuration by the schema before the filter does: neither may know a section that the
-/// other does not.
-#[test]
-fn the_schema_knows_the_same_sections() {
-    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
-    let described: BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(described, known_fields(r#"{"?": 0}"#));
-}
-
-/// Of the sections with secrets, since a field that only the schema knows could keep one from being set.
-#[test]
-fn the_schema_knows_the_same_fields_of_security() {
-    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
-    let (sasl, upstream) = ("/properties/sasl", "/properties/upstream/properties/sasl");
-    for (pointer, text) in [
-        (sasl.to_owned(), r#"{"sasl": @}"#),
-        ("/$defs/user".to_owned(), r#"{"sasl": {"users": [@]}}"#),
-        ("/$defs/scram".to_owned(), r#"{"sasl": {"users": [{"scram_sha_512": @}]}}"#),
-        (format!("{sasl}/properties/oauthbearer"), r#"{"sasl": {"oauthbearer": @}}"#),
-        (
-            format!("{sasl}/properties/oauthbearer/properties/jwks/properties/http"),
-            r#"{"sasl": {"oauthbearer": {"jwks": {"http": @}}}}"#,
-        ),
-        (upstream.to_owned(), r#"{"upstream": {"sasl": @}}"#),
-        (
-            format!("{upstream}/properties/per_principal/additionalProperties"),
-            r#"{"upstream": {"sasl": {"per_principal": {"p": @}}}}"#,
-        ),
-    ] {
-        let described = schema.pointer(&format!("{pointer}/properties")).unwrap().as_object().unwrap();
-        let described: BTreeSet<String> = described.keys().cloned().collect();
-        assert_eq!(described, known_fields(&text.replace('@', r#"{"?": 0}"#)), "{pointer}");
-    }
-}
-
-/// What the error about the field `?` lists.
-fn known_fields(text: &str) -> BTreeSet<String> {
-    let error = Config::parse(text, &|_| None).map(|_| ()).unwrap_err().to_string();
-    let (_, known) = error.split_once("expected one of ").unwrap();
-    known.split(", ").map(|field| field.trim_matches('`').to_owned()).collect()
-}
-
-/// The numbers stand in two places; these are the ones that the schema repeats.
-#[test]
-fn the_schema_has_the_same_limits() {
-    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
-    let http = "/properties/sasl/properties/oauthbearer/properties/jwks/properties/http";
-    let refresh = |bound: &str| format!("{http}/properties/refresh_s/{bound}");
-    for (pointer, number) in [
-        ("/properties/limits/properties/frame_bytes/minimum", FRAME_BYTES_MIN as i64),
-        ("/properties/limits/properties/frame_bytes/maximum", FRAME_BYTES_MAX as i64),
-        ("/properties/limits/properties/frame_bytes/default", FRAME_BYTES_DEFAULT as i64),
-        ("/properties/limits/properties/worker_bytes/minimum", WORKER_BYTES_MIN as i64),
-        ("/properties/limits/properties/worker_bytes/maximum", WORKER_BYTES_MAX as i64),
-        ("/properties/limits/properties/worker_bytes/default", WORKER_BYTES_DEFAULT as i64),
-        ("/properties/limits/properties/fetch_max_bytes/minimum", FETCH_MAX_BYTES_MIN.into()),
-        ("/properties/limits/properties/fetch_max_bytes/maximum", FETCH_MAX_BYTES_MAX.into()),
-        ("/properties/limits/properties/in_flight_requests/maximum", IN_FLIGHT_REQUESTS_MAX as i64),
-        ("/properties/limits/properties/in_flight_requests/default", IN_FLIGHT_REQUESTS_DEFAULT as i64),
-        ("/properties/limits/properties/authentication_ms/minimum", AUTHENTICATION_MS_MIN as i64),
-        ("/properties/limits/properties/authentication_ms/maximum", AUTHENTICATION_MS_MAX as i64),
-        ("/properties/limits/properties/authentication_ms/default", AUTHENTICATION_MS_DEFAULT as i64),
-        ("/properties/shadow_groups/properties/retention_ms/minimum", SHADOW_RETENTION_MS_MIN),
-        ("/properties/shadow_groups/properties/retention_ms/maximum", SHADOW_RETENTION_MS_MAX),
-        ("/properties/shadow_groups/properties/renew_ms/minimum", RENEW_MS_MIN as i64),
-        ("/properties/shadow_groups/properties/renew_ms/maximum", RENEW_MS_MAX as i64),
-        ("/properties/shadow_groups/properties/renew_ms/default", RENEW_MS_DEFAULT as i64),
-        ("/properties/sasl/properties/users/maxItems", USERS_MAX as i64),
-        ("/properties/sasl/properties/max_session_s/maximum", SESSION_S_MAX as i64),
-        ("/properties/sasl/properties/oauthbearer/properties/clock_skew_s/maximum", OAUTH_CLOCK_SKEW_S_MAX as i64),
-        ("/properties/sasl/properties/oauthbearer/properties/clock_skew_s/default", OAUTH_CLOCK_SKEW_S_DEFAULT as i64),
-        ("/properties/principal/properties/mapping_rules/maxItems", PRINCIPAL_RULES_MAX as i64),
-        ("/properties/principal/properties/mapping_rules/items/maxLength", PRINCIPAL_RULE_BYTES_MAX as i64),
-        ("/$defs/scram/properties/iterations/minimum", SCRAM_ITERATIONS_MIN.into()),
-        ("/$defs/scram/properties/iterations/maximum", SCRAM_ITERATIONS_MAX.into()),
-        ("/$defs/username/maxLength", USER_NAME_BYTES_MAX as i64),
-        ("/$defs/offset_range/minimum", OFFSET_RANGE_MIN),
-        ("/$defs/topic/properties/name/maxLength", TOPIC_NAME_BYTES_MAX as i64),
-        (&refresh("minimum"), JWKS_REFRESH_MS_MIN as i64 / 1_000),
-        (&refresh("maximum"), JWKS_REFRESH_MS_MAX as i64 / 1_000),
-        (&refresh("default"), JWKS_REFRESH_MS_DEFAULT as i64 / 1_000),
-    ] {
-        assert_eq!(schema.pointer(pointer).and_then(serde_json::Value::as_i64), Some(number), "{pointer}");
-    }
 }

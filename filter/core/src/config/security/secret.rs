@@ -15,7 +15,7 @@ use crate::sasl::secret::Secret;
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A secret as it is written. Anything but a text is refused without a word of it.
-pub(super) struct SecretText(Zeroizing<String>);
+pub(in crate::config) struct SecretText(Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
