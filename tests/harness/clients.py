@@ -72,7 +72,7 @@ def _build() -> None:
         _run("javac", "-cp", f"{KAFKA_JARS}/*", "-d", BUILD / "java", *java)
     if _stale(BUILD / "goclient", *(CLIENTS / "go").iterdir()):
         _run("go", "build", "-o", BUILD / "goclient", ".", cwd=CLIENTS / "go")
-    if not (CLIENTS / "node/node_modules").exists():
+    if _stale(CLIENTS / "node/node_modules/.package-lock.json", CLIENTS / "node/package-lock.json"):
         _run("npm", "ci", "--no-audit", "--no-fund", cwd=CLIENTS / "node")
 
 

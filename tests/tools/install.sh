@@ -48,7 +48,7 @@ rust() { program cargo 1.85 rustc-web cargo-web; }
 programs() {
     rust
     java_and_maven
-    program node 18 nodejs npm
+    program node 20.19 nodejs npm
     program npm 8 npm
     program go 1.21 golang-go
     python >/dev/null

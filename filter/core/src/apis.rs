@@ -18,14 +18,14 @@ use admin::{acls, administration, alter_configs, delegation_tokens, describe_con
 use cluster::{api_versions, describe_cluster, find_coordinator, metadata};
 use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
-    offset_delete, offset_fetch,
+    offset_delete, offset_fetch, share_group_heartbeat,
 };
 use partitions::{
     alter_partition_reassignments, delete_records, describe_log_dirs, describe_producers, elect_leaders,
     list_partition_reassignments,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
-use topics::create_topics;
+use topics::{create_partitions, create_topics, delete_topics};
 use transactions::init_producer_id;
 
 use crate::exchange::api::{Api, Apis};
@@ -65,7 +65,7 @@ const LINES: &[Line] = &[
     api(17, "SaslHandshake", 0, 1, Authenticate(sasl_handshake::request), "answered here with a sasl section; 0 goes on with bare tokens").begins_proof(),
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request),         "broker, codec and this table in common; 5 (KIP-1242) is unknown to the codec: such a client is told to ask in an older version").negotiates(api_versions::NEGOTIATION),
     api(19, "CreateTopics", 2, 7, Rewrite(create_topics::request),       "of a mapped topic V partitions are asked for, and P created"),
-    api(20, "DeleteTopics", 1, 6, Pass,                                  "names no partition"),
+    api(20, "DeleteTopics", 1, 6, Rewrite(delete_topics::request),       "passes; what is remembered of a topic goes with it"),
     api(21, "DeleteRecords", 0, 2, Rewrite(delete_records::request),     "of all siblings, at the lowest offset, or of none"),
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request),  "idempotence passes, transactions do not yet; 6 (KIP-939) is not stable"),
     api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request), "maps partitions and end offsets"),
@@ -82,7 +82,7 @@ const LINES: &[Line] = &[
     api(34, "AlterReplicaLogDirs", 0, -1, Hide,                          "moves physical partitions between disks: to be done on the cluster itself"),
     api(35, "DescribeLogDirs", 1, 4, Rewrite(describe_log_dirs::request), "a physical partition has one size, told as that of its lane 0; 5 is unknown to the codec"),
     api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request), "judged here with a sasl section").carries_tokens(sasl_authenticate::bare_token),
-    api(37, "CreatePartitions", 0, 3, PassUnmapped,                      "counts physical partitions"),
+    api(37, "CreatePartitions", 0, 3, Rewrite(create_partitions::request), "a mapped topic keeps its physical partitions: V grows by configuration"),
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create), "stands for the identity at the broker; names no topic and no group"),
     api(39, "RenewDelegationToken", 1, 2, Delegate(delegation_tokens::renew), "the token outlives its owner"),
     api(40, "ExpireDelegationToken", 1, 2, Delegate(delegation_tokens::expire), "takes it from its owner"),
@@ -121,7 +121,7 @@ const LINES: &[Line] = &[
     api(73, "AssignReplicasToDirs", 0, -1, Hide,                         "broker to controller"),
     api(74, "ListConfigResources", 0, 1, Pass,                           "names of topics, brokers and groups that have settings: shadow groups have none"),
     api(75, "DescribeTopicPartitions", 0, -1, Hide,                      "clients fall back to Metadata"),
-    api(76, "ShareGroupHeartbeat", 0, -1, Hide,                          "KIP-932: the broker would assign physical partitions"),
+    api(76, "ShareGroupHeartbeat", 1, 1, Refuse(share_group_heartbeat::request), "KIP-932: the broker would assign physical partitions"),
     api(77, "ShareGroupDescribe", 0, -1, Hide,                           "KIP-932"),
     api(78, "ShareFetch", 0, -1, Hide,                                   "KIP-932").feature("share.version"),
     api(79, "ShareAcknowledge", 0, -1, Hide,                             "KIP-932"),

@@ -74,6 +74,10 @@ pub enum ClientFault {
     RequestHeader,
     /// An API key or version that the table does not offer (Kafka closes the connection as well).
     NotOffered {
+        /// Which client it is, as the log names it.
+        client: String,
+        /// The API's name in the protocol guide.
+        api: &'static str,
         /// The API key.
         key: i16,
         /// The API version.
@@ -303,9 +307,10 @@ impl fmt::Display for ClientFault {
                 write!(f, "a frame of {claimed} bytes was announced (limits.frame_bytes: {limit}): {NO_KAFKA}")
             }
             Self::RequestHeader => write!(f, "a request frame has no whole Kafka request header: {NO_KAFKA}"),
-            Self::NotOffered { key, version } => {
-                write!(f, "API key {key} version {version} is not offered; ApiVersions lists what is")
-            }
+            Self::NotOffered { client, api, key, version } => write!(
+                f,
+                "{client} asks for {api} version {version} (API key {key}), which is not offered; ApiVersions lists what is"
+            ),
             Self::Request { api, at } => write!(f, "the {api} request is malformed at byte {at} of its body"),
             Self::UnacknowledgedRefusal { topic } => {
                 write!(f, "a Produce request with acks=0 was refused in part for topic {topic}")

@@ -89,10 +89,23 @@ const _: () = assert!(TOPIC_NAME_BYTES_MAX < STRING_BYTES_MAX && HOST_BYTES_MAX 
 /// topics than there are, and forgetting costs a question.
 pub const TOPIC_FACTS_MAX: usize = 10_000;
 
-/// Milliseconds after which what a worker knows of a topic has to be asked again: twice the time after which
-/// clients refresh their own metadata (`metadata.max.age.ms`), so that where any does, their answers keep it
-/// fresh and nothing is asked.
-pub const TOPIC_FACT_MS_MAX: u64 = 600_000;
+/// Slots in which the workers of a process tell each other of topics: more than clusters have mapped topics,
+/// as a rule, and 6 MB at most, since a slot takes 28 bytes, a name and a key.
+pub const TOPIC_SLOTS: u64 = 16_384;
+
+const _: () = assert!(TOPIC_SLOTS >= TOPIC_FACTS_MAX as u64);
+
+/// Milliseconds for which a worker goes by what it knows of a topic before it looks at what others know: one
+/// call of the host, some microseconds, for each topic in use.
+pub const TOPIC_LOOK_MS: u64 = 1_000;
+
+/// Milliseconds after which what the workers of a process know of a topic has to be asked again. Around Envoy
+/// a topic may be deleted and made with another number of partitions at any time, and until that is noticed
+/// its partitions are taken for those of the old one. A question costs one request that names the topic a
+/// round trip, and the broker a tenth of a millisecond.
+pub const TOPIC_FACT_MS_MAX: u64 = 10_000;
+
+const _: () = assert!(TOPIC_LOOK_MS < TOPIC_FACT_MS_MAX / 2);
 
 /// Topics in one question of the filter's own. A request of an honest client seldom names more, and a broker
 /// answers as many in some milliseconds.
@@ -108,6 +121,12 @@ const _: () = assert!(TOPICS_ASKED_MAX * TOPIC_QUESTIONS_MAX >= TOPIC_FACTS_MAX)
 /// Longest line of the log for one warning, in characters: a few names of the usual length, and what to do
 /// about them.
 pub const WARNING_CHARS_MAX: usize = 1_000;
+
+/// Bytes of a client id that a warning shows: enough to find the program, and what was refused it still has
+/// its place on the line ([`WARNING_CHARS_MAX`]).
+pub const CLIENT_ID_BYTES_SHOWN: usize = 100;
+
+const _: () = assert!(4 * CLIENT_ID_BYTES_SHOWN < WARNING_CHARS_MAX);
 
 /// A request waits for no more room for its answer than one in so many parts of a worker's memory, however
 /// long answers were: it would wait for ever.

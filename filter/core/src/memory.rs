@@ -6,10 +6,11 @@
 //! as good as two Envoys.
 //!
 //! Every key is made here. What a key stands for is its type: a value that cannot be read counts as not
-//! there. A kind of value that is new (facts of topics, producers' sequences) is one more constructor of
+//! there. A kind of value that is new (producers' sequences) is one more constructor of
 //! [`Key`] and its [`Value`].
 
 pub(crate) mod census;
+pub(crate) mod facts;
 pub mod generations;
 pub mod placements;
 mod values;
@@ -26,6 +27,7 @@ pub(crate) use self::values::{ReachMark, Value};
 use crate::brokers::Address;
 use crate::limits;
 use census::Census;
+use facts::Slot;
 use generations::Generations;
 use placements::Placements;
 
@@ -129,6 +131,11 @@ impl ProcessMemory {
     pub(crate) fn versions(&self, id: Option<i32>) -> Key<Bytes> {
         let broker = id.map_or_else(|| "any".to_owned(), |id| id.to_string());
         Key::new(format!("kafka_remapper.{}.versions.{broker}", self.prefix))
+    }
+
+    /// What is known of `topic`, or of another one that has its slot now.
+    pub(crate) fn topic(&self, topic: &str) -> Key<Slot> {
+        Key::new(format!("kafka_remapper.{}.topic.{}", self.prefix, facts::slot_of(topic)))
     }
 
     /// The value at `key`. None: there is none that can be read.

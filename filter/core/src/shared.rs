@@ -8,7 +8,13 @@ pub(crate) mod sessions;
 pub(crate) mod skips;
 pub(crate) mod warnings;
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use kafka_protocol::messages::TopicName;
+
 use crate::config::Config;
+use crate::memory::ProcessMemory;
 use crate::time::Millis;
 use crate::topics::TopicRegistry;
 use crate::{limits, sasl};
@@ -58,6 +64,25 @@ impl Shared {
             authenticator,
             warnings: warnings::Warnings::new(limits::WARNINGS_MAX),
             stranger_warnings: warnings::Warnings::new(limits::STRANGER_WARNINGS_MAX),
+        }
+    }
+
+    /// The same, of a worker that shares `memory` with others.
+    pub(crate) fn sharing(self, memory: &Rc<ProcessMemory>) -> Self {
+        Self { facts: facts::Facts::new(Rc::clone(memory)), ..self }
+    }
+
+    /// Forgets all that is remembered of topics that are gone, or are others than they were.
+    pub(crate) fn forget_topics(&self, topics: &HashSet<TopicName>, now: Millis) {
+        topics.iter().for_each(|topic| self.facts.forget(&topic.0, now));
+        self.forget_logs(topics);
+    }
+
+    /// Forgets what is remembered of the topics' logs.
+    pub(crate) fn forget_logs(&self, topics: &HashSet<TopicName>) {
+        if !topics.is_empty() {
+            self.skips.forget_topics(topics);
+            self.reads.forget_topics(topics);
         }
     }
 

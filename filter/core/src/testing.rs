@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::principal::Peer;
 use crate::sasl::oauthbearer::{SignatureHash, Verifier};
 use crate::topics::mapping::TopicMatch;
-use crate::Shared;
+use crate::{Millis, Shared};
 
 /// Topic `t`: 6 virtual partitions on 2 physical ones; `l`: the same with lanes in offsets; `b`: in the block
 /// layout.
@@ -47,15 +47,20 @@ pub(crate) fn shared(config: &str) -> Rc<Shared> {
 /// `live`: bytes that are alive in the worker's memory.
 pub(crate) fn shared_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> {
     let shared = ignorant_with(config, live);
+    see_topics(&shared, 0);
+    shared
+}
+
+/// A Metadata answer tells of all topics that are mapped by name.
+pub(crate) fn see_topics(shared: &Shared, now: Millis) {
     for mapped in &shared.config.mapping.topics {
         if let (TopicMatch::Name(name), Some(remapper)) = (&mapped.matches, &mapped.remapper) {
             let partitions = usize::try_from(remapper.physical_partitions()).unwrap();
             let partitions = vec![MetadataResponsePartition::default(); partitions];
             let found = MetadataResponseTopic::default().with_name(Some(topic(name))).with_partitions(partitions);
-            shared.facts.note(&found, 0);
+            shared.facts.note(&found, now);
         }
     }
-    shared
 }
 
 /// Of a worker that knows nothing of the cluster.

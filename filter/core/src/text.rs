@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::limits;
+
 /// Stands for a malformed sequence.
 const REPLACEMENT: &str = "\u{fffd}";
 
@@ -13,6 +15,14 @@ pub(crate) fn as_java(bytes: &[u8]) -> Cow<'_, str> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(replaced(bytes)),
     }
+}
+
+/// A client in a line of the log, by the id that its requests carry. The id stands in quotes, and has none of
+/// its own: it is part of no kind of warning (`shared/warnings.rs`).
+pub(crate) fn client(id: Option<&[u8]>) -> String {
+    let Some(id) = id else { return "a client".to_owned() };
+    let id = String::from_utf8_lossy(id.get(..limits::CLIENT_ID_BYTES_SHOWN).unwrap_or(id));
+    format!("client \"{}\"", id.replace(|c: char| c == '"' || c.is_control(), "?"))
 }
 
 fn replaced(bytes: &[u8]) -> String {
@@ -54,6 +64,20 @@ fn surrogate_len(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_client_is_named_on_one_line_between_two_quotes() {
+        let long = vec![b'x'; 40_000];
+        for (id, shown) in [
+            (None, "a client".to_owned()),
+            (Some(&b""[..]), "client \"\"".to_owned()),
+            (Some(b"orders"), "client \"orders\"".to_owned()),
+            (Some(b"a\"b\nc\x1b\xff"), "client \"a?b?c?\u{fffd}\"".to_owned()),
+            (Some(&long), format!("client \"{}\"", "x".repeat(limits::CLIENT_ID_BYTES_SHOWN))),
+        ] {
+            assert_eq!(client(id), shown);
+        }
+    }
 
     /// Each seen in Java 17.
     #[test]

@@ -82,12 +82,12 @@ impl Worker {
         let config = Config::parse(&text, &variable).map_err(|error| error.to_string())?;
         let [seed, id] = [host.random(), host.random()].map(|bytes| bytes.ok_or("Envoy gives no random bytes"));
         let id = u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8]));
-        let memory = ProcessMemory::new(memory, &config.stat_prefix, &plugin_name, &root_id);
+        let memory = Rc::new(ProcessMemory::new(memory, &config.stat_prefix, &plugin_name, &root_id));
         let (commands, fingerprint) = (Commands::default(), Fingerprint::of(&text));
         let instance = Instance::new(&config, fingerprint, id, &memory, &commands, host.now());
         let instance = instance.map_err(|error| error.to_string())?;
         let salts = memory.secret(|| host.random()).ok_or("Envoy keeps no shared data")?;
-        let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes));
+        let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes).sharing(&memory));
         let passwords = Passwords::begin(busy, &shared, &memory, fingerprint, host, &commands);
         let (agenda, routing, period) = (Agenda::default(), Routing::default(), Cell::new(None));
         let plugin = Plugin { shared, memory, commands, agenda, routing, instance, passwords, period };

@@ -12,6 +12,7 @@ pub(crate) mod members;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
+pub(crate) mod share_group_heartbeat;
 
 #[cfg(test)]
 mod testing;

@@ -11,6 +11,7 @@ use crate::exchange::session::Asked;
 use crate::exchange::table::Line;
 use crate::limits;
 use crate::stats::{Outcome, Stat};
+use crate::text;
 use crate::time::Millis;
 use crate::wire::frame;
 use crate::wire::header::{self, RequestHead};
@@ -152,7 +153,7 @@ impl Connection {
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
             return Err(Fault::Client(ClientFault::Pipelined { bytes: frame.len() }));
         }
-        let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
+        let Some(line) = arrival.line else { return self.handle_unoffered(arrival, &frame, now) };
         let api = &line.api;
         let mut request = Request::headed(api, head);
         let (plan, outcome) = match line.reader(&self.session, &self.shared) {
@@ -183,9 +184,11 @@ impl Connection {
 
     /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by
     /// closing.
-    fn handle_unoffered(&mut self, arrival: Arrival, now: Millis) -> Result<(), Fault> {
+    fn handle_unoffered(&mut self, arrival: Arrival, frame: &Bytes, now: Millis) -> Result<(), Fault> {
         let head = arrival.head;
-        let refused = Fault::Client(ClientFault::NotOffered { key: head.key, version: head.version });
+        let client = text::client(header::client_id(frame.get(frame::LENGTH_BYTES..).unwrap_or_default()));
+        let (key, version) = (head.key, head.version);
+        let refused = Fault::Client(ClientFault::NotOffered { client, api: TABLE.name(key), key, version });
         let line = TABLE.offered(head.key, 0, &self.shared);
         let Some((line, negotiation)) = line.and_then(|line| Some((line, line.negotiation?))) else {
             return Err(refused);

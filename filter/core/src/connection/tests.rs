@@ -214,7 +214,7 @@ fn pipelined_requests_of_all_kinds_are_answered_in_order() {
     assert!(outcome.requests().iter().all(|seen| seen.client_id.as_deref() == Some("test")));
     assert_eq!(outcome.blames(), [0; 4]);
     let (_, refused): (_, InitProducerIdResponse) = read_answer(&outcome.answers()[6], 4);
-    assert_eq!(refused.error_code, ResponseError::InvalidRequest.code());
+    assert_eq!(refused.error_code, ResponseError::UnsupportedVersion.code());
     let (_, refused): (_, FetchResponse) = read_answer(&outcome.answers()[7], 11);
     assert_eq!(refused.error_code, ResponseError::FetchSessionIdNotFound.code());
     assert_eq!(outcome.counts[&Stat::BytesReceived.name("")], stream.len() as u64);

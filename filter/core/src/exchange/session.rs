@@ -109,15 +109,22 @@ impl Session {
         name.contains("rdkafka") || name.starts_with("confluent-kafka-")
     }
 
-    /// What tells this client that there are no transactions. Clients stop at INVALID_REQUEST and show its
-    /// words, but librdkafka tries again for ever: it stops, and shows the words, only where its
-    /// transactional id is not allowed.
+    /// What tells this client that there are no transactions. Clients stop at UNSUPPORTED_VERSION and show
+    /// it, but librdkafka tries again for ever: it stops, and shows the words, only where its transactional
+    /// id is not allowed.
     pub(crate) fn no_transactions(&self) -> ResponseError {
         if self.is_librdkafka() {
             ResponseError::TransactionalIdAuthorizationFailed
         } else {
-            ResponseError::InvalidRequest
+            ResponseError::UnsupportedVersion
         }
+    }
+
+    /// This client does not show why it gets no transaction coordinator: sarama tries again for five seconds,
+    /// and kafkajs, which tells no name, says that it found no *group* coordinator. Both stop at
+    /// InitProducerId's error, and show it.
+    pub(crate) fn hides_coordinator_errors(&self) -> bool {
+        self.software.as_deref().is_none_or(|name| name == "sarama")
     }
 
     /// The client may say who may do what, and set brokers up: the name in which brokers do that is its own,

@@ -186,7 +186,7 @@ impl Context<'_> {
     fn is_known_to_fit(&self, topic: &TopicName) -> bool {
         let Some(mapping) = self.shared.topics.remapper(&topic.0) else { return false };
         let is_told = !matches!(self.session.asked.told.get(topic), Some(Told::Absent));
-        let is_known = is_told && (!self.session.client_ended || self.shared.facts.of(&topic.0).is_some());
+        let is_known = is_told && (!self.session.client_ended || self.shared.facts.of(&topic.0, self.now).is_some());
         is_known && matches!(self.fit(topic, &mapping), Fit::Fits)
     }
 
@@ -198,8 +198,8 @@ impl Context<'_> {
             None => None,
         };
         let may_ask = !self.session.client_ended;
-        let fact = self.shared.facts.of(&topic.0);
-        let fact = fact.filter(|fact| !may_ask || self.now.saturating_sub(fact.seen) < limits::TOPIC_FACT_MS_MAX);
+        let fact = self.shared.facts.of(&topic.0, self.now);
+        let fact = fact.filter(|fact| !may_ask || self.now.abs_diff(fact.seen) < limits::TOPIC_FACT_MS_MAX);
         let partitions = told.or(fact.map(|fact| fact.partitions));
         match partitions {
             Some(partitions) if usize::try_from(remapper.physical_partitions()) == Ok(partitions) => Fit::Fits,
@@ -236,11 +236,13 @@ impl Pending for TopicQuestion {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let answer: MetadataResponse = read_answer(&body, self.version)?;
         brokers::note_addresses(cx, &answer);
-        let mut found = HashMap::new();
+        let (mut found, mut moved) = (HashMap::new(), HashSet::new());
         for topic in &answer.topics {
-            cx.shared.facts.note(topic, cx.now);
+            let is_other = cx.shared.facts.note(topic, cx.now);
+            moved.extend(topic.name.iter().filter(|_| is_other).cloned());
             found.extend(topic.name.as_ref().map(|name| (name, Told::of(topic))));
         }
+        cx.shared.forget_logs(&moved);
         for topic in self.topics {
             let told = found.get(&topic).copied().unwrap_or(Told::Unclear);
             cx.session.asked.told.insert(topic, told);

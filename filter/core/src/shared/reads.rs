@@ -14,7 +14,10 @@ mod segment;
 mod state;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
+
+use kafka_protocol::messages::TopicName;
 
 pub(crate) use self::log::{LogKey, News, Passed, Visit, Wish};
 pub(crate) use self::segment::{Item, Segment};
@@ -176,6 +179,12 @@ impl Reads {
         if let Some(log) = self.state.borrow_mut().logs.get_mut(key) {
             log.segments.clear();
         }
+    }
+
+    /// As [`Self::forget`], for all logs of the topics.
+    pub(crate) fn forget_topics(&self, topics: &HashSet<TopicName>) {
+        let logs = &mut self.state.borrow_mut().logs;
+        logs.iter_mut().filter(|(key, _)| topics.contains(&key.topic)).for_each(|(_, log)| log.segments.clear());
     }
 
     /// The next connection that has to go on with its Fetch.

@@ -12,14 +12,14 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_protocol::messages::TopicName;
 
 use crate::limits;
+use crate::memory::facts::TopicId;
 use crate::remapper::Lane;
-use crate::shared::facts::TopicId;
 use crate::time::Millis;
 use crate::wire::batch::HEADER_BYTES;
 
@@ -98,6 +98,14 @@ impl Skips {
     pub(crate) fn forget(&self, key: &SkipKey, skip: &Skip) {
         if let Some(known) = self.lanes.borrow_mut().get(key) {
             known.retain(|known| known.skip.end != skip.end);
+        }
+    }
+
+    /// The topics are gone, and all lanes of theirs.
+    pub(crate) fn forget_topics(&self, topics: &HashSet<TopicName>) {
+        let lanes = &mut *self.lanes.borrow_mut();
+        for half in [&mut lanes.young, &mut lanes.old] {
+            half.retain(|key, _| !topics.contains(&key.topic));
         }
     }
 

@@ -25,7 +25,7 @@ use crate::wire::rope::Rope;
 /// A plugin on one worker, without its connections.
 pub(crate) struct Plugin {
     pub(crate) shared: Rc<Shared>,
-    pub(crate) memory: ProcessMemory,
+    pub(crate) memory: Rc<ProcessMemory>,
     pub(crate) commands: Commands,
     pub(crate) agenda: Agenda,
     pub(crate) routing: Routing,

@@ -1,9 +1,10 @@
-// Client programs on franz-go and sarama, spoken to as clients/README.md says.
+// Client programs on franz-go, sarama, and (admin only) kafka-go, spoken to as clients/README.md says.
 //
 //	client franz|sarama produce <bootstrap> <topic> <partitions> <count> <codec> <idempotent 0|1> <run> [pause]
 //	client franz|sarama consume <bootstrap> <topic> <partition> <read committed 0|1> <max partition bytes or 0>
 //	client franz|sarama group <bootstrap> <topic> <group> <assignor> <instance or -> <auto|manual>
 //	client franz|sarama pattern <bootstrap> <regex> <group>
+//	client franz|sarama|kafka-go admin <bootstrap>
 package main
 
 import (
@@ -106,6 +107,8 @@ func main() {
 		map[string]func(patternArgs){"franz": franzPattern, "sarama": saramaPattern}[library](patternArgs{a[0], a[1], a[2]})
 		say("END")
 		flush()
+	case "admin":
+		map[string]func(string){"franz": franzAdmin, "sarama": saramaAdmin, "kafka-go": kafkaGoAdmin}[library](a[0])
 	default:
 		log.Fatalf("unknown command %q", command)
 	}

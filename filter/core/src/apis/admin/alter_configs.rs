@@ -52,6 +52,9 @@ pub(crate) fn alter(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fau
         refused.push(refusal.with_resource_type(TOPIC).with_resource_name(resource.resource_name.clone()));
         false
     });
+    if let Some(words) = refused.first().and_then(|refusal| refusal.error_message.as_deref()) {
+        cx.warn_refused(request, words);
+    }
     if message.resources.is_empty() {
         return Plan::answer(&AlterConfigsResponse::default().with_responses(refused), request.version);
     }
@@ -96,6 +99,9 @@ pub(crate) fn alter_incrementally(cx: &mut Context<'_>, request: &Request) -> Re
         refused.push(refusal.with_resource_type(TOPIC).with_resource_name(resource.resource_name.clone()));
         false
     });
+    if let Some(words) = refused.first().and_then(|refusal| refusal.error_message.as_deref()) {
+        cx.warn_refused(request, words);
+    }
     if message.resources.is_empty() {
         return Plan::answer(&IncrementalAlterConfigsResponse::default().with_responses(refused), request.version);
     }

@@ -1,7 +1,7 @@
 //! FindCoordinator (KIP-699): the coordinator's address as clients reach it.
 //!
 //! Transactions are not supported yet, so a transaction coordinator is refused here, with words, before a
-//! client tries.
+//! client tries: where the client shows them. To others InitProducerId says it.
 
 use bytes::Bytes;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -18,8 +18,9 @@ const NO_TRANSACTIONS: &str = "transactions are not supported while the partitio
 
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: FindCoordinatorRequest = request.decode()?;
-    if message.key_type == TRANSACTION && cx.shared.topics.maps_anything() {
-        let code = cx.refuse_transactions();
+    let is_refused = message.key_type == TRANSACTION && cx.shared.topics.maps_anything();
+    if is_refused && !cx.session.hides_coordinator_errors() {
+        let code = cx.refuse_transactions(request);
         return Plan::answer(&refusal(&message, request.version, code), request.version);
     }
     Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))

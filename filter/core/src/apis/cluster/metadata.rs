@@ -115,11 +115,13 @@ impl Answer {
         brokers::note_addresses(cx, &answer);
         self.note_leaders(cx, &answer);
         answer.brokers.retain_mut(|broker| cx.readdress(broker.node_id.0, &mut broker.host, &mut broker.port));
+        let mut moved = HashSet::new();
         answer.topics.retain_mut(|topic| {
-            let stays = self.virtualize(cx, topic) || !self.all;
+            let stays = self.virtualize(cx, topic, &mut moved) || !self.all;
             cx.note(if stays { topic.error_code } else { 0 });
             stays
         });
+        cx.shared.forget_logs(&moved);
         Next::answer(&answer, self.version)
     }
 
@@ -142,17 +144,26 @@ impl Answer {
         }
     }
 
-    /// False if the topic does not fit its mapping.
-    fn virtualize(&self, cx: &mut Context<'_>, topic: &mut MetadataResponseTopic) -> bool {
+    /// False if the topic does not fit its mapping. `moved`: gets topics that are others than they were.
+    fn virtualize(
+        &self,
+        cx: &mut Context<'_>,
+        topic: &mut MetadataResponseTopic,
+        moved: &mut HashSet<TopicName>,
+    ) -> bool {
         let Some(name) = topic.name.clone() else { return true };
         let Some(remapper) = cx.shared.topics.remapper(&name.0) else { return true };
-        cx.shared.facts.note(topic, cx.now);
+        if cx.shared.facts.note(topic, cx.now) {
+            moved.insert(name.clone());
+        }
         if topic.error_code != 0 {
             if self.creates && topic.error_code == ResponseError::UnknownTopicOrPartition.code() {
                 cx.warn(format!(
                     "topic {} is mapped and does not exist: it is not created by asking for it, since it would get \
-                     num.partitions; create it on the brokers, with {} partitions",
+                     num.partitions; create it through Envoy with {} partitions (kafka-topics --create, or any admin \
+                     client), or on the brokers with {}",
                     name.0,
+                    remapper.virtual_partitions(),
                     remapper.physical_partitions()
                 ));
             }

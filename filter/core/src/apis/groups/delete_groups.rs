@@ -24,6 +24,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let lanes = cx.shared.topics.lanes_max();
     let (refused, wanted): (Vec<GroupId>, Vec<GroupId>) =
         message.groups_names.into_iter().partition(|group| lanes::is_shadow(group) || lanes > limits::LANES_LISTED_MAX);
+    if refused.iter().any(lanes::is_shadow) {
+        lanes::warn_of_shadow(cx, request);
+    }
     let refusal = |group| {
         let code = ResponseError::InvalidGroupId.code();
         DeletableGroupResult::default().with_group_id(group).with_error_code(code)

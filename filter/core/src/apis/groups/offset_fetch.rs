@@ -44,6 +44,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if let Some(plan) = cx.ask_first(named)? {
         return Ok(plan);
     }
+    if asked.iter().any(|group| lanes::is_shadow(&group.group_id)) {
+        lanes::warn_of_shadow(cx, request);
+    }
     let (version, require_stable) = (request.version, message.require_stable);
     let mut fetch = Fetch { version, require_stable, throttle_time_ms: 0, groups: vec![], wanted: VecDeque::new() };
     for group in asked {

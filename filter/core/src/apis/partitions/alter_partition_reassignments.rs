@@ -45,7 +45,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         let words = StrBytes::from_static_str(why.words());
         answered.refuse(topic, partition, ResponseError::UnknownTopicOrPartition, &words);
     }
-    let (mut moves, mut askers) = (vec![], vec![]);
+    let (mut moves, mut askers, mut is_warned) = (vec![], vec![], false);
     for siblings in places {
         let topic = &siblings.place.topic;
         if let Some(replicas) = agreed(&siblings) {
@@ -56,6 +56,9 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         } else {
             let error = ResponseError::InvalidReplicaAssignment;
             let words = StrBytes::from_string(if answered.has_words() { why(&siblings) } else { String::new() });
+            if !std::mem::replace(&mut is_warned, true) {
+                cx.warn_refused(request, &format!("topic {}: {words}", topic.0));
+            }
             let partitions = siblings.named().map(|located| located.partition.0);
             partitions.for_each(|partition| answered.refuse(topic.clone(), partition, error, &words));
         }

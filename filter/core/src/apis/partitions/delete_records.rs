@@ -45,7 +45,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let (mut asked, mut askers, mut warned) = (vec![], vec![], HashSet::new());
     for siblings in places {
-        match cut(cx, &siblings, &mut warned) {
+        match cut(cx, request, &siblings, &mut warned) {
             Ok(offset) => {
                 siblings.named().for_each(|located| cx.count_remapped(located));
                 let (place, located) = siblings.into_askers();
@@ -73,7 +73,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 ///
 /// # Errors
 /// For each sibling that is named. One line of the log for each topic says why.
-fn cut(cx: &mut Context<'_>, siblings: &Siblings<i64>, warned: &mut HashSet<TopicName>) -> Result<i64, ResponseError> {
+fn cut(
+    cx: &mut Context<'_>,
+    request: &Request,
+    siblings: &Siblings<i64>,
+    warned: &mut HashSet<TopicName>,
+) -> Result<i64, ResponseError> {
     let topic = &siblings.place.topic;
     let (error, why) = if siblings.missing().next().is_some() {
         let (named, missing) = (siblings.named().map(|located| located.partition.0), siblings.missing());
@@ -91,7 +96,7 @@ fn cut(cx: &mut Context<'_>, siblings: &Siblings<i64>, warned: &mut HashSet<Topi
         }
     };
     if warned.len() < limits::REFUSAL_WORDS_MAX && warned.insert(topic.clone()) {
-        cx.warn(format!("topic {}: {why}", topic.0));
+        cx.warn_refused(request, &format!("topic {}: {why}", topic.0));
     }
     Err(error)
 }

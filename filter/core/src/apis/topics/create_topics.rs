@@ -6,7 +6,7 @@
 //! validated: a broker says of a topic that exists, or that the client may not create, just that, and clients
 //! go by it. Where the broker would have created the topic, the client gets the filter's words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -51,6 +51,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         if asked.refusal.is_some() { &mut refused } else { &mut wanted }.push(topic);
     }
     let version = request.version;
+    let validate_only = message.validate_only;
     let mut requests = vec![];
     if !wanted.is_empty() {
         requests.push(Upstream::new(version, &message.clone().with_topics(wanted))?);
@@ -59,7 +60,14 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         requests.push(Upstream::new(version, &message.with_topics(refused).with_validate_only(true))?);
     }
     let answer = CreateTopicsResponse::default();
-    let pending = Box::new(Waiting { version, asked, due: requests.len(), answer });
+    let pending = Box::new(Waiting {
+        version,
+        client_id: request.client_id.clone(),
+        validate_only,
+        asked,
+        due: requests.len(),
+        answer,
+    });
     Ok(Plan::Send { requests, pending, barrier: false })
 }
 
@@ -128,6 +136,10 @@ impl Refusal {
 /// Waits for what the broker says of the topics, those that are refused last.
 struct Waiting {
     version: i16,
+    /// For the log.
+    client_id: Option<Bytes>,
+    /// The client asked for no more than that.
+    validate_only: bool,
     asked: HashMap<TopicName, Asked>,
     /// Answers that are due.
     due: usize,
@@ -144,18 +156,27 @@ impl Pending for Waiting {
         if self.due > 0 {
             return Ok(Next::Wait(self));
         }
-        let Self { version, asked, mut answer, .. } = *self;
+        let Self { version, client_id, validate_only, asked, mut answer, .. } = *self;
         // Topics that nobody asked for are no client's.
         answer.topics.retain(|topic| asked.contains_key(&topic.name));
         let at = |topic: &CreatableTopicResult| asked.get(&topic.name).map(|asked| asked.at);
         answer.topics.sort_by_key(at);
-        let mut refused = 0;
+        let (mut created, mut refused) = (HashSet::new(), 0);
         for topic in &mut answer.topics {
             if let Some(asked) = asked.get(&topic.name) {
-                refused += usize::from(asked.rewrite(topic, refused < limits::REFUSAL_WORDS_MAX));
+                let is_refused = asked.rewrite(topic, refused < limits::REFUSAL_WORDS_MAX);
+                if let Some(words) = topic.error_message.as_deref().filter(|_| is_refused && refused == 0) {
+                    cx.warn_client_refused(client_id.as_deref(), "CreateTopics", words);
+                }
+                refused += usize::from(is_refused);
+            }
+            if topic.error_code == 0 && !validate_only && cx.is_mapped(&topic.name) {
+                created.insert(topic.name.clone());
             }
             cx.note(topic.error_code);
         }
+        // A topic of this name that was known is another one.
+        cx.shared.forget_topics(&created, cx.now);
         Next::answer(&answer, version)
     }
 }

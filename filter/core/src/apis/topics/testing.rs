@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
-use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+use kafka_protocol::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+};
 
 use crate::testing::{text, topic, Seen};
 
 /// `num.partitions` of the broker.
 pub(super) const NUM_PARTITIONS: i32 = 3;
+pub(super) const UNKNOWN: i16 = 3;
 pub(super) const EXISTS: i16 = 36;
 pub(super) const INVALID_REQUEST: i16 = 42;
 pub(super) const INVALID_PARTITIONS: i16 = 37;
@@ -59,6 +63,31 @@ impl Cluster {
         }
         let results = results.into_values().rev().collect();
         seen.answer(&CreateTopicsResponse::default().with_throttle_time_ms(5).with_topics(results))
+    }
+
+    /// Answers a request for more partitions.
+    pub(super) fn increase(&mut self, seen: &Seen) -> Vec<u8> {
+        let message: CreatePartitionsRequest = seen.message();
+        let mut times = BTreeMap::new();
+        message.topics.iter().for_each(|topic| *times.entry(topic.name.clone()).or_insert(0) += 1);
+        let mut results = BTreeMap::new();
+        for topic in &message.topics {
+            let count = self.topics.get_mut(topic.name.as_str());
+            let failed = match count {
+                _ if times[&topic.name] > 1 => INVALID_REQUEST,
+                None => UNKNOWN,
+                Some(count) if topic.count <= *count => INVALID_PARTITIONS,
+                Some(_) if message.validate_only => 0,
+                Some(count) => {
+                    *count = topic.count;
+                    0
+                }
+            };
+            let words = (failed != 0).then(|| text("the broker's words"));
+            let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
+            results.insert(topic.name.clone(), result.with_error_code(failed).with_error_message(words));
+        }
+        seen.answer(&CreatePartitionsResponse::default().with_results(results.into_values().rev().collect()))
     }
 }
 

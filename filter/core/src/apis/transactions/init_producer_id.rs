@@ -1,6 +1,6 @@
 //! InitProducerId (KIP-98, KIP-360): idempotent producers pass; a transactional id is refused until
 //! transactions are rewritten. Its answers have no place for words: FindCoordinator, which clients ask first,
-//! says them.
+//! says them to those that show them.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
@@ -12,7 +12,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if message.transactional_id.is_none() || !cx.shared.topics.maps_anything() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    let code = cx.refuse_transactions();
+    let code = cx.refuse_transactions(request);
     let answer =
         InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
     Plan::answer(&answer, request.version)
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn transactions_are_refused_where_topics_are_mapped() {
-        let code = ResponseError::InvalidRequest.code();
+        let code = ResponseError::UnsupportedVersion.code();
         let transactional = Some(TransactionalId(text("x")));
         for version in 0..=5 {
             let plain = InitProducerIdRequest::default().with_transactional_id(None);

@@ -32,6 +32,7 @@ shaped! {
     "OffsetForLeaderEpoch": OffsetForLeaderEpochRequest as requests::OFFSET_FOR_LEADER_EPOCH;
     "DescribeLogDirs": DescribeLogDirsRequest as requests::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateRequest as requests::SASL_AUTHENTICATE;
+    "CreatePartitions": CreatePartitionsRequest as requests::CREATE_PARTITIONS;
     "DeleteGroups": DeleteGroupsRequest as requests::DELETE_GROUPS;
     "ElectLeaders": ElectLeadersRequest as requests::ELECT_LEADERS;
     "AlterPartitionReassignments": AlterPartitionReassignmentsRequest as requests::ALTER_PARTITION_REASSIGNMENTS;
@@ -62,6 +63,7 @@ shaped! {
     "SaslHandshake": SaslHandshakeResponse as responses::SASL_HANDSHAKE;
     "ApiVersions": ApiVersionsResponse as responses::API_VERSIONS;
     "CreateTopics": CreateTopicsResponse as responses::CREATE_TOPICS;
+    "DeleteTopics": DeleteTopicsResponse as responses::DELETE_TOPICS;
     "InitProducerId": InitProducerIdResponse as responses::INIT_PRODUCER_ID;
     "DeleteRecords": DeleteRecordsResponse as responses::DELETE_RECORDS;
     "OffsetForLeaderEpoch": OffsetForLeaderEpochResponse as responses::OFFSET_FOR_LEADER_EPOCH;
@@ -71,6 +73,7 @@ shaped! {
     "AlterConfigs": AlterConfigsResponse as responses::ALTER_CONFIGS;
     "DescribeLogDirs": DescribeLogDirsResponse as responses::DESCRIBE_LOG_DIRS;
     "SaslAuthenticate": SaslAuthenticateResponse as responses::SASL_AUTHENTICATE;
+    "CreatePartitions": CreatePartitionsResponse as responses::CREATE_PARTITIONS;
     "DeleteGroups": DeleteGroupsResponse as responses::DELETE_GROUPS;
     "ElectLeaders": ElectLeadersResponse as responses::ELECT_LEADERS;
     "IncrementalAlterConfigs": IncrementalAlterConfigsResponse as responses::INCREMENTAL_ALTER_CONFIGS;

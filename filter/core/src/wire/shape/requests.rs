@@ -109,6 +109,10 @@ pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape { flexible_since: 2, fields: &
 /// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[Bytes] };
 
+/// CreatePartitions, API key 37.
+pub(crate) const CREATE_PARTITIONS: Shape =
+    Shape { flexible_since: 2, fields: &[Array(&[Str, INT32, NullArray(&[List(&INT32)])]), INT32, BOOL] };
+
 /// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)] };
 

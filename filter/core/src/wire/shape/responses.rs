@@ -166,6 +166,10 @@ pub(crate) const CREATE_TOPICS: Shape = Shape {
     ],
 };
 
+/// DeleteTopics, API key 20.
+pub(crate) const DELETE_TOPICS: Shape =
+    Shape { flexible_since: 4, fields: &[INT32, Array(&[NullStr, Since(6, &UUID), INT16, Since(5, &NullStr)])] };
+
 /// InitProducerId, API key 22.
 pub const INIT_PRODUCER_ID: Shape = Shape { flexible_since: 2, fields: &[INT32, INT16, INT64, INT16] };
 
@@ -219,6 +223,10 @@ pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape {
 
 /// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[INT16, NullStr, Bytes, Since(1, &INT64)] };
+
+/// CreatePartitions, API key 37.
+pub(crate) const CREATE_PARTITIONS: Shape =
+    Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, INT16, NullStr])] };
 
 /// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, INT16])] };

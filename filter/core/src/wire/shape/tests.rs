@@ -45,6 +45,21 @@ macro_rules! requests {
     };
 }
 
+/// Of answers to requests that pass unread.
+macro_rules! answers {
+    ($($response:ident, $shape:ident, $versions:expr;)*) => {
+        [$(
+            Case {
+                name: stringify!($response),
+                shape: &responses::$shape,
+                versions: $versions,
+                reencode: reencode::<$response>,
+                default: |version| encode(&$response::default(), version),
+            },
+        )*]
+    };
+}
+
 macro_rules! cases {
     ($($request:ident, $response:ident, $shape:ident, $versions:expr;)*) => {
         [$(
@@ -86,6 +101,7 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
         OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH, 2..=4;
         DescribeLogDirsRequest, DescribeLogDirsResponse, DESCRIBE_LOG_DIRS, 1..=4;
         SaslAuthenticateRequest, SaslAuthenticateResponse, SASL_AUTHENTICATE, 0..=2;
+        CreatePartitionsRequest, CreatePartitionsResponse, CREATE_PARTITIONS, 0..=3;
         DeleteGroupsRequest, DeleteGroupsResponse, DELETE_GROUPS, 0..=2;
         ElectLeadersRequest, ElectLeadersResponse, ELECT_LEADERS, 0..=2;
         AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ALTER_PARTITION_REASSIGNMENTS, 0..=1;
@@ -103,11 +119,14 @@ fn cases() -> impl Iterator<Item = (Case, i16)> {
         AlterClientQuotasRequest, ALTER_CLIENT_QUOTAS, 0..=1;
         AlterUserScramCredentialsRequest, ALTER_USER_SCRAM_CREDENTIALS, 0..=0;
     };
+    let passed = answers! {
+        DeleteTopicsResponse, DELETE_TOPICS, 1..=6;
+    };
     let versions = |case: Case| {
         let (low, high) = case.versions.clone().into_inner();
         (low..=high).map(move |version| (Case { versions: low..=high, ..case }, version))
     };
-    cases.into_iter().chain(refused).flat_map(versions)
+    cases.into_iter().chain(refused).chain(passed).flat_map(versions)
 }
 
 /// A length or count in a built body.

@@ -6,7 +6,7 @@ use kafka_protocol::ResponseError;
 
 use crate::testing::broker::api_versions;
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ask, ask_alone, read_answer, request, shared, take_frames, text, Seen, MAPPED};
+use crate::testing::{ask, read_answer, request, shared, take_frames, text, Seen, MAPPED};
 
 #[test]
 fn a_coordinator_is_named_where_clients_reach_it() {
@@ -41,25 +41,55 @@ fn check_coordinator((code, host, port): (i16, &str, i32), expected: (i16, &str,
     }
 }
 
+/// A transaction coordinator for `x` and `y`, or for `x` alone where a request has room for one.
+fn transaction_coordinators(version: i16) -> FindCoordinatorRequest {
+    let message = FindCoordinatorRequest::default().with_key_type(1);
+    match version {
+        4.. => message.with_coordinator_keys(vec![text("x"), text("y")]),
+        _ => message.with_key(text("x")),
+    }
+}
+
+/// What a client that calls itself `software` asks of a connection: the requests that go up for that, and the
+/// answers. The broker knows ApiVersions only.
+fn ask_as(software: Option<&str>, requests: &[Vec<u8>]) -> (Vec<Seen>, Vec<bytes::Bytes>) {
+    let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
+    let hello = software.map(|name| ApiVersionsRequest::default().with_client_software_name(text(name)));
+    let hello = request(if hello.is_some() { 3 } else { 0 }, 1, &hello.unwrap_or_default());
+    proxy.client(&[hello, requests.concat()].concat());
+    let up: Vec<Seen> = take_frames(&mut proxy.up).iter().map(Seen::parse).collect();
+    let known = up.iter().filter(|seen| seen.key == 18);
+    proxy.broker(&known.flat_map(|seen| seen.answer(&api_versions())).collect::<Vec<u8>>());
+    (up, take_frames(&mut proxy.down).into_iter().skip(1).collect())
+}
+
 #[test]
 fn a_transaction_coordinator_is_refused_where_topics_are_mapped() {
-    let code = ResponseError::InvalidRequest.code();
+    let code = ResponseError::UnsupportedVersion.code();
     for version in 1..=6 {
-        let message = FindCoordinatorRequest::default().with_key_type(1);
-        let message = match version {
-            4.. => message.with_coordinator_keys(vec![text("x"), text("y")]),
-            _ => message.with_key(text("x")),
-        };
-        let told = ask_alone(MAPPED, version, &message);
+        let message = transaction_coordinators(version);
+        let (_, down) = ask_as(Some("apache-kafka-java"), &[request(version, 2, &message)]);
+        let told: FindCoordinatorResponse = read_answer(&down[0], version).1;
         if version >= 4 {
             let keys: Vec<_> = told.coordinators.iter().map(|one| (one.key.as_str(), one.error_code)).collect();
             assert_eq!(keys, [("x", code), ("y", code)]);
         } else {
             assert_eq!((told.error_code, told.port), (code, -1));
         }
-        let broker = FindCoordinatorResponse::default();
-        let (seen, _) = ask("", version, &message, |seen| seen.answer(&broker));
+        let (seen, _) = ask("", version, &message, |seen| seen.answer(&FindCoordinatorResponse::default()));
         assert_eq!(seen[0].message::<FindCoordinatorRequest>(), message);
+    }
+}
+
+/// To sarama and kafkajs, which tells no name, InitProducerId says it.
+#[test]
+fn clients_that_hide_why_there_is_no_coordinator_get_one() {
+    for software in [None, Some("sarama")] {
+        for version in 1..=6 {
+            let message = transaction_coordinators(version);
+            let (up, _) = ask_as(software, &[request(version, 2, &message)]);
+            assert_eq!(up[1].message::<FindCoordinatorRequest>(), message, "{software:?} v{version}");
+        }
     }
 }
 
@@ -67,25 +97,20 @@ fn a_transaction_coordinator_is_refused_where_topics_are_mapped() {
 #[test]
 fn librdkafka_is_refused_in_a_way_that_it_shows() {
     let denied = ResponseError::TransactionalIdAuthorizationFailed.code();
-    let invalid = ResponseError::InvalidRequest.code();
+    let unsupported = ResponseError::UnsupportedVersion.code();
     for (software, code) in [
         ("librdkafka", denied),
         ("confluent-kafka-python", denied),
         ("node-rdkafka", denied),
-        ("apache-kafka-java", invalid),
-        ("kafka-python", invalid),
+        ("apache-kafka-java", unsupported),
+        ("kafka-python", unsupported),
     ] {
-        let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
-        let hello = ApiVersionsRequest::default().with_client_software_name(text(software));
-        let find = FindCoordinatorRequest::default().with_key_type(1).with_key(text("x"));
         let init = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("x"))));
-        proxy.client(&[request(3, 1, &hello), request(2, 2, &find), request(2, 3, &init)].concat());
-        let up: Vec<Seen> = take_frames(&mut proxy.up).iter().map(Seen::parse).collect();
-        proxy.broker(&up.iter().flat_map(|seen| seen.answer(&api_versions())).collect::<Vec<u8>>());
-        let down = take_frames(&mut proxy.down);
-        let (_, found): (_, FindCoordinatorResponse) = read_answer(&down[1], 2);
+        let requests = [request(2, 2, &transaction_coordinators(2)), request(2, 3, &init)];
+        let (_, down) = ask_as(Some(software), &requests);
+        let found: FindCoordinatorResponse = read_answer(&down[0], 2).1;
         assert_eq!(found.error_code, code, "{software}");
         assert!(found.error_message.unwrap().contains("not supported"), "{software}");
-        assert_eq!(read_answer::<InitProducerIdResponse>(&down[2], 2).1.error_code, code, "{software}");
+        assert_eq!(read_answer::<InitProducerIdResponse>(&down[1], 2).1.error_code, code, "{software}");
     }
 }

@@ -1,6 +1,7 @@
 //! Heartbeats, and the renewals that they bring along: offsets in shadows are written again as they are.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::offset_fetch_response::{
@@ -13,13 +14,15 @@ use crate::limits;
 use crate::remapper::Lane;
 use crate::shadow;
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ask, framed, read_answer, request, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::testing::{ask, framed, read_answer, request, see_topics, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::Shared;
 
 const MINUTE_MS: u64 = 60_000;
 const HEARTBEAT: i16 = 12;
 
 /// A member of `busy` on a connection, and the coordinator behind it.
 struct Member {
+    shared: Rc<Shared>,
     proxy: Proxy,
     store: Store,
     /// What the broker says to the client's Heartbeats.
@@ -30,7 +33,9 @@ struct Member {
 
 impl Member {
     fn new(config: &str, store: Store) -> Self {
-        Self { proxy: Proxy::new(&shared(config), Feeding::Passing, None), store, verdict: 0, cut: usize::MAX }
+        let shared = shared(config);
+        let proxy = Proxy::new(&shared, Feeding::Passing, None);
+        Self { shared, proxy, store, verdict: 0, cut: usize::MAX }
     }
 
     /// Sends a Heartbeat. Gives what went up, by API key.
@@ -103,6 +108,7 @@ fn what_a_client_sends_behind_its_heartbeat_comes_behind_the_renewal() {
     let mut member = Member::new(MAPPED, store());
     member.beat(3);
     member.proxy.now += MINUTE_MS;
+    see_topics(&member.shared, member.proxy.now);
     let heartbeat = HeartbeatRequest::default()
         .with_group_id(GroupId(text("busy")))
         .with_generation_id(5)

@@ -122,7 +122,7 @@ fn nothing_is_cut_where_a_sibling_is_missing_and_the_log_says_which() {
     }
     let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
     proxy.client(&request(2, 7, &message));
-    let why = "topic t: records of partitions 0, 4 were not deleted, since they lie in one log with those of 2: name \
+    let why = "client \"test\" was refused DeleteRecords: topic t: records of partitions 0, 4 were not deleted, since they lie in one log with those of 2: name \
                all of these in one request";
     assert_eq!(proxy.warnings, [why], "one line for the topic");
 }

@@ -22,8 +22,8 @@ use crate::exchange::handler::{Context, Upstream};
 use crate::exchange::located::{Located, Place, Topic};
 use crate::exchange::rounds::Awaited;
 use crate::limits;
+use crate::memory::facts::TopicId;
 use crate::shared::budget::Promise;
-use crate::shared::facts::TopicId;
 use crate::shared::skips::Skip;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
@@ -424,7 +424,7 @@ fn note_shares(cx: &mut Context<'_>, place: &Place, shares: &Shares) {
 }
 
 fn topic_id(cx: &Context<'_>, topic: &TopicName) -> Option<TopicId> {
-    cx.shared.facts.of(&topic.0)?.id
+    cx.shared.facts.of(&topic.0, cx.now)?.id
 }
 
 /// Keeps for the worker what this Fetch has found, or found to be as it was; see [`crate::shared::skips`].

@@ -34,6 +34,7 @@ const RANGE: i64 = 1 << 20;
 
 /// `MAPPED` maps siblings 0, 2, 4 of `t` to partition 0: lanes 0, 1, 2.
 struct Client {
+    shared: Rc<Shared>,
     proxy: Proxy,
     version: i16,
 }
@@ -45,7 +46,7 @@ impl Client {
 
     /// A further connection of a worker.
     fn of(shared: &Rc<Shared>) -> Self {
-        Self { proxy: Proxy::new(shared, Feeding::Passing, None), version: 12 }
+        Self { shared: Rc::clone(shared), proxy: Proxy::new(shared, Feeding::Passing, None), version: 12 }
     }
 
     fn named(mut self, software: &str) -> Self {
@@ -388,7 +389,7 @@ fn limits_hold_over_all_rounds() {
 #[test]
 fn a_clock_that_goes_back_prolongs_no_wait() {
     let mut client = Client::new(MAPPED);
-    client.proxy.now = 10_000;
+    client.proxy.now = 5_000;
     let round = client.fetch(&fetch(&[("t", 2, 0)]));
     client.proxy.now = 0;
     let round = client.next(&round, vec![("t", data(0, &[lane(0, 0, &["a"])]))]);

@@ -43,7 +43,7 @@ fn v_is_asked_for_and_p_is_created() {
             let mut cluster = Cluster::default();
             let settings = vec![setting("retention.ms", "5"), setting("leader.replication.throttled.replicas", "*")];
             let wanted = creatable("t", asked).with_configs(settings.clone());
-            let message = asking(&[wanted.clone()]).with_validate_only(validate_only);
+            let message = asking(std::slice::from_ref(&wanted)).with_validate_only(validate_only);
             let (seen, results) = create(version, &mut cluster, &message);
             let up: Vec<CreateTopicsRequest> = seen.iter().map(Seen::message).collect();
             let expected = asking(&[wanted.with_num_partitions(2)]).with_validate_only(validate_only);
@@ -56,6 +56,19 @@ fn v_is_asked_for_and_p_is_created() {
             assert_eq!(result.configs.as_ref().map(Vec::len), Some(if version >= 5 { 2 } else { 0 }));
             assert_eq!(result.topic_id.as_bytes(), &[if version >= 7 { 9 } else { 0 }; 16]);
         }
+    }
+}
+
+#[test]
+fn a_topic_that_is_created_is_not_the_one_that_was_known() {
+    for (validate_only, known) in [(true, true), (false, false)] {
+        let shared = shared(MAPPED);
+        let mut proxy = Proxy::new(&shared, Feeding::Passing, None);
+        proxy.client(&request(7, 77, &asking(&[creatable("t", 6)]).with_validate_only(validate_only)));
+        let seen = Seen::parse(&take_frames(&mut proxy.up)[0]);
+        proxy.broker(&Cluster::default().answer(&seen));
+        assert_eq!(shared.facts.of("t", 0).is_some(), known);
+        assert!(shared.facts.of("l", 0).is_some());
     }
 }
 

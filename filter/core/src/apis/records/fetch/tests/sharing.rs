@@ -25,7 +25,7 @@ impl Crowd {
             let opening = Opening { number: number as u32, ..Opening::default() };
             let mut proxy = Proxy::opened(&shared, Feeding::Passing, opening);
             proxy.stream.connection.reaches(broker);
-            Client { proxy, version: 12 }
+            Client { shared: Rc::clone(&shared), proxy, version: 12 }
         };
         Self { reads: Rc::clone(&shared.reads), clients: brokers.iter().enumerate().map(client).collect() }
     }

@@ -144,6 +144,7 @@ fn a_client_that_gets_nothing_is_told_so_without_a_look_back_for_some_seconds() 
     let mut client = behind_siblings(MAPPED);
     for (now, looks) in [(5_000, false), (9_999, false), (10_000, true), (19_999, false), (20_000, true)] {
         client.proxy.now = now;
+        crate::testing::see_topics(&client.shared, now);
         let round = client.fetch(&poll());
         assert_eq!(asked(&round).0, [place("t", 0, 7)]);
         let told = if looks {
