@@ -73,7 +73,7 @@ pub(crate) fn alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<P
     refuse(cx, request, &AlterConfigsResponse::default().with_responses(responses))
 }
 
-/// As [`alter_configs`].
+/// As [`alter_configs()`].
 pub(crate) fn incremental_alter_configs(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let message: IncrementalAlterConfigsRequest = request.decode()?;
     if message.resources.iter().all(|resource| resource.resource_type == TOPIC) {
