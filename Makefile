@@ -9,7 +9,7 @@ TOOL := tests/tools/install.sh
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: wasm
 wasm: ## Build the filter: target/kafka_partition_remapper.wasm
@@ -42,6 +42,10 @@ test-envoy: wasm venv ## Load every configuration of envoy/ into Envoy
 .PHONY: test-e2e
 test-e2e: wasm tools ## Real clients through Envoy to a real Kafka
 	@$(PYTHON) -m pytest tests/e2e -n 2 --dist loadfile
+
+.PHONY: test-versions
+test-versions: wasm tools ## The brokers of tests/tools/kafka/versions.txt behind the filter (part of test-e2e)
+	@$(PYTHON) -m pytest tests/e2e/test_kafka_versions.py
 
 .PHONY: fuzz
 fuzz: ## Fuzz what strangers reach, a minute each (needs nightly Rust and cargo-fuzz; FUZZ_TARGETS, FUZZ_S)

@@ -254,8 +254,8 @@ def test_api_versions_offers_only_what_the_filter_knows(version, raw):
     caps = {0: 12, 1: 12, 8: 9, 9: 9}
     assert {key: offered[key][1] for key in caps if key in offered} == {key: cap for key, cap in caps.items() if key in offered}
     assert {0, 1, 2, 3, 18, 22, 23} <= offered.keys()
-    write_txn_markers, log_dirs, reassignments, quorum, describe_group, topic_partitions = 27, (34, 35), (45, 46), 55, 69, 75
-    hidden = {write_txn_markers, *log_dirs, *reassignments, quorum, describe_group, topic_partitions, *range(76, 93)}
+    write_txn_markers, alter_log_dirs, update_features, describe_group, topic_partitions = 27, 34, 57, 69, 75
+    hidden = {write_txn_markers, alter_log_dirs, update_features, describe_group, topic_partitions, *range(76, 93)}
     assert hidden & offered.keys() == set()
     features = {f["name"] for kind in ("supported_features", "finalized_features") for f in answer.get(kind, [])}
     assert features & {"group.version", "share.version", "streams.version"} == set()

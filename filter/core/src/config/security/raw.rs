@@ -144,8 +144,9 @@ pub(super) struct HttpSection {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "principal"))]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct PrincipalSection {
-    /// As ssl.principal.mapping.rules of Kafka, one rule per item: `DEFAULT` or `RULE:pattern/replacement/[LU]`.
-    /// The first that matches the whole name decides; who matches none is refused.
+    /// As ssl.principal.mapping.rules of Kafka, one rule per item: `DEFAULT` or
+    /// `RULE:pattern/replacement/[LU]`. The first that matches the whole name decides; who matches none is
+    /// refused.
     #[cfg_attr(feature = "schema", schemars(
         length(min = 1, max = PRINCIPAL_RULES_MAX),
         extend("default" = ["DEFAULT"]),

@@ -19,23 +19,27 @@ fn message(asked: Asked<'_>) -> DescribeProducersRequest {
     DescribeProducersRequest::default().with_topics(asked.iter().map(topic).collect())
 }
 
-/// Producers 1000 of lane 0, 1001 of lane 1, 1002 of lanes 1 and 2, and one of a lane that no mapping here
-/// has; a transaction of 1000 began at offset 50. Of partition 1 of `t` this is not the leader.
+/// Idempotent producers 1001 of lanes 0 and 1, 1002 of lanes 1 and 2, and one of a lane that no mapping here
+/// has; transactional ones 1000, whose transaction began at offset 50, and 1004, which has ended its own. Of
+/// partition 1 of `t` this is not the leader.
 fn describe(seen: &Seen) -> Vec<u8> {
     let message: DescribeProducersRequest = seen.message();
     let mut once = Once::default();
-    let producer = |(lane, id): (i64, i64)| {
-        let state = ProducerState::default().with_producer_id(ProducerId(id | lane << 40)).with_last_sequence(7);
-        state.with_current_txn_start_offset(if id == 1_000 { 50 } else { -1 })
-    };
-    let producers: Vec<_> = [(0, 1_000), (1, 1_001), (1, 1_002), (2, 1_002), (9, 1_003)].map(producer).to_vec();
+    let producer =
+        |(lane, id): (i64, i64)| {
+            let state = ProducerState::default().with_producer_id(ProducerId(id | lane << 40)).with_last_sequence(7);
+            state
+                .with_current_txn_start_offset(if id == 1_000 { 50 } else { -1 })
+                .with_coordinator_epoch(if id == 1_004 { 0 } else { -1 })
+        };
+    let producers = [(0, 1_000), (0, 1_001), (1, 1_001), (1, 1_002), (2, 1_002), (9, 1_003), (0, 1_004)].map(producer);
     let topics = message.topics.into_iter().map(|asked| {
         let partitions = asked.partition_indexes.into_iter().map(|partition| {
             once.name((asked.name.clone(), partition));
             let found = PartitionResponse::default().with_partition_index(partition);
             match (asked.name.0.as_str(), partition) {
                 ("t", 1) => found.with_error_code(6).with_error_message(Some(text("not the leader of t-1"))),
-                _ => found.with_active_producers(producers.clone()),
+                _ => found.with_active_producers(producers.to_vec()),
             }
         });
         TopicResponse::default().with_name(asked.name.clone()).with_partitions(partitions.collect())
@@ -66,19 +70,22 @@ fn producers_are_shown_to_their_lanes_by_their_own_ids() {
     let (seen, answer) = ask(MAPPED, 0, &message(asked), describe);
     let up: Asked<'_> = &[("u", &[7]), ("t", &[0, 1]), ("l", &[1]), ("b", &[0])];
     assert_eq!(seen.iter().map(Seen::message).collect::<Vec<DescribeProducersRequest>>(), [message(up)]);
-    let all = |offset| vec![(1_000, offset)];
+    let producers = |offset, own: &[i64]| {
+        let own = own.iter().map(|id| (*id, -1));
+        [(1_000, offset)].into_iter().chain(own).chain([(1_004, -1)]).collect::<Vec<_>>()
+    };
     let outside = Some("the topic has fewer virtual partitions".to_owned());
     let wanted = [
-        (("t", 0), (0, None, all(50))),
-        (("t", 2), (0, None, [all(50), vec![(1_001, -1), (1_002, -1)]].concat())),
+        (("t", 0), (0, None, producers(50, &[1_001]))),
+        (("t", 2), (0, None, producers(50, &[1_001, 1_002]))),
         (("t", 5), (6, None, vec![])), // the broker's words name partition 1
         (("t", 6), (UNKNOWN, outside, vec![])),
-        (("l", 3), (0, None, [all(RANGE + 50), vec![(1_001, -1), (1_002, -1)]].concat())),
-        (("l", 5), (0, None, [all(2 * RANGE + 50), vec![(1_002, -1)]].concat())),
-        (("b", 2), (0, None, [all(50), vec![(1_002, -1)]].concat())),
+        (("l", 3), (0, None, producers(RANGE + 50, &[1_001, 1_002]))),
+        (("l", 5), (0, None, producers(2 * RANGE + 50, &[1_002]))),
+        (("b", 2), (0, None, producers(50, &[1_002]))),
     ];
     let mut answered = told(&answer);
-    assert_eq!(answered.remove(&("u".to_owned(), 7)).unwrap().2.len(), 5, "as the broker says");
+    assert_eq!(answered.remove(&("u".to_owned(), 7)).unwrap().2.len(), 7, "as the broker says");
     let wanted = wanted.map(|((name, partition), told)| ((name.to_owned(), partition), told));
     assert_eq!(answered, wanted.into());
     assert_eq!(answer.throttle_time_ms, 7);
