@@ -47,7 +47,9 @@ _MISSING = f"topic {MISSING} is mapped and does not exist"
 _ODD = f"topic {ODD} has 3 partitions on the cluster"
 _SHARED = "brokers would do it in a name that clients of the partition remapper share"
 THINGS = {
-    "count": Thing(f"Creating a mapped topic with 7 partitions where V is {VIRTUAL}", ("create", NEW, 7), f"CreateTopics: topic {NEW} is mapped"),
+    "count": Thing(
+        f"Creating a mapped topic with 7 partitions where V is {VIRTUAL}", ("create", NEW, 7), f"CreateTopics: topic {NEW} is mapped"
+    ),
     "count-conn": Thing("The same by kafka-go's `Conn`, with an older version of the request", ("create-old", NEW, 7)),
     "assigned": Thing("Creating a mapped topic with replicas assigned one by one", ("create-on", NEW, VIRTUAL)),
     "grow": Thing("Adding partitions to a mapped topic", ("grow", ORDERS, 2 * VIRTUAL), f"CreatePartitions: topic {ORDERS} is mapped"),
