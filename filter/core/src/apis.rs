@@ -7,6 +7,7 @@
 pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod groups;
+pub(crate) mod partitions;
 pub(crate) mod records;
 pub(crate) mod sasl_authenticate;
 pub(crate) mod sasl_handshake;
@@ -18,6 +19,10 @@ use cluster::{api_versions, describe_cluster, find_coordinator, metadata};
 use groups::{
     consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group, list_groups, offset_commit,
     offset_delete, offset_fetch,
+};
+use partitions::{
+    alter_partition_reassignments, delete_records, describe_log_dirs, describe_producers, elect_leaders,
+    list_partition_reassignments,
 };
 use records::{fetch, list_offsets, offset_for_leader_epoch, produce};
 use topics::{create_partitions, create_topics, delete_topics};
@@ -61,7 +66,7 @@ const LINES: &[Line] = &[
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request),         "broker, codec and this table in common; 5 (KIP-1242) is unknown to the codec: such a client is told to ask in an older version").negotiates(api_versions::NEGOTIATION),
     api(19, "CreateTopics", 2, 7, Rewrite(create_topics::request),       "of a mapped topic V partitions are asked for, and P created"),
     api(20, "DeleteTopics", 1, 6, Rewrite(delete_topics::request),       "passes; what is remembered of a topic goes with it"),
-    api(21, "DeleteRecords", 0, 2, PassUnmapped,                         "would cut siblings off"),
+    api(21, "DeleteRecords", 0, 2, Rewrite(delete_records::request),     "of all siblings, at the lowest offset, or of none"),
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request),  "idempotence passes, transactions do not yet; 6 (KIP-939) is not stable"),
     api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request), "maps partitions and end offsets"),
     api(24, "AddPartitionsToTxn", 0, 3, PassUnmapped,                    "names partitions; 4 and 5 are broker to broker").feature("transaction.version"),
@@ -75,7 +80,7 @@ const LINES: &[Line] = &[
     api(32, "DescribeConfigs", 1, 4, Rewrite(describe_configs::request), "addresses of brokers and controllers are told as sensitive, unless `advertise` is `unchanged`; throttled replicas are of virtual partitions"),
     api(33, "AlterConfigs", 0, 2, Administer(administration::alter_configs), "of topics for everybody: throttled replicas are of virtual partitions; of brokers, groups and clients' metrics it is administration. Shadow groups are classic ones, which have no settings").administered(alter_configs::alter),
     api(34, "AlterReplicaLogDirs", 0, -1, Hide,                          "moves physical partitions between disks: to be done on the cluster itself"),
-    api(35, "DescribeLogDirs", 0, -1, Hide,                              "sizes of physical partitions"),
+    api(35, "DescribeLogDirs", 1, 4, Rewrite(describe_log_dirs::request), "a physical partition has one size, told as that of its lane 0; 5 is unknown to the codec"),
     api(36, "SaslAuthenticate", 0, 2, Authenticate(sasl_authenticate::request), "judged here with a sasl section").carries_tokens(sasl_authenticate::bare_token),
     api(37, "CreatePartitions", 0, 3, Rewrite(create_partitions::request), "a mapped topic keeps its physical partitions: V grows by configuration"),
     api(38, "CreateDelegationToken", 1, 3, Delegate(delegation_tokens::create), "stands for the identity at the broker; names no topic and no group"),
@@ -83,10 +88,10 @@ const LINES: &[Line] = &[
     api(40, "ExpireDelegationToken", 1, 2, Delegate(delegation_tokens::expire), "takes it from its owner"),
     api(41, "DescribeDelegationToken", 1, 3, Delegate(delegation_tokens::describe), "whose tokens there are"),
     api(42, "DeleteGroups", 0, 2, Rewrite(delete_groups::request),       "with all shadows; 3 has words for errors, and is unknown to the codec"),
-    api(43, "ElectLeaders", 0, 2, PassUnmapped,                          "names physical partitions"),
+    api(43, "ElectLeaders", 0, 2, Rewrite(elect_leaders::request),       "siblings have one leader"),
     api(44, "IncrementalAlterConfigs", 0, 1, Administer(administration::incremental_alter_configs), "as AlterConfigs").administered(alter_configs::alter_incrementally),
-    api(45, "AlterPartitionReassignments", 0, -1, Hide,                  "moves physical partitions"),
-    api(46, "ListPartitionReassignments", 0, -1, Hide,                   "names physical partitions"),
+    api(45, "AlterPartitionReassignments", 0, 1, Rewrite(alter_partition_reassignments::request), "moves all siblings, or none"),
+    api(46, "ListPartitionReassignments", 0, 0, Rewrite(list_partition_reassignments::request), "siblings move together"),
     api(47, "OffsetDelete", 0, 0, Rewrite(offset_delete::request),       "from the group that holds the lane"),
     api(48, "DescribeClientQuotas", 0, 1, Administer(administration::describe_client_quotas), "names users, client ids and addresses of clients: no topic, no group. An address that the broker sees is Envoy's"),
     api(49, "AlterClientQuotas", 0, 1, Administer(administration::alter_client_quotas), "what users, client ids and addresses of clients may use; what the filter asks for a client counts as the client's"),
@@ -101,7 +106,7 @@ const LINES: &[Line] = &[
     api(58, "Envelope", 0, -1, Hide,                                     "broker to controller"),
     api(59, "FetchSnapshot", 0, -1, Hide,                                "quorum"),
     api(60, "DescribeCluster", 0, 2, Rewrite(describe_cluster::request), "the brokers' addresses"),
-    api(61, "DescribeProducers", 0, 0, PassUnmapped,                     "names partitions"),
+    api(61, "DescribeProducers", 0, 0, Rewrite(describe_producers::request), "idempotent producers to higher lanes are known to brokers by ids with the lane in them"),
     api(62, "BrokerRegistration", 0, -1, Hide,                           "broker to controller"),
     api(63, "BrokerHeartbeat", 0, -1, Hide,                              "broker to controller"),
     api(64, "UnregisterBroker", 0, -1, Hide,                             "takes a broker out of the cluster: to be done on the cluster itself"),

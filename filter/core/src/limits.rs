@@ -60,6 +60,9 @@ const _: () = assert!(UNKNOWN_TAGS_MAX < ELEMENTS_MAX);
 /// make an answer of 20 times the request's bytes.
 pub const REFUSAL_WORDS_MAX: usize = 100;
 
+/// Siblings whose numbers stand in one sentence: they show the pattern, and a topic may have millions.
+pub const SIBLINGS_NAMED_MAX: usize = 10;
+
 /// Bytes of the replica lists of topics' settings in one answer, in clients' numbering: each of them is up to
 /// as many times longer than the brokers' as a mapping has lanes, and a request may ask for one topic's again
 /// and again. Those beyond are told as secret. A throttled reassignment of 5,000 replicas at 20 lanes passes.

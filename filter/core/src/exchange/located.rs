@@ -57,6 +57,12 @@ impl Topic {
         Some(self.located(partition, physical, lane))
     }
 
+    /// All virtual partitions of a physical one, in the order of their lanes.
+    pub(crate) fn siblings(&self, physical: PhysicalPartition) -> impl Iterator<Item = Located> + '_ {
+        let lanes = self.mapping.as_ref().map_or(1, |mapping| mapping.lanes());
+        (0..lanes).map_while(move |lane| self.at(physical, Lane(lane)))
+    }
+
     fn located(&self, partition: VirtualPartition, physical: PhysicalPartition, lane: Lane) -> Located {
         let place = Place { topic: self.name.clone(), partition: physical };
         Located { partition, place, lane, mapping: self.mapping.clone() }

@@ -17,7 +17,7 @@ use kafka_protocol::ResponseError;
 use crate::error::{Blame, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Question, Upstream};
 use crate::exchange::located::{Located, Topic};
-use crate::exchange::session::Told;
+use crate::exchange::session::{Asked, Told};
 use crate::limits;
 use crate::own::brokers;
 use crate::remapper::PartitionRemapper;
@@ -52,6 +52,38 @@ impl Misplaced {
     }
 }
 
+/// What is known of topics that an answer names.
+pub(crate) enum About {
+    /// Not enough. The question is for [`Question::before`].
+    Ask(Question),
+    /// These are mapped, and fit their mappings.
+    Known(HashSet<TopicName>),
+}
+
+impl Question {
+    /// Asks, and then hands `answer` to `pending` again: of a barrier only.
+    pub(crate) fn before(self, answer: Bytes, pending: Box<dyn Pending>) -> Next {
+        let Self { request, pending: question } = self;
+        Next::Send(vec![request], Box::new(AwaitsTopics { question, answer, pending }))
+    }
+}
+
+/// Waits for what the broker says of topics that another answer names.
+struct AwaitsTopics {
+    question: Box<dyn Pending>,
+    /// The body of the other answer, and who waits for it.
+    answer: Bytes,
+    pending: Box<dyn Pending>,
+}
+
+impl Pending for AwaitsTopics {
+    fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self { question, answer, pending } = *self;
+        question.response(cx, body)?;
+        pending.response(cx, answer)
+    }
+}
+
 /// What is known of a mapped topic.
 enum Fit {
     Fits,
@@ -68,6 +100,26 @@ impl Context<'_> {
         &mut self,
         topics: impl IntoIterator<Item = &'t TopicName>,
     ) -> Result<Option<Plan>, Fault> {
+        Ok(self.question_about(topics)?.map(Plan::After))
+    }
+
+    /// As [`Self::ask_first`], for `topics` that an answer names and its request did not.
+    pub(crate) fn ask_about<'t>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'t TopicName> + Clone,
+    ) -> Result<About, Fault> {
+        if let Some(question) = self.question_about(topics.clone())? {
+            return Ok(About::Ask(question));
+        }
+        let fitting = topics.into_iter().filter(|topic| self.is_known_to_fit(topic)).cloned().collect();
+        self.session.asked = Asked::default();
+        Ok(About::Known(fitting))
+    }
+
+    fn question_about<'t>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'t TopicName>,
+    ) -> Result<Option<Question>, Fault> {
         let mut seen = HashSet::new();
         let (mut lacking, mut misfits) = (vec![], vec![]);
         for topic in topics {
@@ -80,8 +132,7 @@ impl Context<'_> {
         }
         if !lacking.is_empty() && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX {
             self.session.asked.questions += 1;
-            let question = TopicQuestion::question(lacking, self.session.has_topic_ids)?;
-            return Ok(Some(Plan::After(question)));
+            return TopicQuestion::question(lacking, self.session.has_topic_ids).map(Some);
         }
         for (topic, partitions, remapper) in misfits {
             self.refuse_misfit(&topic.0, partitions, &remapper);
@@ -138,6 +189,15 @@ impl Context<'_> {
              it is refused until one of the two is changed",
             remapper.physical_partitions()
         ));
+    }
+
+    /// Whether `topic` is mapped and was seen to fit its mapping. One of which the broker tells nothing was
+    /// not.
+    fn is_known_to_fit(&self, topic: &TopicName) -> bool {
+        let Some(mapping) = self.shared.topics.remapper(&topic.0) else { return false };
+        let is_told = !matches!(self.session.asked.told.get(topic), Some(Told::Absent));
+        let is_known = is_told && (!self.session.client_ended || self.shared.facts.of(&topic.0, self.now).is_some());
+        is_known && matches!(self.fit(topic, &mapping), Fit::Fits)
     }
 
     fn fit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> Fit {

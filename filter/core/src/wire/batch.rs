@@ -172,6 +172,13 @@ pub(crate) fn lane(header: &Header) -> Whose {
     Whose::Lane(Lane(u32::try_from(lane).unwrap_or(u32::MAX)))
 }
 
+/// The lane of an idempotent producer by the id that a broker knows it by, and the id that it has itself.
+/// Lane 0 is also that of transactional ones, whose ids tell no lane.
+pub(crate) fn producer(id: i64) -> (Lane, i64) {
+    let lane = u32::try_from(id >> PRODUCER_LANE_SHIFT).unwrap_or(u32::MAX);
+    (Lane(lane), id & ((1 << PRODUCER_LANE_SHIFT) - 1))
+}
+
 /// The header that puts a client's batch into `lane`, its CRC patched so that the one that the producer
 /// computed still guards the records; `None` if the batch stays as it is, as all of lane 0 does. `tail_len`:
 /// bytes behind the header.

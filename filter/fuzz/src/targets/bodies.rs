@@ -51,7 +51,7 @@ macro_rules! others {
 }
 
 /// What else the filter reads, request and answer in turn.
-const OTHERS: [fn(u8, &[u8]); 30] = others! {
+const OTHERS: [fn(u8, &[u8]); 40] = others! {
     ProduceRequest;
     FetchRequest;
     ListOffsetsRequest;
@@ -62,11 +62,18 @@ const OTHERS: [fn(u8, &[u8]); 30] = others! {
     HeartbeatRequest;
     DescribeGroupsRequest;
     ListGroupsRequest;
+    CreateTopicsRequest;
     InitProducerIdRequest;
     OffsetForLeaderEpochRequest;
+    CreatePartitionsRequest;
     DeleteGroupsRequest;
     OffsetDeleteRequest;
     DescribeClusterRequest;
+    CreateAclsRequest;
+    DeleteAclsRequest;
+    DescribeConfigsRequest;
+    AlterConfigsRequest;
+    IncrementalAlterConfigsRequest;
 };
 
 /// The only field of a message, with a length of so many bytes or, from some version on, a compact one and

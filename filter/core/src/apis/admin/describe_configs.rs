@@ -23,13 +23,14 @@ const BROKER: i8 = 4;
 
 /// Settings of brokers whose values hold addresses of brokers or controllers (Kafka's `SocketServerConfigs`,
 /// `QuorumConfig`), those of brokers with ZooKeeper included.
-const ADDRESSES: [&str; 8] = [
+const ADDRESSES: [&str; 9] = [
     "listeners",
     "advertised.listeners",
     "controller.quorum.voters",
     "controller.quorum.bootstrap.servers",
     "zookeeper.connect",
     "host.name",
+    "port",
     "advertised.host.name",
     "advertised.port",
 ];

@@ -97,9 +97,16 @@ pub(crate) const CREATE_TOPICS: Shape = Shape {
 pub const INIT_PRODUCER_ID: Shape =
     Shape { flexible_since: 2, fields: &[NullStr, INT32, Since(3, &INT64), Since(3, &INT16)] };
 
+/// DeleteRecords, API key 21.
+pub(crate) const DELETE_RECORDS: Shape =
+    Shape { flexible_since: 2, fields: &[Array(&[Str, Array(&[INT32, INT64])]), INT32] };
+
 /// OffsetForLeaderEpoch, API key 23.
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[Since(3, &INT32), Array(&[Str, Array(&[INT32, INT32, INT32])])] };
+
+/// DescribeLogDirs, API key 35.
+pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape { flexible_since: 2, fields: &[NullArray(&[Str, List(&INT32)])] };
 
 /// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[Bytes] };
@@ -111,11 +118,26 @@ pub(crate) const CREATE_PARTITIONS: Shape =
 /// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)] };
 
+/// ElectLeaders, API key 43.
+pub(crate) const ELECT_LEADERS: Shape =
+    Shape { flexible_since: 2, fields: &[Since(1, &INT8), NullArray(&[Str, List(&INT32)]), INT32] };
+
+/// AlterPartitionReassignments, API key 45.
+pub(crate) const ALTER_PARTITION_REASSIGNMENTS: Shape =
+    Shape { flexible_since: 0, fields: &[INT32, Since(1, &BOOL), Array(&[Str, Array(&[INT32, NullList(&INT32)])])] };
+
+/// ListPartitionReassignments, API key 46.
+pub(crate) const LIST_PARTITION_REASSIGNMENTS: Shape =
+    Shape { flexible_since: 0, fields: &[INT32, NullArray(&[Str, List(&INT32)])] };
+
 /// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape = Shape { flexible_since: NEVER, fields: &[Str, Array(&[Str, Array(&[INT32])])] };
 
 /// DescribeCluster, API key 60.
 pub const DESCRIBE_CLUSTER: Shape = Shape { flexible_since: 0, fields: &[BOOL, Since(1, &INT8), Since(2, &BOOL)] };
+
+/// DescribeProducers, API key 61.
+pub(crate) const DESCRIBE_PRODUCERS: Shape = Shape { flexible_since: 0, fields: &[Array(&[Str, List(&INT32)])] };
 
 /// CreateAcls, API key 30.
 pub(crate) const CREATE_ACLS: Shape =

@@ -174,6 +174,10 @@ pub(crate) const DELETE_TOPICS: Shape =
 /// InitProducerId, API key 22.
 pub const INIT_PRODUCER_ID: Shape = Shape { flexible_since: 2, fields: &[INT32, INT16, INT64, INT16] };
 
+/// DeleteRecords, API key 21.
+pub(crate) const DELETE_RECORDS: Shape =
+    Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, Array(&[INT32, INT64, INT16])])] };
+
 /// OffsetForLeaderEpoch, API key 23.
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])] };
@@ -208,6 +212,16 @@ pub const DESCRIBE_CONFIGS: Shape = Shape {
 /// AlterConfigs, API key 33.
 pub const ALTER_CONFIGS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[INT16, NullStr, INT8, Str])] };
 
+/// DescribeLogDirs, API key 35.
+pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape {
+    flexible_since: 2,
+    fields: &[
+        INT32,
+        Since(3, &INT16),
+        Array(&[INT16, Str, Array(&[Str, Array(&[INT32, INT64, INT64, BOOL])]), Since(4, &INT64), Since(4, &INT64)]),
+    ],
+};
+
 /// SaslAuthenticate, API key 36.
 pub const SASL_AUTHENTICATE: Shape = Shape { flexible_since: 2, fields: &[INT16, NullStr, Bytes, Since(1, &INT64)] };
 
@@ -218,9 +232,25 @@ pub(crate) const CREATE_PARTITIONS: Shape =
 /// DeleteGroups, API key 42.
 pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[Str, INT16])] };
 
+/// ElectLeaders, API key 43.
+pub(crate) const ELECT_LEADERS: Shape =
+    Shape { flexible_since: 2, fields: &[INT32, Since(1, &INT16), Array(&[Str, Array(&[INT32, INT16, NullStr])])] };
+
 /// IncrementalAlterConfigs, API key 44.
 pub const INCREMENTAL_ALTER_CONFIGS: Shape =
     Shape { flexible_since: 1, fields: &[INT32, Array(&[INT16, NullStr, INT8, Str])] };
+
+/// AlterPartitionReassignments, API key 45.
+pub(crate) const ALTER_PARTITION_REASSIGNMENTS: Shape = Shape {
+    flexible_since: 0,
+    fields: &[INT32, Since(1, &BOOL), INT16, NullStr, Array(&[Str, Array(&[INT32, INT16, NullStr])])],
+};
+
+/// ListPartitionReassignments, API key 46.
+pub(crate) const LIST_PARTITION_REASSIGNMENTS: Shape = Shape {
+    flexible_since: 0,
+    fields: &[INT32, INT16, NullStr, Array(&[Str, Array(&[INT32, List(&INT32), List(&INT32), List(&INT32)])])],
+};
 
 /// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape =
@@ -238,5 +268,14 @@ pub const DESCRIBE_CLUSTER: Shape = Shape {
         INT32,
         Array(&[INT32, Str, INT32, NullStr, Since(2, &BOOL)]),
         INT32,
+    ],
+};
+
+/// DescribeProducers, API key 61.
+pub(crate) const DESCRIBE_PRODUCERS: Shape = Shape {
+    flexible_since: 0,
+    fields: &[
+        INT32,
+        Array(&[Str, Array(&[INT32, INT16, NullStr, Array(&[INT64, INT32, INT32, INT64, INT32, INT64])])]),
     ],
 };

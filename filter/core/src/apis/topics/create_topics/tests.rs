@@ -43,7 +43,7 @@ fn v_is_asked_for_and_p_is_created() {
             let mut cluster = Cluster::default();
             let settings = vec![setting("retention.ms", "5"), setting("leader.replication.throttled.replicas", "*")];
             let wanted = creatable("t", asked).with_configs(settings.clone());
-            let message = asking(&[wanted.clone()]).with_validate_only(validate_only);
+            let message = asking(std::slice::from_ref(&wanted)).with_validate_only(validate_only);
             let (seen, results) = create(version, &mut cluster, &message);
             let up: Vec<CreateTopicsRequest> = seen.iter().map(Seen::message).collect();
             let expected = asking(&[wanted.with_num_partitions(2)]).with_validate_only(validate_only);
