@@ -30,8 +30,8 @@ const VERSION: i16 = 4;
 /// The first version whose answers hold topic ids (KIP-516).
 const TOPIC_IDS: i16 = 10;
 
-/// The first version of Produce that names topics by their ids (KIP-516; Kafka 4.1): a broker stores nothing in
-/// a topic that was made again.
+/// The first version of Produce that names topics by their ids (KIP-516; Kafka 4.1): a broker stores nothing
+/// in a topic that was made again.
 pub(crate) const PRODUCE_BY_ID: i16 = 13;
 
 /// Why a partition of a mapped topic has no place.
