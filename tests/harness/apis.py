@@ -99,3 +99,30 @@ OFFSET_FOR_LEADER_EPOCH = Api(
      ("topics", [("name", "string"), ("partitions", [
          ("error_code", "int16"), ("index", "int32"), ("leader_epoch", "int32", 1), ("end_offset", "int64")])])],
 )
+
+CREATE_TOPICS = Api(
+    19, 5,
+    [("topics", [("name", "string"), ("num_partitions", "int32"), ("replication_factor", "int16"),
+                 ("assignments", [("index", "int32"), ("broker_ids", ["int32"])]),
+                 ("configs", [("name", "string"), ("value", "string?")])]),
+     ("timeout_ms", "int32"), ("validate_only", "bool")],
+    [("throttle_time_ms", "int32"),
+     ("topics", [("name", "string"), ("topic_id", "uuid", 7), ("error_code", "int16"), ("error_message", "string?"),
+                 ("num_partitions", "int32", 5), ("replication_factor", "int16", 5),
+                 ("configs", [("name", "string"), ("value", "string?"), ("read_only", "bool"), ("config_source", "int8"),
+                              ("is_sensitive", "bool")], 5)])],
+)
+
+DELETE_TOPICS = Api(
+    20, 4,
+    [("topics", [("name", "string?"), ("topic_id", "uuid")], 6), ("topic_names", ["string"], 1, 5), ("timeout_ms", "int32")],
+    [("throttle_time_ms", "int32"),
+     ("responses", [("name", "string?"), ("topic_id", "uuid", 6), ("error_code", "int16"), ("error_message", "string?", 5)])],
+)
+
+CREATE_PARTITIONS = Api(
+    37, 2,
+    [("topics", [("name", "string"), ("count", "int32"), ("assignments", [("broker_ids", ["int32"])])]),
+     ("timeout_ms", "int32"), ("validate_only", "bool")],
+    [("throttle_time_ms", "int32"), ("results", [("name", "string"), ("error_code", "int16"), ("error_message", "string?")])],
+)

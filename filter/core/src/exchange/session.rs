@@ -76,6 +76,8 @@ pub(crate) struct Session {
     pub(crate) versions: Versions,
     /// The broker's Metadata is known to have topic ids.
     pub(crate) has_topic_ids: bool,
+    /// The broker is known to take Produce requests that name topics by their ids.
+    pub(crate) produces_by_id: bool,
     /// What was asked for the sake of the request that is handled next.
     pub(crate) asked: Asked,
     /// The client sends nothing more. Whatever goes to the broker now takes that end with it.
@@ -98,6 +100,7 @@ impl Session {
             nonces: Nonces::new(entropy),
             versions: versions.map_or(Versions::Unknown, Versions::Known),
             has_topic_ids: false,
+            produces_by_id: false,
             asked: Asked::default(),
             client_ended: false,
         }

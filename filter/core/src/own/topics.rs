@@ -30,6 +30,10 @@ const VERSION: i16 = 4;
 /// The first version whose answers hold topic ids (KIP-516).
 const TOPIC_IDS: i16 = 10;
 
+/// The first version of Produce that names topics by their ids (KIP-516; Kafka 4.1): a broker stores nothing
+/// in a topic that was made again.
+pub(crate) const PRODUCE_BY_ID: i16 = 13;
+
 /// Why a partition of a mapped topic has no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misplaced {
@@ -170,6 +174,12 @@ impl Context<'_> {
         mapping.is_some_and(|mapping| matches!(self.fit(topic, &mapping), Fit::Misfit { .. } | Fit::Unclear))
     }
 
+    /// The broker contradicts what is known of these topics: it is forgotten.
+    pub(crate) fn doubt(&self, topics: HashSet<TopicName>) {
+        let is_known = |topic: &TopicName| self.is_mapped(topic) && self.shared.facts.of(&topic.0, self.now).is_some();
+        self.shared.forget_topics(&topics.into_iter().filter(is_known).collect(), self.now);
+    }
+
     /// Counts and logs a topic that has another number of `partitions` on the cluster than its mapping says.
     pub(crate) fn refuse_misfit(&mut self, topic: &str, partitions: usize, remapper: &PartitionRemapper) {
         self.count(Stat::TopicMismatch, 1);
@@ -199,6 +209,8 @@ impl Context<'_> {
         };
         let may_ask = !self.session.client_ended;
         let fact = self.shared.facts.of(&topic.0, self.now);
+        // An answer to an old client tells no ids, and where records can be kept from another topic they are.
+        let fact = fact.filter(|fact| !may_ask || fact.id.is_some() || !self.session.produces_by_id);
         let fact = fact.filter(|fact| !may_ask || self.now.abs_diff(fact.seen) < limits::TOPIC_FACT_MS_MAX);
         let partitions = told.or(fact.map(|fact| fact.partitions));
         match partitions {
@@ -264,6 +276,11 @@ impl Told {
             _ => Self::Unclear,
         }
     }
+}
+
+/// Whether the broker takes Produce versions with topic ids, by the highest that it offers.
+pub(crate) fn produces_by_id(version_max: i16) -> bool {
+    version_max >= PRODUCE_BY_ID
 }
 
 /// Whether the broker takes Metadata versions with topic ids, by the range that it offers.

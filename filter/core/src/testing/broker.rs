@@ -218,9 +218,10 @@ pub(crate) fn node(id: i32) -> MetadataResponseBroker {
         .with_port(9092)
 }
 
-/// A broker that knows everything: all keys and all versions up to 20.
+/// A broker that knows everything: all keys and all versions up to 20, but takes no Produce by topic ids.
 pub(crate) fn api_versions() -> ApiVersionsResponse {
-    let offer = |api_key| ApiVersion::default().with_api_key(api_key).with_max_version(20);
+    let max = |api_key| if api_key == ApiKey::Produce as i16 { 12 } else { 20 };
+    let offer = |api_key| ApiVersion::default().with_api_key(api_key).with_max_version(max(api_key));
     ApiVersionsResponse::default().with_api_keys((0..=92).map(offer).collect())
 }
 

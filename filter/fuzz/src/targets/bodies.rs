@@ -51,7 +51,7 @@ macro_rules! others {
 }
 
 /// What else the filter reads, request and answer in turn.
-const OTHERS: [fn(u8, &[u8]); 40] = others! {
+const OTHERS: [fn(u8, &[u8]); 44] = others! {
     ProduceRequest;
     FetchRequest;
     ListOffsetsRequest;
@@ -62,8 +62,10 @@ const OTHERS: [fn(u8, &[u8]); 40] = others! {
     HeartbeatRequest;
     DescribeGroupsRequest;
     ListGroupsRequest;
+    CreateTopicsRequest;
     InitProducerIdRequest;
     OffsetForLeaderEpochRequest;
+    CreatePartitionsRequest;
     DeleteGroupsRequest;
     OffsetDeleteRequest;
     DescribeClusterRequest;

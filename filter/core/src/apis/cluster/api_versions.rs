@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest};
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, ProduceRequest};
 use kafka_protocol::protocol::{Request as _, StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
@@ -18,7 +18,7 @@ use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pend
 use crate::exchange::session::Versions;
 use crate::exchange::table::Negotiation;
 use crate::limits;
-use crate::own::topics::has_topic_ids;
+use crate::own::topics::{has_topic_ids, produces_by_id};
 use crate::own::versions::{is_unsupported, note, own_request, Seen, OWN_VERSION};
 use crate::stats::Outcome;
 use crate::wire::rope::Rope;
@@ -111,6 +111,8 @@ impl Answer {
     fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> ApiVersionsResponse {
         let metadata = answer.api_keys.iter().find(|offer| offer.api_key == MetadataRequest::KEY);
         cx.session.has_topic_ids = metadata.is_some_and(|offer| has_topic_ids(offer.min_version, offer.max_version));
+        let is_by_id = |offer: &ApiVersion| offer.api_key == ProduceRequest::KEY && produces_by_id(offer.max_version);
+        cx.session.produces_by_id = answer.api_keys.iter().any(is_by_id);
         // Only who would wait for it in silence is offered what is refused.
         let hides_refused = !cx.session.is_librdkafka();
         answer.api_keys.retain_mut(|offer| match cx.apis.find(offer.api_key) {

@@ -5,10 +5,14 @@
 //! cannot be stored safely is refused here, partition by partition, without disturbing the rest of the
 //! request.
 //!
+//! Between the Metadata answer by which a topic was known to fit its mapping and a Produce request the topic
+//! may be deleted and made again, with another number of partitions. So brokers that can are asked by the id
+//! of the topic that was known (KIP-516): they store nothing in another one. Older brokers are asked by name.
+//!
 //! A request for unmapped topics goes by as it is. Its answer is read all the same where brokers have other
 //! addresses for clients: since version 10 it names the new leader of a partition that has moved (KIP-951).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{NodeEndpoint, PartitionProduceResponse, TopicProduceResponse};
@@ -21,6 +25,8 @@ use crate::error::{ClientFault, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
 use crate::exchange::located::{detached, Located, Place, Topic};
 use crate::exchange::rounds::{self, Awaited, Turns};
+use crate::memory::facts::TopicId;
+use crate::own::topics::PRODUCE_BY_ID;
 use crate::remapper::{Lane, PhysicalPartition, VirtualPartition};
 use crate::shared::Shared;
 use crate::stats::Stat;
@@ -72,9 +78,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut merged = Merged { version, throttle_time_ms: 0, answered: vec![], node_endpoints: vec![] };
     for topic_data in &message.topic_data {
         let topic = cx.topic(&detached(&topic_data.name));
+        // Version 12 has begun to take a transactional id for more than before.
+        let id = if message.transactional_id.is_none() { known_id(cx, &topic.name) } else { None };
         for data in &topic_data.partition_data {
             match Part::new(cx, &topic, data.index, data.records.clone()) {
                 Ok(part) => {
+                    let part = Part { id, ..part };
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
                     cx.count_remapped(&part.located);
                     let round = turns.next(part.located.place.clone());
@@ -89,7 +98,17 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             }
         }
     }
-    let requests: Vec<_> = rounds.iter().map(|parts| upstream(&message, parts, version)).collect();
+    let mut requests = vec![];
+    let mut awaited = VecDeque::new();
+    for parts in rounds {
+        let (by_id, by_name): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.id.is_some());
+        for (parts, version) in [(by_id, PRODUCE_BY_ID), (by_name, version)] {
+            if !parts.is_empty() {
+                requests.push(upstream(&message, &parts, version));
+                awaited.push_back(Round::new(parts, version));
+            }
+        }
+    }
     if message.acks == 0 {
         let refused = merged.answered.first().map(|(topic, _)| topic.0.to_string());
         let then = refused.map(|topic| Fault::Client(ClientFault::UnacknowledgedRefusal { topic }));
@@ -98,8 +117,14 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if requests.is_empty() {
         return Plan::answer(&merged.into_answer(), version);
     }
-    let rounds = rounds.into_iter().map(|parts| parts.into_iter().map(|part| part.located).collect()).collect();
-    Ok(Plan::Send { requests, pending: Box::new(Waiting { rounds, merged }), barrier: false })
+    let pending = Box::new(Waiting { rounds: awaited, merged, doubtful: HashSet::new() });
+    Ok(Plan::Send { requests, pending, barrier: false })
+}
+
+/// The id of a mapped topic, where the broker can be asked by it.
+fn known_id(cx: &Context<'_>, topic: &TopicName) -> Option<TopicId> {
+    let asks_by_id = cx.session.produces_by_id && cx.is_mapped(topic);
+    cx.shared.facts.of(&topic.0, cx.now).filter(|_| asks_by_id)?.id
 }
 
 /// What becomes of the answer to a request that passes.
@@ -140,6 +165,8 @@ struct Refusal {
 /// One partition of one round.
 struct Part {
     located: Located,
+    /// Of the topic. None: it goes by its name.
+    id: Option<TopicId>,
     /// Replaces the header of `records`.
     header: Option<[u8; batch::HEADER_BYTES]>,
     records: Option<Bytes>,
@@ -152,7 +179,7 @@ impl Part {
             .map_err(|misplaced| Refusal { error: ResponseError::UnknownTopicOrPartition, words: misplaced.words() })?;
         let header =
             if located.is_mapped() { tag(records.as_deref().unwrap_or_default(), located.lane)? } else { None };
-        Ok(Self { located, header, records })
+        Ok(Self { located, id: None, header, records })
     }
 }
 
@@ -183,7 +210,10 @@ fn upstream(message: &ProduceRequest, parts: &[Part], version: i16) -> Upstream 
     let topics = rounds::group(parts.iter().map(|part| (part.located.place.topic.clone(), part)));
     body.put_array_len(flexible, topics.len());
     for (topic, parts) in topics {
-        body.put_nullable_string(flexible, Some(topic.0.as_str()));
+        match parts.first().and_then(|part| part.id).filter(|_| version >= PRODUCE_BY_ID) {
+            Some(id) => body.put_slice(&id),
+            None => body.put_nullable_string(flexible, Some(topic.0.as_str())),
+        }
         body.put_array_len(flexible, parts.len());
         for part in parts {
             body.put_i32(part.located.place.partition.0);
@@ -206,6 +236,37 @@ fn put_records(body: &mut Rope, flexible: bool, part: &Part) {
         }
         _ => body.put_bytes(records),
     }
+}
+
+/// What was asked in one request.
+struct Round {
+    version: i16,
+    /// The topics that went by their ids.
+    topics: HashMap<TopicId, TopicName>,
+    located: Vec<Located>,
+}
+
+impl Round {
+    fn new(parts: Vec<Part>, version: i16) -> Self {
+        let topics = parts.iter().filter_map(|part| Some((part.id?, part.located.place.topic.clone()))).collect();
+        Self { version, topics, located: parts.into_iter().map(|part| part.located).collect() }
+    }
+
+    /// The name of a topic in the broker's answer.
+    fn name(&self, answered: &TopicProduceResponse) -> Result<TopicName, Fault> {
+        if self.version < PRODUCE_BY_ID {
+            return Ok(answered.name.clone());
+        }
+        let named = self.topics.get(answered.topic_id.as_bytes());
+        named.cloned().ok_or(Fault::answer("Produce", "it has a topic that nobody asked for"))
+    }
+}
+
+/// The broker has no topic of this id or name.
+fn is_unknown(error_code: i16) -> bool {
+    let unknown =
+        [ResponseError::UnknownTopicOrPartition, ResponseError::UnknownTopicId, ResponseError::InconsistentTopicId];
+    unknown.iter().any(|error| error.code() == error_code)
 }
 
 /// What the client's answer will hold, as far as it is known.
@@ -260,6 +321,9 @@ impl Merged {
     }
 
     fn add_endpoints(&mut self, cx: &mut Context<'_>, endpoints: Vec<NodeEndpoint>) {
+        if self.version < NODE_ENDPOINTS {
+            return;
+        }
         for mut endpoint in endpoints {
             let known = self.node_endpoints.iter().any(|known| known.node_id == endpoint.node_id);
             if !known && cx.readdress(endpoint.node_id.0, &mut endpoint.host, &mut endpoint.port) {
@@ -281,21 +345,29 @@ impl Merged {
 
 /// The response half: waits for the answers to `rounds`, which come in this order.
 struct Waiting {
-    rounds: VecDeque<Vec<Located>>,
+    rounds: VecDeque<Round>,
     merged: Merged,
+    /// Topics that the broker does not have.
+    doubtful: HashSet<TopicName>,
 }
 
 impl Pending for Waiting {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let version = self.merged.version;
-        let answer: ProduceResponse = read_answer(&body, version)?;
+        let mut round = self.rounds.pop_front().ok_or(Fault::bug("an answer to Produce without a round"))?;
+        let answer: ProduceResponse = read_answer(&body, round.version)?;
         self.merged.throttle_time_ms = self.merged.throttle_time_ms.max(answer.throttle_time_ms);
-        let asked = self.rounds.pop_front().ok_or(Fault::bug("an answer to Produce without a round"))?;
+        let asked = std::mem::take(&mut round.located);
         let mut awaited = Awaited::new(asked.into_iter().map(|located| (located.place.clone(), located)));
         for topic in answer.responses {
-            for answer in topic.partition_responses {
-                let place = Place { topic: topic.name.clone(), partition: PhysicalPartition(answer.index) };
+            let name = round.name(&topic)?;
+            for mut answer in topic.partition_responses {
+                let place = Place { topic: name.clone(), partition: PhysicalPartition(answer.index) };
                 let located = awaited.take(cx.api.name, place)?;
+                if is_unknown(answer.error_code) {
+                    self.doubtful.insert(name.clone());
+                    // Clients of these versions know of no ids.
+                    answer.error_code = ResponseError::UnknownTopicOrPartition.code();
+                }
                 self.merged.add(cx, &located, answer);
             }
         }
@@ -304,6 +376,8 @@ impl Pending for Waiting {
         if !self.rounds.is_empty() {
             return Ok(Next::Wait(self));
         }
+        cx.doubt(self.doubtful);
+        let version = self.merged.version;
         Next::answer(&self.merged.into_answer(), version)
     }
 }

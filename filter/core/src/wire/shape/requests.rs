@@ -9,8 +9,10 @@ use super::{
 const NEVER: i16 = i16::MAX;
 
 /// Produce, API key 0.
-pub const PRODUCE: Shape =
-    Shape { flexible_since: 9, fields: &[NullStr, INT16, INT32, Array(&[Str, Array(&[INT32, NullBytes])])] };
+pub const PRODUCE: Shape = Shape {
+    flexible_since: 9,
+    fields: &[NullStr, INT16, INT32, Array(&[Until(12, &Str), Since(13, &UUID), Array(&[INT32, NullBytes])])],
+};
 
 /// Fetch, API key 1.
 pub const FETCH: Shape = Shape {

@@ -18,7 +18,8 @@ pub const PRODUCE: Shape = Shape {
     flexible_since: 9,
     fields: &[
         Array(&[
-            Str,
+            Until(12, &Str),
+            Since(13, &UUID),
             Array(&[
                 INT32,
                 INT16,

@@ -83,7 +83,7 @@ macro_rules! cases {
 
 fn cases() -> impl Iterator<Item = (Case, i16)> {
     let cases = cases! {
-        ProduceRequest, ProduceResponse, PRODUCE, 3..=12;
+        ProduceRequest, ProduceResponse, PRODUCE, 3..=13;
         FetchRequest, FetchResponse, FETCH, 4..=12;
         ListOffsetsRequest, ListOffsetsResponse, LIST_OFFSETS, 1..=10;
         MetadataRequest, MetadataResponse, METADATA, 0..=13;

@@ -1,5 +1,7 @@
 //! Produce requests that name siblings: split into rounds, tagged, merged again, and refused in parts.
 
+mod by_id;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
