@@ -2,7 +2,6 @@
 after clean stops nothing twice."""
 
 import re
-import subprocess
 import time
 
 import pytest
@@ -12,9 +11,8 @@ from tests.harness.clients import Record
 from tests.harness.envoy import Envoy
 from tests.harness.fixtures import cluster_fixture, envoy_fixture
 from tests.harness.group_members import Group, written
-from tests.harness.kafka import JAVA, run_tool
+from tests.harness.kafka import run_tool
 from tests.harness.load import Load
-from tests.harness.paths import BUILD, KAFKA_JARS
 from tests.harness.process import wait_until
 from tests.harness.raw import LATEST, Raw
 
@@ -193,51 +191,6 @@ def test_kafka_consumer_groups(programs, envoy, raw, new_topic, tmp_path):
     tool(envoy, "--delete", "--group", name)
     assert groups.fetch(raw, name, None) == {}
     assert name not in tool(envoy, "--list").split()
-
-
-LINES = ["to be or not to be", "that is the question", "whether tis nobler"]
-
-
-def test_a_word_count_of_kafka_streams(programs, cluster, envoy, raw, new_topic, tmp_path, passthrough):
-    """Reads one virtual topic and writes another. Its internal topics exist already: nobody else uses
-    them, and they are not mapped."""
-    lines, counts, app = new_topic(), new_topic(topics.BLOCK), topics.unique("wordcount")
-    for internal in ("words-repartition", "counts-changelog"):
-        cluster.create_topic(f"{app}-{internal}", 3)
-    rounds = 10
-    command = [*JAVA, "-cp", f"{KAFKA_JARS}/*:{BUILD}/java", "WordCount", envoy.bootstrap, app, lines.name, counts.name, tmp_path / "state"]
-    wanted: dict[str, int] = {}
-    for run in range(2):  # the second goes on from the first's offsets and counts
-        with (tmp_path / "streams.log").open("a") as log:
-            child = subprocess.Popen([str(a) for a in command], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
-        try:
-            for i in range(rounds):
-                line = LINES[i % len(LINES)]
-                for v in range(20):
-                    raw.append(lines.name, v, [line.encode()])
-                for word in line.split():
-                    wanted[word] = wanted.get(word, 0) + 20
-            try:
-                wait_until("the counts", lambda: last_counts(raw, counts) == wanted, 60, every=0.5)
-            except AssertionError as e:
-                raise AssertionError(f"{last_counts(raw, counts)} is not {wanted}: {(tmp_path / 'streams.log').read_text()[-3000:]}") from e
-            child.stdin.close()
-            assert child.wait(30) == 0
-        finally:
-            child.kill()
-            child.wait()
-    assert len(groups.fetch(raw, app, {lines.name: list(range(20))})) == 20
-    assert min(o.offset for o in groups.fetch(raw, app, {lines.name: list(range(20))}).values()) > 0
-
-
-def last_counts(raw: Raw, topic: topics.Topic) -> dict[str, int]:
-    """The last count of each word; a word lives in one partition."""
-    found: dict[str, int] = {}
-    for v in range(topic.virtual):
-        for _, value in raw.read_all(topic.name, v):
-            word, count = value.decode().split("=")
-            found[word] = int(count)
-    return found
 
 
 three = cluster_fixture(brokers=3)

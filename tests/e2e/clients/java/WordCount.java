@@ -11,9 +11,9 @@ import org.apache.kafka.streams.state.Stores;
 /**
  * Counts words with Kafka Streams, at least once, until stdin ends.
  *
- * <p>{@code WordCount bootstrap application from to stateDirectory} reads the topic {@code from}, and writes
- * {@code word=count} to the topic {@code to}. The application's internal topics, of three partitions, must be
- * there already.
+ * <p>{@code WordCount bootstrap application from to stateDirectory partitions} reads the topic {@code from}, and
+ * writes {@code word=count} to the topic {@code to}. It creates its internal topics where they are missing, with
+ * this number of partitions; for 0 Streams chooses the number, which is that of {@code from}.
  */
 public class WordCount {
   public static void main(String[] a) throws Exception {
@@ -30,11 +30,15 @@ public class WordCount {
     // members up.
     p.put("session.timeout.ms", "6000");
     p.put("heartbeat.interval.ms", "1000");
+    p.put("replication.factor", "1");
+    p.put("repartition.purge.interval.ms", "1000");
+    int partitions = Integer.parseInt(a[5]);
+    Repartitioned<String, String> words = Repartitioned.as("words");
     StreamsBuilder builder = new StreamsBuilder();
     builder.<String, String>stream(a[2])
         .flatMapValues(line -> Arrays.asList(line.split(" ")))
         .selectKey((key, word) -> word)
-        .repartition(Repartitioned.<String, String>as("words").withNumberOfPartitions(3))
+        .repartition(partitions == 0 ? words : words.withNumberOfPartitions(partitions))
         .groupByKey()
         .count(Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts")).withValueSerde(Serdes.Long()))
         .toStream()
