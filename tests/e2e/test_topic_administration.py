@@ -18,7 +18,7 @@ from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 
 pytestmark = pytest.mark.remap
-OK, UNKNOWN_TOPIC, EXISTS, INVALID_PARTITIONS, INVALID_ASSIGNMENT, INVALID_CONFIG, INVALID_REQUEST = 0, 3, 36, 37, 39, 40, 42
+OK, UNKNOWN_TOPIC, EXISTS, INVALID_PARTITIONS, INVALID_ASSIGNMENT, INVALID_CONFIG, INVALID_REQUEST, POLICY = 0, 3, 36, 37, 39, 40, 42, 44
 V, P = topics.MODULO.virtual, topics.MODULO.physical
 TOPICS = "org.apache.kafka.tools.TopicCommand"
 NUM_PARTITIONS = 1
@@ -87,7 +87,7 @@ def test_each_version_keeps_the_partitions_of_mapped_topics(version, cluster, en
     with Raw(envoy.port(1)) as raw:
         results = raw.call(CREATE_PARTITIONS, version, {"topics": grown, "timeout_ms": 30000})["results"]
     told = {r["name"]: r for r in results}
-    assert {name: r["error_code"] for name, r in told.items()} == {topic: INVALID_PARTITIONS, unmapped: OK, absent: UNKNOWN_TOPIC}
+    assert {name: r["error_code"] for name, r in told.items()} == {topic: POLICY, unmapped: OK, absent: UNKNOWN_TOPIC}
     assert f"raise virtual_partitions, to a multiple of {P}" in told[topic]["error_message"]
     wait_until("more partitions", lambda: on_cluster(cluster)[unmapped] == 4, 20)
     assert on_cluster(cluster)[topic] == P

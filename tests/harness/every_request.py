@@ -212,7 +212,7 @@ def delete_topics(scene: Scene, version: int) -> Case:
 
 def create_partitions(scene: Scene, version: int) -> Case:
     wanted = [{"name": scene.topic.name, "count": 2 * scene.topic.virtual, "assignments": None}]
-    return Case({"topics": wanted, "timeoutMs": 10000}, ("INVALID_PARTITIONS",))
+    return Case({"topics": wanted, "timeoutMs": 10000}, ("POLICY_VIOLATION",))
 
 
 def delete_records(scene: Scene, version: int) -> Case:

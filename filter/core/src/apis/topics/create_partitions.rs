@@ -3,11 +3,15 @@
 //! V grows by configuration alone; on the brokers nothing has to be done for it, and another count there than
 //! `physical_partitions` would make the filter refuse the topic. So the broker is asked for what it never
 //! does, a single partition, which is no increase for any topic. That a topic does not exist, is named twice,
-//! or may not be altered, is told by the broker; what it says of the count becomes the filter's words.
+//! or may not be altered, is told by the broker; what it says of the count becomes the filter's words. They
+//! come with Kafka's code for a count that is no increase where the client's is none, and else with
+//! POLICY_VIOLATION: MirrorMaker takes the former for a topic that has grown meanwhile, and says nothing.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
-use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
+use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
@@ -16,7 +20,8 @@ use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Pla
 use crate::limits;
 use crate::remapper::{Layout, PartitionRemapper};
 
-const ERROR: ResponseError = ResponseError::InvalidPartitions;
+/// The broker's code for a count that is no increase.
+const NO_INCREASE_ERROR: ResponseError = ResponseError::InvalidPartitions;
 
 /// A count to which no topic can be increased: each has so many partitions at least.
 const NO_INCREASE: i32 = 1;
@@ -26,25 +31,25 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(Plan::Pass(Passing::Untouched));
     }
     let mut message: CreatePartitionsRequest = request.decode()?;
-    let mut is_any_mapped = false;
+    let mut counts = HashMap::new();
     for topic in message.topics.iter_mut().filter(|topic| cx.is_mapped(&topic.name)) {
-        (topic.count, topic.assignments, is_any_mapped) = (NO_INCREASE, None, true);
+        counts.insert(topic.name.clone(), topic.count);
+        (topic.count, topic.assignments) = (NO_INCREASE, None);
     }
-    if !is_any_mapped {
+    if counts.is_empty() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
     let version = request.version;
     let requests = vec![Upstream::new(version, &message)?];
-    Ok(Plan::Send {
-        requests,
-        pending: Box::new(Waiting { version, client_id: request.client_id.clone() }),
-        barrier: false,
-    })
+    let pending = Box::new(Waiting { version, counts, client_id: request.client_id.clone() });
+    Ok(Plan::Send { requests, pending, barrier: false })
 }
 
 /// Waits for what the broker says of the topics.
 struct Waiting {
     version: i16,
+    /// What the client asked for, of mapped topics.
+    counts: HashMap<TopicName, i32>,
     /// For the log.
     client_id: Option<Bytes>,
 }
@@ -54,12 +59,15 @@ impl Pending for Waiting {
         let mut answer: CreatePartitionsResponse = read_answer(&body, self.version)?;
         let mut refused = 0;
         for topic in &mut answer.results {
-            if let Some(mapping) = cx.shared.topics.remapper(&topic.name.0).filter(|_| is_of_count(topic)) {
+            let count = self.counts.get(&topic.name).filter(|_| is_of_count(topic));
+            if let (Some(count), Some(mapping)) = (count, cx.shared.topics.remapper(&topic.name.0)) {
                 let words = (refused < limits::REFUSAL_WORDS_MAX).then(|| words(&topic.name.0, &mapping));
                 if let Some(words) = words.as_deref().filter(|_| refused == 0) {
                     cx.warn_client_refused(self.client_id.as_deref(), "CreatePartitions", words);
                 }
-                topic.error_code = ERROR.code();
+                let is_increase = *count > mapping.virtual_partitions();
+                let error = if is_increase { ResponseError::PolicyViolation } else { NO_INCREASE_ERROR };
+                topic.error_code = error.code();
                 topic.error_message = words.map(StrBytes::from_string);
                 refused += 1;
             }
@@ -71,7 +79,7 @@ impl Pending for Waiting {
 
 /// The broker would have gone by the count that it was asked for.
 fn is_of_count(topic: &CreatePartitionsTopicResult) -> bool {
-    topic.error_code == 0 || topic.error_code == ERROR.code()
+    topic.error_code == 0 || topic.error_code == NO_INCREASE_ERROR.code()
 }
 
 fn words(topic: &str, mapping: &PartitionRemapper) -> String {

@@ -17,6 +17,7 @@ pub(super) const UNKNOWN: i16 = 3;
 pub(super) const EXISTS: i16 = 36;
 pub(super) const INVALID_REQUEST: i16 = 42;
 pub(super) const INVALID_PARTITIONS: i16 = 37;
+pub(super) const POLICY_VIOLATION: i16 = 44;
 pub(super) const INVALID_ASSIGNMENT: i16 = 39;
 pub(super) const INVALID_CONFIG: i16 = 40;
 

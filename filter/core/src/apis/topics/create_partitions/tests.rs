@@ -4,7 +4,7 @@ use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssign
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::*;
 
-use crate::apis::topics::testing::{Cluster, INVALID_PARTITIONS, INVALID_REQUEST, UNKNOWN};
+use crate::apis::topics::testing::{Cluster, INVALID_PARTITIONS, INVALID_REQUEST, POLICY_VIOLATION, UNKNOWN};
 use crate::limits;
 use crate::testing::proxy::{Feeding, Proxy};
 use crate::testing::{ask, request, shared, take_frames, topic, Seen, MAPPED};
@@ -48,7 +48,7 @@ fn mapped_topics_keep_what_they_have() {
     let assigned = increase("t", 9).with_assignments(Some(vec![CreatePartitionsAssignment::default()]));
     let topics = [assigned, increase("w", 5), increase("l", 8), increase("b", 12), increase("u", 3)];
     let expected =
-        [("b", INVALID_PARTITIONS), ("l", UNKNOWN), ("t", INVALID_PARTITIONS), ("u", INVALID_PARTITIONS), ("w", 0)];
+        [("b", POLICY_VIOLATION), ("l", UNKNOWN), ("t", POLICY_VIOLATION), ("u", INVALID_PARTITIONS), ("w", 0)];
     for version in 0..=3 {
         for validate_only in [true, false] {
             let asked = request(version, 77, &asking(&topics).with_validate_only(validate_only));
@@ -87,6 +87,15 @@ fn who_is_refused_is_told_how_it_is_done() {
 }
 
 #[test]
+fn a_count_that_is_no_increase_is_refused_as_kafka_refuses_it() {
+    for count in [6, 5, 2, 1, 0, -1] {
+        let (_, answer) = ask(MAPPED, 3, &asking(&[increase("t", count)]), |seen| cluster().increase(seen));
+        assert_eq!(told(&answer.results), [("t", INVALID_PARTITIONS)], "{count}");
+        assert!(answer.results[0].error_message.as_deref().unwrap().contains("6 virtual partitions"));
+    }
+}
+
+#[test]
 fn what_is_named_twice_is_refused_by_the_broker() {
     for version in 0..=3 {
         let topics = [increase("t", 12), increase("t", 6), increase("u", 5)];
@@ -102,7 +111,7 @@ fn a_hundred_thousand_topics_take_linear_time_and_few_words() {
     let mut cluster = Cluster { topics: names.iter().map(|name| (name.clone(), 2)).collect() };
     let topics: Vec<_> = names.iter().map(|name| increase(name, 12)).collect();
     let (_, answer) = ask(config, 3, &asking(&topics), |seen| cluster.increase(seen));
-    assert!(answer.results.iter().all(|result| result.error_code == INVALID_PARTITIONS));
+    assert!(answer.results.iter().all(|result| result.error_code == POLICY_VIOLATION));
     let with_words = answer.results.iter().filter(|result| result.error_message.is_some()).count();
     assert_eq!((answer.results.len(), with_words), (100_000, limits::REFUSAL_WORDS_MAX));
 }
