@@ -3,6 +3,9 @@
 PYTHON := target/tools/venv/bin/python
 TOOL := tests/tools/install.sh
 
+# Programs that were installed there go first.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
 # The order within `test` and `tools` is meant.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -32,7 +35,7 @@ test-core: ## Unit and scenario tests, natively
 	@cargo test --quiet --workspace
 
 .PHONY: test-wasm
-test-wasm: wasm-runner ## The core's unit tests on wasm32, under Node
+test-wasm: wasm-runner node ## The core's unit tests on wasm32, under Node
 	@tests/tools/test-wasm.sh
 
 .PHONY: test-envoy
@@ -84,6 +87,6 @@ clean: ## Remove everything that was built; fetched tools stay
 tools: ## Fetch what tests and benchmark need (no-op when it is there)
 	@$(TOOL) all
 
-.PHONY: venv kafka wasm-runner
-venv kafka wasm-runner:
+.PHONY: venv kafka node wasm-runner
+venv kafka node wasm-runner:
 	@$(TOOL) $@

