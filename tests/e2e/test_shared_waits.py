@@ -158,7 +158,8 @@ def test_a_topic_that_is_made_again_while_it_is_read(more, one_worker, cluster, 
     topic = new_topic(topics.ONE)
     partitions = range(topic.virtual)
     with ExitStack() as stack:
-        raw = stack.enter_context(connected(one_worker))
+        # Writes by the topic's name, which tells Envoy nothing of the new topic.
+        raw = stack.enter_context(Raw(one_worker.port(1)))
         followers = [Follower(connected(one_worker), topic.name, v) for v in (*partitions, 1, 2)]
         stack.callback(stop_all, followers)
         stored: set[tuple[int, int, str]] = set()
@@ -198,10 +199,12 @@ def test_an_answer_that_lay_unread_is_told_to_nobody_who_came_since(one_worker, 
     for _ in range(20):
         direct.append(large.name, 0, [bytes(450_000)])
     with ExitStack() as stack:
-        writer, patient, sluggish = (stack.enter_context(connected(one_worker)) for _ in range(3))
+        fellow, patient, sluggish = (stack.enter_context(connected(one_worker)) for _ in range(3))
+        # Writes by the topic's name, which tells Envoy nothing of the new topic.
+        writer = stack.enter_context(Raw(one_worker.port(1)))
         for _ in range(12):
             writer.append(topic.name, 0, [b"old"])
-        for raw in (writer, patient):
+        for raw in (fellow, patient):
             values_of(partitions_of(raw.receive(apis.FETCH, 11, wait_at(raw, topic.name, 1, 12, max_wait_ms=0)))[1])
         sluggish.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         body = fetch_body(large.name, {0: 0}, max_wait_ms=0, partition_max_bytes=1 << 24)
