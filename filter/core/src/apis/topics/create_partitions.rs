@@ -61,7 +61,8 @@ impl Pending for Waiting {
         for topic in &mut answer.results {
             let count = self.counts.get(&topic.name).filter(|_| is_of_count(topic));
             if let (Some(count), Some(mapping)) = (count, cx.shared.topics.remapper(&topic.name.0)) {
-                let words = (refused < limits::REFUSAL_WORDS_MAX).then(|| words(&topic.name.0, &mapping));
+                let fits = !cx.is_misfit(&topic.name);
+                let words = (refused < limits::REFUSAL_WORDS_MAX).then(|| words(&topic.name.0, &mapping, *count, fits));
                 if let Some(words) = words.as_deref().filter(|_| refused == 0) {
                     cx.warn_client_refused(self.client_id.as_deref(), "CreatePartitions", words);
                 }
@@ -82,12 +83,20 @@ fn is_of_count(topic: &CreatePartitionsTopicResult) -> bool {
     topic.error_code == 0 || topic.error_code == NO_INCREASE_ERROR.code()
 }
 
-fn words(topic: &str, mapping: &PartitionRemapper) -> String {
+/// Why a topic that `fits` its mapping, or does not, gets no `count` partitions.
+fn words(topic: &str, mapping: &PartitionRemapper, count: i32, fits: bool) -> String {
     let (v, p) = (mapping.virtual_partitions(), mapping.physical_partitions());
+    if !fits {
+        return format!(
+            "topic {topic} does not fit its mapping in the partition remapper, which shows {p} partitions as {v}: give it \
+             {p} on the brokers themselves, or delete it, or change physical_partitions"
+        );
+    }
     let mapped = format!(
         "topic {topic} is mapped by the partition remapper: clients see {v} virtual partitions on {p} physical ones"
     );
     match mapping.layout() {
+        _ if count <= v => format!("{mapped}, so {count} is no increase"),
         Layout::Modulo => format!(
             "{mapped}; for more of them raise virtual_partitions, to a multiple of {p}, in the configuration of the \
              partition remapper (keys then meet other partitions, as in any topic that grows); the physical ones must stay"

@@ -91,7 +91,11 @@ fn a_count_that_is_no_increase_is_refused_as_kafka_refuses_it() {
     for count in [6, 5, 2, 1, 0, -1] {
         let (_, answer) = ask(MAPPED, 3, &asking(&[increase("t", count)]), |seen| cluster().increase(seen));
         assert_eq!(told(&answer.results), [("t", INVALID_PARTITIONS)], "{count}");
-        assert!(answer.results[0].error_message.as_deref().unwrap().contains("6 virtual partitions"));
+        let words = answer.results[0].error_message.as_deref().unwrap().to_owned();
+        assert!(
+            words.contains(&format!("6 virtual partitions on 2 physical ones, so {count} is no increase")),
+            "{words}"
+        );
     }
 }
 
