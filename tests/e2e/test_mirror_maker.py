@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import NewPartitions
 
 from tests.harness import groups, topics
 from tests.harness.connect import MirrorMaker, own_topics
@@ -165,7 +166,8 @@ def test_both_ways(gateway, near, far, ways, tmp_path, passthrough):
 
 @pytest.mark.remap
 def test_another_number_of_partitions_is_refused_in_words(gateway, near, far, tmp_path):
-    """Where the mapping says 20, and the other cluster's topic has 7; other topics go on."""
+    """Where the mapping says 20, and the other cluster's topic has 7; other topics go on. One that grows beyond 20 is
+    refused as well."""
     for name, count in (("pair.seven", 7), ("pair.other", 20)):
         far.create_topic(name, count)
     settings = {**ONE_BROKER, **SOON, "far->near.enabled": "true", "near->far.enabled": "false", "topics": "pair.seven, pair.other"}
@@ -173,6 +175,10 @@ def test_another_number_of_partitions_is_refused_in_words(gateway, near, far, tm
     with MirrorMaker(tmp_path, "refused", {"near": gateway.bootstrap, "far": far.bootstrap}, settings) as mirror:
         mirror.wait_until("the refusal", lambda: mirror.says(words))
         mirror.wait_until("the other topic", lambda: partitions(near, "far.pair.other") == PAIR.physical)
+        admin = far.admin
+        admin.create_partitions([NewPartitions("pair.other", 24)])["pair.other"].result(30)
+        mirror.wait_until("what the growth meets", lambda: mirror.says("Could not create topic-partitions for far.pair.other"))
+        mirror.wait_until("its words", lambda: mirror.says("in the block layout, in which neither number can change"))
     assert partitions(near, "far.pair.seven") is None
 
 
