@@ -119,7 +119,8 @@ def test_what_does_not_fit_and_settings_that_matter(checked: KafkaCluster):
         outcome.section("Problems"),
         f"{few}: has 3 partitions, {says}. {tool} --alter --topic {few} --partitions 4 adds the missing ones",
         f"{many}: has 6 partitions, {says}. Set physical_partitions to 6 and virtual_partitions to a multiple of 6",
-        f"{absent}: is in the mapping, and does not exist. {tool} --create --topic {absent} --partitions 4",
+        f"{absent}: is in the mapping, and does not exist. {tool} --create --topic {absent} --partitions 4, or through Envoy "
+        "with --partitions 20",
     )
     assert_lines(
         outcome.section("Topics"),
@@ -204,10 +205,24 @@ def test_brokers_that_rewrite_batches_are_seen_to(checked: KafkaCluster):
     assert any("cleanup.policy=compact: the cleaner rewrites batches later" in line for line in lines), lines
 
 
-def allow(cluster: KafkaCluster, group: str, user: str, pattern: ResourcePatternType) -> None:
-    rule = AclBinding(ResourceType.GROUP, group, pattern, f"User:{user}", "*", AclOperation.READ, AclPermissionType.ALLOW)
+def test_a_mapped_topic_takes_no_probe(checked: KafkaCluster):
+    checked.create_topic(name := topics.unique(topics.MODULO.name), 4)
+    outcome = check(topics.MAPPING, checked.bootstrap, "--probe", "--probe-topic", name)
+    assert (outcome.code, outcome.report) == (2, "")
+    assert outcome.problem.startswith(f"--probe-topic {name}: the configuration maps this topic"), outcome
+    assert checked.end_offsets(name, 4) == [0, 0, 0, 0]
+
+
+def rule(
+    cluster: KafkaCluster,
+    group: str,
+    user: str,
+    pattern: ResourcePatternType,
+    permission: AclPermissionType = AclPermissionType.ALLOW,
+) -> None:
+    binding = AclBinding(ResourceType.GROUP, group, pattern, f"User:{user}", "*", AclOperation.READ, permission)
     admin = cluster.admin  # must live until it has answered
-    admin.create_acls([rule])[rule].result(10)
+    admin.create_acls([binding])[binding].result(10)
 
 
 def commits(cluster: KafkaCluster, group: str, topic: str) -> bool:
@@ -222,18 +237,48 @@ def commits(cluster: KafkaCluster, group: str, topic: str) -> bool:
 
 def test_acls_that_cover_a_group_and_not_its_shadows(secured: KafkaCluster):
     secured.create_topic(name := topics.unique("acls"), 4, 1)
-    bare, whole = topics.unique("bare"), topics.unique("whole")
-    for group in (bare, whole):
+    bare, whole, denied = topics.unique("bare"), topics.unique("whole"), topics.unique("denied")
+    for group in (bare, whole, denied):
         wait_until(f"an offset of {group}", lambda group=group: commits(secured, group, name))
-    allow(secured, bare, "alice", ResourcePatternType.LITERAL)
-    allow(secured, whole, "alice", ResourcePatternType.LITERAL)
-    allow(secured, f"{whole}~", "alice", ResourcePatternType.PREFIXED)
+    rule(secured, bare, "alice", ResourcePatternType.LITERAL)
+    rule(secured, whole, "alice", ResourcePatternType.LITERAL)
+    rule(secured, f"{whole}~", "alice", ResourcePatternType.PREFIXED)
+    rule(secured, denied, "alice", ResourcePatternType.LITERAL)
+    rule(secured, f"{denied}~", "alice", ResourcePatternType.PREFIXED)
+    rule(secured, f"{denied}~", "alice", ResourcePatternType.PREFIXED, AclPermissionType.DENY)
     outcome = check(mapping(entry(name)), secured.bootstrap)
     assert outcome.code == 1, outcome
     wanted = f"--allow-principal 'User:alice' --operation Read --group '{bare}~' --resource-pattern-type prefixed"
     problems = outcome.section("Problems")
     assert any(line.startswith(f"{bare}: User:alice may use the group and not its shadows") for line in problems), problems
     assert wanted in "\n".join(problems) and whole not in "\n".join(problems)
+    wanted = f"--remove --deny-principal 'User:alice' --operation Read --group '{denied}~' --resource-pattern-type prefixed"
+    assert_lines(problems, f"{denied}: User:alice is denied Read on shadows of the group")
+    assert wanted in "\n".join(problems) and "may use its shadows" not in outcome.report
+
+
+def test_a_topic_of_the_probes_own_that_cannot_be_deleted(secured: KafkaCluster, trust):
+    prefix, name = "kafka-remapper-check-", "User:alice"
+    kind, pattern = ResourceType.TOPIC, ResourcePatternType.PREFIXED
+    rules = [
+        AclBinding(kind, prefix, pattern, name, "*", operation, AclPermissionType.ALLOW)
+        for operation in (AclOperation.CREATE, AclOperation.READ)
+    ]
+    admin = secured.admin  # must live until it has answered
+    for future in admin.create_acls(rules).values():
+        future.result(10)
+    bootstrap, tls = ",".join(secured.addresses("SASLTLS")), ("--ca-file", trust.brokers.certificate)
+    login = ("--sasl-mechanism", "PLAIN", "--sasl-username", "alice", "--sasl-password-env", "SECRET")
+    outcome = check({}, bootstrap, *tls, *login, "--probe", environment={"SECRET": USERS["alice"]})
+    left = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(prefix)]
+    admin.delete_topics(left)
+    assert outcome.code == 1 and len(left) == 1, outcome
+    problems = outcome.section("Problems")
+    assert_lines(
+        problems,
+        f"{left[0]}: the probe's own topic cannot be deleted: TopicAuthorizationFailed. kafka-topics.sh",
+        "none plain lane 1: the broker does not take the batch: TopicAuthorizationFailed",
+    )
 
 
 @pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)
