@@ -1,4 +1,4 @@
-//! Rules that deny: the name of a shadow is another one than its group's, so a rule may be for one of the two.
+//! Rules that deny: a shadow has another name than its group, so a rule may be for one of the two.
 
 use std::collections::BTreeMap;
 
