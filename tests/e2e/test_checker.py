@@ -1,9 +1,16 @@
 """The checker says what is wrong between a configuration and a live cluster, and changes nothing there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
-from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.harness import topics
 from tests.harness.checker import Outcome, check
@@ -17,6 +24,9 @@ from tests.harness.raw import Raw
 from tests.harness.secured_brokers import USERS
 
 pytestmark = pytest.mark.remap
+
+PROBES = "kafka-remapper-check-"
+"""What the names of topics begin with that probes make."""
 
 # Brokers of the tests' own: what the report lists is all that is there.
 checked = cluster_fixture(overrides={"auto.create.topics.enable": "true", "num.partitions": "3"})
@@ -119,7 +129,8 @@ def test_what_does_not_fit_and_settings_that_matter(checked: KafkaCluster):
         outcome.section("Problems"),
         f"{few}: has 3 partitions, {says}. {tool} --alter --topic {few} --partitions 4 adds the missing ones",
         f"{many}: has 6 partitions, {says}. Set physical_partitions to 6 and virtual_partitions to a multiple of 6",
-        f"{absent}: is in the mapping, and does not exist. {tool} --create --topic {absent} --partitions 4",
+        f"{absent}: is in the mapping, and does not exist. {tool} --create --topic {absent} --partitions 4, or through Envoy "
+        "with --partitions 20",
     )
     assert_lines(
         outcome.section("Topics"),
@@ -204,10 +215,24 @@ def test_brokers_that_rewrite_batches_are_seen_to(checked: KafkaCluster):
     assert any("cleanup.policy=compact: the cleaner rewrites batches later" in line for line in lines), lines
 
 
-def allow(cluster: KafkaCluster, group: str, user: str, pattern: ResourcePatternType) -> None:
-    rule = AclBinding(ResourceType.GROUP, group, pattern, f"User:{user}", "*", AclOperation.READ, AclPermissionType.ALLOW)
+def test_a_mapped_topic_takes_no_probe(checked: KafkaCluster):
+    checked.create_topic(name := topics.unique(topics.MODULO.name), 4)
+    outcome = check(topics.MAPPING, checked.bootstrap, "--probe", "--probe-topic", name)
+    assert (outcome.code, outcome.report) == (2, "")
+    assert outcome.problem.startswith(f"--probe-topic {name}: the configuration maps this topic"), outcome
+    assert checked.end_offsets(name, 4) == [0, 0, 0, 0]
+
+
+def rule(
+    cluster: KafkaCluster,
+    group: str,
+    user: str,
+    pattern: ResourcePatternType,
+    permission: AclPermissionType = AclPermissionType.ALLOW,
+) -> None:
+    binding = AclBinding(ResourceType.GROUP, group, pattern, f"User:{user}", "*", AclOperation.READ, permission)
     admin = cluster.admin  # must live until it has answered
-    admin.create_acls([rule])[rule].result(10)
+    admin.create_acls([binding])[binding].result(10)
 
 
 def commits(cluster: KafkaCluster, group: str, topic: str) -> bool:
@@ -222,18 +247,59 @@ def commits(cluster: KafkaCluster, group: str, topic: str) -> bool:
 
 def test_acls_that_cover_a_group_and_not_its_shadows(secured: KafkaCluster):
     secured.create_topic(name := topics.unique("acls"), 4, 1)
-    bare, whole = topics.unique("bare"), topics.unique("whole")
-    for group in (bare, whole):
+    bare, whole, denied = topics.unique("bare"), topics.unique("whole"), topics.unique("denied")
+    for group in (bare, whole, denied):
         wait_until(f"an offset of {group}", lambda group=group: commits(secured, group, name))
-    allow(secured, bare, "alice", ResourcePatternType.LITERAL)
-    allow(secured, whole, "alice", ResourcePatternType.LITERAL)
-    allow(secured, f"{whole}~", "alice", ResourcePatternType.PREFIXED)
+    rule(secured, bare, "alice", ResourcePatternType.LITERAL)
+    rule(secured, whole, "alice", ResourcePatternType.LITERAL)
+    rule(secured, f"{whole}~", "alice", ResourcePatternType.PREFIXED)
+    rule(secured, denied, "alice", ResourcePatternType.LITERAL)
+    rule(secured, f"{denied}~", "alice", ResourcePatternType.PREFIXED)
+    rule(secured, f"{denied}~", "alice", ResourcePatternType.PREFIXED, AclPermissionType.DENY)
     outcome = check(mapping(entry(name)), secured.bootstrap)
     assert outcome.code == 1, outcome
     wanted = f"--allow-principal 'User:alice' --operation Read --group '{bare}~' --resource-pattern-type prefixed"
     problems = outcome.section("Problems")
     assert any(line.startswith(f"{bare}: User:alice may use the group and not its shadows") for line in problems), problems
     assert wanted in "\n".join(problems) and whole not in "\n".join(problems)
+    wanted = f"--remove --deny-principal 'User:alice' --operation Read --group '{denied}~' --resource-pattern-type prefixed"
+    assert_lines(problems, f"{denied}: User:alice is denied Read on shadows of the group")
+    assert wanted in "\n".join(problems) and "may use its shadows" not in outcome.report
+
+
+@pytest.fixture
+def no_deletions(secured: KafkaCluster) -> Iterator[None]:
+    """Alice may make and read topics of probes, and no more: neither write nor delete."""
+    topic = (ResourceType.TOPIC, PROBES, ResourcePatternType.PREFIXED)
+    cluster = (ResourceType.BROKER, "kafka-cluster", ResourcePatternType.LITERAL)
+    # Who may delete the cluster may delete topics, and anybody may as long as nothing is said of it.
+    rules = [
+        (*topic, "User:alice", "*", AclOperation.CREATE, AclPermissionType.ALLOW),
+        (*topic, "User:alice", "*", AclOperation.READ, AclPermissionType.ALLOW),
+        (*cluster, "User:alice", "*", AclOperation.DELETE, AclPermissionType.DENY),
+    ]
+    admin = secured.admin  # must live until it has answered
+    for future in admin.create_acls([AclBinding(*rule) for rule in rules]).values():
+        future.result(10)
+    yield
+    for future in admin.delete_acls([AclBindingFilter(*rule) for rule in rules]).values():
+        future.result(10)
+
+
+@pytest.mark.usefixtures("no_deletions")
+def test_a_topic_of_the_probes_own_that_cannot_be_deleted(secured: KafkaCluster, trust):
+    bootstrap, tls = ",".join(secured.addresses("SASLTLS")), ("--ca-file", trust.brokers.certificate)
+    login = ("--sasl-mechanism", "PLAIN", "--sasl-username", "alice", "--sasl-password-env", "SECRET")
+    outcome = check({}, bootstrap, *tls, *login, "--probe", environment={"SECRET": USERS["alice"]})
+    assert outcome.code == 1, outcome
+    problems = outcome.section("Problems")
+    [line] = (line for line in problems if line.startswith(PROBES))
+    left = line.partition(":")[0]
+    command = f"kafka-topics.sh --bootstrap-server {bootstrap} --delete --topic {left}"
+    assert line == f"{left}: the probe's own topic cannot be deleted: TopicAuthorizationFailed. {command}"
+    assert_lines(problems, "none plain lane 1: the broker does not take the batch: TopicAuthorizationFailed")
+    admin = secured.admin
+    admin.delete_topics([left])[left].result(10)  # it is there
 
 
 @pytest.mark.parametrize("mechanism", PASSWORD_MECHANISMS)

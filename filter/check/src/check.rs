@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Output, Failure> {
     let config = config.and_then(|text| Config::parse(&text, &environment).map_err(|error| error.to_string()));
     let config = config.map_err(|error| Failure::Refused(format!("the configuration is refused: {error}")))?;
     if let Some(live) = &options.live {
+        not_mapped(live.probe_topic.as_deref(), &config.mapping)?;
         return live::run(&config, &options, live);
     }
     let text = format!("the filter accepts this configuration\n\n{}\n{}", mapping(&config.mapping), summary(&config));
@@ -34,9 +35,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<Output, Failure> {
     }
     let (registry, mut report) = (TopicRegistry::new(&config.mapping), Report::default());
     for (topic, number) in &options.growth {
-        growth::check(&registry, topic, *number, &mut report);
+        growth::check(&config.mapping, &registry, topic, *number, &mut report);
     }
     Ok(Output { text: report.text(&text), code: report.exit_code() })
+}
+
+/// A probe's records in a mapped topic would be read by its consumers, and lie in lanes that it may not have.
+fn not_mapped(probe_topic: Option<&str>, mapping: &Mapping) -> Result<(), Failure> {
+    match probe_topic.filter(|topic| TopicRegistry::new(mapping).remapper(topic).is_some()) {
+        Some(topic) => Err(Failure::Usage(format!(
+            "--probe-topic {topic}: the configuration maps this topic, and its consumers would read what the probe writes. \
+             Name a topic that it does not map"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn read(file: &str) -> std::io::Result<Vec<u8>> {

@@ -77,7 +77,8 @@ pub(crate) fn run(config: &Config, options: &Options, live: &Live) -> Result<Out
     }
     lanes::check(&mut checker, &topics, live.sample_bytes);
     for (topic, number) in &options.growth {
-        growth::check(&checker.registry, topic, *number, &mut checker.report);
+        growth::check(&config.mapping, &checker.registry, topic, *number, &mut checker.report);
+        topics::grows(&mut checker, topic);
     }
     if live.probe {
         probe::check(&mut checker, live.probe_topic.as_deref());

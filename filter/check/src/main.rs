@@ -46,7 +46,8 @@ check   Reads the filter's configuration (JSON; - is standard input) as the filt
         --timeout-s N       seconds that a broker may take for an answer; by default 30
         --probe             writes tagged batches into a topic of its own, which is deleted again, and looks whether
                             they come back as they were: for brokers that are not Apache Kafka
-        --probe-topic NAME  writes into partition 0 of this topic instead, where the batches then stay
+        --probe-topic NAME  with --probe: writes into partition 0 of this topic instead, where the batches then stay.
+                            A topic that the configuration maps is refused
 
 scram   Makes credentials for sasl.users from a password, with a random salt, and prints the user as JSON. The password
         is asked for on a terminal; without one it is the first line of standard input.
@@ -55,8 +56,9 @@ scram   Makes credentials for sasl.users from a password, with a random salt, an
 
 schema  Prints the JSON Schema of the configuration, for editors.
 
-Exit codes: 0 all is well; 1 the configuration is refused, problems were found, or something could not be read;
-2 wrong usage, or nothing worse than what could not be told: a cluster that cannot be reached, a missing right.
+Exit codes: 0 all is well; 1 CONFIG.json, or a file or variable that an option names, cannot be read or is refused, or
+problems were found; 2 wrong usage, or nothing worse than what could not be told: a cluster that cannot be reached, a
+missing right.
 ";
 
 /// What the command prints, and the code that it ends with.

@@ -209,6 +209,8 @@ fn wrong_usage_is_told_apart() {
     let help = run(&["scram", "--help"], "");
     assert_eq!(help.code, Some(0));
     assert!(help.output.contains("Usage:") && help.output.lines().all(|line| line.len() <= 120), "{}", help.output);
+    // As a_file_is_read_or_named sees it.
+    assert!(help.output.contains("1 CONFIG.json, or a file or variable that an option names, cannot be read"));
     for arguments in [
         &[][..],
         &["chekc"],

@@ -30,6 +30,10 @@ const CONFIG: &str =
     r#"{"mapping": {"topics": [{"name": "orders", "virtual_partitions": 4, "physical_partitions": 2}]}}"#;
 const INVALID_RECORD: i16 = 87;
 const UNAUTHORIZED: i16 = 31;
+const UNKNOWN_TOPIC: i16 = 3;
+const REQUEST_TIMED_OUT: i16 = 7;
+const TOPIC_UNAUTHORIZED: i16 = 29;
+const TOPIC_ALREADY_EXISTS: i16 = 36;
 
 /// What becomes of a batch that is produced.
 #[derive(Clone, Copy, PartialEq)]
@@ -51,6 +55,12 @@ struct Script {
     offset_fetch: i16,
     /// The code of answers about groups and ACLs.
     denied: i16,
+    /// The code with which the creation of a topic is answered, after which it may be there or not.
+    created: i16,
+    /// The code of deletions of topics.
+    deleted: i16,
+    /// The code of Fetch.
+    fetched: i16,
     /// Requests after which a connection is closed.
     requests_max: usize,
     /// How long the listing of groups takes.
@@ -64,6 +74,9 @@ const WELL: Script = Script {
     end: 10,
     offset_fetch: 9,
     denied: 0,
+    created: 0,
+    deleted: 0,
+    fetched: 0,
     requests_max: usize::MAX,
     slowness: Duration::ZERO,
     instead: None,
@@ -157,15 +170,17 @@ fn answer(head: &RequestHeader, body: &mut Bytes, port: u16, script: Script, see
             let request = ProduceRequest::decode(body, version).unwrap();
             encoded(head, &produce(&request, script.store, seen))
         }
-        ApiKey::Fetch => encoded(head, &fetched(&FetchRequest::decode(body, version).unwrap(), seen)),
+        ApiKey::Fetch => encoded(head, &fetched(&FetchRequest::decode(body, version).unwrap(), script.fetched, seen)),
         ApiKey::CreateTopics => {
             let names = CreateTopicsRequest::decode(body, version).unwrap().topics.into_iter().map(|topic| topic.name);
-            let made = names.map(|name| CreatableTopicResult::default().with_name(name));
+            let made =
+                names.map(|name| CreatableTopicResult::default().with_name(name).with_error_code(script.created));
             encoded(head, &CreateTopicsResponse::default().with_topics(made.collect()))
         }
         ApiKey::DeleteTopics => {
-            let told = vec![DeletableTopicResult::default().with_name(Some(TopicName::default()))];
-            encoded(head, &DeleteTopicsResponse::default().with_responses(told))
+            let told = DeletableTopicResult::default().with_name(Some(TopicName::default()));
+            let told = told.with_error_code(script.deleted);
+            encoded(head, &DeleteTopicsResponse::default().with_responses(vec![told]))
         }
         other => panic!("nobody should ask for {other:?}"),
     }
@@ -200,7 +215,7 @@ fn groups(code: i16) -> ListGroupsResponse {
     ListGroupsResponse::default().with_error_code(code).with_groups(vec![share])
 }
 
-/// One topic of two partitions, and any that is asked for by name.
+/// One topic of two partitions, and any that is asked for by name, but `absent`.
 fn metadata(request: &MetadataRequest, port: u16) -> MetadataResponse {
     assert!(!request.allow_auto_topic_creation, "asking would make topics");
     let names: Vec<TopicName> = match &request.topics {
@@ -210,7 +225,9 @@ fn metadata(request: &MetadataRequest, port: u16) -> MetadataResponse {
     let partition =
         |index| MetadataResponsePartition::default().with_partition_index(index).with_leader_id(BrokerId(1));
     let topic = |name: TopicName| {
-        MetadataResponseTopic::default().with_name(Some(name)).with_partitions((0..2).map(partition).collect())
+        let told = MetadataResponseTopic::default().with_is_internal(name.starts_with("__"));
+        let told = told.with_error_code(if &**name == "absent" { UNKNOWN_TOPIC } else { 0 });
+        told.with_name(Some(name)).with_partitions((0..2).map(partition).collect())
     };
     let broker = MetadataResponseBroker::default()
         .with_node_id(BrokerId(1))
@@ -282,10 +299,11 @@ fn produce(request: &ProduceRequest, store: Store, seen: &mut Seen) -> ProduceRe
     ProduceResponse::default().with_responses(vec![topic])
 }
 
-fn fetched(request: &FetchRequest, seen: &Seen) -> FetchResponse {
+fn fetched(request: &FetchRequest, code: i16, seen: &Seen) -> FetchResponse {
     let asked = &request.topics[0].partitions[0];
     let records = seen.log.get(asked.fetch_offset as usize).cloned();
     let told = PartitionData::default().with_partition_index(asked.partition).with_records(records);
+    let told = told.with_error_code(code);
     let topic =
         FetchableTopicResponse::default().with_topic(request.topics[0].topic.clone()).with_partitions(vec![told]);
     FetchResponse::default().with_responses(vec![topic])
@@ -298,6 +316,10 @@ struct Outcome {
 }
 
 fn check(broker: &Broker, options: &[&str]) -> Outcome {
+    checked(CONFIG, broker, options)
+}
+
+fn checked(config: &str, broker: &Broker, options: &[&str]) -> Outcome {
     let bootstrap = format!("127.0.0.1:{}", broker.port);
     let mut child = Command::new(env!("CARGO_BIN_EXE_kafka-remapper-check"))
         .args(["check", "-", "--bootstrap", &bootstrap])
@@ -308,7 +330,7 @@ fn check(broker: &Broker, options: &[&str]) -> Outcome {
         .spawn()
         .unwrap();
     // It may end without reading, and then the pipe is closed.
-    let _ = child.stdin.take().unwrap().write_all(CONFIG.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(config.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), report: text(output.stdout), problem: text(output.stderr) }
@@ -348,6 +370,106 @@ fn a_broker_that_keeps_tags() {
     assert!(seen.keys.is_superset(&BTreeSet::from([0, 19, 20, 22])), "{:?}", seen.keys);
     // Its own topic is not one of the mapping's.
     assert_eq!(seen.log.len(), 15);
+}
+
+#[test]
+fn a_topic_that_takes_a_probe() {
+    let yes = "yes: 15 batches of all codecs, plain and idempotent, came back byte for byte";
+    let stays = "note: scratch: what the probe wrote into partition 0 stays there";
+    let broker = told(WELL, &["--probe", "--probe-topic", "scratch"], 0, &[yes, stays]);
+    let seen = broker.seen.lock().unwrap();
+    assert!(seen.log.len() == 15 && !seen.keys.contains(&19) && !seen.keys.contains(&20), "{:?}", seen.keys);
+}
+
+/// Consumers of its virtual partitions would read what was written.
+#[test]
+fn a_mapped_topic_takes_no_probe() {
+    let words = "--probe-topic orders: the configuration maps this topic, and its consumers would read what the probe \
+        writes. Name a topic that it does not map; see kafka-remapper-check --help";
+    let broker = told(WELL, &["--probe", "--probe-topic", "orders"], 2, &[words]);
+    assert_eq!(broker.seen.lock().unwrap().connections, 0);
+    let default = r#"{"mapping": {"virtual_partitions": 4, "physical_partitions": 2,
+        "topics": [{"name": "scratch", "passthrough": true}]}}"#;
+    let outcome = checked(default, &broker, &["--probe", "--probe-topic", "any"]);
+    assert!(outcome.code == Some(2) && outcome.problem.starts_with("--probe-topic any: "), "{}", outcome.problem);
+    let outcome = checked(default, &broker, &["--probe", "--probe-topic", "scratch"]);
+    assert_eq!(broker.seen.lock().unwrap().log.len(), 15, "{}\n{}", outcome.report, outcome.problem);
+}
+
+#[test]
+fn brokers_own_topics_and_absent_ones_take_no_probe() {
+    for (topic, line) in [
+        ("__consumer_offsets", "__consumer_offsets: is a topic of the brokers' own, where nothing is written"),
+        ("absent", "absent: UnknownTopicOrPartition"),
+    ] {
+        let broker = told(WELL, &["--probe", "--probe-topic", topic], 2, &[line]);
+        assert!(!broker.seen.lock().unwrap().keys.contains(&0));
+    }
+}
+
+/// The probe's own topic, as the report names it, and the report's line.
+#[track_caller]
+fn left(outcome: &Outcome) -> String {
+    assert_eq!(outcome.code, Some(1), "{}\n{}", outcome.report, outcome.problem);
+    let end = "kafka-topics.sh --bootstrap-server ";
+    let line = outcome.report.lines().find(|line| line.contains(end)).expect(&outcome.report).trim();
+    let name = line.split(':').next().unwrap();
+    assert!(name.starts_with("kafka-remapper-check-") && line.ends_with(&format!("--delete --topic {name}")), "{line}");
+    line.to_owned()
+}
+
+#[test]
+fn a_topic_that_stays_is_named_beside_what_the_probe_failed_on() {
+    let script = Script { deleted: TOPIC_UNAUTHORIZED, ..WELL };
+    let line = left(&check(&Broker::start(script), &["--probe"]));
+    assert!(line.contains(": the probe's own topic cannot be deleted: TopicAuthorizationFailed. "), "{line}");
+    let outcome = check(&Broker::start(Script { store: Store::Refused, ..script }), &["--probe"]);
+    left(&outcome);
+    let refused = "none plain lane 1: the broker does not take the batch: InvalidRecord";
+    assert!(outcome.report.contains(refused), "{}", outcome.report);
+    // It never had a leader that could be read from, as it seems to who has no right to read.
+    let outcome = check(&Broker::start(Script { fetched: TOPIC_UNAUTHORIZED, ..script }), &["--probe"]);
+    left(&outcome);
+    assert!(outcome.report.contains(": TopicAuthorizationFailed\n"), "{}", outcome.report);
+}
+
+#[test]
+fn a_topic_whose_creation_is_in_doubt_is_deleted() {
+    let words = "a topic for the probe cannot be made: RequestTimedOut; name one by --probe-topic";
+    for deleted in [0, UNKNOWN_TOPIC] {
+        let script = Script { created: REQUEST_TIMED_OUT, deleted, ..WELL };
+        let broker = told(script, &["--probe"], 2, &[words]);
+        assert!(broker.seen.lock().unwrap().keys.contains(&20));
+    }
+    let script = Script { created: TOPIC_UNAUTHORIZED, ..WELL };
+    let broker = told(script, &["--probe"], 2, &[&words.replace("RequestTimedOut", "TopicAuthorizationFailed")]);
+    assert!(!broker.seen.lock().unwrap().keys.contains(&20));
+    // Asked twice, since the first answer was lost.
+    let yes = "yes: 15 batches of all codecs, plain and idempotent, came back byte for byte";
+    told(Script { created: TOPIC_ALREADY_EXISTS, ..WELL }, &["--probe"], 0, &[yes]);
+}
+
+#[test]
+fn growth_of_a_topic_that_is_not_there() {
+    let default = r#"{"mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#;
+    let broker = Broker::start(WELL);
+    let outcome = checked(default, &broker, &["--grow-to", "absent=8", "--grow-to", "orders=8"]);
+    assert_eq!(outcome.code, Some(0), "{}\n{}", outcome.report, outcome.problem);
+    for line in [
+        "absent: no entry of the mapping names it: it is mapped by the default",
+        "absent: does not exist on the cluster",
+    ] {
+        assert!(outcome.report.contains(&format!("note: {line}\n")), "{}", outcome.report);
+    }
+    assert!(!outcome.report.contains("orders: does not exist"));
+}
+
+#[test]
+fn a_topic_that_is_missing_can_be_made_on_both_sides() {
+    let config = r#"{"mapping": {"topics": [{"name": "absent", "virtual_partitions": 6, "physical_partitions": 3}]}}"#;
+    let outcome = checked(config, &Broker::start(WELL), &[]);
+    let words = "--create --topic absent --partitions 3, or through Envoy with --partitions 6\n";
+    assert!(outcome.code == Some(1) && outcome.report.contains(words), "{}", outcome.report);
 }
 
 #[test]

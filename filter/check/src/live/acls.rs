@@ -1,4 +1,6 @@
-//! Who may use a group, and not its shadows: `G` is covered, the prefix `G~` is not.
+//! Who may use a group, and not its shadows: `G` is covered, the prefix `G~` is not, or denied.
+
+mod denials;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +12,17 @@ use kafka_protocol::ResponseError;
 use super::groups::Readers;
 use super::Checker;
 use crate::net::{error_name, Trouble};
-use crate::report::{name, Level, Report, Section};
+use crate::report::{counted, name, Level, Report, Section};
 
 const VERSION: i16 = 3;
 const GROUP: i8 = 3;
 const ANY: i8 = 1;
 const LITERAL: i8 = 3;
 const PREFIXED: i8 = 4;
+const DENY: i8 = 2;
 const ALLOW: i8 = 3;
+const EVERYBODY: &str = "User:*";
+const ANY_HOST: &str = "*";
 const OPERATION_ALL: i8 = 2;
 /// What clients need of a group, with its number; and all that allows it beside `All` and itself.
 const OPERATIONS: [(i8, &str, &[i8]); 3] = [
@@ -53,7 +58,8 @@ fn ask(checker: &mut Checker<'_>, readers: &Readers) -> Result<(), Trouble> {
     let note = |text: &str| (Section::Acls, Level::Note, text.to_owned());
     let (section, level, text) = match answer.error_code {
         0 => {
-            judge(&answer.resources, readers, &checker.bootstrap, &mut checker.report);
+            let lanes_max = checker.lanes_max();
+            judge(&answer.resources, (readers, lanes_max), &checker.bootstrap, &mut checker.report);
             return Ok(());
         }
         code if code == ResponseError::SecurityDisabled.code() => {
@@ -71,7 +77,7 @@ fn ask(checker: &mut Checker<'_>, readers: &Readers) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// One rule that allows something on groups.
+/// One rule on groups.
 struct Rule<'a> {
     pattern: &'a str,
     is_prefix: bool,
@@ -81,46 +87,106 @@ struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    /// Whether the rule allows the operation on all groups whose name begins so.
-    fn covers(&self, prefix: &str, principal: &str, host: &str, operation: i8, implied_by: &[i8]) -> bool {
-        let names = if self.is_prefix { prefix.starts_with(self.pattern) } else { self.pattern == "*" };
-        let who = [principal, "User:*"].contains(&self.principal) && [host, "*"].contains(&self.host);
-        names && who && self.allows(operation, implied_by)
+    /// Whether the rule is for all groups whose name begins so.
+    fn covers_prefix(&self, prefix: &str) -> bool {
+        if self.is_prefix {
+            prefix.starts_with(self.pattern)
+        } else {
+            self.pattern == "*"
+        }
+    }
+
+    fn covers_name(&self, group: &str) -> bool {
+        self.covers_prefix(group) || (!self.is_prefix && self.pattern == group)
+    }
+
+    /// Whether the rule is for one group, which is no shadow.
+    fn is_of_one_group(&self) -> bool {
+        !self.is_prefix && self.pattern != "*" && shadow::parse(self.pattern).is_none()
+    }
+
+    /// Whether the rule is for everybody that `principal` and `host` of another rule mean.
+    fn is_for(&self, principal: &str, host: &str) -> bool {
+        [principal, EVERYBODY].contains(&self.principal) && [host, ANY_HOST].contains(&self.host)
+    }
+
+    /// Whether somebody is meant by both rules.
+    fn may_be_for(&self, other: &Rule<'_>) -> bool {
+        let principal = self.principal == EVERYBODY || [self.principal, EVERYBODY].contains(&other.principal);
+        let host = self.host == ANY_HOST || [self.host, ANY_HOST].contains(&other.host);
+        principal && host
     }
 
     fn allows(&self, operation: i8, implied_by: &[i8]) -> bool {
-        self.operation == operation || self.operation == OPERATION_ALL || implied_by.contains(&self.operation)
+        self.denies(operation) || implied_by.contains(&self.operation)
+    }
+
+    /// What denies implies nothing, but that `All` is all.
+    fn denies(&self, operation: i8) -> bool {
+        self.operation == operation || self.operation == OPERATION_ALL
     }
 }
 
-fn judge(resources: &[DescribeAclsResource], readers: &Readers, bootstrap: &str, report: &mut Report) {
-    let rules: Vec<Rule<'_>> = resources
-        .iter()
-        .filter(|resource| [LITERAL, PREFIXED].contains(&resource.pattern_type))
-        .flat_map(|resource| {
-            resource.acls.iter().filter(|acl| acl.permission_type == ALLOW).map(|acl| Rule {
-                pattern: &resource.resource_name,
-                is_prefix: resource.pattern_type == PREFIXED,
-                principal: &acl.principal,
-                host: &acl.host,
-                operation: acl.operation,
-            })
+/// What rules are judged by.
+struct Judge<'a> {
+    allowed: &'a [Rule<'a>],
+    denied: &'a [Rule<'a>],
+    readers: &'a Readers,
+    lanes_max: u32,
+    /// host:port that commands name.
+    bootstrap: &'a str,
+}
+
+fn rules(resources: &[DescribeAclsResource], permission: i8) -> Vec<Rule<'_>> {
+    let resources = resources.iter().filter(|resource| [LITERAL, PREFIXED].contains(&resource.pattern_type));
+    let rules = resources.flat_map(|resource| {
+        resource.acls.iter().filter(move |acl| acl.permission_type == permission).map(|acl| Rule {
+            pattern: &resource.resource_name,
+            is_prefix: resource.pattern_type == PREFIXED,
+            principal: &acl.principal,
+            host: &acl.host,
+            operation: acl.operation,
         })
-        .collect();
+    });
+    rules.collect()
+}
+
+fn judge(
+    resources: &[DescribeAclsResource],
+    (readers, lanes_max): (&Readers, u32),
+    bootstrap: &str,
+    report: &mut Report,
+) {
+    let (allowed, denied) = (rules(resources, ALLOW), rules(resources, DENY));
+    let judge = Judge { allowed: &allowed, denied: &denied, readers, lanes_max, bootstrap };
+    let has_denials = denials::check(&judge, report);
+    let has_gaps = gaps(&judge, report);
+    if !has_gaps && !has_denials {
+        let count = counted(allowed.len() + denied.len(), "rule");
+        let text = format!("{count} on groups: whoever may use a group may use its shadows");
+        report.add(Section::Acls, Level::Fine, text);
+    }
+}
+
+/// Says who is allowed a group and not its shadows. True if there is anybody.
+fn gaps(judge: &Judge<'_>, report: &mut Report) -> bool {
+    let Judge { allowed: rules, readers, bootstrap, .. } = judge;
     // Only those that are for all names or for beginnings of them can cover a prefix.
     let wide: Vec<&Rule<'_>> = rules.iter().filter(|rule| rule.is_prefix || rule.pattern == "*").collect();
     let mut gaps: BTreeMap<(&str, &str, &str), BTreeSet<&str>> = BTreeMap::new();
-    let of_groups = |rule: &&Rule<'_>| !rule.is_prefix && rule.pattern != "*" && shadow::parse(rule.pattern).is_none();
-    for rule in rules.iter().filter(of_groups) {
+    for rule in rules.iter().filter(|rule| rule.is_of_one_group()) {
         let prefix = format!("{}~", rule.pattern);
         for (operation, word, implied_by) in OPERATIONS.iter().filter(|(id, _, implied)| rule.allows(*id, implied)) {
-            let is_covered = wide.iter().any(|w| w.covers(&prefix, rule.principal, rule.host, *operation, implied_by));
+            let is_covered = wide.iter().any(|wide| {
+                wide.covers_prefix(&prefix)
+                    && wide.is_for(rule.principal, rule.host)
+                    && wide.allows(*operation, implied_by)
+            });
             if !is_covered {
                 gaps.entry((rule.pattern, rule.principal, rule.host)).or_default().insert(word);
             }
         }
     }
-    let count = rules.len();
     for ((group, principal, host), operations) in &gaps {
         // Read brings Describe along.
         let needed = operations.iter().filter(|word| !(**word == "Describe" && operations.len() > 1));
@@ -143,82 +209,8 @@ fn judge(resources: &[DescribeAclsResource], readers: &Readers, bootstrap: &str,
             report.add(Section::Acls, Level::Note, text);
         }
     }
-    if gaps.is_empty() {
-        report.add(
-            Section::Acls,
-            Level::Fine,
-            format!("{count} rules on groups: whoever may use a group may use its shadows"),
-        );
-    }
+    !gaps.is_empty()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kafka_protocol::messages::describe_acls_response::AclDescription;
-    use kafka_protocol::protocol::StrBytes;
-
-    fn resource(pattern: &'static str, pattern_type: i8, acls: &[(&'static str, i8)]) -> DescribeAclsResource {
-        let acl = |(principal, operation): &(&'static str, i8)| {
-            AclDescription::default()
-                .with_principal(StrBytes::from_static_str(principal))
-                .with_host(StrBytes::from_static_str("*"))
-                .with_operation(*operation)
-                .with_permission_type(ALLOW)
-        };
-        DescribeAclsResource::default()
-            .with_resource_type(GROUP)
-            .with_resource_name(StrBytes::from_static_str(pattern))
-            .with_pattern_type(pattern_type)
-            .with_acls(acls.iter().map(acl).collect())
-    }
-
-    fn judged(resources: &[DescribeAclsResource]) -> (u8, String) {
-        let mut report = Report::default();
-        judge(resources, &["payments".to_owned()].into(), "k:1", &mut report);
-        (report.exit_code(), report.text(""))
-    }
-
-    #[test]
-    fn a_group_without_its_prefix_is_a_gap() {
-        for covering in [
-            vec![],
-            vec![resource("payments~", LITERAL, &[("User:a", 3)])],
-            vec![resource("payments~1", PREFIXED, &[("User:a", 3)])],
-            vec![resource("payments~", PREFIXED, &[("User:b", 3)])],
-            vec![resource("payments~", PREFIXED, &[("User:a", 8)])],
-        ] {
-            let resources = [vec![resource("payments", LITERAL, &[("User:a", 3)])], covering].concat();
-            let (code, text) = judged(&resources);
-            assert_eq!(code, 1, "{text}");
-            let command =
-                "kafka-acls.sh --bootstrap-server k:1 --add --allow-principal 'User:a' --operation Read --group \
-                'payments~' --resource-pattern-type prefixed\n";
-            assert!(text.contains(command), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_covers_the_prefix() {
-        for covering in [
-            resource("payments~", PREFIXED, &[("User:a", 3)]),
-            resource("pay", PREFIXED, &[("User:*", 2)]),
-            resource("*", LITERAL, &[("User:a", 3)]),
-        ] {
-            let (code, text) = judged(&[resource("payments", LITERAL, &[("User:a", 3)]), covering]);
-            assert_eq!(code, 0, "{text}");
-            assert!(!text.contains("note"), "{text}");
-        }
-    }
-
-    #[test]
-    fn all_operations_are_named_and_groups_that_read_nothing_mapped_are_no_problem() {
-        let (code, text) = judged(&[resource("payments", LITERAL, &[("User:a", OPERATION_ALL)])]);
-        assert!(code == 1 && text.contains("--operation Delete --operation Read --group"), "{text}");
-        // A rule for a shadow itself is no rule for a group.
-        let (code, text) = judged(&[resource("orders~1~0ANCIBzZ", LITERAL, &[("User:a", 3)])]);
-        assert!(code == 0 && !text.contains("note"), "{text}");
-        let (code, text) = judged(&[resource("other", LITERAL, &[("User:a", 8)])]);
-        assert!(code == 0 && text.contains("note: other: User:a") && text.contains("--operation Describe"), "{text}");
-    }
-}
+mod tests;

@@ -7,11 +7,18 @@ use kafka_partition_remapper_core::topics::TopicRegistry;
 
 use crate::report::{Level, Report, Section};
 
-pub(crate) fn check(registry: &TopicRegistry, topic: &str, number: i32, report: &mut Report) {
+pub(crate) fn check(mapping: &Mapping, registry: &TopicRegistry, topic: &str, number: i32, report: &mut Report) {
     let add = |report: &mut Report, level, text: String| report.add(Section::Growth, level, format!("{topic}: {text}"));
     let Some(now) = registry.remapper(topic) else {
         return add(report, Level::Problem, "is not mapped".to_owned());
     };
+    let names = |entry: &TopicMapping| match &entry.matches {
+        TopicMatch::Name(name) => name == topic,
+        TopicMatch::Regex(regex) => regex.is_match(topic),
+    };
+    if !mapping.topics.iter().any(names) {
+        add(report, Level::Note, "no entry of the mapping names it: it is mapped by the default".to_owned());
+    }
     let (v, p, range) = (now.virtual_partitions(), now.physical_partitions(), now.offset_range());
     let step = format!("from {v} to {number}");
     let then = match PartitionRemapper::new(number, p, range, now.layout(), now.offset_encoding()) {
@@ -98,9 +105,9 @@ mod tests {
     #[track_caller]
     fn told(entry: &str, number: i32) -> (u8, String) {
         let text = format!(r#"{{"mapping": {{"topics": [{{"regex": "ord.*", {entry}}}]}}}}"#);
-        let registry = TopicRegistry::new(&Config::parse(&text, &|_| None).unwrap().mapping);
+        let mapping = Config::parse(&text, &|_| None).unwrap().mapping;
         let mut report = Report::default();
-        check(&registry, "orders", number, &mut report);
+        check(&mapping, &TopicRegistry::new(&mapping), "orders", number, &mut report);
         (report.exit_code(), report.text(""))
     }
 
@@ -117,6 +124,19 @@ mod tests {
             text.contains("16.7 % of keys stay") && text.contains("83.3 % move; every key stays on its ph"),
             "{text}"
         );
+    }
+
+    /// As a name that was mistyped is.
+    #[test]
+    fn what_only_the_default_maps_is_said() {
+        let default = format!(r#"{{"mapping": {{{MODULO}, "topics": [{{"name": "audit", "passthrough": true}}]}}}}"#);
+        let mapping = Config::parse(&default, &|_| None).unwrap().mapping;
+        let mut report = Report::default();
+        check(&mapping, &TopicRegistry::new(&mapping), "oders", 40, &mut report);
+        let text = report.text("");
+        let line = "note: oders: no entry of the mapping names it: it is mapped by the default\n";
+        assert!(report.exit_code() == 0 && text.contains(line) && text.contains("from 20 to 40: allowed"), "{text}");
+        assert!(!told(MODULO, 40).1.contains("by the default"));
     }
 
     #[test]

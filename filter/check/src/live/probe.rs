@@ -60,8 +60,8 @@ pub(super) fn check(checker: &mut Checker<'_>, given: Option<&str>) {
     let probed = topic.and_then(|topic| {
         let probed = probe(checker, &topic);
         // The topic of the tool's own goes whatever came of it.
-        let removed = topic.remove(checker);
-        probed.and(removed)
+        topic.remove(checker);
+        probed
     });
     checker.settle(Section::Probe, probed);
 }

@@ -10,20 +10,21 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::ResponseError;
 
 use super::offsets::{self, Place};
 use super::settings::{self, Settings};
 use super::Checker;
 use crate::limits::TOPICS_ASKED_MAX;
 use crate::net::cluster::{leader, METADATA_VERSION};
-use crate::net::error_name;
+use crate::net::{error_name, Trouble};
 use crate::report::{counted, grouped, named, Level, Section};
 
 /// Lanes that a transactional batch has room for: eight bits of its attributes.
 const TRANSACTIONAL_LANES: u32 = 256;
 /// Percent of `offset_range` from which on it is time to act.
 const NEARLY_FULL: i128 = 90;
+/// `UNKNOWN_TOPIC_OR_PARTITION`.
+const UNKNOWN_TOPIC: i16 = 3;
 const SETTINGS: [&str; 3] = ["cleanup.policy", "compression.type", "message.timestamp.type"];
 
 /// A topic of the cluster that is mapped.
@@ -91,33 +92,28 @@ pub(super) fn check(checker: &mut Checker<'_>, topics: &mut [Mapped]) {
 fn missing(checker: &mut Checker<'_>, topics: &[Mapped]) {
     let there: BTreeSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
     let listed = checker.config.mapping.topics.iter();
-    let absent: Vec<(String, i32)> = listed
+    let absent: Vec<(String, i32, i32)> = listed
         .filter_map(|topic| match (&topic.matches, &topic.remapper) {
-            (TopicMatch::Name(name), Some(mapped)) => Some((name.clone(), mapped.physical_partitions())),
+            (TopicMatch::Name(name), Some(mapped)) => {
+                Some((name.clone(), mapped.virtual_partitions(), mapped.physical_partitions()))
+            }
             _ => None,
         })
-        .filter(|(name, _)| !there.contains(name.as_str()))
+        .filter(|(name, ..)| !there.contains(name.as_str()))
         .collect();
     for absent in absent.chunks(TOPICS_ASKED_MAX) {
-        let request = |_| {
-            let named = absent.iter().map(|(name, _)| {
-                let name = TopicName(StrBytes::from_string(name.clone()));
-                MetadataRequestTopic::default().with_name(Some(name))
-            });
-            MetadataRequest::default().with_topics(Some(named.collect())).with_allow_auto_topic_creation(false)
-        };
-        let answer = match checker.cluster.ask_any(METADATA_VERSION, request) {
-            Ok(answer) => answer,
+        let names: Vec<&str> = absent.iter().map(|(name, ..)| name.as_str()).collect();
+        let codes = match codes(checker, &names) {
+            Ok(codes) => codes,
             Err(trouble) => return checker.report.add(Section::Topics, Level::Unknown, trouble.what),
         };
-        let codes: BTreeMap<String, i16> =
-            answer.topics.iter().filter_map(|t| Some((t.name.as_ref()?.to_string(), t.error_code))).collect();
-        for (name, physical) in absent {
-            let code = codes.get(name).copied().unwrap_or(ResponseError::UnknownTopicOrPartition.code());
-            if code == ResponseError::UnknownTopicOrPartition.code() {
+        for (name, virtual_count, physical) in absent {
+            let code = codes.get(name).copied().unwrap_or(UNKNOWN_TOPIC);
+            if code == UNKNOWN_TOPIC {
                 let make = format!("kafka-topics.sh --bootstrap-server {} --create", checker.bootstrap);
                 let text = format!(
-                    "{name}: is in the mapping, and does not exist. {make} --topic {name} --partitions {physical}"
+                    "{name}: is in the mapping, and does not exist. {make} --topic {name} --partitions {physical}, or through \
+                     Envoy with --partitions {virtual_count}"
                 );
                 checker.report.add(Section::Topics, Level::Problem, text);
             } else if let Some(error) = error_name(code) {
@@ -125,6 +121,34 @@ fn missing(checker: &mut Checker<'_>, topics: &[Mapped]) {
             }
         }
     }
+}
+
+/// What brokers say to each of these topics. Creates none.
+fn codes(checker: &mut Checker<'_>, names: &[&str]) -> Result<BTreeMap<String, i16>, Trouble> {
+    let request = |_| {
+        let named = names.iter().map(|name| {
+            let name = TopicName(StrBytes::from_string((*name).to_owned()));
+            MetadataRequestTopic::default().with_name(Some(name))
+        });
+        MetadataRequest::default().with_topics(Some(named.collect())).with_allow_auto_topic_creation(false)
+    };
+    let answer = checker.cluster.ask_any(METADATA_VERSION, request)?;
+    Ok(answer.topics.iter().filter_map(|t| Some((t.name.as_ref()?.to_string(), t.error_code))).collect())
+}
+
+/// Says of a topic whose growth is asked for that it is not there: perhaps a slip.
+pub(super) fn grows(checker: &mut Checker<'_>, topic: &str) {
+    let (level, text) = match codes(checker, &[topic]) {
+        Ok(codes) => match codes.get(topic).copied().unwrap_or(UNKNOWN_TOPIC) {
+            UNKNOWN_TOPIC => (Level::Note, format!("{topic}: does not exist on the cluster")),
+            code => match error_name(code) {
+                Some(error) => (Level::Unknown, format!("{topic}: {error}")),
+                None => return,
+            },
+        },
+        Err(trouble) => (Level::Unknown, trouble.what),
+    };
+    checker.report.add(Section::Growth, level, text);
 }
 
 /// Patterns that no topic matches: perhaps a slip.

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
 
 use crate::limits::READY_MS;
 use crate::live::Checker;
@@ -45,30 +48,59 @@ impl Topic {
                 .with_replication_factor(-1);
             CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(TIMEOUT_MS)
         };
-        let answer = checker.cluster.ask_any(CREATE_VERSION, request)?;
-        let told = answer.topics.first().ok_or_else(|| Trouble::new("no answer to the topic's creation"))?;
-        if let Some(error) = error_name(told.error_code) {
-            let words = told.error_message.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-            let text = format!("a topic for the probe cannot be made: {error}{words}; name one by --probe-topic");
-            return Err(Trouble::new(text));
-        }
-        let end = Instant::now() + Duration::from_millis(READY_MS);
-        loop {
-            match leader_of(checker, &name) {
-                Ok(leader) => return Ok(Self { name, leader, is_own: true }),
-                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(100)),
-                Err(trouble) => {
-                    Self { name, leader: -1, is_own: true }.remove(checker)?;
-                    return Err(trouble);
+        let answer = checker.cluster.ask_any(CREATE_VERSION, request);
+        let mut topic = Self { name, leader: -1, is_own: true };
+        let made = match answer {
+            Ok(answer) => made(&answer),
+            // Whether the topic was made is not known then.
+            Err(trouble) => Err((trouble.is_lost, trouble)),
+        };
+        let ready = made.and_then(|()| topic.wait(checker).map_err(|trouble| (true, trouble)));
+        match ready {
+            Ok(leader) => {
+                topic.leader = leader;
+                Ok(topic)
+            }
+            Err((may_exist, trouble)) => {
+                if may_exist {
+                    topic.remove(checker);
                 }
+                Err(trouble)
             }
         }
     }
 
-    pub(super) fn remove(&self, checker: &mut Checker<'_>) -> Result<(), Trouble> {
-        if !self.is_own {
-            return Ok(());
+    /// Who leads the topic, as soon as somebody does.
+    fn wait(&self, checker: &mut Checker<'_>) -> Result<i32, Trouble> {
+        let end = Instant::now() + Duration::from_millis(READY_MS);
+        loop {
+            match leader_of(checker, &self.name) {
+                // A right that is missing stays so.
+                Err(trouble) if Instant::now() < end && !trouble.what.ends_with("AuthorizationFailed") => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                told => return told,
+            }
         }
+    }
+
+    /// Deletes the topic if it is the tool's own. One that stays is a problem with a name: nobody else knows
+    /// what it is.
+    pub(super) fn remove(&self, checker: &mut Checker<'_>) {
+        if !self.is_own {
+            return;
+        }
+        if let Err(trouble) = self.delete(checker) {
+            let (name, bootstrap) = (&self.name, &checker.bootstrap);
+            let text = format!(
+                "{name}: the probe's own topic cannot be deleted: {trouble}. kafka-topics.sh --bootstrap-server {bootstrap} \
+                 --delete --topic {name}"
+            );
+            checker.report.add(Section::Probe, Level::Problem, text);
+        }
+    }
+
+    fn delete(&self, checker: &mut Checker<'_>) -> Result<(), Trouble> {
         let name = topic_name(&self.name);
         let request = |version| {
             let request = DeleteTopicsRequest::default().with_timeout_ms(TIMEOUT_MS);
@@ -79,13 +111,33 @@ impl Topic {
             }
         };
         let answer = checker.cluster.ask_any(DELETE_BY_STATE_VERSION, request)?;
-        match answer.responses.first().and_then(|told| error_name(told.error_code)) {
-            Some(error) => {
-                Err(Trouble::new(format!("{}: the probe's own topic cannot be deleted: {error}", self.name)))
-            }
+        let told = answer.responses.first().ok_or_else(|| Trouble::new("no answer to the topic's deletion"))?;
+        // It was not made after all, or the same request was asked twice, by a connection that was lost.
+        let is_gone = told.error_code == ResponseError::UnknownTopicOrPartition.code();
+        match error_name(told.error_code).filter(|_| !is_gone) {
+            Some(error) => Err(Trouble::new(error)),
             None => Ok(()),
         }
     }
+}
+
+/// Why the topic was not made, and whether it may be there all the same.
+fn made(answer: &CreateTopicsResponse) -> Result<(), (bool, Trouble)> {
+    let told = answer.topics.first().ok_or_else(|| (true, Trouble::new("no answer to the topic's creation")))?;
+    let is = |error: ResponseError| told.error_code == error.code();
+    // Nobody else's topic has a name so random: the request was asked twice, by a connection that was lost.
+    if is(ResponseError::TopicAlreadyExists) {
+        return Ok(());
+    }
+    let Some(error) = error_name(told.error_code) else { return Ok(()) };
+    let words = told
+        .error_message
+        .as_ref()
+        .filter(|words| !words.is_empty())
+        .map(|words| format!(": {words}"))
+        .unwrap_or_default();
+    let text = format!("a topic for the probe cannot be made: {error}{words}; name one by --probe-topic");
+    Err((is(ResponseError::RequestTimedOut), Trouble::new(text)))
 }
 
 fn topic_name(name: &str) -> TopicName {
@@ -103,6 +155,9 @@ fn leader_of(checker: &mut Checker<'_>, name: &str) -> Result<i32, Trouble> {
     let told = answer.topics.first().ok_or_else(|| Trouble::new(format!("{name}: no answer")))?;
     if let Some(error) = error_name(told.error_code) {
         return Err(Trouble::new(format!("{name}: {error}")));
+    }
+    if told.is_internal {
+        return Err(Trouble::new(format!("{name}: is a topic of the brokers' own, where nothing is written")));
     }
     let first = told.partitions.iter().find(|partition| partition.partition_index == 0);
     let leader = first.and_then(|partition| leader(partition.leader_id));
