@@ -4,6 +4,7 @@ Kafka's tools and librdkafka.
 """
 
 import json
+import socket
 from contextlib import ExitStack
 
 import pytest
@@ -93,6 +94,25 @@ def test_a_topic_that_does_not_fit_keeps_its_records(raw, direct, misfit):
     answer = delete(raw, 2, {misfit: dict.fromkeys(family_of(topics.Topic(topics.MODULO, misfit), 0), HIGH_WATERMARK)})
     assert {error for _, error in answer[misfit].values()} == {UNKNOWN}
     assert direct.list_offset(misfit, 0, EARLIEST) == 0
+
+
+@pytest.mark.parametrize("has_ended", [False, True], ids=["remembered", "half-closed"])
+def test_a_topic_that_was_made_again_around_envoy_keeps_its_records(has_ended, raw, direct, cluster, new_topic):
+    topic = new_topic(topics.MODULO)
+    raw.metadata([topic.name])  # what every worker remembers now, for ten seconds
+    cluster.delete_topic(topic.name)
+    cluster.create_topic(topic.name, topics.MODULO.physical - 1)
+    direct.append(topic.name, 0, [b"x"] * 3)
+    named = [{"index": v, "offset": HIGH_WATERMARK} for v in family_of(topic, 0)]
+    request = {"topics": [{"name": topic.name, "partitions": named}], "timeout_ms": 10_000}
+    with Raw(raw.socket.getpeername()[1]) as client:
+        correlation = client.send(DELETE_RECORDS, 2, request)
+        if has_ended:
+            client.socket.shutdown(socket.SHUT_WR)
+        answer = client.receive(DELETE_RECORDS, 2, correlation)
+    errors = {p["index"]: p["error_code"] for t in answer["topics"] for p in t["partitions"]}
+    assert errors == dict.fromkeys(family_of(topic, 0), UNKNOWN)
+    assert direct.list_offset(topic.name, 0, EARLIEST) == 0
 
 
 def test_nothing_that_was_read_before_serves_deleted_records(one_worker, direct, new_topic):

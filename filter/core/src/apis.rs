@@ -66,7 +66,7 @@ const LINES: &[Line] = &[
     api(18, "ApiVersions", 0, 4, Rewrite(api_versions::request),         "broker, codec and this table in common; 5 (KIP-1242) is unknown to the codec: such a client is told to ask in an older version").negotiates(api_versions::NEGOTIATION),
     api(19, "CreateTopics", 2, 7, Rewrite(create_topics::request),       "of a mapped topic V partitions are asked for, and P created"),
     api(20, "DeleteTopics", 1, 6, Rewrite(delete_topics::request),       "passes; what is remembered of a topic goes with it"),
-    api(21, "DeleteRecords", 0, 2, Rewrite(delete_records::request),     "of all siblings, at the lowest offset, or of none"),
+    api(21, "DeleteRecords", 0, 2, Rewrite(delete_records::request),     "of all siblings, at the lowest offset, or of none; grow V on all Envoys before"),
     api(22, "InitProducerId", 0, 5, Rewrite(init_producer_id::request),  "idempotence passes, transactions do not yet; 6 (KIP-939) is not stable"),
     api(23, "OffsetForLeaderEpoch", 2, 4, Rewrite(offset_for_leader_epoch::request), "maps partitions and end offsets"),
     api(24, "AddPartitionsToTxn", 0, 3, PassUnmapped,                    "names partitions; 4 and 5 are broker to broker").feature("transaction.version"),

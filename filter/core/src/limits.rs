@@ -45,9 +45,22 @@ pub const TOPIC_CACHE_ENTRIES_MAX: usize = 10_000;
 
 /// Structs, strings and tagged fields that the arrays and tag sections of one request may have in sum. Each
 /// costs up to some 200 bytes once decoded, so this bounds what a client's frame can turn into at about 40
-/// MB; a commit of 190,000 partitions still passes. Arrays of numbers don't count: they take no more memory
-/// than wire.
+/// MB; a commit of 190,000 partitions still passes. Numbers of partitions count where each becomes a struct.
 pub const ELEMENTS_MAX: usize = 200_000;
+
+/// Numbers that the lists of one request may have in sum, beside those that count as elements: replicas, and
+/// partitions whose sizes are asked for. They stay numbers, but a frame of nothing else would be in memory
+/// four times over: as it came, decoded, and encoded again while that grows. [`ELEMENTS_MAX`] partitions with
+/// five replicas each pass, and that is 16 MB.
+pub const NUMBERS_MAX: usize = 1_000_000;
+
+const _: () = assert!(5 * ELEMENTS_MAX <= NUMBERS_MAX);
+
+/// Producers of a physical partition that are shown to further siblings than the first, in one answer to
+/// DescribeProducers: transactional ones, whose lanes nobody knows, are copied to each sibling that a request
+/// names, at some 50 bytes. A few thousand producers at 20 lanes pass; a request for fewer siblings always
+/// does.
+pub const PRODUCERS_COPIED_MAX: usize = 200_000;
 
 /// Tagged fields of a request that nobody knows, in sum: more are left out, as the broker does with all of
 /// them. Each costs the codec some 70 ns, so that a request of nothing else, 130,000 before any proof, would

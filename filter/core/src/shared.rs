@@ -14,6 +14,7 @@ use std::rc::Rc;
 use kafka_protocol::messages::TopicName;
 
 use crate::config::Config;
+use crate::fingerprint::Fingerprint;
 use crate::memory::ProcessMemory;
 use crate::time::Millis;
 use crate::topics::TopicRegistry;
@@ -28,6 +29,8 @@ pub struct Shared {
     /// What the worker's memory may be used for.
     pub budget: std::rc::Rc<budget::Budget>,
     pub(crate) facts: facts::Facts,
+    /// What the process's workers share, and this worker's configuration. None: there are no other workers.
+    process: Option<(Rc<ProcessMemory>, Fingerprint)>,
     pub(crate) skips: skips::Skips,
     pub(crate) session_room: sessions::SessionRoom,
     pub(crate) reach: reach::Reach,
@@ -57,6 +60,7 @@ impl Shared {
             topics,
             budget,
             facts: facts::Facts::default(),
+            process: None,
             skips: skips::Skips::default(),
             session_room,
             reach: reach::Reach::default(),
@@ -67,9 +71,18 @@ impl Shared {
         }
     }
 
-    /// The same, of a worker that shares `memory` with others.
-    pub(crate) fn sharing(self, memory: &Rc<ProcessMemory>) -> Self {
-        Self { facts: facts::Facts::new(Rc::clone(memory)), ..self }
+    /// The same, of a worker that shares `memory` with others, under the configuration with this fingerprint.
+    pub(crate) fn sharing(self, memory: &Rc<ProcessMemory>, configuration: Fingerprint) -> Self {
+        let process = Some((Rc::clone(memory), configuration));
+        Self { facts: facts::Facts::new(Rc::clone(memory)), process, ..self }
+    }
+
+    /// Whether the process works with another configuration than this one by now, as far as can be told: see
+    /// [`generations`](crate::memory::generations). Costs a call of the host.
+    pub(crate) fn is_replaced(&self, now: Millis) -> bool {
+        self.process.as_ref().is_some_and(|(memory, configuration)| {
+            memory.get(&memory.generations()).is_some_and(|known| known.is_replaced(*configuration, now))
+        })
     }
 
     /// Forgets all that is remembered of topics that are gone, or are others than they were.
@@ -128,12 +141,7 @@ impl Shared {
     /// other workers, or an earlier configuration, have computed already. Gives what is to be stored instead,
     /// and whether this is the first time that the process tries `configuration`: then nobody is served here,
     /// and the work may be done at once.
-    pub fn begin_with(
-        &self,
-        stored: &[u8],
-        configuration: crate::fingerprint::Fingerprint,
-        now: Millis,
-    ) -> (Vec<u8>, bool) {
+    pub fn begin_with(&self, stored: &[u8], configuration: Fingerprint, now: Millis) -> (Vec<u8>, bool) {
         let mut vault = sasl::vault::Vault::read(stored);
         let is_first = vault.is_first_try(configuration, now);
         if is_first {

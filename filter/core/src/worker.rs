@@ -87,7 +87,7 @@ impl Worker {
         let instance = Instance::new(&config, fingerprint, id, &memory, &commands, host.now());
         let instance = instance.map_err(|error| error.to_string())?;
         let salts = memory.secret(|| host.random()).ok_or("Envoy keeps no shared data")?;
-        let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes).sharing(&memory));
+        let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes).sharing(&memory, fingerprint));
         let passwords = Passwords::begin(busy, &shared, &memory, fingerprint, host, &commands);
         let (agenda, routing, period) = (Agenda::default(), Routing::default(), Cell::new(None));
         let plugin = Plugin { shared, memory, commands, agenda, routing, instance, passwords, period };

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 
+use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition, RemapError, VirtualPartition};
 
 /// A topic's physical partition, as the broker names it.
@@ -25,14 +26,15 @@ pub(crate) fn detached(name: &TopicName) -> TopicName {
 pub(crate) struct Topic {
     pub(crate) name: TopicName,
     mapping: Option<Rc<PartitionRemapper>>,
-    /// The topic has as many partitions on the cluster as its mapping says.
-    pub(crate) fits: bool,
+    /// Why no partition of the topic may be placed. None: it is known to fit its mapping, or is not mapped.
+    pub(crate) lack: Option<Misplaced>,
 }
 
 impl Topic {
-    /// `fits`: whether the topic is known to have as many partitions on the cluster as `mapping` says.
-    pub(crate) fn new(name: TopicName, mapping: Option<Rc<PartitionRemapper>>, fits: bool) -> Self {
-        Self { name, mapping, fits }
+    /// `lack`: why no partition may be placed, where the topic is not known to have as many partitions on the
+    /// cluster as `mapping` says.
+    pub(crate) fn new(name: TopicName, mapping: Option<Rc<PartitionRemapper>>, lack: Option<Misplaced>) -> Self {
+        Self { name, mapping, lack }
     }
 
     /// Where a virtual partition lives, whether or not the topic fits its mapping. None: there is none of

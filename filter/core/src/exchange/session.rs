@@ -39,8 +39,9 @@ pub(crate) enum Versions {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Told {
     Partitions(usize),
-    /// There is no such topic, or none that the caller may see: the broker refuses requests for it.
-    Absent,
+    /// There is no such topic, or none that the caller may see: the broker refuses requests for it, with this
+    /// code.
+    Absent(ResponseError),
     Unclear,
 }
 
@@ -49,6 +50,8 @@ pub(crate) enum Told {
 pub(crate) struct Asked {
     pub(crate) told: HashMap<TopicName, Told>,
     pub(crate) questions: usize,
+    /// Nothing else counts: what is remembered of topics may be some seconds old, and the request destroys.
+    pub(crate) is_certain: bool,
 }
 
 /// What a connection remembers between exchanges.

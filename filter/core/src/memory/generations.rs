@@ -59,10 +59,16 @@ impl Generations {
     /// Since when this configuration's connections are to end. None: it is in force, or it is not certain
     /// which one is.
     pub fn outdated_since(&self, mine: Fingerprint, now: Millis) -> Option<Millis> {
+        let ended = self.since.saturating_add(RETIRE_GRACE_MS);
+        (self.is_replaced(mine, now) && ended <= now).then_some(ended)
+    }
+
+    /// Another configuration is in force, or will be when those that come to this one for a moment have come.
+    /// False where it is not certain which one is.
+    pub(crate) fn is_replaced(&self, mine: Fingerprint, now: Millis) -> bool {
         let lately = |turn: &&Millis| now.saturating_sub(**turn) < TURNS_MS;
         let is_ambiguous = self.turns.iter().filter(lately).count() >= TURNS_MAX;
-        let ended = self.since.saturating_add(RETIRE_GRACE_MS);
-        (self.current.is_some_and(|current| current != mine) && !is_ambiguous && ended <= now).then_some(ended)
+        self.current.is_some_and(|current| current != mine) && !is_ambiguous
     }
 }
 
@@ -107,6 +113,7 @@ mod tests {
     #[test]
     fn a_new_configuration_makes_others_outdated_after_a_grace() {
         let generations = loaded(&[(OLD, 0), (OLD, 10), (NEW, 1000), (NEW, 1500)]);
+        assert_eq!([OLD, NEW].map(|mine| generations.is_replaced(mine, 1000)), [true, false], "at once");
         assert_eq!(generations.outdated_since(OLD, 1000 + GRACE - 1), None);
         assert_eq!(generations.outdated_since(OLD, 1000 + GRACE), Some(1000 + GRACE));
         assert_eq!(generations.outdated_since(NEW, 1 << 40), None);

@@ -41,6 +41,8 @@ pub(crate) enum Misplaced {
     Outside,
     /// The topic does not fit its mapping, or the broker does not say whether it does.
     Misfit,
+    /// The broker says that there is no such topic, or none that the client may see.
+    Absent(ResponseError),
 }
 
 impl Misplaced {
@@ -48,6 +50,15 @@ impl Misplaced {
         match self {
             Self::Outside => "the topic has fewer virtual partitions",
             Self::Misfit => "the topic's partitions on the cluster are not known to be as many as its mapping says",
+            Self::Absent(_) => "the broker knows no such topic, or none that this client may see",
+        }
+    }
+
+    /// What the partition is refused with.
+    pub(crate) fn error(self) -> ResponseError {
+        match self {
+            Self::Outside | Self::Misfit => ResponseError::UnknownTopicOrPartition,
+            Self::Absent(error) => error,
         }
     }
 }
@@ -90,6 +101,7 @@ enum Fit {
     Misfit { partitions: usize },
     Unclear,
     Unknown,
+    Absent(ResponseError),
 }
 
 impl Context<'_> {
@@ -101,6 +113,17 @@ impl Context<'_> {
         topics: impl IntoIterator<Item = &'t TopicName>,
     ) -> Result<Option<Plan>, Fault> {
         Ok(self.question_about(topics)?.map(Plan::After))
+    }
+
+    /// As [`Self::ask_first`], for a request that cannot be undone where a partition's place was wrong. Only
+    /// what the broker says for the sake of this very request counts: a topic of which it says nothing, since
+    /// nobody can ask or too many are named, does not fit.
+    pub(crate) fn ask_for_certain<'t>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'t TopicName>,
+    ) -> Result<Option<Plan>, Fault> {
+        self.session.asked.is_certain = true;
+        self.ask_first(topics)
     }
 
     /// As [`Self::ask_first`], for `topics` that an answer names and its request did not.
@@ -127,10 +150,11 @@ impl Context<'_> {
             match self.fit(topic, &remapper) {
                 Fit::Unknown if lacking.len() < limits::TOPICS_ASKED_MAX => lacking.push(topic.clone()),
                 Fit::Misfit { partitions } => misfits.push((topic, partitions, remapper)),
-                Fit::Fits | Fit::Unclear | Fit::Unknown => {}
+                Fit::Fits | Fit::Unclear | Fit::Unknown | Fit::Absent(_) => {}
             }
         }
-        if !lacking.is_empty() && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX {
+        let may_ask = !self.session.client_ended && self.session.asked.questions < limits::TOPIC_QUESTIONS_MAX;
+        if may_ask && !lacking.is_empty() {
             self.session.asked.questions += 1;
             return TopicQuestion::question(lacking, self.session.has_topic_ids).map(Some);
         }
@@ -143,23 +167,26 @@ impl Context<'_> {
     /// A topic that a request names, to [locate](Self::locate) its partitions.
     pub(crate) fn topic(&self, name: &TopicName) -> Topic {
         let mapping = self.shared.topics.remapper(&name.0);
-        let fits = mapping.as_ref().is_none_or(|mapping| matches!(self.fit(name, mapping), Fit::Fits));
-        Topic::new(name.clone(), mapping, fits)
+        let lack = mapping.as_ref().and_then(|mapping| match self.fit(name, mapping) {
+            Fit::Fits => None,
+            Fit::Absent(error) => Some(Misplaced::Absent(error)),
+            Fit::Misfit { .. } | Fit::Unclear | Fit::Unknown => Some(Misplaced::Misfit),
+        });
+        Topic::new(name.clone(), mapping, lack)
     }
 
     /// Where a partition lives that a client names: the one place where a client's partition becomes a
     /// broker's.
     ///
     /// # Errors
-    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION. Clients then ask
-    /// Metadata, which says more.
+    /// [`Misplaced`]: the partition has to be refused, as UNKNOWN_TOPIC_OR_PARTITION where nothing else is
+    /// said. Clients then ask Metadata, which says more.
     pub(crate) fn locate(&self, topic: &Topic, partition: i32) -> Result<Located, Misplaced> {
-        let located = topic.place(partition).ok_or(Misplaced::Outside)?;
-        if topic.fits {
-            Ok(located)
-        } else {
-            Err(Misplaced::Misfit)
+        if let Some(absent @ Misplaced::Absent(_)) = topic.lack {
+            return Err(absent);
         }
+        let located = topic.place(partition).ok_or(Misplaced::Outside)?;
+        topic.lack.map_or(Ok(located), Err)
     }
 
     /// Counts a partition that goes to the broker under its place: to be called when nothing refuses it any
@@ -195,16 +222,20 @@ impl Context<'_> {
     /// not.
     fn is_known_to_fit(&self, topic: &TopicName) -> bool {
         let Some(mapping) = self.shared.topics.remapper(&topic.0) else { return false };
-        let is_told = !matches!(self.session.asked.told.get(topic), Some(Told::Absent));
+        let is_told = !matches!(self.session.asked.told.get(topic), Some(Told::Absent(_)));
         let is_known = is_told && (!self.session.client_ended || self.shared.facts.of(&topic.0, self.now).is_some());
         is_known && matches!(self.fit(topic, &mapping), Fit::Fits)
     }
 
     fn fit(&self, topic: &TopicName, remapper: &PartitionRemapper) -> Fit {
+        let is_certain = self.session.asked.is_certain;
         let told = match self.session.asked.told.get(topic) {
-            Some(Told::Absent) => return Fit::Fits,
+            // Where nothing may go wrong, it must not be made in the meantime either.
+            Some(Told::Absent(error)) if is_certain => return Fit::Absent(*error),
+            Some(Told::Absent(_)) => return Fit::Fits,
             Some(Told::Unclear) => return Fit::Unclear,
             Some(Told::Partitions(partitions)) => Some(*partitions),
+            None if is_certain => return Fit::Unknown,
             None => None,
         };
         let may_ask = !self.session.client_ended;
@@ -272,8 +303,7 @@ impl Told {
         ];
         match topic.error_code {
             0 => Self::Partitions(topic.partitions.len()),
-            code if absent.iter().any(|error| error.code() == code) => Self::Absent,
-            _ => Self::Unclear,
+            code => absent.into_iter().find(|error| error.code() == code).map_or(Self::Unclear, Self::Absent),
         }
     }
 }

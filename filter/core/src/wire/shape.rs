@@ -40,6 +40,8 @@ pub(crate) enum Field {
     /// Elements that are no structs, so without tag sections.
     List(&'static Field),
     NullList(&'static Field),
+    /// As a `List` of numbers of 32 bits, of partitions that become structs each: they count as elements.
+    Partitions,
     /// A single struct; stands only in `Tagged`.
     Struct(&'static [Field]),
     /// Present from this version on.
@@ -80,7 +82,7 @@ pub(crate) enum Misshape {
     Null,
     /// A string of more than 32,767 bytes: Kafka takes none in any version.
     StringTooLong,
-    /// More elements than the caller allows.
+    /// More elements, or more numbers in lists, than the caller allows.
     TooManyElements,
     /// A variable-length number of more than five bytes.
     Varint,
@@ -99,7 +101,7 @@ impl Shape {
     /// # Errors
     /// Where Kafka would not read the body either, or where it has more than `elements_max` elements.
     pub fn check(&self, version: i16, body: &[u8], elements_max: usize) -> Result<bool, ShapeError> {
-        self.is_plain(version, body, Bounds { elements: elements_max, unknown_tags: usize::MAX })
+        self.is_plain(version, body, Bounds { elements: elements_max, ..Bounds::NONE })
     }
 
     fn is_plain(&self, version: i16, body: &[u8], bounds: Bounds) -> Result<bool, ShapeError> {
@@ -124,9 +126,11 @@ impl Shape {
 /// A client's request: checks `body` against the shape of `M`, then decodes it. What Kafka takes is taken.
 ///
 /// # Errors
-/// As [`Shape::check`] with [`limits::ELEMENTS_MAX`].
+/// As [`Shape::check`] with [`limits::ELEMENTS_MAX`], or where there are more than [`limits::NUMBERS_MAX`]
+/// numbers in lists.
 pub fn decode_request<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    let bounds = Bounds { elements: limits::ELEMENTS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
+    let bounds =
+        Bounds { elements: limits::ELEMENTS_MAX, numbers: limits::NUMBERS_MAX, unknown_tags: limits::UNKNOWN_TAGS_MAX };
     decode_plain(body, version, bounds)
 }
 
@@ -135,7 +139,7 @@ pub fn decode_request<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeE
 /// # Errors
 /// As [`Shape::check`] with [`limits::ANSWER_ELEMENTS_MAX`].
 pub fn decode_answer<M: Shaped>(body: &Bytes, version: i16) -> Result<M, ShapeError> {
-    decode_plain(body, version, Bounds { elements: limits::ANSWER_ELEMENTS_MAX, unknown_tags: usize::MAX })
+    decode_plain(body, version, Bounds { elements: limits::ANSWER_ELEMENTS_MAX, ..Bounds::NONE })
 }
 
 fn decode_plain<M: Shaped>(body: &Bytes, version: i16, bounds: Bounds) -> Result<M, ShapeError> {
@@ -152,8 +156,14 @@ type Outcome<T = ()> = Result<T, Misshape>;
 struct Bounds {
     /// Structs, strings and tagged fields; a body with more is refused.
     elements: usize,
+    /// Of fixed size, in lists; a body with more is refused.
+    numbers: usize,
     /// Tagged fields that the shape does not have; more of them are left out, since nobody reads them.
     unknown_tags: usize,
+}
+
+impl Bounds {
+    const NONE: Self = Self { elements: usize::MAX, numbers: usize::MAX, unknown_tags: usize::MAX };
 }
 
 /// A position in a body. Recursion is as deep as the static shape is, whatever the bytes say.
@@ -162,6 +172,7 @@ struct Walk<'a> {
     version: i16,
     flexible: bool,
     elements_left: usize,
+    numbers_left: usize,
     unknown_tags_left: usize,
     growth_left: usize,
     /// Something was not written as `kafka-protocol` reads it.
@@ -177,6 +188,7 @@ impl<'a> Walk<'a> {
             version,
             flexible: version >= shape.flexible_since,
             elements_left: bounds.elements,
+            numbers_left: bounds.numbers,
             unknown_tags_left: bounds.unknown_tags,
             growth_left: limits::TEXT_GROWTH_MAX,
             odd: false,
@@ -210,6 +222,7 @@ impl<'a> Walk<'a> {
             Field::NullArray(fields) => self.length(true)?.map_or(Ok(()), |count| self.array(count, fields)),
             Field::List(element) => self.length(false)?.map_or(Ok(()), |count| self.list(count, element)),
             Field::NullList(element) => self.length(true)?.map_or(Ok(()), |count| self.list(count, element)),
+            Field::Partitions => self.length(false)?.map_or(Ok(()), |count| self.partitions(count)),
             Field::Struct(fields) => self.structure(fields),
             Field::Since(version, field) if self.version >= version => self.field(field),
             Field::Until(version, field) if self.version <= version => self.field(field),
@@ -224,10 +237,16 @@ impl<'a> Walk<'a> {
 
     fn list(&mut self, count: usize, element: &'static Field) -> Outcome {
         if let Field::Fixed(bytes) = element {
+            self.numbers_left = self.numbers_left.checked_sub(count).ok_or(Misshape::TooManyElements)?;
             return self.copy(count.checked_mul(*bytes).ok_or(Misshape::Truncated)?);
         }
         self.count(count)?;
         (0..count).try_for_each(|_| self.field(element))
+    }
+
+    fn partitions(&mut self, count: usize) -> Outcome {
+        self.count(count)?;
+        self.list(count, &INT32)
     }
 
     /// The tags of one struct (KIP-482): a count, then for each its tag, its size and its content. Kafka

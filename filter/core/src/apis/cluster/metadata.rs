@@ -193,7 +193,7 @@ fn virtual_partitions(
     if !indexes.eq(0..remapper.physical_partitions()) {
         return None;
     }
-    let topic = Topic::new(name, Some(Rc::clone(remapper)), true);
+    let topic = Topic::new(name, Some(Rc::clone(remapper)), None);
     let virtual_partition = |partition| {
         let located = topic.place(partition)?;
         let found = by_index.get(usize::try_from(located.place.partition.0).ok()?)?;

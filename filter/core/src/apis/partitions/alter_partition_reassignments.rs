@@ -34,7 +34,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if mapped.is_empty() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(mapped.iter().map(|topic| &topic.name))? {
+    if let Some(plan) = cx.ask_for_certain(mapped.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
     let said = |asked: ReassignablePartition| (asked.partition_index, asked.replicas);
@@ -43,7 +43,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut answered = Answered { responses: vec![] };
     for (topic, partition, why) in misplaced {
         let words = StrBytes::from_static_str(why.words());
-        answered.refuse(topic, partition, ResponseError::UnknownTopicOrPartition, &words);
+        answered.refuse(topic, partition, why.error(), &words);
     }
     let (mut moves, mut askers, mut is_warned) = (vec![], vec![], false);
     for siblings in places {

@@ -6,6 +6,10 @@
 //!
 //! Where a sibling is missing, those that are named are answered POLICY_VIOLATION, which no client tries
 //! again. The answer has no room for words: the log says which siblings are missing.
+//!
+//! What is deleted under a wrong mapping is gone. So the broker is asked afresh for each request whether its
+//! topics fit, and a connection under a configuration that was replaced, which may count too few siblings
+//! since V has grown, deletes nothing. What another Envoy's configuration says nobody can know here.
 
 use std::collections::HashSet;
 
@@ -21,6 +25,7 @@ use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Pla
 use crate::exchange::located::{Located, Place};
 use crate::exchange::rounds::{self, Awaited};
 use crate::limits;
+use crate::own::topics::Misplaced;
 use crate::remapper::{PhysicalPartition, RemapError};
 
 /// The offset that stands for the high watermark.
@@ -33,19 +38,23 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if mapped.is_empty() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    if let Some(plan) = cx.ask_first(mapped.iter().map(|topic| &topic.name))? {
+    if let Some(plan) = cx.ask_for_certain(mapped.iter().map(|topic| &topic.name))? {
         return Ok(plan);
     }
+    let is_replaced = cx.shared.is_replaced(cx.now);
     let said = |asked: DeleteRecordsPartition| (asked.partition_index, asked.offset);
     let Gathered { places, misplaced } =
         siblings::gather(cx, mapped.into_iter().map(|topic| (topic.name, topic.partitions.into_iter().map(said))));
     let mut answered = Answered { throttle_time_ms: 0, results: vec![] };
-    for (topic, partition, _) in misplaced {
-        answered.refuse(cx, &topic, partition, ResponseError::UnknownTopicOrPartition);
-    }
     let (mut asked, mut askers, mut warned) = (vec![], vec![], HashSet::new());
+    for (topic, partition, why) in misplaced {
+        if why == Misplaced::Misfit {
+            warn_once(cx, request, &topic, why.words(), &mut warned);
+        }
+        answered.refuse(cx, &topic, partition, why.error());
+    }
     for siblings in places {
-        match cut(cx, request, &siblings, &mut warned) {
+        match cut(cx, request, &siblings, is_replaced, &mut warned) {
             Ok(offset) => {
                 siblings.named().for_each(|located| cx.count_remapped(located));
                 let (place, located) = siblings.into_askers();
@@ -71,16 +80,23 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 
 /// Up to which physical offset all siblings give their records up.
 ///
+/// `is_replaced`: another configuration is in force, in which there may be more siblings.
+///
 /// # Errors
 /// For each sibling that is named. One line of the log for each topic says why.
 fn cut(
     cx: &mut Context<'_>,
     request: &Request,
     siblings: &Siblings<i64>,
+    is_replaced: bool,
     warned: &mut HashSet<TopicName>,
 ) -> Result<i64, ResponseError> {
     let topic = &siblings.place.topic;
-    let (error, why) = if siblings.missing().next().is_some() {
+    let (error, why) = if is_replaced {
+        let why = "no records were deleted, since a newer configuration than this connection's is in force: connect \
+                   again, and then delete them";
+        (ResponseError::PolicyViolation, why.to_owned())
+    } else if siblings.missing().next().is_some() {
         let (named, missing) = (siblings.named().map(|located| located.partition.0), siblings.missing());
         let why = format!(
             "records of partitions {} were not deleted, since they lie in one log with those of {}: name all of these \
@@ -95,10 +111,15 @@ fn cut(
             Err(error) => (ResponseError::OffsetOutOfRange, error.to_string()),
         }
     };
+    warn_once(cx, request, topic, &why, warned);
+    Err(error)
+}
+
+/// A line of the log for `topic`, unless there is one in `warned`, or enough for others.
+fn warn_once(cx: &mut Context<'_>, request: &Request, topic: &TopicName, why: &str, warned: &mut HashSet<TopicName>) {
     if warned.len() < limits::REFUSAL_WORDS_MAX && warned.insert(topic.clone()) {
         cx.warn_refused(request, &format!("topic {}: {why}", topic.0));
     }
-    Err(error)
 }
 
 /// The lowest offset that is named. The high watermark lies behind all others; what is below it, and no

@@ -3,7 +3,10 @@
 //! A broker knows an idempotent producer to a lane above 0 by an id with the lane in it (see the tags of
 //! `wire/batch.rs`): such a producer is shown to its own lane alone, and by the id that it has itself. The
 //! ids of transactional producers tell no lane: these are those of the physical partition, and are shown to
-//! all siblings. Of writers without idempotence brokers know nothing.
+//! all siblings, as far as [`limits::PRODUCERS_COPIED_MAX`] goes: siblings beyond get POLICY_VIOLATION, with
+//! words. Of writers without idempotence brokers know nothing.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
@@ -37,7 +40,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut found = vec![];
     for (at, (topic, partition, why)) in misplaced.into_iter().enumerate() {
         let words = (at < limits::REFUSAL_WORDS_MAX).then(|| StrBytes::from_static_str(why.words()));
-        found.push((topic, refusal(partition, ResponseError::UnknownTopicOrPartition).with_error_message(words)));
+        found.push((topic, refusal(partition, why.error()).with_error_message(words)));
     }
     places.iter().flat_map(|siblings| siblings.named()).for_each(|located| cx.count_remapped(located));
     let numbers = places.iter().map(|siblings| (siblings.place.topic.clone(), siblings.place.partition.0));
@@ -87,11 +90,22 @@ impl Pending for Waiting {
         let topics = std::mem::take(&mut others.topics);
         let (mapped, unmapped): (Vec<_>, Vec<_>) = topics.into_iter().partition(|topic| cx.is_mapped(&topic.name));
         others.topics = unmapped;
+        let mut copies_left = limits::PRODUCERS_COPIED_MAX;
         for TopicResponse { name, partitions, .. } in mapped {
             for found in partitions {
                 let place = Place { topic: name.clone(), partition: PhysicalPartition(found.partition_index) };
-                for asker in askers.take(cx.api.name, place)? {
-                    all.push((name.clone(), for_client(cx, &asker, &found)));
+                let (askers, producers) = (askers.take(cx.api.name, place)?, Producers::of(&found));
+                for (at, asker) in askers.iter().enumerate() {
+                    let copies = if at == 0 { 0 } else { producers.shared.len() };
+                    let told = match copies_left.checked_sub(copies) {
+                        Some(left) => {
+                            copies_left = left;
+                            for_client(cx, asker, &found, &producers)
+                        }
+                        None => refusal(asker.partition.0, ResponseError::PolicyViolation)
+                            .with_error_message(Some(TOO_MANY)),
+                    };
+                    all.push((name.clone(), told));
                 }
             }
         }
@@ -100,10 +114,51 @@ impl Pending for Waiting {
     }
 }
 
+/// What a sibling is told whose producers do not fit the answer.
+const TOO_MANY: StrBytes = StrBytes::from_static_str(
+    "so many transactional producers are not shown to so many virtual partitions at once: ask for fewer of them",
+);
+
+/// Who writes to a physical partition: each producer, by its place in the broker's answer.
+struct Producers<'f> {
+    /// Those of all siblings.
+    shared: Vec<(usize, &'f ProducerState)>,
+    by_lane: HashMap<Lane, Vec<(usize, &'f ProducerState)>>,
+}
+
+impl<'f> Producers<'f> {
+    fn of(found: &'f PartitionResponse) -> Self {
+        let mut producers = Self { shared: vec![], by_lane: HashMap::new() };
+        for (at, state) in found.active_producers.iter().enumerate() {
+            let (lane, _) = batch::producer(state.producer_id.0);
+            // One with an open transaction, or that has ended one: then a coordinator has written a marker
+            // for it.
+            let is_transactional =
+                lane == Lane(0) && (state.current_txn_start_offset >= 0 || state.coordinator_epoch >= 0);
+            let of = if is_transactional { &mut producers.shared } else { producers.by_lane.entry(lane).or_default() };
+            of.push((at, state));
+        }
+        producers
+    }
+
+    /// Those of `lane`, in the broker's order.
+    fn of_lane(&self, lane: Lane) -> Vec<(usize, &'f ProducerState)> {
+        let own = self.by_lane.get(&lane).into_iter().flatten();
+        let mut all: Vec<_> = self.shared.iter().chain(own).copied().collect();
+        all.sort_unstable_by_key(|(at, _)| *at);
+        all
+    }
+}
+
 /// What was found at a place, as the client has it of a virtual partition there.
-fn for_client(cx: &mut Context<'_>, asker: &Located, found: &PartitionResponse) -> PartitionResponse {
+fn for_client(
+    cx: &mut Context<'_>,
+    asker: &Located,
+    found: &PartitionResponse,
+    producers: &Producers<'_>,
+) -> PartitionResponse {
     let partition = asker.partition.0;
-    let producers = found.active_producers.iter().filter_map(|state| producer(asker, state).transpose());
+    let producers = producers.of_lane(asker.lane).into_iter().map(|(_, state)| producer(asker, state));
     match producers.collect() {
         Ok(producers) => PartitionResponse::default()
             .with_partition_index(partition)
@@ -117,16 +172,11 @@ fn for_client(cx: &mut Context<'_>, asker: &Located, found: &PartitionResponse) 
     }
 }
 
-/// A producer as the client has it. None: it writes to another lane.
-fn producer(asker: &Located, state: &ProducerState) -> Result<Option<ProducerState>, RemapError> {
-    let (lane, id) = batch::producer(state.producer_id.0);
-    // One with an open transaction, or that has ended one: then a coordinator has written a marker for it.
-    let is_transactional = lane == Lane(0) && (state.current_txn_start_offset >= 0 || state.coordinator_epoch >= 0);
-    if lane != asker.lane && !is_transactional {
-        return Ok(None);
-    }
+/// A producer as the client has it.
+fn producer(asker: &Located, state: &ProducerState) -> Result<ProducerState, RemapError> {
+    let (_, id) = batch::producer(state.producer_id.0);
     let offset = asker.offset_for_client(state.current_txn_start_offset)?;
-    Ok(Some(state.clone().with_producer_id(ProducerId(id)).with_current_txn_start_offset(offset)))
+    Ok(state.clone().with_producer_id(ProducerId(id)).with_current_txn_start_offset(offset))
 }
 
 #[cfg(test)]

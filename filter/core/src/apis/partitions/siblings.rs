@@ -62,7 +62,8 @@ pub(super) struct Gathered<T> {
     pub(super) misplaced: Vec<(TopicName, i32, Misplaced)>,
 }
 
-/// Finds the partitions of mapped topics on the cluster. To be called behind [`Context::ask_first`].
+/// Finds the partitions of mapped topics on the cluster. To be called behind [`Context::ask_first`] or
+/// [`Context::ask_for_certain`].
 pub(super) fn gather<T>(
     cx: &Context<'_>,
     topics: impl IntoIterator<Item = (TopicName, impl IntoIterator<Item = (i32, T)>)>,

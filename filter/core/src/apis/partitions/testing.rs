@@ -2,7 +2,7 @@
 //! the filter's own question.
 
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
-use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
+use kafka_protocol::messages::{ApiVersionsResponse, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::Request;
 
 use crate::testing::proxy::{Feeding, Proxy};
@@ -40,6 +40,38 @@ pub(super) fn ask_ignorant<R: Request>(
     let answers = take_frames(&mut proxy.down);
     assert_eq!(answers.len(), 1, "v{version}");
     (seen, read_answer(&answers[0], version).1, proxy.warnings.clone())
+}
+
+/// As [`crate::testing::ask`]: the filter's own questions about topics are answered as `config` has it, and
+/// left out.
+pub(super) fn ask<R: Request>(
+    config: &str,
+    version: i16,
+    message: &R,
+    mut respond: impl FnMut(&Seen) -> Vec<u8>,
+) -> (Vec<Seen>, R::Response) {
+    let shared = shared(config);
+    let (mut seen, answer) = crate::testing::ask(config, version, message, |up| {
+        if up.key != MetadataRequest::KEY {
+            return respond(up);
+        }
+        let topics = up.message::<MetadataRequest>().topics.unwrap().into_iter().map(|asked| {
+            let mapping = asked.name.as_ref().and_then(|name| shared.topics.remapper(&name.0)).unwrap();
+            let partitions = usize::try_from(mapping.physical_partitions()).unwrap();
+            let partitions = vec![MetadataResponsePartition::default(); partitions];
+            MetadataResponseTopic::default().with_name(asked.name).with_partitions(partitions)
+        });
+        up.answer(&MetadataResponse::default().with_topics(topics.collect()))
+    });
+    seen.retain(|up| up.key != MetadataRequest::KEY);
+    (seen, answer)
+}
+
+/// As [`crate::testing::ask_alone`], beside the filter's own questions about topics.
+pub(super) fn ask_alone<R: Request>(config: &str, version: i16, message: &R) -> R::Response {
+    let (seen, answer) = ask(config, version, message, |up| up.answer(&ApiVersionsResponse::default()));
+    assert_eq!(seen.iter().map(|up| up.key).collect::<Vec<_>>(), [18]);
+    answer
 }
 
 fn metadata(seen: &Seen, partitions: usize) -> Vec<u8> {

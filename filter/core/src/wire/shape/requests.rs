@@ -1,7 +1,7 @@
 //! The shapes of the requests that are decoded, field by field as `kafka-protocol` 0.18 reads them.
 //! Fields: Kafka's message definitions, `clients/src/main/resources/common/message/*Request.json`.
 use super::{
-    Field::{Array, Bytes, List, NullArray, NullBytes, NullList, NullStr, Since, Str, Tagged, Until},
+    Field::{Array, Bytes, List, NullArray, NullBytes, NullList, NullStr, Partitions, Since, Str, Tagged, Until},
     Shape, BOOL, INT16, INT32, INT64, INT8, UUID,
 };
 
@@ -27,7 +27,7 @@ pub const FETCH: Shape = Shape {
         Since(7, &INT32),
         Since(7, &INT32),
         Array(&[Str, Array(&[INT32, Since(9, &INT32), INT64, Since(12, &INT32), Since(5, &INT64), INT32])]),
-        Since(7, &Array(&[Str, List(&INT32)])),
+        Since(7, &Array(&[Str, Partitions])),
         Since(11, &Str),
     ],
 };
@@ -62,8 +62,8 @@ pub const OFFSET_FETCH: Shape = Shape {
     flexible_since: 6,
     fields: &[
         Until(7, &Str),
-        Until(7, &NullArray(&[Str, List(&INT32)])),
-        Since(8, &Array(&[Str, Since(9, &NullStr), Since(9, &INT32), NullArray(&[Str, List(&INT32)])])),
+        Until(7, &NullArray(&[Str, Partitions])),
+        Since(8, &Array(&[Str, Since(9, &NullStr), Since(9, &INT32), NullArray(&[Str, Partitions])])),
         Since(7, &BOOL),
     ],
 };
@@ -120,7 +120,7 @@ pub const DELETE_GROUPS: Shape = Shape { flexible_since: 2, fields: &[List(&Str)
 
 /// ElectLeaders, API key 43.
 pub(crate) const ELECT_LEADERS: Shape =
-    Shape { flexible_since: 2, fields: &[Since(1, &INT8), NullArray(&[Str, List(&INT32)]), INT32] };
+    Shape { flexible_since: 2, fields: &[Since(1, &INT8), NullArray(&[Str, Partitions]), INT32] };
 
 /// AlterPartitionReassignments, API key 45.
 pub(crate) const ALTER_PARTITION_REASSIGNMENTS: Shape =
@@ -128,7 +128,7 @@ pub(crate) const ALTER_PARTITION_REASSIGNMENTS: Shape =
 
 /// ListPartitionReassignments, API key 46.
 pub(crate) const LIST_PARTITION_REASSIGNMENTS: Shape =
-    Shape { flexible_since: 0, fields: &[INT32, NullArray(&[Str, List(&INT32)])] };
+    Shape { flexible_since: 0, fields: &[INT32, NullArray(&[Str, Partitions])] };
 
 /// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape = Shape { flexible_since: NEVER, fields: &[Str, Array(&[Str, Array(&[INT32])])] };
@@ -137,7 +137,7 @@ pub const OFFSET_DELETE: Shape = Shape { flexible_since: NEVER, fields: &[Str, A
 pub const DESCRIBE_CLUSTER: Shape = Shape { flexible_since: 0, fields: &[BOOL, Since(1, &INT8), Since(2, &BOOL)] };
 
 /// DescribeProducers, API key 61.
-pub(crate) const DESCRIBE_PRODUCERS: Shape = Shape { flexible_since: 0, fields: &[Array(&[Str, List(&INT32)])] };
+pub(crate) const DESCRIBE_PRODUCERS: Shape = Shape { flexible_since: 0, fields: &[Array(&[Str, Partitions])] };
 
 /// CreateAcls, API key 30.
 pub(crate) const CREATE_ACLS: Shape =

@@ -210,6 +210,7 @@ impl Builder {
                     (0..2).for_each(|_| self.field(element));
                 }
             }
+            Field::Partitions => self.field(&Field::List(&INT32)),
             Field::Struct(fields) => self.structure(fields),
             Field::Since(version, field) if self.version >= *version => self.field(field),
             Field::Until(version, field) if self.version <= *version => self.field(field),
@@ -232,7 +233,7 @@ impl Builder {
     }
 }
 
-const BOUNDS: Bounds = Bounds { elements: limits::ELEMENTS_MAX, unknown_tags: usize::MAX };
+const BOUNDS: Bounds = Bounds { elements: limits::ELEMENTS_MAX, ..Bounds::NONE };
 
 fn check(case: &Case, version: i16, body: &[u8]) -> Result<bool, ShapeError> {
     case.shape.check(version, body, limits::ELEMENTS_MAX)
@@ -386,6 +387,27 @@ fn numbers_cost_no_more_than_their_bytes() {
     let topics = Shape { fields: &[Field::Array(&[Field::Str, Field::List(&INT32)])], flexible_since: i16::MAX };
     assert_eq!(topics.check(0, &body, limits::ELEMENTS_MAX), Ok(true));
     assert!(topics.check(0, &body[..body.len() - 1], limits::ELEMENTS_MAX).is_err());
+}
+
+/// Of a request, nothing is built of too many numbers: of partitions that become structs, and of others.
+#[test]
+fn numbers_in_requests_are_bounded() {
+    let body = |before: &[u8], count: usize, behind: &[u8]| {
+        Bytes::from([&[before, &(count as i32).to_be_bytes()].concat()[..], &vec![0; 4 * count], behind].concat())
+    };
+    let topic = [0, 0, 0, 1, 0, 0];
+    let too_many = Some(Misshape::TooManyElements);
+    let elect = |count| {
+        let body = body(&topic, count, &[0; 4]);
+        decode_request::<ElectLeadersRequest>(&body, 0).err().map(|error| error.what)
+    };
+    // A topic, and its name is no element of a list.
+    assert_eq!([0, 1].map(|more| elect(limits::ELEMENTS_MAX - 1 + more)), [None, too_many]);
+    let sizes = |count| {
+        let body = body(&topic, count, &[]);
+        decode_request::<DescribeLogDirsRequest>(&body, 1).err().map(|error| error.what)
+    };
+    assert_eq!([0, 1].map(|more| sizes(limits::NUMBERS_MAX + more)), [None, too_many]);
 }
 
 /// As in Kafka, which reads a field that it knows without a look at its size.

@@ -6,9 +6,9 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
 };
 use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId};
 
-use crate::apis::partitions::testing::{ask_ignorant, passes, MANY, UNKNOWN};
+use crate::apis::partitions::testing::{ask, ask_alone, ask_ignorant, passes, MANY, UNKNOWN};
 use crate::testing::broker::Once;
-use crate::testing::{ask, ask_alone, text, topic, Seen, MAPPED};
+use crate::testing::{text, topic, Seen, MAPPED};
 
 type Asked<'a> = &'a [(&'a str, &'a [(i32, Option<&'a [i32]>)])];
 
@@ -143,6 +143,10 @@ fn a_topic_that_does_not_fit_stays_where_it_is() {
     let (seen, answer, _) = ask_ignorant(1, &asked, 3, alter);
     assert_eq!(seen[1].message::<AlterPartitionReassignmentsRequest>(), message(&[("u", &[(0, None)])]));
     assert_eq!(told(&answer).iter().map(|told| told.2).collect::<Vec<_>>(), [UNKNOWN, UNKNOWN, UNKNOWN, 0]);
+    // Of `l` the broker says that it does not exist.
+    let (_, answer, _) = ask_ignorant(1, &message(&[("l", &[(0, None)]), ("u", &[(0, None)])]), 2, alter);
+    let absent = Some("the broker knows no such topic, or none that this client may see");
+    assert_eq!(told(&answer), expected(&[("l", 0, UNKNOWN, absent), ("u", 0, 0, None)]));
 }
 
 #[test]

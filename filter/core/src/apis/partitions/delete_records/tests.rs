@@ -1,16 +1,22 @@
 //! DeleteRecords for siblings, in every version.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
-use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+use kafka_protocol::messages::{ApiVersionsResponse, DeleteRecordsRequest, DeleteRecordsResponse, MetadataResponse};
 use kafka_protocol::ResponseError;
 
-use crate::apis::partitions::testing::{ask_ignorant, passes, MANY, RANGE, UNKNOWN};
+use crate::apis::partitions::testing::{ask, ask_alone, ask_ignorant, passes, MANY, RANGE, UNKNOWN};
+use crate::fingerprint::Fingerprint;
+use crate::memory::generations::Generations;
+use crate::shared::Shared;
 use crate::testing::broker::Once;
+use crate::testing::memory::Process;
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ask, ask_alone, request, shared, topic, Seen, MAPPED};
+use crate::testing::{ignorant, read_answer, request, shared, take_frames, topic, Seen, MAPPED};
 
 /// Partitions of the lists' topics, each with the offset that is named.
 type Asked<'a> = &'a [(&'a str, &'a [(i32, i64)])];
@@ -122,6 +128,8 @@ fn nothing_is_cut_where_a_sibling_is_missing_and_the_log_says_which() {
     }
     let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
     proxy.client(&request(2, 7, &message));
+    let question = Seen::parse(&take_frames(&mut proxy.up)[0]);
+    proxy.broker(&told_of(&question, 0, 2));
     let why = "client \"test\" was refused DeleteRecords: topic t: records of partitions 0, 4 were not deleted, since they lie in one log with those of 2: name \
                all of these in one request";
     assert_eq!(proxy.warnings, [why], "one line for the topic");
@@ -166,6 +174,90 @@ fn a_topic_that_does_not_fit_loses_nothing() {
     let (seen, answer, _) = ask_ignorant(2, &asked, 2, cut);
     assert_eq!(seen.iter().map(|seen| seen.key).collect::<Vec<_>>(), [3, 21]);
     assert_eq!(told(&answer).into_values().collect::<Vec<_>>(), [(50, 0); 3]);
+}
+
+/// The broker's word on topic `t`: an error, or so many partitions.
+fn told_of(question: &Seen, error: i16, partitions: usize) -> Vec<u8> {
+    let found = MetadataResponseTopic::default().with_name(Some(topic("t"))).with_error_code(error);
+    let found = found.with_partitions(vec![MetadataResponsePartition::default(); partitions]);
+    question.answer(&MetadataResponse::default().with_topics(vec![found]))
+}
+
+/// Sends a request for all siblings of partition 0 of `t`, in pieces of so many bytes, and answers what goes
+/// up. Gives the keys of that, the codes that the client got, and what was warned of.
+fn whole(
+    shared: &Rc<Shared>,
+    piece: usize,
+    has_ended: bool,
+    question: impl Fn(&Seen) -> Vec<u8>,
+) -> (Vec<i16>, Vec<i16>, Vec<String>) {
+    let mut proxy = Proxy::new(shared, Feeding::Passing, None);
+    if has_ended {
+        proxy.stream.connection.handle_client_end();
+    }
+    request(2, 7, &message(&[("t", &[(0, 70), (2, 60), (4, 50)])])).chunks(piece).for_each(|part| proxy.client(part));
+    let mut keys = vec![];
+    while !proxy.up.is_empty() {
+        for up in take_frames(&mut proxy.up).iter().map(Seen::parse) {
+            keys.push(up.key);
+            let answer = match up.key {
+                3 => question(&up),
+                18 => up.answer(&ApiVersionsResponse::default()),
+                _ => cut(&up),
+            };
+            answer.chunks(piece).for_each(|part| proxy.broker(part));
+        }
+    }
+    let answer = read_answer::<DeleteRecordsResponse>(&take_frames(&mut proxy.down)[0], 2).1;
+    (keys, told(&answer).into_values().map(|(_, error)| error).collect(), proxy.warnings.clone())
+}
+
+/// Remembered: 2 partitions, which fit. In the meantime the topic was made again, with 3.
+#[test]
+fn what_is_remembered_of_a_topic_is_not_enough_to_delete_by() {
+    for piece in [1, 7, 1_000] {
+        let (keys, errors, warnings) = whole(&shared(MAPPED), piece, false, |up| told_of(up, 0, 3));
+        assert_eq!((keys, errors), (vec![3, 18], vec![UNKNOWN; 3]));
+        assert!(warnings[0].starts_with("topic t has 3 partitions"), "{warnings:?}");
+        let (keys, errors, _) = whole(&shared(MAPPED), piece, false, |up| told_of(up, 0, 2));
+        assert_eq!((keys, errors), (vec![3, 21], vec![0; 3]));
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_any_more_is_not_deleted() {
+    for shared in [shared(MAPPED), ignorant(MAPPED)] {
+        let (keys, errors, warnings) = whole(&shared, 1_000, true, |up| told_of(up, 0, 2));
+        assert_eq!((keys, errors), (vec![18], vec![UNKNOWN; 3]));
+        assert!(warnings[0].contains("refused DeleteRecords: topic t: the topic's partitions"), "{warnings:?}");
+    }
+}
+
+/// Nothing goes up for it: it could be made meanwhile, with any number of partitions.
+#[test]
+fn a_topic_that_the_broker_does_not_tell_of_has_the_brokers_own_code() {
+    for (error, expected) in [(3, 3), (29, 29), (17, 17), (5, UNKNOWN)] {
+        let (keys, errors, _) = whole(&shared(MAPPED), 1_000, false, |up| told_of(up, error, 0));
+        assert_eq!((keys, errors), (vec![3, 18], vec![expected; 3]), "{error}");
+    }
+}
+
+#[test]
+fn nothing_is_deleted_under_a_configuration_that_was_replaced() {
+    let (process, mine, newer) = (Process::default(), Fingerprint::of("mine"), Fingerprint::of("newer"));
+    let memory = Rc::new(process.worker());
+    let shared = Rc::new(Rc::into_inner(shared(MAPPED)).unwrap().sharing(&memory, mine));
+    let load = |configuration| {
+        memory.change(&memory.generations(), |known: &mut Generations| known.loaded(configuration, 0)).unwrap();
+    };
+    load(mine);
+    assert_eq!(whole(&shared, 1_000, false, |up| told_of(up, 0, 2)).1, [0; 3]);
+    load(newer);
+    let (keys, errors, warnings) = whole(&shared, 1_000, false, |up| told_of(up, 0, 2));
+    assert_eq!((keys, errors), (vec![3, 18], vec![POLICY; 3]));
+    assert!(warnings[0].contains("newer configuration") && warnings[0].contains("connect again"), "{warnings:?}");
+    load(mine);
+    assert_eq!(whole(&shared, 1_000, false, |up| told_of(up, 0, 2)).1, [0; 3]);
 }
 
 #[test]

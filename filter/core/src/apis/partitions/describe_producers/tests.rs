@@ -7,8 +7,11 @@ use kafka_protocol::messages::describe_producers_response::{PartitionResponse, P
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 
 use crate::apis::partitions::testing::{ask_ignorant, passes, MANY, RANGE, UNKNOWN};
+use crate::limits;
 use crate::testing::broker::Once;
 use crate::testing::{ask, ask_alone, text, topic, Seen, MAPPED};
+
+const POLICY: i16 = 44;
 
 type Asked<'a> = &'a [(&'a str, &'a [i32])];
 
@@ -99,6 +102,28 @@ fn what_has_no_place_is_refused() {
     assert_eq!(seen[1].message::<DescribeProducersRequest>(), message(&[("u", &[0])]));
     assert_eq!(told(&answer).into_values().map(|told| told.0).collect::<Vec<_>>(), [UNKNOWN, 0]);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+/// 100 siblings, all named, and 3,000 transactional producers, of which each would have a copy.
+#[test]
+fn copies_of_producers_are_bounded() {
+    let config = r#"{"mapping": {"topics": [{"name": "c", "virtual_partitions": 100, "physical_partitions": 1}]}}"#;
+    let crowd = |named: &[i32]| {
+        let (_, answer) = ask(config, 0, &message(&[("c", named)]), |seen| {
+            let producers = (0..3_000).map(|id| ProducerState::default().with_producer_id(ProducerId(id)));
+            let producers = producers.map(|state| state.with_coordinator_epoch(0).with_current_txn_start_offset(-1));
+            let found = PartitionResponse::default().with_active_producers(producers.collect());
+            let found = TopicResponse::default().with_name(topic("c")).with_partitions(vec![found]);
+            seen.answer(&DescribeProducersResponse::default().with_topics(vec![found]))
+        });
+        told(&answer).into_values().map(|(error, words, producers)| (error, words.is_some(), producers.len())).collect()
+    };
+    let all: Vec<i32> = (0..100).collect();
+    let answered: Vec<(i16, bool, usize)> = crowd(&all);
+    let shown = 1 + limits::PRODUCERS_COPIED_MAX / 3_000;
+    assert_eq!(answered[..shown], vec![(0, false, 3_000); shown]);
+    assert_eq!(answered[shown..], vec![(POLICY, true, 0); 100 - shown]);
+    assert_eq!(crowd(&all[70..]), vec![(0, false, 3_000); 30]);
 }
 
 #[test]

@@ -5,8 +5,10 @@ use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaE
 use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
 
 use crate::apis::partitions::testing::{ask_ignorant, passes, MANY, UNKNOWN};
+use crate::limits;
 use crate::testing::broker::Once;
-use crate::testing::{ask, ask_alone, text, topic, Seen, MAPPED};
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{ask, ask_alone, request, shared, text, topic, Seen, MAPPED};
 
 type Asked<'a> = &'a [(&'a str, &'a [i32])];
 
@@ -157,6 +159,18 @@ fn other_topics_alone_pass_byte_for_byte() {
         passes(MAPPED, version, &message(version, Some(&[])), elect);
         passes("", version, &message(version, Some(&[("t", &[7])])), elect);
         passes("", version, &message(version, None), |seen| answered(seen, &[("t", &[7])]));
+    }
+}
+
+/// Some 200 bytes for each of ten million numbers would end the worker, and all its connections.
+#[test]
+fn more_partitions_than_a_request_may_name_end_the_connection() {
+    let twice: Vec<i32> = vec![0; limits::ELEMENTS_MAX];
+    for topics in [[("t", &twice[..]), ("u", &[])], [("u", &twice[..]), ("t", &[0])]] {
+        let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
+        proxy.client(&request(2, 7, &message(2, Some(&topics))));
+        assert!(proxy.closed && proxy.up.is_empty());
+        assert!(proxy.warnings[0].contains("ElectLeaders"), "{:?}", proxy.warnings);
     }
 }
 
