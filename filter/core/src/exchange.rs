@@ -11,3 +11,4 @@ pub(crate) mod renewals;
 pub(crate) mod rounds;
 pub(crate) mod session;
 pub(crate) mod table;
+pub(crate) mod words;

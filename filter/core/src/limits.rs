@@ -78,7 +78,8 @@ pub const SIBLINGS_NAMED_MAX: usize = 10;
 
 /// Bytes of the replica lists of topics' settings in one answer, in clients' numbering: each of them is up to
 /// as many times longer than the brokers' as a mapping has lanes, and a request may ask for one topic's again
-/// and again. Those beyond are told as secret. A throttled reassignment of 5,000 replicas at 20 lanes passes.
+/// and again. What was written of one that turned out too long counts too: it was as much work. Those beyond
+/// are told as secret. A throttled reassignment of 5,000 replicas at 20 lanes passes.
 pub const REPLICA_LISTS_BYTES_MAX: usize = 1 << 20;
 
 /// As [`ELEMENTS_MAX`], for an answer of the own broker, whose size follows from the cluster's: Metadata of

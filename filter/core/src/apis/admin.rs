@@ -7,4 +7,4 @@ pub(crate) mod delegation_tokens;
 pub(crate) mod describe_configs;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;

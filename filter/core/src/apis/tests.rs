@@ -1,6 +1,7 @@
 //! The table: every key at its place, and what is offered where.
 
 mod passed;
+mod words;
 
 use kafka_protocol::messages::ApiKey;
 

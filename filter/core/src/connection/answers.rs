@@ -91,6 +91,9 @@ impl Connection {
         let (key, version) = exchange.awaited.pop_front().ok_or(Fault::bug("an answer without a request"))?;
         let header = header::take_response_header(key, version, &mut body)?;
         header.ok_or(Fault::answer(api, "its header is malformed"))?;
+        if let Some(without_dumps) = TABLE.without_dumps(key, &self.shared) {
+            body = without_dumps(body, version)?;
+        }
         let pending = exchange.pending.take().ok_or(Fault::bug("an exchange without what waits"))?;
         let (next, outcome) = self.decide(exchange.request.api, now, |cx| pending.response(cx, body))?;
         self.go_on(exchange, next, outcome, now)

@@ -6,9 +6,12 @@ use super::{Action, Connection, Phase};
 use crate::apis::TABLE;
 use crate::error::{ClientFault, Fault};
 use crate::exchange::api::Admission;
-use crate::exchange::handler::{Carried, Exchange, Next, Passing, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID};
+use crate::exchange::handler::{
+    Carried, Exchange, Next, Passing, Pending, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID,
+};
 use crate::exchange::session::Asked;
 use crate::exchange::table::Line;
+use crate::exchange::words::Unread;
 use crate::limits;
 use crate::stats::{Outcome, Stat};
 use crate::text;
@@ -297,7 +300,10 @@ impl Connection {
     fn open(&mut self, request: Request, passing: Passing, now: Millis) {
         let pending = match passing {
             Passing::Unanswered => return,
-            Passing::Untouched => None,
+            Passing::Untouched => {
+                let reads = TABLE.without_dumps(request.api.key, &self.shared).is_some();
+                reads.then(|| Box::new(Unread) as Box<dyn Pending>)
+            }
             Passing::Read(pending) => Some(pending),
         };
         self.exchanges.push(Exchange::passing(request, pending, now));

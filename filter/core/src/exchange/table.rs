@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::brokers::Advertise;
 use crate::error::Fault;
 use crate::exchange::api::{Admission, Api, Apis, Offer};
 use crate::exchange::handler::{Context, Passing, Plan, Request};
 use crate::exchange::session::Session;
+use crate::exchange::words::{self, WithoutDumps, Worded};
 use crate::shared::Shared;
 use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
@@ -80,6 +82,8 @@ pub(crate) struct Line {
     /// Tells requests that may stream from their first bytes on. None: they are read whole, unless they pass
     /// unread.
     pub(crate) early: Option<EarlyLook>,
+    /// Of an API whose answers may hold brokers' words that dump a request. None: no broker puts that there.
+    pub(crate) without_dumps: Option<WithoutDumps>,
     /// Of an API that is [`Admission::Negotiation`].
     pub(crate) negotiation: Option<Negotiation>,
     /// Of an API that is [`Admission::Token`].
@@ -97,7 +101,16 @@ pub(crate) const fn api(
 ) -> Line {
     let (offer, admission, keeps_frame, feature) = (decision.offer(), Admission::Proven, true, None);
     let api = Api { key, name, version_min, version_max, offer, admission, keeps_frame, feature };
-    Line { api, decision, note, administered: None, early: None, negotiation: None, bare_token: None }
+    Line {
+        api,
+        decision,
+        note,
+        administered: None,
+        early: None,
+        without_dumps: None,
+        negotiation: None,
+        bare_token: None,
+    }
 }
 
 impl Line {
@@ -109,6 +122,11 @@ impl Line {
     /// What administrators ask is read by `half`.
     pub(crate) const fn administered(self, half: RequestHalf) -> Self {
         Self { administered: Some(half), ..self }
+    }
+
+    /// Its answers, `M`, have brokers' words in them.
+    pub(crate) const fn worded<M: Worded>(self) -> Self {
+        Self { without_dumps: Some(words::without_dumps::<M>), ..self }
     }
 
     const fn admission(self, admission: Admission) -> Self {
@@ -176,6 +194,12 @@ impl Table {
     /// The line of `key`.
     pub(crate) fn find(self, key: i16) -> Option<&'static Line> {
         usize::try_from(key).ok().and_then(|index| self.lines.get(index))
+    }
+
+    /// Takes brokers' words that dump a request out of answers to `key`, which name brokers otherwise. None: clients
+    /// know these addresses anyway, or no broker puts that there.
+    pub(crate) fn without_dumps(self, key: i16, shared: &Shared) -> Option<WithoutDumps> {
+        self.find(key)?.without_dumps.filter(|_| shared.config.advertise != Advertise::Unchanged)
     }
 
     /// The protocol guide's name of `key`.

@@ -38,20 +38,30 @@ pub(crate) fn to_physical(value: &str, place: impl Fn(i32) -> Option<PhysicalPar
 }
 
 /// `value`, a list of the brokers', as clients have it: with all siblings. None: it cannot be told, since it
-/// is none of `mapping`, or longer than `bytes_max`, or than a string may be.
-pub(crate) fn to_virtual(value: &str, mapping: &PartitionRemapper, bytes_max: usize) -> Option<String> {
+/// is none of `mapping`, or longer than `room`, or than a string may be.
+///
+/// `room`: bytes that may still be written. What was written counts also where it turned out that the list
+/// cannot be told.
+pub(crate) fn to_virtual(value: &str, mapping: &PartitionRemapper, room: &mut usize) -> Option<String> {
     let mut list = String::new();
+    let told = write_virtual(value, mapping, (*room).min(limits::STRING_BYTES_MAX), &mut list);
+    *room = room.saturating_sub(list.len());
+    told.map(|()| list)
+}
+
+/// None: as [`to_virtual`]. `list` is then whatever was written until that was clear.
+fn write_virtual(value: &str, mapping: &PartitionRemapper, bytes_max: usize, list: &mut String) -> Option<()> {
     for entry in entries(value) {
         let (partition, broker) = parse(entry)?;
         for lane in 0..mapping.lanes() {
             let partition = mapping.physical_to_virtual(PhysicalPartition(partition), Lane(lane)).ok()?;
-            push(&mut list, partition.0, broker);
-            if list.len() > bytes_max.min(limits::STRING_BYTES_MAX) {
+            push(list, partition.0, broker);
+            if list.len() > bytes_max {
                 return None;
             }
         }
     }
-    Some(list)
+    Some(())
 }
 
 /// Kafka takes entries that are empty for none.
@@ -114,15 +124,26 @@ mod tests {
 
     #[test]
     fn clients_see_all_siblings_or_nothing() {
-        let told = |value, layout| to_virtual(value, &mapping(layout), 100);
+        let told = |value, layout| to_virtual(value, &mapping(layout), &mut 100);
         assert_eq!(told("0:1,1:2", Layout::Modulo).as_deref(), Some("0:1,2:1,4:1,1:2,3:2,5:2"));
         assert_eq!(told("1:2", Layout::Block).as_deref(), Some("3:2,4:2,5:2"));
         for unclear in ["2:1", "0", "*", "0:1,1:2x"] {
             assert_eq!(told(unclear, Layout::Modulo), None);
         }
-        assert_eq!(to_virtual("0:1", &mapping(Layout::Modulo), 10), None);
-        assert_eq!(to_virtual("0:1", &mapping(Layout::Modulo), 11).as_deref(), Some("0:1,2:1,4:1"));
+        assert_eq!(to_virtual("0:1", &mapping(Layout::Modulo), &mut 10), None);
+        assert_eq!(to_virtual("0:1", &mapping(Layout::Modulo), &mut 11).as_deref(), Some("0:1,2:1,4:1"));
         let wide = PartitionRemapper::new(1 << 20, 1, 1 << 30, Layout::Modulo, OffsetEncoding::Identity).unwrap();
-        assert_eq!(to_virtual("0:1", &wide, usize::MAX), None, "no string is that long");
+        let mut room = 100_000;
+        assert_eq!(to_virtual("0:1", &wide, &mut room), None, "no string is that long");
+        assert!(room < 100_000 - limits::STRING_BYTES_MAX, "what was written counts all the same");
+        for (value, left) in [("0:1", 100 - 11), ("0:1,x", 100 - 11), ("x", 100)] {
+            let mut room = 100;
+            to_virtual(value, &mapping(Layout::Modulo), &mut room);
+            assert_eq!(room, left, "{value}");
+        }
+        for mut room in [0, 1] {
+            assert_eq!(to_virtual("0:1,1:1", &mapping(Layout::Modulo), &mut room), None);
+            assert_eq!(room, 0);
+        }
     }
 }

@@ -6,6 +6,10 @@
 //! for lanes that a mapping gets later as well, and denies as well as it allows. Patterns that cover the
 //! shadows anyway, as `*` and prefixes do, bring nothing with them.
 //!
+//! The second ones go up in a request of their own, right behind the client's: a controller takes 10,000 changes
+//! in one request at most, and a client may ask for as many. What failed for the shadows alone failed for the
+//! client, which asks again: the broker creates and deletes again what it has created or deleted already.
+//!
 //! A client gets one result for each of its entries, and sees in lists and matches what there is. ACLs that
 //! are deleted without their group's name are deleted as the filter says, and no others with them.
 
@@ -46,7 +50,7 @@ pub(crate) fn create(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fa
     if !has_shadows(cx) {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    let mut message: CreateAclsRequest = request.decode()?;
+    let message: CreateAclsRequest = request.decode()?;
     let count = message.creations.len();
     let (mut owners, mut shadows) = (vec![], vec![]);
     for (entry, creation) in message.creations.iter().enumerate() {
@@ -55,27 +59,42 @@ pub(crate) fn create(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fa
         owners.push(entry);
         shadows.push(creation.clone().with_resource_name(prefix).with_resource_pattern_type(PREFIXED));
     }
-    message.creations.extend(shadows);
-    let pending = |twins| Created { version: request.version, twins };
-    go_on(request.version, &message, Twins { count, owners }, pending)
+    let twins = Twins { version: request.version, count, owners };
+    go_on(&message, &message.clone().with_creations(shadows), twins, |twins| Box::new(Creating(twins)))
 }
 
+/// The client's ACLs are to be created.
+struct Creating(Twins);
+
+impl Pending for Creating {
+    fn response(self: Box<Self>, _cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self(twins) = *self;
+        let answer: CreateAclsResponse = read_answer(&body, twins.version)?;
+        expect(answer.results.len(), twins.count)?;
+        Ok(Next::Wait(Box::new(Created { answer, twins })))
+    }
+}
+
+/// They were, and those of shadows are to be.
 struct Created {
-    version: i16,
+    answer: CreateAclsResponse,
     twins: Twins,
 }
 
 impl Pending for Created {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer: CreateAclsResponse = read_answer(&body, self.version)?;
-        for (entry, shadow) in self.twins.split(&mut answer.results)? {
+        let Self { mut answer, twins } = *self;
+        let shadows: CreateAclsResponse = read_answer(&body, twins.version)?;
+        expect(shadows.results.len(), twins.owners.len())?;
+        for (entry, shadow) in twins.owners.into_iter().zip(shadows.results) {
             let Some(result) = answer.results.get_mut(entry) else { continue };
             if result.error_code == 0 {
                 (result.error_code, result.error_message) = (shadow.error_code, shadow.error_message);
             }
         }
+        answer.throttle_time_ms = answer.throttle_time_ms.max(shadows.throttle_time_ms);
         answer.results.iter().for_each(|result| cx.note(result.error_code));
-        Next::answer(&answer, self.version)
+        Next::answer(&answer, twins.version)
     }
 }
 
@@ -83,7 +102,7 @@ pub(crate) fn delete(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fa
     if !has_shadows(cx) {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    let mut message: DeleteAclsRequest = request.decode()?;
+    let message: DeleteAclsRequest = request.decode()?;
     let count = message.filters.len();
     let (mut owners, mut shadows) = (vec![], vec![]);
     for (entry, filter) in message.filters.iter().enumerate() {
@@ -95,61 +114,73 @@ pub(crate) fn delete(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fa
         let shadow = filter.clone().with_resource_type_filter(GROUP).with_pattern_type_filter(PREFIXED);
         shadows.push(shadow.with_resource_name_filter(Some(prefix)));
     }
-    message.filters.extend(shadows);
-    let pending = |twins| Deleted { version: request.version, twins };
-    go_on(request.version, &message, Twins { count, owners }, pending)
+    let twins = Twins { version: request.version, count, owners };
+    go_on(&message, &message.clone().with_filters(shadows), twins, |twins| Box::new(Deleting(twins)))
 }
 
+/// The client's ACLs are to be deleted.
+struct Deleting(Twins);
+
+impl Pending for Deleting {
+    fn response(self: Box<Self>, _cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
+        let Self(twins) = *self;
+        let answer: DeleteAclsResponse = read_answer(&body, twins.version)?;
+        expect(answer.filter_results.len(), twins.count)?;
+        Ok(Next::Wait(Box::new(Deleted { answer, twins })))
+    }
+}
+
+/// They were, and those of shadows are to be.
 struct Deleted {
-    version: i16,
+    answer: DeleteAclsResponse,
     twins: Twins,
 }
 
 impl Pending for Deleted {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        let mut answer: DeleteAclsResponse = read_answer(&body, self.version)?;
-        for (entry, shadow) in self.twins.split(&mut answer.filter_results)? {
+        let Self { mut answer, twins } = *self;
+        let shadows: DeleteAclsResponse = read_answer(&body, twins.version)?;
+        expect(shadows.filter_results.len(), twins.owners.len())?;
+        for (entry, shadow) in twins.owners.into_iter().zip(shadows.filter_results) {
             let Some(result) = answer.filter_results.get_mut(entry) else { continue };
             result.matching_acls.extend(shadow.matching_acls);
             if result.error_code == 0 {
                 (result.error_code, result.error_message) = (shadow.error_code, shadow.error_message);
             }
         }
+        answer.throttle_time_ms = answer.throttle_time_ms.max(shadows.throttle_time_ms);
         answer.filter_results.iter().for_each(|result| cx.note(result.error_code));
-        Next::answer(&answer, self.version)
+        Next::answer(&answer, twins.version)
     }
 }
 
-/// What was added behind a client's entries.
+/// What goes up behind a client's entries, in a request of its own.
 struct Twins {
+    version: i16,
     /// The client's entries.
     count: usize,
-    /// The client's entry of each that was added.
+    /// The client's entry of each twin.
     owners: Vec<usize>,
 }
 
-impl Twins {
-    /// Takes the results of what was added off `results`, each with the client's entry.
-    fn split<R>(self, results: &mut Vec<R>) -> Result<impl Iterator<Item = (usize, R)>, Fault> {
-        if results.len() != self.count + self.owners.len() {
-            return Err(Fault::answer("ACL", "it has another number of results than was asked for"));
-        }
-        Ok(self.owners.into_iter().zip(results.split_off(self.count)))
-    }
+/// A result for each entry that was asked for.
+fn expect(results: usize, asked: usize) -> Result<(), Fault> {
+    let why = "it has another number of results than was asked for";
+    (results == asked).then_some(()).ok_or(Fault::answer("ACL", why))
 }
 
-/// The request as it is where nothing was added, else `message`.
-fn go_on<M: kafka_protocol::protocol::Request, P: Pending + 'static>(
-    version: i16,
+/// The request as it is where it has no `shadows`, else both.
+fn go_on<M: kafka_protocol::protocol::Request>(
     message: &M,
+    shadows: &M,
     twins: Twins,
-    pending: impl FnOnce(Twins) -> P,
+    pending: impl FnOnce(Twins) -> Box<dyn Pending>,
 ) -> Result<Plan, Fault> {
     if twins.owners.is_empty() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    let requests = vec![Upstream::new(version, message)?];
-    Ok(Plan::Send { requests, pending: Box::new(pending(twins)), barrier: false })
+    let requests = vec![Upstream::new(twins.version, message)?, Upstream::new(twins.version, shadows)?];
+    Ok(Plan::Send { requests, pending: pending(twins), barrier: false })
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ use crate::topics::replica_list;
 /// `ConfigResource.Type` of Kafka.
 const TOPIC: i8 = 2;
 
+/// `AlterConfigOp.OpType` of Kafka: takes a setting away, whatever value comes with it.
+const DELETE: i8 = 1;
+
 const ERROR: ResponseError = ResponseError::InvalidConfig;
 
 /// A setting's name and value.
@@ -84,14 +87,16 @@ pub(crate) fn alter_incrementally(cx: &mut Context<'_>, request: &Request) -> Re
     let mut message: IncrementalAlterConfigsRequest = request.decode()?;
     let mut lists = Lists::default();
     for resource in message.resources.iter().filter(|resource| resource.resource_type == TOPIC) {
-        lists.find(cx, &resource.resource_name, resource.configs.iter().map(|config| (&config.name, &config.value)));
+        let configs = resource.configs.iter().filter(|config| config.config_operation != DELETE);
+        lists.find(cx, &resource.resource_name, configs.map(|config| (&config.name, &config.value)));
     }
     if let Some(plan) = lists.plan(cx)? {
         return Ok(plan);
     }
     let mut refused = vec![];
     message.resources.retain_mut(|resource| {
-        let settings = resource.configs.iter_mut().map(|config| (&config.name, &mut config.value));
+        let configs = resource.configs.iter_mut().filter(|config| config.config_operation != DELETE);
+        let settings = configs.map(|config| (&config.name, &mut config.value));
         let Err(words) = lists.renumber(cx, (resource.resource_type, &resource.resource_name), settings) else {
             return true;
         };

@@ -92,13 +92,12 @@ fn hide(config: &mut DescribeConfigsResourceResult) {
 }
 
 /// A list of replicas in virtual partitions; hidden where it cannot be told. `room`: bytes that such lists
-/// may still have in this answer.
+/// may still have in this answer; none is translated when they are used up.
 fn renumber(config: &mut DescribeConfigsResourceResult, mapping: &PartitionRemapper, room: &mut usize) {
     let synonyms = config.synonyms.iter_mut().map(|synonym| &mut synonym.value);
     let values = std::iter::once(&mut config.value).chain(synonyms).flatten();
     for value in values.filter(|value| replica_list::names_partitions(value)) {
-        let Some(list) = replica_list::to_virtual(value, mapping, *room) else { return hide(config) };
-        *room -= list.len();
+        let Some(list) = replica_list::to_virtual(value, mapping, room) else { return hide(config) };
         *value = StrBytes::from_string(list);
     }
 }

@@ -9,7 +9,7 @@ pub(super) const SHARED: [&str; 4] =
 pub(super) const OPENED: &str = r#"{"upstream": {"shared_administration": true}}"#;
 
 /// [`MAPPED`], where clients may administer.
-pub(super) fn opened() -> String {
+pub(in crate::apis) fn opened() -> String {
     let mapped = MAPPED.trim_end().strip_suffix('}').unwrap();
     format!(r#"{mapped}, "upstream": {{"shared_administration": true}}}}"#)
 }

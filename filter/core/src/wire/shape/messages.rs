@@ -82,4 +82,9 @@ shaped! {
     "OffsetDelete": OffsetDeleteResponse as responses::OFFSET_DELETE;
     "DescribeCluster": DescribeClusterResponse as responses::DESCRIBE_CLUSTER;
     "DescribeProducers": DescribeProducersResponse as responses::DESCRIBE_PRODUCERS;
+    "DescribeAcls": DescribeAclsResponse as responses::DESCRIBE_ACLS;
+    "DescribeClientQuotas": DescribeClientQuotasResponse as responses::DESCRIBE_CLIENT_QUOTAS;
+    "AlterClientQuotas": AlterClientQuotasResponse as responses::ALTER_CLIENT_QUOTAS;
+    "DescribeUserScramCredentials": DescribeUserScramCredentialsResponse as responses::DESCRIBE_USER_SCRAM_CREDENTIALS;
+    "AlterUserScramCredentials": AlterUserScramCredentialsResponse as responses::ALTER_USER_SCRAM_CREDENTIALS;
 }

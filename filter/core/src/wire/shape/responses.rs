@@ -182,6 +182,12 @@ pub(crate) const DELETE_RECORDS: Shape =
 pub const OFFSET_FOR_LEADER_EPOCH: Shape =
     Shape { flexible_since: 4, fields: &[INT32, Array(&[Str, Array(&[INT16, INT32, INT32, INT64])])] };
 
+/// DescribeAcls, API key 29.
+pub(crate) const DESCRIBE_ACLS: Shape = Shape {
+    flexible_since: 2,
+    fields: &[INT32, INT16, NullStr, Array(&[INT8, Str, INT8, Array(&[Str, Str, INT8, INT8])])],
+};
+
 /// CreateAcls, API key 30.
 pub const CREATE_ACLS: Shape = Shape { flexible_since: 2, fields: &[INT32, Array(&[INT16, NullStr])] };
 
@@ -255,6 +261,25 @@ pub(crate) const LIST_PARTITION_REASSIGNMENTS: Shape = Shape {
 /// OffsetDelete, API key 47.
 pub const OFFSET_DELETE: Shape =
     Shape { flexible_since: NEVER, fields: &[INT16, INT32, Array(&[Str, Array(&[INT32, INT16])])] };
+
+/// The name and value of what a quota is for.
+const QUOTA_ENTITY: Field = Array(&[Str, NullStr]);
+
+/// DescribeClientQuotas, API key 48.
+pub(crate) const DESCRIBE_CLIENT_QUOTAS: Shape =
+    Shape { flexible_since: 1, fields: &[INT32, INT16, NullStr, NullArray(&[QUOTA_ENTITY, Array(&[Str, INT64])])] };
+
+/// AlterClientQuotas, API key 49.
+pub(crate) const ALTER_CLIENT_QUOTAS: Shape =
+    Shape { flexible_since: 1, fields: &[INT32, Array(&[INT16, NullStr, QUOTA_ENTITY])] };
+
+/// DescribeUserScramCredentials, API key 50.
+pub(crate) const DESCRIBE_USER_SCRAM_CREDENTIALS: Shape =
+    Shape { flexible_since: 0, fields: &[INT32, INT16, NullStr, Array(&[Str, INT16, NullStr, Array(&[INT8, INT32])])] };
+
+/// AlterUserScramCredentials, API key 51.
+pub(crate) const ALTER_USER_SCRAM_CREDENTIALS: Shape =
+    Shape { flexible_since: 0, fields: &[INT32, Array(&[Str, INT16, NullStr])] };
 
 /// DescribeCluster, API key 60.
 pub const DESCRIBE_CLUSTER: Shape = Shape {

@@ -8,7 +8,8 @@ use kafka_protocol::messages::delete_acls_response::{DeleteAclsFilterResult, Del
 use super::*;
 use crate::apis::admin::testing::{opened, OPENED};
 use crate::remapper::Lane;
-use crate::testing::{ask, text};
+use crate::testing::proxy::{Feeding, Proxy};
+use crate::testing::{ask, request, shared, take_frames, text, Seen};
 
 const TOPIC: i8 = 2;
 const DENY: i8 = 2;
@@ -44,7 +45,7 @@ fn created(code: i16, words: Option<&str>) -> AclCreationResult {
     AclCreationResult::default().with_error_code(code).with_error_message(words.map(text))
 }
 
-/// The broker's results for what is asked, and the client's.
+/// The broker's results for what is asked, in one request or two, and the client's.
 fn create_acls(
     config: &str,
     asked: &[AclCreation],
@@ -53,10 +54,15 @@ fn create_acls(
     let mut all = None;
     for version in 1..=3 {
         let message = CreateAclsRequest::default().with_creations(asked.to_vec());
-        let found = CreateAclsResponse::default().with_results(found.to_vec());
-        let (seen, told) = ask(config, version, &message, |seen| seen.answer(&found));
-        let now = (seen[0].message::<CreateAclsRequest>().creations, told.results);
-        assert_eq!((seen.len(), all.get_or_insert(now.clone())), (1, &mut now.clone()), "v{version}");
+        let mut found = found.to_vec();
+        let (seen, told) = ask(config, version, &message, |seen| {
+            let count = seen.message::<CreateAclsRequest>().creations.len();
+            seen.answer(&CreateAclsResponse::default().with_results(found.drain(..count).collect()))
+        });
+        assert!(found.is_empty() && seen[0].message::<CreateAclsRequest>() == message, "the client's go first");
+        let creations = seen.iter().flat_map(|seen| seen.message::<CreateAclsRequest>().creations).collect();
+        let now = (creations, told.results);
+        assert_eq!(all.get_or_insert(now.clone()), &mut now.clone(), "v{version}");
     }
     all.unwrap()
 }
@@ -140,9 +146,13 @@ fn an_acl_of_a_group_goes_with_that_of_its_shadows() {
     ];
     for version in 1..=3 {
         let message = DeleteAclsRequest::default().with_filters(asked.to_vec());
-        let found = DeleteAclsResponse::default().with_throttle_time_ms(7).with_filter_results(found.to_vec());
-        let (seen, told) = ask(&opened(), version, &message, |seen| seen.answer(&found));
-        assert_eq!(seen[0].message::<DeleteAclsRequest>().filters, [&asked[..], &shadows].concat(), "v{version}");
+        let mut found = found.to_vec();
+        let (seen, told) = ask(&opened(), version, &message, |seen| {
+            let count = seen.message::<DeleteAclsRequest>().filters.len();
+            seen.answer(&DeleteAclsResponse::default().with_filter_results(found.drain(..count).collect()))
+        });
+        let asked_for: Vec<_> = seen.iter().map(|seen| seen.message::<DeleteAclsRequest>().filters).collect();
+        assert_eq!(asked_for, [asked.to_vec(), shadows.to_vec()], "v{version}");
         let told: Vec<_> = told
             .filter_results
             .iter()
@@ -163,14 +173,29 @@ fn an_acl_of_a_group_goes_with_that_of_its_shadows() {
     }
 }
 
+/// A controller takes 10,000 in one request, and no more.
+#[test]
+fn no_request_grows() {
+    let asked: Vec<_> = (0..10_000).map(|n| creation(GROUP, &format!("g{n}"), LITERAL, ALLOW)).collect();
+    let message = CreateAclsRequest::default().with_creations(asked);
+    let (seen, told) = ask(&opened(), 3, &message, |seen| {
+        let count = seen.message::<CreateAclsRequest>().creations.len();
+        seen.answer(&CreateAclsResponse::default().with_results(vec![created(0, None); count]))
+    });
+    let counts: Vec<_> = seen.iter().map(|seen| seen.message::<CreateAclsRequest>().creations.len()).collect();
+    assert_eq!((counts, told.results.len()), (vec![10_000, 10_000], 10_000));
+}
+
 #[test]
 fn an_answer_of_another_length_is_the_brokers_fault() {
-    let mut twins = Twins { count: 1, owners: vec![0] };
-    for length in [0, 1, 3] {
-        assert!(twins.split(&mut vec![0; length]).is_err());
-        twins = Twins { count: 1, owners: vec![0] };
+    for (own, shadows) in [(0, 1), (2, 1), (1, 0), (1, 2)] {
+        let mut proxy = Proxy::new(&shared(&opened()), Feeding::Passing, None);
+        let message = CreateAclsRequest::default().with_creations(vec![creation(GROUP, "g", LITERAL, ALLOW)]);
+        proxy.client(&request(3, 77, &message));
+        for (seen, results) in take_frames(&mut proxy.up).iter().map(Seen::parse).zip([own, shadows]) {
+            let results = vec![created(0, None); results];
+            proxy.broker(&seen.answer(&CreateAclsResponse::default().with_results(results)));
+        }
+        assert!(proxy.closed && proxy.down.is_empty(), "{own} {shadows}");
     }
-    let mut results = vec!["own", "shadow"];
-    assert_eq!(twins.split(&mut results).unwrap().collect::<Vec<_>>(), [(0, "shadow")]);
-    assert_eq!(results, ["own"]);
 }

@@ -51,6 +51,7 @@ fn check(asked: Topics<'_>, expected: Topics<'_>) {
             let found = IncrementalAlterConfigsResponse::default().with_throttle_time_ms(7);
             let (seen, told) = ask(config, version, &incremental(operation, asked), |seen| seen.answer(&found));
             let message: IncrementalAlterConfigsRequest = seen[0].message();
+            let expected = if operation == DELETE { asked } else { expected };
             assert_eq!(message, incremental(operation, expected), "v{version}");
             assert_eq!(told, found);
         }
@@ -116,6 +117,17 @@ fn what_is_no_replica_is_refused_in_words_and_the_rest_goes_on() {
         let (seen, told) = ask(MAPPED, 1, &incremental(2, &[bad, good]), |seen| seen.answer(&found));
         assert_eq!(seen[0].message::<IncrementalAlterConfigsRequest>(), incremental(2, &[good]));
         assert_eq!((told.responses.len(), &told.responses[0]), (2, &done));
+    }
+}
+
+/// As Kafka takes it, which ignores the value.
+#[test]
+fn a_setting_is_taken_away_whatever_its_value() {
+    for value in [None, Some("6:1"), Some("x"), Some("0:1"), Some("*")] {
+        let message = incremental(DELETE, &[("t", &[(LEADERS, value)])]);
+        let found = IncrementalAlterConfigsResponse::default().with_throttle_time_ms(7);
+        let (seen, told) = ask(MAPPED, 1, &message, |seen| seen.answer(&found));
+        assert_eq!((seen[0].message::<IncrementalAlterConfigsRequest>(), told), (message, found));
     }
 }
 

@@ -108,6 +108,23 @@ fn lists_do_not_grow_without_end() {
     assert!(is_hidden(&answer.results[99].configs[0]));
 }
 
+/// A list that no string has room for is written up to there, and that is work for each time it is asked for.
+#[test]
+fn lists_that_are_too_long_take_of_the_same_room() {
+    let list = (0..2_500).map(|broker| format!("0:{broker}")).collect::<Vec<_>>().join(",");
+    let (long, short) = (setting(LIST, Some(&list)), setting(LIST, Some("0:1")));
+    let last = |long_ones| {
+        let mut configs = vec![long.clone(); long_ones];
+        configs.push(short.clone());
+        let found = DescribeConfigsResponse::default().with_results(vec![result(TOPIC, "t", configs)]);
+        told(MAPPED, 4, &found).results.remove(0).configs
+    };
+    let few = last(3);
+    assert!(is_hidden(&few[0]) && few[3].value.as_deref() == Some("0:1,2:1,4:1"));
+    let many = last(limits::REPLICA_LISTS_BYTES_MAX / limits::STRING_BYTES_MAX + 1);
+    assert!(many.iter().all(is_hidden));
+}
+
 #[test]
 fn what_concerns_nobody_is_not_read() {
     let resource = |kind, name: &str, keys: Option<&str>| {
