@@ -2,6 +2,7 @@
 Kafka's own classes: no answer names a broker's own address, a physical partition or a shadow group. What is
 hidden ends its connection, and nothing else."""
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,13 +28,17 @@ OTHER_INDEXES = ("batchIndex",)
 NOT_OFFERED = r'client "every-api" asks for \w+ version \d+ \(API key \d+\), which is not offered'
 SHADOW = re.compile(r"~\d+~[A-Za-z0-9]{8}\b")
 
+PLAIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
+CLUSTER_AUTHORIZATION_FAILED = "CLUSTER_AUTHORIZATION_FAILED"
+
 cluster = cluster_fixture(
     version=NEWEST,
-    listeners={"INSIDE": "PLAINTEXT"},
+    listeners={"INSIDE": "PLAINTEXT", "SASL": "SASL_PLAINTEXT"},
     overrides={
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
-        "allow.everyone.if.no.acl.found": "true",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.sasl.plain.sasl.jaas.config": f'{PLAIN_MODULE} required user_alice="alice-secret";',
     },
 )
 
@@ -116,6 +121,66 @@ def test_no_answer_tells_what_clients_must_not_know(line, program, envoy, cluste
             assert_tells_nothing(said["answer"], cluster, scene, named)
 
 
+@pytest.fixture(scope="module")
+def alice(tmp_path_factory, program, cluster):
+    """How alice calls an API, who may do nothing at all, and logs in at the broker through Envoy."""
+    with Envoy(tmp_path_factory.mktemp("alice"), cluster, topics.MAPPING, listener="SASL") as envoy:
+
+        def call(name: str, version: int, values: dict) -> dict:
+            """On a connection of its own: Envoy may end those from which it learns."""
+            nonlocal calls
+            calls += 1
+            who = f"alice-{calls}"
+            key = {line.name: line.key for line in TABLE.values()}
+            token = base64.b64encode(b"\0alice\0alice-secret").decode()
+            said = {}
+            try:
+                for login, body in (("SaslHandshake", {"mechanism": "PLAIN"}), ("SaslAuthenticate", {"authBytes": token})):
+                    said = program.call(who, envoy.port(1), key[login], login, 1, body)
+                    if "answer" not in said:
+                        return said
+                return program.call(who, envoy.port(1), key[name], name, version, values)
+            finally:
+                if "answer" in said:
+                    program.close(who)
+
+        calls = 0
+        wait_until("the broker is known", lambda: "answer" in call("Metadata", 1, {"topics": []}))
+        yield call
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in TABLE.values() if line.is_offered and line.word != "SASL"], ids=lambda line: line.name
+)
+def test_nobody_without_rights_is_told_where_brokers_are(line, alice, cluster, scene, offered):
+    """Brokers tell whom they deny a right on the cluster all that they hold of the request."""
+    versions = offered.get(line.name, line.versions)
+    for version in sorted({versions[0], versions[-1]}):
+        scene.partitions = list(range(scene.topic.virtual))
+        values = CASES[line.name](scene, version).values
+        if line.name == "DescribeUserScramCredentials":
+            # Of all users Kafka never answers whom it denies the right, without Envoy neither.
+            values = {"users": [{"name": "somebody"}]}
+        said = alice(line.name, version, values)
+        assert "answer" in said, f"{line.name} {version}: {said}"
+        print(line.name, version, said["errors"])
+        assert_names_no_broker(said["answer"], cluster)
+        if line.name in OF_THE_CLUSTER:
+            assert CLUSTER_AUTHORIZATION_FAILED in said["errors"], said
+
+
+OF_THE_CLUSTER = (
+    "DescribeAcls",
+    "CreateAcls",
+    "DeleteAcls",
+    "ElectLeaders",
+    "AlterPartitionReassignments",
+    "ListPartitionReassignments",
+    "AlterUserScramCredentials",
+)
+"""To whose requests brokers answer with a dump of them, wherever Envoy is not in between."""
+
+
 def test_what_is_not_offered_ends_its_connection_and_nothing_else(program, envoy):
     """Every hidden API in each version that Kafka has, and of each that is offered, or answered with an error, the
     versions below and above: also the next that Kafka may bring."""
@@ -157,15 +222,21 @@ def test_api_versions_that_are_too_new_are_answered(envoy, program, offered):
 
 
 def assert_tells_nothing(answer: dict, cluster, scene: Scene, named: list[int]) -> None:
-    ports = {port for port in range(cluster.port("INSIDE") - 2, cluster.port("INSIDE") + 1)}
-    own = re.compile("|".join([r"kafka-1\.localhost", *(rf":{port}\b" for port in ports)]))
+    assert_names_no_broker(answer, cluster)
+    told = sorted(partitions_of(answer, {scene.topic.name, scene.topic_id}, False))
+    assert told == named, answer
+
+
+def assert_names_no_broker(answer: dict, cluster) -> None:
+    """Nor a shadow group."""
+    # PLAINTEXT, CONTROLLER, INSIDE and SASL have ports in a row.
+    ports = set(range(cluster.port("INSIDE") - 2, cluster.port("SASL") + 1))
+    own = re.compile("|".join([r"kafka-1\.localhost", "connectionId=", *(rf":{port}\b" for port in ports)]))
     for value in leaves(answer):
         if isinstance(value, str):
             assert not own.search(value) and not SHADOW.search(value), answer
         elif not isinstance(value, bool):
             assert value not in ports, answer
-    told = sorted(partitions_of(answer, {scene.topic.name, scene.topic_id}, False))
-    assert told == named, answer
 
 
 def leaves(node) -> Iterator:

@@ -196,8 +196,8 @@ impl Table {
         usize::try_from(key).ok().and_then(|index| self.lines.get(index))
     }
 
-    /// Takes brokers' words that dump a request out of answers to `key`, which name brokers otherwise. None: clients
-    /// know these addresses anyway, or no broker puts that there.
+    /// Takes brokers' words that dump a request out of answers to `key`, which name brokers otherwise. None:
+    /// clients know these addresses anyway, or no broker puts that there.
     pub(crate) fn without_dumps(self, key: i16, shared: &Shared) -> Option<WithoutDumps> {
         self.find(key)?.without_dumps.filter(|_| shared.config.advertise != Advertise::Unchanged)
     }

@@ -16,13 +16,14 @@ use crate::stats::Outcome;
 use crate::wire::rope::Rope;
 use crate::wire::shape::Shaped;
 
-/// What stands in Kafka's dump of a request (`RequestChannel.Request`, `RequestContext`), and hardly elsewhere.
+/// What stands in Kafka's dump of a request (its `RequestChannel.Request`), and hardly elsewhere.
 const DUMPS: [&[u8]; 2] = [b"connectionId=", b"Request(processor="];
 
 /// The body of an answer of this version, without dumps.
 pub(crate) type WithoutDumps = fn(Bytes, i16) -> Result<Bytes, Fault>;
 
-/// An answer with brokers' words in it.
+/// An answer with brokers' words in it. Not all that have some: Produce and DescribeConfigs, whose answers
+/// are large, are judged by the topic, and SASL before there is a right to ask for.
 pub(crate) trait Worded: Shaped + Encodable {
     /// All of them.
     fn words(&mut self) -> Vec<&mut Option<StrBytes>>;
@@ -57,7 +58,9 @@ worded! {
     });
     AlterConfigsResponse: |answer| each!(answer.responses);
     CreatePartitionsResponse: |answer| each!(answer.results);
-    ElectLeadersResponse: |answer| answer.replica_election_results.iter_mut().flat_map(|topic| each!(topic.partition_result));
+    ElectLeadersResponse: |answer| {
+        answer.replica_election_results.iter_mut().flat_map(|topic| each!(topic.partition_result))
+    };
     IncrementalAlterConfigsResponse: |answer| each!(answer.responses);
     AlterPartitionReassignmentsResponse: |answer| {
         let partitions = answer.responses.iter_mut().flat_map(|topic| each!(topic.partitions));

@@ -6,9 +6,9 @@
 //! for lanes that a mapping gets later as well, and denies as well as it allows. Patterns that cover the
 //! shadows anyway, as `*` and prefixes do, bring nothing with them.
 //!
-//! The second ones go up in a request of their own, right behind the client's: a controller takes 10,000 changes
-//! in one request at most, and a client may ask for as many. What failed for the shadows alone failed for the
-//! client, which asks again: the broker creates and deletes again what it has created or deleted already.
+//! The second ones go up in a request of their own, right behind the client's: a controller takes 10,000
+//! changes in one request at most, and a client may ask for as many. What failed for the shadows alone failed
+//! for the client, which asks again: what was created or deleted already does no harm then.
 //!
 //! A client gets one result for each of its entries, and sees in lists and matches what there is. ACLs that
 //! are deleted without their group's name are deleted as the filter says, and no others with them.
