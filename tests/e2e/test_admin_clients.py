@@ -34,6 +34,7 @@ def test_a_mapped_topic_from_its_creation_to_its_deletion(program, cluster, raw,
     assert program.does("describe", topic.name) == str(topic.virtual)
     assert program.does("configs", topic.name) == RETENTION_MS
     if program.library not in CANNOT_DELETE_RECORDS:
+        cluster.wait_for_leaders(topic.name, topic.family.physical)
         deletes_records_of_all_siblings(program, topic, raw, direct)
     program.does("delete", topic.name)
     wait_until("the topic is gone", lambda: on_the_brokers(cluster, topic.name) is None, 10)

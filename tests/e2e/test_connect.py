@@ -186,5 +186,5 @@ def test_internal_topics_need_to_be_left_unmapped(cluster, tmp_path):
         finally:
             refused.kill()
         envoy.restart_with({"stat_prefix": "c", "mapping": {"topics": own_topics(), **everything}})
-        with distributed(tmp_path, "taken", envoy, group):
-            assert internal_topics(cluster, group) == wanted_topics(group)
+        with distributed(tmp_path, "taken", envoy, group) as taken:
+            taken.wait_until("its topics", lambda: internal_topics(cluster, group) == wanted_topics(group))

@@ -297,7 +297,8 @@ def test_offsets_and_groups_are_deleted(tool, filled, group, cluster):
     tool(GROUPS, "--reset-offsets", "--group", group, "--topic", filled.name, "--to-earliest", "--execute")
     assert f"Deletion of requested consumer groups ('{group}') was successful" in tool(GROUPS, "--delete", "--group", group).out
     assert group not in tool(GROUPS, "--list").out
-    assert not [g.group_id for g in cluster.admin.list_consumer_groups().result().valid if g.group_id.startswith(group)]
+    admin = cluster.admin  # held: without it the answer may never come
+    assert not [g.group_id for g in admin.list_consumer_groups().result(30).valid if g.group_id.startswith(group)]
 
 
 @pytest.mark.parametrize("name, words", [

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::ResponseError;
 
-use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition, RemapError, VirtualPartition};
 
 /// A topic's physical partition, as the broker names it.
@@ -19,6 +19,35 @@ pub(crate) struct Place {
 /// frame, and keeps all of it in memory.
 pub(crate) fn detached(name: &TopicName) -> TopicName {
     TopicName(StrBytes::from_string(name.to_string()))
+}
+
+/// Why a partition of a mapped topic has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misplaced {
+    /// The mapping has no such virtual partition.
+    Outside,
+    /// The topic does not fit its mapping, or the broker does not say whether it does.
+    Misfit,
+    /// The broker says that there is no such topic, or none that the client may see.
+    Absent(ResponseError),
+}
+
+impl Misplaced {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Outside => "the topic has fewer virtual partitions",
+            Self::Misfit => "the topic's partitions on the cluster are not known to be as many as its mapping says",
+            Self::Absent(_) => "the broker knows no such topic, or none that this client may see",
+        }
+    }
+
+    /// What the partition is refused with.
+    pub(crate) fn error(self) -> ResponseError {
+        match self {
+            Self::Outside | Self::Misfit => ResponseError::UnknownTopicOrPartition,
+            Self::Absent(error) => error,
+        }
+    }
 }
 
 /// A topic that a request names, and its mapping if it has one.

@@ -16,7 +16,7 @@ use kafka_protocol::ResponseError;
 
 use crate::error::{Blame, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Question, Upstream};
-use crate::exchange::located::{Located, Topic};
+use crate::exchange::located::{Located, Misplaced, Topic};
 use crate::exchange::session::{Asked, Told};
 use crate::limits;
 use crate::own::brokers;
@@ -33,35 +33,6 @@ const TOPIC_IDS: i16 = 10;
 /// The first version of Produce that names topics by their ids (KIP-516; Kafka 4.1): a broker stores nothing
 /// in a topic that was made again.
 pub(crate) const PRODUCE_BY_ID: i16 = 13;
-
-/// Why a partition of a mapped topic has no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Misplaced {
-    /// The mapping has no such virtual partition.
-    Outside,
-    /// The topic does not fit its mapping, or the broker does not say whether it does.
-    Misfit,
-    /// The broker says that there is no such topic, or none that the client may see.
-    Absent(ResponseError),
-}
-
-impl Misplaced {
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Outside => "the topic has fewer virtual partitions",
-            Self::Misfit => "the topic's partitions on the cluster are not known to be as many as its mapping says",
-            Self::Absent(_) => "the broker knows no such topic, or none that this client may see",
-        }
-    }
-
-    /// What the partition is refused with.
-    pub(crate) fn error(self) -> ResponseError {
-        match self {
-            Self::Outside | Self::Misfit => ResponseError::UnknownTopicOrPartition,
-            Self::Absent(error) => error,
-        }
-    }
-}
 
 /// What is known of topics that an answer names.
 pub(crate) enum About {

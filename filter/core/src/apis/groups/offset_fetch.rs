@@ -22,10 +22,9 @@ use kafka_protocol::ResponseError;
 use crate::apis::groups::lanes::{self, Piece};
 use crate::error::{BrokerFault, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
-use crate::exchange::located::{Located, Place};
+use crate::exchange::located::{Located, Misplaced, Place};
 use crate::exchange::rounds;
 use crate::limits;
-use crate::own::topics::Misplaced;
 use crate::remapper::{Lane, PhysicalPartition};
 
 /// The first version that asks for several groups (KIP-709).

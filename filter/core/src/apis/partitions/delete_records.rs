@@ -22,10 +22,9 @@ use kafka_protocol::ResponseError;
 use crate::apis::partitions::siblings::{self, Gathered, Siblings};
 use crate::error::Fault;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
-use crate::exchange::located::{Located, Place};
+use crate::exchange::located::{Located, Misplaced, Place};
 use crate::exchange::rounds::{self, Awaited};
 use crate::limits;
-use crate::own::topics::Misplaced;
 use crate::remapper::{PhysicalPartition, RemapError};
 
 /// The offset that stands for the high watermark.

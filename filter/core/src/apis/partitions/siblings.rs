@@ -8,9 +8,8 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 
 use crate::exchange::handler::Context;
-use crate::exchange::located::{Located, Place};
+use crate::exchange::located::{Located, Misplaced, Place};
 use crate::limits;
-use crate::own::topics::Misplaced;
 use crate::remapper::Lane;
 
 /// One physical partition of a mapped topic, and what a request says of the virtual ones on it.
