@@ -314,6 +314,8 @@ impl Context<'_> {
 
     pub(crate) fn warn(&mut self, text: String) {
         let is_stranger = self.session.authentication.is_closed();
+        // Names in it may be a client's own: it stays one line.
+        let text = if text.contains(char::is_control) { text.replace(char::is_control, "?") } else { text };
         self.actions.push_back(if is_stranger { Action::WarnOfStranger(text) } else { Action::Warn(text) });
     }
 

@@ -19,6 +19,7 @@ use crate::exchange::handler::{read_answer, Context, Next, Pending, Plan, Questi
 use crate::exchange::located::{Located, Misplaced, Topic};
 use crate::exchange::session::{Asked, Told};
 use crate::limits;
+use crate::memory::facts::Fact;
 use crate::own::brokers;
 use crate::remapper::PartitionRemapper;
 use crate::stats::Stat;
@@ -168,8 +169,12 @@ impl Context<'_> {
 
     /// Whether `topic` is known not to fit its mapping; nothing is asked.
     pub(crate) fn is_misfit(&self, topic: &TopicName) -> bool {
-        let mapping = self.shared.topics.remapper(&topic.0);
-        mapping.is_some_and(|mapping| matches!(self.fit(topic, &mapping), Fit::Misfit { .. } | Fit::Unclear))
+        let Some(mapping) = self.shared.topics.remapper(&topic.0) else { return false };
+        let is_unclear = matches!(self.session.asked.told.get(topic), Some(Told::Unclear));
+        // What was told may have been told for a request that waits, and whose answer this is not.
+        let fact = self.shared.facts.of(&topic.0, self.now);
+        let fact = fact.filter(|fact| self.now.abs_diff(fact.seen) < limits::TOPIC_FACT_MS_MAX);
+        is_unclear || fact.is_some_and(|fact| !fits(fact.partitions, &mapping))
     }
 
     /// The broker contradicts what is known of these topics: it is forgotten.
@@ -211,18 +216,29 @@ impl Context<'_> {
         };
         let may_ask = !self.session.client_ended;
         let fact = self.shared.facts.of(&topic.0, self.now);
+        // What was told is noted as a fact, so one that differs is newer: the topic was made again meanwhile.
+        if let (Some(told), Some(Fact { partitions, .. })) = (told, fact) {
+            if told != partitions {
+                return Fit::Misfit { partitions };
+            }
+        }
         // An answer to an old client tells no ids, and where records can be kept from another topic they are.
         let fact = fact.filter(|fact| !may_ask || fact.id.is_some() || !self.session.produces_by_id);
         let fact = fact.filter(|fact| !may_ask || self.now.abs_diff(fact.seen) < limits::TOPIC_FACT_MS_MAX);
         let partitions = told.or(fact.map(|fact| fact.partitions));
         match partitions {
-            Some(partitions) if usize::try_from(remapper.physical_partitions()) == Ok(partitions) => Fit::Fits,
+            Some(partitions) if fits(partitions, remapper) => Fit::Fits,
             Some(partitions) => Fit::Misfit { partitions },
             None if may_ask => Fit::Unknown,
             // A question would take the end of the client's stream with it, and the request could not follow.
             None => Fit::Fits,
         }
     }
+}
+
+/// Whether a topic of so many partitions on the cluster is what its mapping says.
+fn fits(partitions: usize, mapping: &PartitionRemapper) -> bool {
+    usize::try_from(mapping.physical_partitions()) == Ok(partitions)
 }
 
 /// Waits for what the broker says of topics.

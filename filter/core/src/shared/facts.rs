@@ -61,9 +61,10 @@ impl Facts {
             (Some(known), Some(told)) => known != told,
             _ => fact.partitions != partitions,
         });
-        // An answer without ids, for an old client, is no reason to forget one.
-        let known_id = known.filter(|_| !is_other).and_then(|known| known.fact.id);
-        let fact = Fact { id: told_id.or(known_id), partitions, seen: now };
+        // An answer without ids, for an old client, is no reason to forget one, nor to believe in it for longer:
+        // the topic may be another one with as many partitions.
+        let kept = known.map(|known| known.fact).filter(|fact| !is_other && told_id.is_none() && fact.id.is_some());
+        let fact = kept.unwrap_or(Fact { id: told_id, partitions, seen: now });
         let is_news = known.is_none_or(|Known { fact: old, told, .. }| {
             (old.id, old.partitions) != (fact.id, fact.partitions)
                 || now.abs_diff(told) >= limits::TOPIC_FACT_MS_MAX / 2
@@ -120,7 +121,8 @@ impl Facts {
     }
 
     fn tell(&self, topic: &str, fact: Option<Fact>, seen: Millis) {
-        if let Some(memory) = &self.memory {
+        // No topic has a longer name: whoever names one means to fill the memory.
+        if let Some(memory) = self.memory.as_ref().filter(|_| topic.len() <= limits::TOPIC_NAME_BYTES_MAX) {
             memory.put(&memory.topic(topic), &Slot { topic: topic.to_owned(), fact, seen });
         }
     }

@@ -177,7 +177,7 @@ impl Lists {
             let place = |partition| Some(cx.locate(&topic, partition).ok()?.place.partition);
             let physical = replica_list::to_physical(list, place).map_err(|entry| {
                 format!(
-                    "{setting} of topic {name}, which the partition remapper maps, has {entry:.40}: it takes virtual \
+                    "{setting} of topic {name:.249}, which the partition remapper maps, has {entry:.40}: it takes virtual \
                      partitions of the topic with brokers, as in 0:1,3:2, while the topic fits its mapping, or *"
                 )
             });

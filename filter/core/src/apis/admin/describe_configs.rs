@@ -46,10 +46,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: DescribeConfigsRequest = request.decode()?;
     let is_concerned = message.resources.iter().any(|resource| match resource.resource_type {
         BROKER => hides_addresses,
-        TOPIC if cx.is_mapped(&TopicName(resource.resource_name.clone())) => {
-            let keys = resource.configuration_keys.as_ref();
-            keys.is_none_or(|keys| keys.iter().any(|key| replica_list::is_setting(key)))
-        }
+        // Whichever settings are named: an empty list of them is all of them to a broker.
+        TOPIC => cx.is_mapped(&TopicName(resource.resource_name.clone())),
         _ => false,
     });
     let read = || Passing::Read(Box::new(Answer { version: request.version, hides_addresses }));

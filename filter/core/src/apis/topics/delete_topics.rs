@@ -28,15 +28,20 @@ impl Pending for Answer {
     fn response(self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let answer: DeleteTopicsResponse = read_answer(&body, self.version)?;
         // A deletion that takes longer than the client waits goes on all the same.
-        let over = [ResponseError::UnknownTopicOrPartition, ResponseError::RequestTimedOut].map(|error| error.code());
-        let mut gone = HashSet::new();
+        let over = [0, ResponseError::RequestTimedOut.code()];
+        let (mut gone, mut absent) = (HashSet::new(), HashSet::new());
         for topic in answer.responses {
             cx.note(topic.error_code);
-            let is_gone = topic.error_code == 0 || over.contains(&topic.error_code);
             // A broker gives names to the ids of topics that it deletes.
-            gone.extend(topic.name.filter(|name| is_gone && cx.is_mapped(name)));
+            let Some(name) = topic.name.filter(|name| cx.is_mapped(name)) else { continue };
+            if over.contains(&topic.error_code) {
+                gone.insert(name);
+            } else if topic.error_code == ResponseError::UnknownTopicOrPartition.code() {
+                absent.insert(name);
+            }
         }
         cx.shared.forget_topics(&gone, cx.now);
+        cx.doubt(absent);
         let mut out = Rope::new();
         out.put_bytes(&body);
         Ok(Next::Answer(out))

@@ -56,6 +56,19 @@ fn another_id_is_another_topic_and_no_id_is_none() {
     }
 }
 
+/// Or an id that is none any more would be believed in for as long as old clients ask.
+#[test]
+fn answers_without_ids_keep_an_id_for_no_longer() {
+    let facts = Facts::default();
+    facts.note(&answer("t", 4, 1), 10);
+    for now in 11..100 {
+        assert!(!facts.note(&answer("t", 4, 0), now));
+        assert_eq!(facts.of("t", now), fact(1, 4, 10));
+    }
+    facts.note(&answer("t", 4, 1), 100);
+    assert_eq!(facts.of("t", 100), fact(1, 4, 100));
+}
+
 #[test]
 fn who_may_not_see_a_topic_takes_it_from_nobody() {
     let facts = Facts::default();

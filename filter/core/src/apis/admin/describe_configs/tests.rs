@@ -138,12 +138,24 @@ fn what_concerns_nobody_is_not_read() {
         (UNCHANGED, resource(BROKER, "1", None)),
         (MAPPED, resource(8, "1", None)),
         (MAPPED, resource(TOPIC, "other", None)),
-        (MAPPED, resource(TOPIC, "t", Some("retention.ms"))),
+        (MAPPED, resource(TOPIC, "other", Some("retention.ms"))),
     ] {
         let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
         let odd = result(BROKER, "1", vec![setting("listeners", Some("x"))]);
         let found = DescribeConfigsResponse::default().with_results(vec![odd]);
         let (_, told) = ask(config, 4, &request, |seen| seen.answer(&found));
         assert_eq!(told, found, "{config}");
+    }
+}
+
+#[test]
+fn whichever_settings_are_named_lists_are_of_virtual_partitions() {
+    for keys in [None, Some(vec![]), Some(vec![text("throttled")]), Some(vec![text(LIST)])] {
+        let resource = DescribeConfigsResource::default().with_resource_type(TOPIC).with_resource_name(text("t"));
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource.with_configuration_keys(keys)]);
+        let found = vec![result(TOPIC, "t", vec![setting(LIST, Some("0:1"))])];
+        let found = DescribeConfigsResponse::default().with_results(found);
+        let (_, told) = ask(MAPPED, 4, &request, |seen| seen.answer(&found));
+        assert_eq!(told.results[0].configs[0].value.as_deref(), Some("0:1,2:1,4:1"));
     }
 }
