@@ -61,8 +61,8 @@ impl Facts {
             (Some(known), Some(told)) => known != told,
             _ => fact.partitions != partitions,
         });
-        // An answer without ids, for an old client, is no reason to forget one, nor to believe in it for longer:
-        // the topic may be another one with as many partitions.
+        // An answer without ids, for an old client, is no reason to forget one, nor to believe in it for
+        // longer: the topic may be another one with as many partitions.
         let kept = known.map(|known| known.fact).filter(|fact| !is_other && told_id.is_none() && fact.id.is_some());
         let fact = kept.unwrap_or(Fact { id: told_id, partitions, seen: now });
         let is_news = known.is_none_or(|Known { fact: old, told, .. }| {
