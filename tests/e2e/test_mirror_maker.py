@@ -152,8 +152,8 @@ def test_both_ways(gateway, near, far, ways, tmp_path, passthrough):
     with MirrorMaker(tmp_path, "first", clusters, settings) as mirror:
         for way in ways:
             mirror.wait_until(f"all records of {way.topic}", way.has_arrived, 90)
-            # MirrorMaker translates what is committed while its tasks run; of former offsets, what their start
-            # allows.
+            # MirrorMaker translates what is committed while its tasks run; of former offsets, what their
+            # start allows.
             way.write(2 * PAIR.virtual)
             way.commit()
             mirror.wait_until(f"more records of {way.topic}", way.has_arrived)
