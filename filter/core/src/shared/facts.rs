@@ -63,7 +63,8 @@ impl Facts {
         });
         // An answer without ids, for an old client, is no reason to forget one, nor to believe in it for
         // longer: the topic may be another one with as many partitions.
-        let kept = known.map(|known| known.fact).filter(|fact| !is_other && told_id.is_none() && fact.id.is_some());
+        let keeps_id = |fact: &Fact| fact.id.is_some() && now.abs_diff(fact.seen) < limits::TOPIC_FACT_MS_MAX;
+        let kept = known.map(|known| known.fact).filter(|fact| !is_other && told_id.is_none() && keeps_id(fact));
         let fact = kept.unwrap_or(Fact { id: told_id, partitions, seen: now });
         let is_news = known.is_none_or(|Known { fact: old, told, .. }| {
             (old.id, old.partitions) != (fact.id, fact.partitions)

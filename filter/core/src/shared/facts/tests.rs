@@ -67,6 +67,10 @@ fn answers_without_ids_keep_an_id_for_no_longer() {
     }
     facts.note(&answer("t", 4, 1), 100);
     assert_eq!(facts.of("t", 100), fact(1, 4, 100));
+    // Who cannot ask for ids must not have to ask for each request then.
+    let over = 100 + limits::TOPIC_FACT_MS_MAX;
+    facts.note(&answer("t", 4, 0), over);
+    assert_eq!(facts.of("t", over), fact(0, 4, over));
 }
 
 #[test]
