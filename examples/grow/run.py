@@ -1,12 +1,12 @@
 """V grows from 20 to 40 behind two Envoys, while a producer writes and a group reads."""
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
-from examples.common.servers import ExampleEnvoy, kafka, start_clusters
+from examples.common.servers import ExampleEnvoy, start_clusters
 from examples.common.stage import Stage, perform
+from examples.common.tools import kafka
 from examples.common.traffic import Ledger, Member, Reading, Writer, check_stored
 from tests.harness.checker import check, program
 from tests.harness.process import wait_until
@@ -19,7 +19,7 @@ APART_S = 4
 """So much later the second Envoy gets the new file."""
 
 
-def play(stage: Stage, options: argparse.Namespace) -> None:
+def play(stage: Stage) -> None:
     stage.step("starting Kafka and two Envoys")
     program()
     (cluster,) = [stage.running.enter_context(c) for c in start_clusters(stage.directory, "kafka")]
@@ -36,6 +36,7 @@ def play(stage: Stage, options: argparse.Namespace) -> None:
     stage.running.callback(lambda: [m.stop() for m in members])
     writer = stage.running.enter_context(Writer(first.bootstrap, TOPIC, ledger, PER_SECOND))
     wait_until("the group", lambda: held(members) == list(range(BEFORE)), 60)
+    time.sleep(3)
     stage.step(f"1. what kafka-remapper-check says of --grow-to {TOPIC}={AFTER}")
     said = check(first.filter_configuration("filter.yaml"), cluster.bootstrap, "--grow-to", f"{TOPIC}={AFTER}")
     stage.tell("\n".join(said.section("If virtual_partitions changed")))
@@ -67,4 +68,4 @@ def held(members: list[Member]) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(perform("grow", lambda stage: play(stage, argparse.Namespace())))
+    sys.exit(perform("grow", play))

@@ -4,8 +4,9 @@ import sys
 import time
 from pathlib import Path
 
-from examples.common.servers import ExampleEnvoy, kafka, lags, start_clusters
+from examples.common.servers import ExampleEnvoy, start_clusters
 from examples.common.stage import Stage, perform
+from examples.common.tools import kafka, lags
 from examples.common.traffic import Ledger, Member, Reading, Writer, check_stored, stored
 from tests.harness.checker import check, program
 from tests.harness.process import wait_until

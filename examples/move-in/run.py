@@ -7,8 +7,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from examples.common.servers import ExampleEnvoy, ExampleMirror, kafka, lags, next_records, offsets, start_clusters
+from examples.common.mirror import Mirror
+from examples.common.servers import ExampleEnvoy, start_clusters
 from examples.common.stage import Stage, perform
+from examples.common.tools import kafka, lags
 from examples.common.traffic import Ledger, Member, Reading, Writer, stored
 from tests.harness.kafka import KafkaCluster
 from tests.harness.process import wait_until
@@ -16,8 +18,6 @@ from tests.harness.process import wait_until
 HERE = Path(__file__).parent
 TOPIC = "orders"
 PER_SECOND = 300
-SETTLED_S = 4
-"""The three intervals of mirror.properties, one after the other, and some more."""
 
 
 class Move:
@@ -39,11 +39,11 @@ class Move:
         brokers = {"new-kafka:9092": self.new.bootstrap}
         self.envoy = stage.running.enter_context(ExampleEnvoy(stage.directory / "envoy", [HERE / "envoy.yaml"], brokers, more))
 
-    def mirror(self, file: str, running: ExitStack) -> ExampleMirror:
+    def mirror(self, file: str, running: ExitStack) -> Mirror:
         values = {**self.envoy.values, "old-kafka:9092": self.old.bootstrap}
         if self.options.same_cluster:
             values["replication.policy.class = org.apache.kafka.connect.mirror.IdentityReplicationPolicy"] = ""
-        return running.enter_context(ExampleMirror(self.stage.directory, HERE / file, values))
+        return running.enter_context(Mirror(self.stage.directory, HERE / file, values))
 
 
 def play(stage: Stage, options: argparse.Namespace) -> None:
@@ -65,7 +65,7 @@ def play(stage: Stage, options: argparse.Namespace) -> None:
         wait_until("the copy", lambda: nothing_behind(move), 60)
         stage.step("3. stop the consumers, and wait for the groups' offsets on the new side")
         old_side.close()
-        wait_for_offsets(move, mirror, move.old.bootstrap, TOPIC, move.envoy.bootstrap, move.copy)
+        mirror.wait_for_groups(stage, move.old.bootstrap, TOPIC, move.envoy.bootstrap, move.copy)
         mirror.finish()
     check_copy(move)
     with ExitStack() as running:
@@ -77,7 +77,7 @@ def play(stage: Stage, options: argparse.Namespace) -> None:
             roll_back(move, back)
 
 
-def copy(move: Move, running: ExitStack) -> ExampleMirror:
+def copy(move: Move, running: ExitStack) -> Mirror:
     """Until the copy keeps up with the producer."""
     options, stage = move.options, move.stage
     stage.step(f"the new side: {move.copy} is made through Envoy with {options.virtual} partitions")
@@ -107,19 +107,6 @@ def nothing_behind(move: Move) -> bool:
     return subprocess.run([sys.executable, HERE / "behind.py", *files], stdout=subprocess.DEVNULL).returncode == 0
 
 
-def wait_for_offsets(move: Move, mirror: ExampleMirror, source: str, topic: str, target: str, copied: str) -> None:
-    """Until each group has an offset for each partition where it has one at the source, and billing has those
-    behind the last records."""
-    there = {}
-    for group in ("billing", "reports"):
-        wanted = offsets(source, group, topic).keys()
-        there[group] = mirror.wait_until(f"offsets of {group}", lambda: wanted <= (found := offsets(target, group, copied)).keys() and found)
-    time.sleep(SETTLED_S)
-    mirror.wait_until("nothing to be read by billing", lambda: next_records(target, "billing", copied) == 0)
-    move.stage.tell(f"offsets of {len(there['billing'])} partitions for billing, which has nothing left to read")
-    move.stage.tell(f"offsets of {len(there['reports'])} partitions for reports, which has {next_records(target, 'reports', copied):,} records to read")
-
-
 def check_copy(move: Move) -> None:
     """Each partition holds what it held on the old side, in the same order."""
     wanted = stored(move.old.bootstrap, TOPIC, move.options.virtual)
@@ -129,7 +116,7 @@ def check_copy(move: Move) -> None:
     move.stage.check(f"each of the {len(wanted)} partitions holds its records in their order ({twice} were copied twice)", same)
 
 
-def start_back(move: Move, running: ExitStack) -> ExampleMirror:
+def start_back(move: Move, running: ExitStack) -> Mirror:
     move.stage.step("4. start MirrorMaker 2 the other way, for a rollback that loses nothing")
     back = move.mirror("mirror-back.properties", running)
     positions = f"Resetting offset for partition {TOPIC}-"
@@ -157,11 +144,11 @@ def verdict(move: Move, where: str) -> None:
     move.stage.check("billing, which had read everything before the change, got nothing twice", not move.billing.repeated)
 
 
-def roll_back(move: Move, back: ExampleMirror) -> None:
+def roll_back(move: Move, back: Mirror) -> None:
     stage, options = move.stage, move.options
     stage.step("rollback: the producers and consumers are stopped; wait for the copy and the offsets")
     back.wait_until("the copy", lambda: count(move.old, TOPIC, options.virtual) >= len(move.ledger.home), 60)
-    wait_for_offsets(move, back, move.envoy.bootstrap, TOPIC, move.old.bootstrap, TOPIC)
+    back.wait_for_groups(stage, move.envoy.bootstrap, TOPIC, move.old.bootstrap, TOPIC)
     back.finish()
     stage.step("rollback: start consumers and producers at the old brokers")
     run_there(move, move.old.bootstrap, TOPIC, 3)
