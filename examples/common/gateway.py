@@ -67,7 +67,11 @@ class Gateway(EnvoyProcess):
 
     def wait_logged(self, field: str, value: str) -> dict:
         """The last line with this value in a field; waits for such a line."""
-        return wait_until(f"{field} {value} in the access log", lambda: [line for line in self.access_log() if line[field] == value], 10)[-1]
+
+        def found() -> list[dict]:
+            return [line for line in self.access_log() if line[field] == value]
+
+        return wait_until(f"{field} {value} in the access log", found, 10)[-1]
 
     def _here(self, part):
         """The configuration with addresses of this machine in the place of those that the file names."""
@@ -93,14 +97,16 @@ def values(partition: int, count: int) -> list[str]:
     return [f"{partition}-{n}" for n in range(count)]
 
 
-def read_by_java(bootstrap: str, properties: dict[str, str], directory: Path, count: int, options: tuple[str, ...] = ()) -> dict[int, list[str]]:
+def read_by_java(
+    bootstrap: str, properties: dict[str, str], directory: Path, count: int, options: tuple[str, ...] = ()
+) -> dict[int, list[str]]:
     """What Kafka's console consumer reads from the topic's beginning, `count` records at most, by partition.
     RuntimeError with what the tool said, if it fails."""
     file = directory / "java.properties"
     file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-    told = ("--formatter-property", "print.partition=true")
+    what = ("--bootstrap-server", bootstrap, "--topic", TOPIC, "--command-config", file, "--formatter-property", "print.partition=true")
     limits = ("--from-beginning", "--max-messages", count, "--timeout-ms", 20_000)
-    done = run_tool(CONSOLE_CONSUMER, "--bootstrap-server", bootstrap, "--topic", TOPIC, *limits, *told, "--command-config", file, options=options)
+    done = run_tool(CONSOLE_CONSUMER, *what, *limits, options=options)
     found: dict[int, list[str]] = {}
     for line in done.stdout.splitlines():
         partition, value = line.removeprefix("Partition:").split("\t")

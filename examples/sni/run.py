@@ -74,7 +74,8 @@ def lead_names_here() -> None:
 
 def read(bootstrap: str, tls: dict) -> dict[int, list[str]]:
     """All records, by partition."""
-    consumer = kafka_python.KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None, consumer_timeout_ms=10_000, **tls)
+    settings = {"auto_offset_reset": "earliest", "group_id": None, "consumer_timeout_ms": 10_000}
+    consumer = kafka_python.KafkaConsumer(bootstrap_servers=bootstrap, **settings, **tls)
     consumer.assign([kafka_python.TopicPartition(TOPIC, v) for v in range(VIRTUAL)])
     found: dict[int, list[str]] = {v: [] for v in range(VIRTUAL)}
     left = VIRTUAL * COUNT

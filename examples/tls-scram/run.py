@@ -38,7 +38,8 @@ def play(stage: Stage) -> None:
 
     stage.step("bob reads them, by librdkafka and by Kafka's console consumer (Java)")
     wanted = {v: values(v, COUNT) for v in range(VIRTUAL)}
-    stage.check("librdkafka: each partition shows its own", read(bootstrap, login("bob", PASSWORDS["bob"], trust), VIRTUAL, COUNT) == wanted)
+    found = read(bootstrap, login("bob", PASSWORDS["bob"], trust), VIRTUAL, COUNT)
+    stage.check("librdkafka: each partition shows its own", found == wanted)
     found = read_by_java(bootstrap, java_login("bob", PASSWORDS["bob"], trust), stage.directory, VIRTUAL * COUNT)
     stage.check("Java: each partition shows its own", found == wanted)
 

@@ -35,8 +35,8 @@ def test_the_schemas_would_find_a_slip():
             validate({**plugin, "spec": {**plugin["spec"], **wrong}})
 
 
-def of_kind(kind: str, namespace: str, name: str = "") -> dict:
-    (found,) = (r for r in RESOURCES if r["kind"] == kind and r["metadata"]["namespace"] == namespace and name in ("", r["metadata"]["name"]))
+def of_kind(kind: str, namespace: str) -> dict:
+    (found,) = (r for r in RESOURCES if (r["kind"], r["metadata"]["namespace"]) == (kind, namespace))
     return found
 
 
@@ -158,7 +158,7 @@ def test_gateway(way, broker, programs, tmp_path):
     listeners = with_the_filter(way, "kafka", "gateway", change, tmp_path)
     for listener, port in zip(listeners, (base, base + BROKER), strict=True):
         listener["address"] = address(port)
-    clusters = [{**static_cluster(c["name"], broker.ports[BROKER]), "circuit_breakers": c["circuit_breakers"]} for c in generated("gateway")["clusters"]]
+    clusters = [static_cluster(c["name"], broker.ports[BROKER]) for c in generated("gateway")["clusters"]]
     topic = new_topic(broker, "orders")
     with run(tmp_path, listeners, clusters):
         serves(programs["librdkafka"], f"127.0.0.1:{base}", topic, tmp_path / "consumer.log")

@@ -6,7 +6,6 @@ import json
 import re
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -145,7 +144,7 @@ def status(pod: Pod, path: str, method: str = "GET") -> int:
 
 def check_status_listener(pod: Pod) -> None:
     assert status(pod, "/ready") == status(pod, "/stats/prometheus") == 200
-    for path, method in (("/quitquitquit", "POST"), ("/ready", "POST"), ("/stats/prometheus?format=json", "POST"), ("/config_dump", "GET"), ("/", "GET")):
+    for method, path in (("POST", "/quitquitquit"), ("POST", "/ready"), ("GET", "/config_dump"), ("GET", "/ready/"), ("GET", "/")):
         assert status(pod, path, method) == 404, path
 
 
