@@ -22,8 +22,8 @@ CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 
 
 class Gateway(EnvoyProcess):
-    """Envoy with `source`. `change` may change the filter's configuration, whose `route.dynamic.bootstrap` becomes
-    `brokers`; `others` are more ports in the file, with those that they have here."""
+    """Envoy with `source`. `change` may change the filter's configuration, whose `route.dynamic.bootstrap`
+    becomes `brokers`; `others` are more ports in the file, with those that they have here."""
 
     # The access log is written after 50 ms, not after ten seconds.
     options = ("--file-flush-interval-msec", "50")

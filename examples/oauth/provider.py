@@ -1,5 +1,5 @@
-"""A small OpenID provider: a token endpoint for client credentials (RFC 6749, 4.4), and the public keys (RFC 7517).
-It stands in for a real one, and shows what the filter and the clients ask of it. Not for production.
+"""A small OpenID provider: a token endpoint for client credentials (RFC 6749, 4.4), and the public keys (RFC
+7517). It stands in for a real one, and shows what the filter and the clients ask of it. Not for production.
 """
 
 import base64
@@ -42,8 +42,8 @@ class Provider:
         self._server.server_close()
 
     def rotate(self) -> str:
-        """From now on a new key signs; the former ones are published beside it, since their tokens are still good.
-        Gives the new key's name."""
+        """From now on a new key signs; the former ones are published beside it, since their tokens are still
+        good. Gives the new key's name."""
         self._keys.append(Key(self._directory, "RS256", f"key-{len(self._keys) + 1}"))
         return self._keys[-1].kid
 

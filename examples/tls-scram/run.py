@@ -12,7 +12,7 @@ from tests.harness import checker
 from tests.harness.secured_brokers import USERS, reserve, secured_cluster
 from tests.harness.shipped_envoy import Trust
 
-PASSWORDS = {"alice": "wonderland", "bob": "builder"}
+PASSWORDS = {"alice": "alice-at-the-gateway", "bob": "bob-at-the-gateway"}
 """At the filter; the brokers know neither alice and bob by these, nor these for anybody."""
 COUNT = 50
 """Records for each partition."""
@@ -46,7 +46,7 @@ def play(stage: Stage) -> None:
     stage.step("what is not to be let in")
     for name, password, who in (
         ("alice", "guessed", "a wrong password"),
-        ("mallory", "wonderland", "an unknown user"),
+        ("mallory", PASSWORDS["alice"], "an unknown user"),
         ("gateway", USERS["gateway"], "the gateway's own login at the brokers"),
     ):
         stage.check(f"{who} is refused", refused(bootstrap, login(name, password, trust)))

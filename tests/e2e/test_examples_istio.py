@@ -1,6 +1,6 @@
-"""examples/istio: the resources are right by Istio's own schemas, their ports agree, and what Istio makes of them
-(by tests/harness/istio.py; no Istio runs here) are listeners that a real Envoy loads and that serve real clients,
-by EnvoyFilter as by WasmPlugin, in a gateway as in a sidecar."""
+"""examples/istio: the resources are right by Istio's own schemas, their ports agree, and what Istio makes of
+them (by tests/harness/istio.py; no Istio runs here) are listeners that a real Envoy loads and that serve real
+clients, by EnvoyFilter as by WasmPlugin, in a gateway as in a sidecar."""
 
 import json
 from pathlib import Path

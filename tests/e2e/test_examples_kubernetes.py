@@ -1,6 +1,6 @@
-"""examples/kubernetes: the manifests are right by Kubernetes' own schemas, their numbers agree with each other,
-and the Envoys that they describe serve real clients: two pods behind one Service, a ConfigMap that changes, a
-wrong one, a pod that goes; and a sidecar."""
+"""examples/kubernetes: the manifests are right by Kubernetes' own schemas, their numbers agree with each
+other, and the Envoys that they describe serve real clients: two pods behind one Service, a ConfigMap that
+changes, a wrong one, a pod that goes; and a sidecar."""
 
 import json
 import re
@@ -109,7 +109,8 @@ def test_memory_and_time_add_up():
 
 
 class Change:
-    """What the filter's configuration is like here: the Service's address, the brokers', and topics by pattern."""
+    """What the filter's configuration is like here: the Service's address, the brokers', and topics by
+    pattern."""
 
     def __init__(self, cluster, ports: Ports, family: str):
         self._cluster, self._ports, self._family = cluster, ports, family

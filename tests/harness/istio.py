@@ -1,6 +1,7 @@
 """Does to listeners what Istio's control plane does with an EnvoyFilter and a WasmPlugin, as far as
-examples/istio uses them, after Istio 1.32's sources (pilot/pkg/networking/core: envoyfilter/listener_patch.go,
-networkfilter.go, extension/wasmplugin.go; pilot/pkg/model/extensions.go). And validates by Istio's own schemas.
+examples/istio uses them, after Istio 1.32's sources (pilot/pkg/networking/core:
+envoyfilter/listener_patch.go, networkfilter.go, extension/wasmplugin.go; pilot/pkg/model/extensions.go). And
+validates by Istio's own schemas.
 """
 
 import copy
@@ -22,7 +23,8 @@ FAILURE_POLICIES = {"FAIL_CLOSE": "FAIL_CLOSED", "FAIL_OPEN": "FAIL_OPEN", "FAIL
 
 
 def validate(resource: dict) -> None:
-    """ValidationError if the resource is not what its definition says; fields that it does not know are none."""
+    """ValidationError if the resource is not what its definition says; fields that it does not know are
+    none."""
     group, version = resource["apiVersion"].split("/")
     for definition in yaml.load_all(CRDS.read_text(), yaml.CSafeLoader):
         if definition and (definition["spec"]["group"], definition["spec"]["names"]["kind"]) == (group, resource["kind"]):
@@ -69,9 +71,10 @@ def _insert_before(filters: list[dict], name: str, new: dict) -> None:
 
 
 def apply_wasm_plugin(plugin: dict, mode: str, listeners: list[dict], wasm: Path, directory: Path) -> list[dict]:
-    """The listeners with the plugin of type NETWORK in them. `mode` is that of the listeners: CLIENT for those on
-    the way out of a workload, a gateway's among them. Istio sends the extension's configuration apart (ECDS), in
-    which its agent has put a file, `wasm` here, in the place of the URL: here a file in `directory` brings it."""
+    """The listeners with the plugin of type NETWORK in them. `mode` is that of the listeners: CLIENT for
+    those on the way out of a workload, a gateway's among them. Istio sends the extension's configuration
+    apart (ECDS), in which its agent has put a file, `wasm` here, in the place of the URL: here a file in
+    `directory` brings it."""
     spec = plugin["spec"]
     assert spec["type"] == "NETWORK" and "phase" not in spec
     name = f"{plugin['metadata']['namespace']}.{plugin['metadata']['name']}"

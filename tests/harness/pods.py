@@ -2,8 +2,8 @@
 line, probes and hooks that its manifests say, and forwards connections of a Service to the pods.
 
 A pod has an address of its own (127.0.0.2 and up: all of 127.0.0.0/8 is this machine's), and all pods and the
-Service have the same ports, as there. What differs is the numbers: a port that the manifests name becomes a free
-one here.
+Service have the same ports, as there. What differs is the numbers: a port that the manifests name becomes a
+free one here.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ def envoy_container(deployment: dict) -> dict:
 
 
 class Ports:
-    """Free ports of this machine in the place of those that manifests name. Those of Kafka stay in a row, since
-    the filter counts brokers by their ports."""
+    """Free ports of this machine in the place of those that manifests name. Those of Kafka stay in a row,
+    since the filter counts brokers by their ports."""
 
     def __init__(self, bootstrap: int = 9092, base: int = 9100, brokers: int = 10, admin: int = 9901, status: int = 9902):
         first = free_ports(brokers + 3)
@@ -59,8 +59,8 @@ class Ports:
 
 
 class Pod(EnvoyProcess):
-    """Envoy, as the pod of a Deployment runs it. `change` may change the filter's configuration, `shorter` the
-    texts of files and command line, to wait less than in production."""
+    """Envoy, as the pod of a Deployment runs it. `change` may change the filter's configuration, `shorter`
+    the texts of files and command line, to wait less than in production."""
 
     def __init__(
         self,
@@ -111,7 +111,8 @@ class Pod(EnvoyProcess):
         assert done.returncode == 0 and " 200 " in done.stdout, (done.stdout, done.stderr)
 
     def set_config_map(self, name: str, edit: Callable[[str], str]) -> None:
-        """The ConfigMap has changed: what the kubelet does is a swap of the directory that all files link to."""
+        """The ConfigMap has changed: what the kubelet does is a swap of the directory that all files link
+        to."""
         (mounted,) = (v for v in self._spec["volumes"] if v.get("configMap", {}).get("name") == name)
         directory = self._directory_of(mounted["name"])
         texts = {f: edit((directory / f).read_text()) for f in find(self._documents, "ConfigMap", name)["data"]}
@@ -175,8 +176,8 @@ class Pod(EnvoyProcess):
 
 
 class Service:
-    """Forwards each connection to a pod by chance, as long as a `with` statement. `ready` are the addresses of
-    the pods that new connections go to; open connections stay where they are."""
+    """Forwards each connection to a pod by chance, as long as a `with` statement. `ready` are the addresses
+    of the pods that new connections go to; open connections stay where they are."""
 
     def __init__(self, ports: list[int], ready: list[str]):
         self.ready = ready
