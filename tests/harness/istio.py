@@ -106,7 +106,7 @@ def _extension(name: str, spec: dict, wasm: Path, type_url: str) -> dict:
             "config": {
                 "name": name,
                 "root_id": spec.get("pluginName", ""),
-                # pluginConfig is a Struct, whose numbers are floating-point, written without a fraction if whole.
+                # Numbers of a Struct are floating-point; Istio writes whole ones without a fraction.
                 "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(spec["pluginConfig"])},
                 "vm_config": {
                     "runtime": "envoy.wasm.runtime.v8",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Loads every configuration of envoy/, and those of examples/ with TLS, into Envoy, with the filter built here:
-# what does not load is an error.
+# Loads every configuration of envoy/, and those of examples/ with TLS, into Envoy, with the filter built
+# here: what does not load is an error.
 #
 #   validate-envoy.sh [FILE.wasm]
 set -eu -o pipefail
