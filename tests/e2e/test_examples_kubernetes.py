@@ -171,7 +171,7 @@ def start_pod(tmp_path, brokers, ports):
         pod.assert_no_traps(expected="failed to load")
 
 
-def test_two_pods_behind_one_service(start_pod, brokers, ports, programs, tmp_path):
+def test_two_pods_behind_one_service(start_pod, brokers, ports, programs):
     """Any pod serves any broker; V grows by a ConfigMap while records flow; a pod that goes loses none."""
     topic = new_topic(brokers, "gateway")
     first, second = start_pod(2), start_pod(3)
@@ -179,11 +179,8 @@ def test_two_pods_behind_one_service(start_pod, brokers, ports, programs, tmp_pa
     check_status_listener(first)
     with Service(list(ports.kafka.values()), [first.address, second.address]) as service:
         bootstrap = f"127.0.0.1:{ports[9092]}"
-        library = programs["java"]
-        acked = clients.produce(library, bootstrap, topic, 20, 10, "lz4", True, "by-java")
-        with clients.Consumer(library, bootstrap, topic, 0, tmp_path / "consumer.log") as consumer:
-            for v in consumer.each(topic, 20):
-                consumer.expect(acked[v])
+        acked = clients.produce(programs["java"], bootstrap, topic, 20, 10, "lz4", True, "java")
+        assert read_to_the_end(bootstrap, topic, 20) == acked
         assert set(service.taken) == {first.address, second.address}, "both pods were in use"
         with Load(bootstrap, topic, 20, idempotent=True, per_second=500) as load:
             wait_until("records flow", lambda: load.acked_count() > 500)
@@ -200,11 +197,11 @@ def test_two_pods_behind_one_service(start_pod, brokers, ports, programs, tmp_pa
             after = load.acked_count()
             wait_until("clients have moved on", lambda: load.acked_count() > after + 500)
         assert not load.failed
-        clients.produce(library, bootstrap, topic, 40, 1, "none", True, "more")
+        clients.produce(programs["librdkafka"], bootstrap, topic, 40, 1, "none", True, "more")
         found = read_to_the_end(bootstrap, topic, 40)
     for v in range(40):
-        mine = [r for r in found[v] if r.value.split("-")[0].isdigit()]
-        assert mine == sorted(load.acked[v]), f"partition {v}: records lost, repeated or misplaced"
+        loaded = [r for r in found[v] if r.value.split("-")[0].isdigit()]
+        assert loaded == sorted(load.acked[v]), f"partition {v}: records lost, repeated or misplaced"
 
 
 def grow(pod: Pod) -> None:
@@ -235,11 +232,8 @@ def test_a_sidecar(tmp_path, brokers, ports, programs):
     with Pod(tmp_path / "pod", SIDECAR, ports, "127.0.0.1", Change(brokers, ports, "sidecar")) as pod:
         check_status_listener(pod)
         bootstrap = f"127.0.0.1:{ports[9092]}"
-        library = programs["librdkafka"]
-        acked = clients.produce(library, bootstrap, topic, 20, 10, "lz4", True, "sidecar")
-        with clients.Consumer(library, bootstrap, topic, 0, tmp_path / "consumer.log") as consumer:
-            for v in consumer.each(topic, 20):
-                consumer.expect(acked[v])
+        acked = clients.produce(programs["librdkafka"], bootstrap, topic, 20, 10, "lz4", True, "sidecar")
+        assert read_to_the_end(bootstrap, topic, 20) == acked
         assert sum(brokers.end_offsets(topic, 1)) == 50, "block: partitions 0 to 4 lie on the first"
 
 

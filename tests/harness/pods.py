@@ -184,6 +184,7 @@ class Service:
         self.taken: dict[str, int] = {}
         """How many connections each pod was given."""
         self._ports = ports
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -191,7 +192,7 @@ class Service:
         self._thread.start()
         for port in self._ports:
             serve = asyncio.start_server(lambda r, w, p=port: self._forward(r, w, p), "127.0.0.1", port)
-            asyncio.run_coroutine_threadsafe(serve, self._loop).result(10)
+            self._servers.append(asyncio.run_coroutine_threadsafe(serve, self._loop).result(10))
         return self
 
     def __exit__(self, *_):
@@ -200,12 +201,14 @@ class Service:
         self._thread.join()
         self._loop.close()
 
-    @staticmethod
-    async def _end() -> None:
-        open_connections = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in open_connections:
-            task.cancel()
-        await asyncio.gather(*open_connections, return_exceptions=True)
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        while open_connections := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in open_connections:
+                task.cancel()
+            await asyncio.gather(*open_connections, return_exceptions=True)
+        await asyncio.sleep(0.1)  # until the last have closed
 
     async def _forward(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter, port: int) -> None:
         pod = random.choice(self.ready)
