@@ -11,6 +11,7 @@
 #   install.sh connect        target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
 #   install.sh istio          target/tools/istio: Istio's resource definitions
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
+#   install.sh prometheus     target/tools/prometheus: Prometheus and promtool, where this is Debian and root
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -161,6 +162,26 @@ cargo_install_runner() {
         wasm-bindgen-cli --version "$version" "$@" </dev/null
 }
 
+# Debian's package, unpacked and not installed: an installed one starts a daemon. Without it, the tests of
+# examples/observability that need it are skipped.
+prometheus_and_promtool() {
+    local key=prometheus-1 unpacked=$tools/prometheus
+    fresh prometheus "$key" && [ -x "$unpacked/usr/bin/promtool" ] && return
+    if ! can_apt || ! have dpkg; then
+        say "no Prometheus (it is taken from Debian's packages, as root): tests of dashboard and alerts are skipped"
+        return
+    fi
+    say "Prometheus -> target/tools/prometheus"
+    rm -rf "$unpacked"
+    mkdir -p "$unpacked/package"
+    apt_update || fail "apt-get update failed"
+    (cd "$unpacked/package" && retry apt-get -qq download -o APT::Sandbox::User=root prometheus >&2) \
+        || fail "apt-get could not download the package prometheus"
+    dpkg -x "$unpacked"/package/prometheus_*.deb "$unpacked" || fail "dpkg could not unpack Prometheus"
+    rm -rf "$unpacked/package"
+    stamp prometheus "$key"
+}
+
 mkdir -p "$tools"
 case ${1:-} in
     all)
@@ -172,10 +193,12 @@ case ${1:-} in
         connect
         istio
         wasm_runner
+        prometheus_and_promtool
         ;;
     programs | venv | kafka | connect | istio) "$1" ;;
     node) node_and_npm ;;
     kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
-    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | istio | wasm-runner" ;;
+    prometheus) prometheus_and_promtool ;;
+    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | istio | wasm-runner | prometheus" ;;
 esac
