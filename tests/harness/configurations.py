@@ -17,7 +17,12 @@ from .envoy import wasm_file
 from .paths import ENVOY_BINARY, REPO
 
 SECRET = "0123456789abcdef0123456789abcdef"
-"""For each ${NAME} of a configuration."""
+"""For each ${NAME} of a configuration, but for ${PUBLIC_KEY}."""
+PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDXIgVpu3kYJMMUcGItZra5v9m+ZV
+1YBsTNI/dUA0VAcaguKeRQDJJXU6TIU8neYnlwPqKMdin9e1VD6UVs6FWA==
+-----END PUBLIC KEY-----
+"""
 KEY_BYTES = '"' + "A" * 86 + '=="'
 """For each "…" in JSON: 64 bytes in Base64, as SCRAM-SHA-512 has its keys."""
 PASSED_BY = {
@@ -30,7 +35,8 @@ PASSED_BY = {
 
 
 def secrets(text: str) -> dict[str, str]:
-    return dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), SECRET)
+    """A value for each ${NAME}."""
+    return {name: PUBLIC_KEY if name == "PUBLIC_KEY" else SECRET for name in re.findall(r"\$\{(\w+)\}", text)}
 
 
 # JSON: the filter's configuration, or a part of it.
