@@ -1,5 +1,6 @@
-//! `docs/configuration.md` tells all fields of the configuration as their types do, and its examples have each of
-//! them. `UPDATE=1 cargo test -p kafka-remapper-check --test configuration` (`make docs`) writes the fields anew.
+//! `docs/configuration.md` tells all fields of the configuration as their types do, and its examples have
+//! each of them. `UPDATE=1 cargo test -p kafka-remapper-check --test configuration` (`make docs`) writes the
+//! fields anew.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -173,8 +174,7 @@ fn the_document_tells_all_fields() {
         assert!(stored == wanted, "docs/configuration.md is not what the types say: `make docs` writes it");
     }
     let sections = fields_of("the whole").into_iter().map(|field| field.path);
-    let missing: Vec<_> =
-        sections.filter(|name| !fields_of(name).is_empty() && !told.contains(name)).collect();
+    let missing: Vec<_> = sections.filter(|name| !fields_of(name).is_empty() && !told.contains(name)).collect();
     assert_eq!(missing, [""; 0], "sections without their fields in docs/configuration.md");
 }
 

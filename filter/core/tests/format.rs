@@ -1,5 +1,6 @@
-//! The format that `docs/format.md` promises: its worked examples are what the filter computes. They must never
-//! change: records and committed offsets that are stored already would be lost, or shown on other partitions.
+//! The format that `docs/format.md` promises: its worked examples are what the filter computes. They must
+//! never change: records and committed offsets that are stored already would be lost, or shown on other
+//! partitions.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -19,13 +20,8 @@ const TIMESTAMP: i64 = 1_700_000_000_000;
 const PLAIN: Producer = Producer { id: -1, epoch: -1, sequence: -1 };
 const IDEMPOTENT: Producer = Producer { id: 1_000, epoch: 3, sequence: 7 };
 /// The fields that a lane may change, with their places in a batch.
-const FIELDS: [(&str, usize, usize); 5] = [
-    ("crc", 17, 4),
-    ("attributes", 21, 2),
-    ("producerId", 43, 8),
-    ("producerEpoch", 51, 2),
-    ("baseSequence", 53, 4),
-];
+const FIELDS: [(&str, usize, usize); 5] =
+    [("crc", 17, 4), ("attributes", 21, 2), ("producerId", 43, 8), ("producerEpoch", 51, 2), ("baseSequence", 53, 4)];
 const LANES: [u32; 3] = [0, 1, 258];
 
 fn hex(bytes: &[u8]) -> String {
@@ -82,7 +78,10 @@ fn the_format_is_what_the_document_promises() {
     let document = fs::read_to_string(path).expect("docs/format.md is text");
     for example in [batch_example(PLAIN), batch_example(IDEMPOTENT), shadow_example(), place_example()] {
         let block = format!("```text\n{example}```");
-        assert!(document.contains(&block), "docs/format.md does not have this. If the format has changed, stored \
-            records and offsets are lost:\n{block}");
+        assert!(
+            document.contains(&block),
+            "docs/format.md does not have this. If the format has changed, stored \
+            records and offsets are lost:\n{block}"
+        );
     }
 }
