@@ -146,7 +146,7 @@ impl Connection {
     }
 
     pub(super) fn carrier(&mut self, api: &'static Api, now: Millis) -> Result<Upstream, Fault> {
-        self.decide(api, now, |cx| versions::carrier(cx)).map(|(carrier, _)| carrier)
+        self.decide(api, now, |cx| Ok(versions::carrier(cx))).map(|(carrier, _)| carrier)
     }
 
     /// Sends the carrier of an answer after a delay. What the client sends behind its request has to wait.
