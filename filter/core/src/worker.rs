@@ -74,7 +74,7 @@ impl Worker {
     /// Why the configuration is refused, or what the host does not give.
     pub fn new(text: Vec<u8>, surroundings: Surroundings, host: &impl Host) -> Result<Self, String> {
         let Surroundings { memory, verifier, live_bytes, plugin_name, root_id, variables, busy } = surroundings;
-        let text = String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+        let text = Config::text(text).map_err(|error| error.to_string())?;
         let variable = |name: &str| {
             let value = variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
             value.map(str::to_owned)
