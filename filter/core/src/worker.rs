@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 pub use self::command::{Command, Level};
 pub use self::handle::Handle;
-pub use self::host::{Flow, Host, Side};
+pub use self::host::{Failure, Flow, Host, Side};
 pub use self::passwords::Busy;
 
 use self::agenda::{Agenda, Step};
@@ -135,6 +135,13 @@ impl Worker {
             client.broker_data(host, len);
         }
         self.wake_others(host, Some(handle.context_id));
+    }
+
+    /// The broker has ended its side of the connection.
+    pub fn broker_ended(&self, handle: &Handle) {
+        if let Some(mut client) = handle.client() {
+            client.broker_ended();
+        }
     }
 
     /// The connection is gone.
