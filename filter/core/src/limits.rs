@@ -32,8 +32,8 @@ const _: () = assert!(LANES_MAX as i128 * OFFSET_RANGE_DEFAULT as i128 <= 1 << 6
 /// wrong file.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 
-/// Objects and lists inside each other that a configuration may have which comes as a `google.protobuf.Struct`:
-/// reading recurses. The deepest that means something has six.
+/// Objects and lists inside each other, in a configuration that comes as a `google.protobuf.Struct`: reading
+/// recurses. The deepest that means something has six.
 pub const CONFIG_DEPTH_MAX: usize = 16;
 
 /// Largest compiled form of one regex of the configuration, in bytes. A Unicode class takes some 50 KiB; only
