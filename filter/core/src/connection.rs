@@ -88,6 +88,10 @@ pub struct Connection {
     waits_for_verdict: bool,
     /// A whole request of the client's was here.
     has_asked: bool,
+    /// The broker has answered more than what every listener answers to everybody.
+    is_served: bool,
+    /// The broker has ended its stream.
+    broker_ended: bool,
 }
 
 impl Connection {
@@ -109,6 +113,8 @@ impl Connection {
             waits_for_room: false,
             waits_for_verdict: false,
             has_asked: false,
+            is_served: false,
+            broker_ended: false,
         }
     }
 
@@ -122,6 +128,11 @@ impl Connection {
     /// The client has ended its stream. To be told before its last bytes are handed in.
     pub fn handle_client_end(&mut self) {
         self.session.client_ended = true;
+    }
+
+    /// The broker has ended its stream.
+    pub fn handle_broker_end(&mut self) {
+        self.broker_ended = true;
     }
 
     /// The connection goes to `broker`: a name that only connections to the same one have.

@@ -201,8 +201,17 @@ pub enum Reconnect {
         /// The broker's id.
         broker: i32,
     },
-    /// The broker's API versions were not known, or have changed.
-    Versions,
+    /// The client was told of a version before the broker could be asked, and the broker does not offer it.
+    Versions {
+        /// The API's name in the protocol guide.
+        api: &'static str,
+        /// The version that the client used.
+        version: i16,
+        /// The lowest version that the broker offers.
+        min: i16,
+        /// The highest one; below `min` where the broker does not offer the API.
+        max: i16,
+    },
     /// Credentials cannot be judged now.
     Unavailable {
         /// What is missing.
@@ -256,7 +265,7 @@ impl Reconnect {
     fn reason(self) -> &'static str {
         match self {
             Reconnect::Misrouted { .. } => "misrouted",
-            Reconnect::Versions => "versions",
+            Reconnect::Versions { .. } => "versions",
             Reconnect::Unavailable { .. } => "keys",
             Reconnect::Busy => "busy",
             Reconnect::Unproven { .. } | Reconnect::Silent { .. } => "unproven",
@@ -392,7 +401,15 @@ impl fmt::Display for Reconnect {
                 f,
                 "this connection was meant for broker {broker}, whose address is known only now; the client reconnects"
             ),
-            Self::Versions => write!(f, "the broker's API versions are known only now; the client reconnects"),
+            Self::Versions { api, version, min, max } => {
+                write!(f, "a client uses {api} version {version}, as it was told before the broker could be asked; ")?;
+                let end = "the client reconnects, and is told so";
+                if min > max {
+                    write!(f, "the broker does not offer {api}: {end}")
+                } else {
+                    write!(f, "the broker offers {min} to {max}: {end}")
+                }
+            }
             Self::Unavailable { what } => write!(f, "a client cannot be authenticated now: {what}; it reconnects"),
             Self::Busy => write!(
                 f,

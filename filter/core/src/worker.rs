@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 pub use self::command::{Command, Level};
 pub use self::handle::Handle;
-pub use self::host::{Flow, Host, Side};
+pub use self::host::{Failure, Flow, Host, Side};
 pub use self::passwords::Busy;
 
 use self::agenda::{Agenda, Step};
@@ -74,7 +74,7 @@ impl Worker {
     /// Why the configuration is refused, or what the host does not give.
     pub fn new(text: Vec<u8>, surroundings: Surroundings, host: &impl Host) -> Result<Self, String> {
         let Surroundings { memory, verifier, live_bytes, plugin_name, root_id, variables, busy } = surroundings;
-        let text = String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+        let text = Config::text(text).map_err(|error| error.to_string())?;
         let variable = |name: &str| {
             let value = variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
             value.map(str::to_owned)
@@ -135,6 +135,13 @@ impl Worker {
             client.broker_data(host, len);
         }
         self.wake_others(host, Some(handle.context_id));
+    }
+
+    /// The broker has ended its side of the connection.
+    pub fn broker_ended(&self, handle: &Handle) {
+        if let Some(mut client) = handle.client() {
+            client.broker_ended();
+        }
     }
 
     /// The connection is gone.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_partition_remapper_core::worker::{Busy, Command, Flow, Handle, Level, Surroundings, Worker};
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
-use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm::types::{Action, ContextType, PeerType};
 
 use crate::host::{self, wasi, Envoy};
 use crate::memory;
@@ -140,6 +140,10 @@ impl StreamContext for Stream {
         self.plugin.worker.broker_data(&self.handle, &Envoy, len);
         self.plugin.carry_out();
         Action::Continue
+    }
+
+    fn on_upstream_close(&mut self, _by: PeerType) {
+        self.plugin.worker.broker_ended(&self.handle);
     }
 
     fn on_log(&mut self) {

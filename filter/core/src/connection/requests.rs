@@ -4,12 +4,12 @@ use bytes::Bytes;
 
 use super::{Action, Connection, Phase};
 use crate::apis::TABLE;
-use crate::error::{ClientFault, Fault};
+use crate::error::{ClientFault, Fault, Reconnect};
 use crate::exchange::api::Admission;
 use crate::exchange::handler::{
     Carried, Exchange, Next, Passing, Pending, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID,
 };
-use crate::exchange::session::Asked;
+use crate::exchange::session::{Asked, Lacking};
 use crate::exchange::table::Line;
 use crate::exchange::words::Unread;
 use crate::limits;
@@ -24,7 +24,7 @@ use crate::wire::rope::Rope;
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) head: RequestHead,
-    /// None: the API or its version is not offered.
+    /// None: the API or its version is not offered, or the broker is known to lack it.
     line: Option<&'static Line>,
     pub(super) admission: Admission,
 }
@@ -106,6 +106,7 @@ impl Connection {
         let (head, rest) = RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
         let admission = TABLE.find(head.key).map_or(Admission::Proven, |line| line.api.admission);
         let line = TABLE.offered(head.key, head.version, &self.shared);
+        let line = line.filter(|_| self.session.lacking(head.key, head.version).is_none());
         Some((Arrival { head, line, admission }, rest))
     }
 
@@ -191,7 +192,11 @@ impl Connection {
         let head = arrival.head;
         let client = text::client(header::client_id(frame.get(frame::LENGTH_BYTES..).unwrap_or_default()));
         let (key, version) = (head.key, head.version);
-        let refused = Fault::Client(ClientFault::NotOffered { client, api: TABLE.name(key), key, version });
+        let api = TABLE.name(key);
+        let refused: Fault = match self.session.lacking(key, version) {
+            Some(Lacking { min, max, .. }) => Reconnect::Versions { api, version, min, max }.into(),
+            None => ClientFault::NotOffered { client, api, key, version }.into(),
+        };
         let line = TABLE.offered(head.key, 0, &self.shared);
         let Some((line, negotiation)) = line.and_then(|line| Some((line, line.negotiation?))) else {
             return Err(refused);

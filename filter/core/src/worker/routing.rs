@@ -75,8 +75,8 @@ pub(crate) fn keep_versions(memory: &ProcessMemory, routed: &Routed, versions: &
 pub(crate) fn unreached(memory: &ProcessMemory, broker: i32, advertised: &str) -> Option<String> {
     memory.create(&memory.reach(broker), &ReachMark::Said).then(|| {
         format!(
-            "clients are told for a while that broker {broker} is at {advertised}, and no connection came in for it, as \
-             others did for other brokers: does Envoy listen there?"
+            "clients are told for a while that broker {broker} is at {advertised}, and no connection came in for it: does \
+             this name lead to Envoy, and does Envoy listen at this port?"
         )
     })
 }

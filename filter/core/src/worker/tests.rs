@@ -236,6 +236,85 @@ fn a_broker_that_nobody_comes_for_is_told_of_once_in_a_process() {
     assert_eq!(said(&reached), []);
 }
 
+/// What was logged at the end of a connection that came to nothing.
+fn said_at_the_end(site: &mut Site, failure: Option<Failure>) -> Vec<String> {
+    site.envoy.failure.replace(failure);
+    let handle = site.handles.remove(&1).unwrap();
+    site.worker.end(&handle, &site.envoy);
+    let commands = std::iter::from_fn(|| site.worker.poll_command());
+    commands
+        .filter_map(|command| if let Command::Log(Level::Warn, line) = command { Some(line) } else { None })
+        .collect()
+}
+
+#[test]
+fn why_a_broker_is_not_reached_is_said() {
+    let failure = Failure::Unreached("delayed connect error: Connection\n refused".to_owned());
+    for (asks, config, expected) in [
+        (
+            true,
+            ROUTED,
+            Some(
+                "no connection to the broker at boot-b:9092 came about, and its client got no answer: \
+            Envoy says delayed connect error: Connection refused. Does a broker listen there",
+            ),
+        ),
+        (true, SASL, Some("no connection to the broker where Envoy's cluster leads came about")),
+        (false, ROUTED, None),
+    ] {
+        let mut site = Site::new(config);
+        site.connect(1, 9092);
+        if asks {
+            site.client(1, &request(3, 1, &ApiVersionsRequest::default()));
+        }
+        let said = said_at_the_end(&mut site, Some(failure.clone()));
+        assert_eq!(said.len(), usize::from(asks));
+        assert!(said.iter().all(|line| line.contains(expected.unwrap())), "{said:?}");
+    }
+}
+
+#[test]
+fn why_a_tls_handshake_failed_is_said() {
+    for (why, hint) in [("TLS_error:WRONG_VERSION_NUMBER", true), ("TLS_error:CERTIFICATE_UNKNOWN", false)] {
+        let mut site = Site::new(ROUTED);
+        site.connect(1, 9092);
+        let said = said_at_the_end(&mut site, Some(Failure::Handshake(why.to_owned())));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("TLS handshake failed") && said[0].contains(why));
+        assert_eq!(said[0].contains("security.protocol has to be SSL or SASL_SSL"), hint);
+    }
+    // Its client was served, and is gone without a word of TLS.
+    let mut site = Site::new(ROUTED);
+    site.connect(1, 9092);
+    site.client(1, &request(3, 1, &ApiVersionsRequest::default()));
+    assert_eq!(said_at_the_end(&mut site, Some(Failure::Handshake("closed".to_owned()))), Vec::<String>::new());
+}
+
+#[test]
+fn a_broker_that_closes_instead_of_answering_is_told_of() {
+    for (answers, ends, says) in [(1, true, true), (1, false, false), (2, true, false)] {
+        let mut site = Site::new(ROUTED);
+        site.connect(1, 9092);
+        let asked = [
+            request(3, 1, &ApiVersionsRequest::default()),
+            request(9, 2, &MetadataRequest::default().with_topics(None)),
+            request(9, 3, &MetadataRequest::default().with_topics(None)),
+        ];
+        for frame in &asked[..answers] {
+            site.client(1, frame);
+            site.serve(1);
+        }
+        site.client(1, &asked[answers]);
+        if ends {
+            site.worker.broker_ended(&site.handles[&1]);
+        }
+        let said = said_at_the_end(&mut site, None);
+        assert_eq!(said.len(), usize::from(says), "{said:?}");
+        let expected = "the broker ended the connection instead of answering the first Metadata of client \"test\"";
+        assert!(said.iter().all(|line| line.contains(expected)), "{said:?}");
+    }
+}
+
 #[test]
 fn a_failed_login_is_answered_late_and_closed_later() {
     let mut site = Site::new(SASL);
