@@ -67,8 +67,8 @@ fmt: ## Format the Rust code
 	@cargo fmt --all
 
 .PHONY: docs
-docs: ## Write what is generated anew: docs/protocol.md, and the configuration's JSON Schema
-	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol
+docs: ## Write what is generated anew: docs/protocol.md, docs/metrics.md, and the configuration's JSON Schema
+	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol --test metrics
 	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema
 
 .PHONY: lint

@@ -161,6 +161,27 @@ pub enum BrokerFault {
     },
 }
 
+/// The values of the tag of the stat `reconnects_total`: each reason, and what it means, in Markdown.
+pub(crate) const RECONNECT_REASONS: [(&str, &str); 10] = [
+    ("misrouted", "It reached another broker than the one that it was meant for, whose address was not known yet. Normal after a start"),
+    ("versions", "The broker's API versions were not known yet, or have changed. Normal after a start or an upgrade of brokers"),
+    ("keys", "The identity provider's keys are not there. Look at its cluster in Envoy"),
+    ("busy", "Too many passwords wait for their PBKDF2. See [security.md](security.md)"),
+    ("unproven", "No login, or no request, within `limits.authentication_ms`. Scanners and health checks do that"),
+    (STALLED, "The broker owed an answer when `limits.authentication_ms` was over. Look at the broker, and at the way there"),
+    (CONFIGURATION, "A newer configuration is in force. Normal after a live change"),
+    (MEMORY, "`limits.worker_bytes` was used up. See `held_bytes` below"),
+    (SESSION, "A session was over, and the client did not authenticate again (KIP-368). Old libraries do that"),
+    (UNACKNOWLEDGED, "A Produce with acks=0 was refused in part: there is no other way to say so. The log names the topic"),
+];
+
+/// Another configuration is in force.
+pub(crate) const CONFIGURATION: &str = "configuration";
+const STALLED: &str = "stalled";
+const MEMORY: &str = "memory";
+const SESSION: &str = "session";
+const UNACKNOWLEDGED: &str = "unacknowledged";
+
 /// What the configuration does not allow for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigFault {
@@ -231,6 +252,21 @@ impl Fault {
             Fault::Config(_) => Cause::Blamed(Blame::Config),
             Fault::Bug(_) => Cause::Blamed(Blame::Bug),
             Fault::Reconnect(why) => Cause::Reconnect(why.reason()),
+        }
+    }
+
+    /// Why the client comes back behind the fault, whoever is to blame for it, if it is served then: the tag of
+    /// the stat `reconnects_total`.
+    pub(crate) fn sends_back(&self) -> Option<&'static str> {
+        match self {
+            Fault::Reconnect(why) => Some(why.reason()),
+            Fault::Client(ClientFault::Evicted { .. }) | Fault::Config(ConfigFault::NoRoomForAnswer { .. }) => {
+                Some(MEMORY)
+            }
+            Fault::Client(ClientFault::SessionExpired) => Some(SESSION),
+            Fault::Client(ClientFault::UnacknowledgedRefusal { .. }) => Some(UNACKNOWLEDGED),
+            Fault::Broker(BrokerFault::Stalled { .. }) => Some(STALLED),
+            _ => None,
         }
     }
 

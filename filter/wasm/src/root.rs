@@ -47,6 +47,8 @@ impl Plugin {
                 Command::Close(context_id) => host::on_behalf_of(context_id, host::close_downstream),
                 Command::Count(stat, n) => self.metrics.count(stat, n),
                 Command::Correct(stat, n) => self.metrics.correct(stat, n),
+                Command::Set(stat, value) => self.metrics.set(stat, value),
+                Command::Clear(name) => self.metrics.clear(&name),
                 Command::Log(Level::Info, line) => log::info!("{line}"),
                 Command::Log(Level::Warn, line) => log::warn!("{line}"),
                 // Envoy drops the call of a connection that ends before the answer is there.
@@ -93,7 +95,7 @@ impl RootContext for Root {
             log::error!("kafka partition remapper: the configuration is refused: {error}");
         }
         let Ok(worker) = worker else { return false };
-        let metrics = Metrics::new(worker.stat_prefix());
+        let metrics = Metrics::new(worker.names());
         let plugin = Rc::new(Plugin { worker, metrics, root_context_id: self.context_id });
         plugin.carry_out();
         self.plugin = Some(plugin);
