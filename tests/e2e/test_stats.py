@@ -143,6 +143,8 @@ def test_advertising_the_brokers_own_addresses_is_told(tmp_path, cluster):
 NAMED, WRONG, LATER = "stats.a.outcome.b", "stats.x.api.Produce", "stats.later"
 """Topics of which the configuration has the name; in two of them there is something that looks like a label."""
 P = 2
+BOTH_WORKERS = 2 * (512 << 20)
+"""limits.worker_bytes is 512 MiB."""
 
 
 def mapping(virtual: int, *others: str) -> dict:
@@ -184,8 +186,7 @@ def test_series_are_there_from_the_start(live):
     holds(live, "topic_virtual_partitions", 8, topic=NAMED)
     holds(live, "topic_physical_partitions", P, topic=NAMED)
     holds(live, "topic_virtual_partitions", 6, topic=WRONG)
-    holds(live, "held_bytes_limit", 2 * (512 << 20))
-    assert of(live, "held_bytes") > 0
+    assert of(live, "held_bytes_limit") == 0, "before the first connection"
     for topic in (NAMED, WRONG, "(others)"):
         for name in ("bytes_received", "bytes_sent", "fetch_bytes_upstream", "mismatches", "unknown_lane_batches"):
             assert of(live, f"topic_{name}_total", topic=topic) == 0, (name, topic)
@@ -231,6 +232,10 @@ def test_topics_brokers_and_errors(live, direct):
             holds(live, "broker_connections_active", 1, broker="1")
             holds(live, "broker_connections_active", 2, broker="bootstrap")
             assert of(live, "broker_requests_total", broker="1") >= 5
+    for _ in range(16):
+        Raw(live.base).close()
+    holds(live, "held_bytes_limit", BOTH_WORKERS)
+    assert of(live, "held_bytes") > 0
     for broker in ("1", "bootstrap"):
         holds(live, "broker_connections_active", 0, broker=broker)
 
@@ -248,7 +253,7 @@ def test_a_change_of_the_configuration_shows_once(live):
         assert idle.is_closed_by_peer(20)
     holds(live, "connections_active", 0)
     wait_until("the connection's end", lambda: of(live, "reconnects_total", reason="configuration") >= 1, 5)
-    wait_until("the former instances' leave", lambda: of(live, "held_bytes_limit") == 2 * (512 << 20), 15)
+    wait_until("the former instances' leave", lambda: of(live, "held_bytes_limit") == BOTH_WORKERS, 15)
     assert of(live, "topic_bytes_received_total", topic=NAMED) > 0, "a topic goes on counting"
     assert of(live, "topic_bytes_sent_total", topic=LATER) == 0
 

@@ -63,6 +63,9 @@ pub struct Surroundings {
     pub variables: Vec<String>,
     /// The same for all plugins of a sandbox.
     pub busy: Busy,
+    /// As well: whether the sandbox has ever served a connection. The host's main thread has sandboxes, too,
+    /// whose memory is no worker's.
+    pub has_served: Rc<Cell<bool>>,
 }
 
 /// A plugin on one worker: its configuration and its connections.
@@ -78,7 +81,8 @@ impl Worker {
     /// # Errors
     /// Why the configuration is refused, or what the host does not give.
     pub fn new(text: Vec<u8>, surroundings: Surroundings, host: &impl Host) -> Result<Self, String> {
-        let Surroundings { memory, verifier, live_bytes, plugin_name, root_id, variables, busy } = surroundings;
+        let Surroundings { memory, verifier, live_bytes, plugin_name, root_id, variables, busy, has_served } =
+            surroundings;
         let text = String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
         let variable = |name: &str| {
             let value = variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
@@ -100,7 +104,8 @@ impl Worker {
         beginning::begin(&shared, shown, &commands);
         let passwords = Passwords::begin(busy, &shared, &memory, fingerprint, host, &commands);
         let (agenda, routing, period) = (Agenda::default(), Routing::default(), Cell::new(None));
-        let plugin = Plugin { shared, memory, commands, agenda, routing, instance, passwords, names, period };
+        let plugin =
+            Plugin { shared, memory, commands, agenda, routing, instance, passwords, names, has_served, period };
         plugin.set_period();
         Ok(Self { plugin: Rc::new(plugin), clients: RefCell::default() })
     }
@@ -125,7 +130,8 @@ impl Worker {
     /// The host has accepted the connection at `local_port`; its TLS handshake asked for `server_name`.
     pub fn accept(&self, handle: &Handle, host: &impl Host, local_port: Option<u16>, server_name: Option<&str>) {
         let Some(mut client) = handle.client() else { return };
-        let Plugin { shared, memory, routing, commands, .. } = &*self.plugin;
+        let Plugin { shared, memory, routing, commands, has_served, .. } = &*self.plugin;
+        has_served.set(true);
         let routed = routing.route(shared, memory, local_port, server_name);
         routed.address.iter().for_each(|address| commands.push(Command::Route(address.clone())));
         client.accepted(host, routed);
@@ -260,8 +266,9 @@ impl Worker {
     }
 
     fn end_what_is_outdated(&self, now: Millis) {
-        let Plugin { memory, commands, instance, shared, .. } = &*self.plugin;
+        let Plugin { memory, commands, instance, shared, has_served, .. } = &*self.plugin;
         let usage = || Usage {
+            has_served: has_served.get(),
             held: shared.budget.held_bytes(),
             held_limit: shared.config.limits.worker_bytes,
             shared: shared.reads.stored_bytes(),

@@ -1,5 +1,6 @@
 //! One per plugin and worker, and one per connection of it: what Envoy calls, handed to the core's worker.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 thread_local! {
     /// Of the plugins of this VM.
     static BUSY: Busy = Busy::default();
+    static HAS_SERVED: Rc<Cell<bool>> = Rc::default();
 }
 
 /// The root context of a plugin.
@@ -88,6 +90,7 @@ impl RootContext for Root {
             root_id: host::plugin("root_id"),
             variables: wasi::environment(),
             busy: BUSY.with(Busy::clone),
+            has_served: HAS_SERVED.with(Rc::clone),
         };
         let text = self.get_plugin_configuration().unwrap_or_default();
         let worker = Worker::new(text, surroundings, &Envoy);

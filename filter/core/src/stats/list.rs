@@ -167,11 +167,11 @@ stats! {
     "Memory": [
         HELD_BYTES: Gauge, "held_bytes", [],
             "Bytes in use of `limits.worker_bytes`, all workers together, as of the last second: what is alive in the \
-             workers' VMs, and frames that are on their way into them.",
+             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count.",
             "Near `held_bytes_limit` for long: give clients smaller requests, or Envoy more memory and the filter a \
              larger `limits.worker_bytes`.";
         HELD_BYTES_LIMIT: Gauge, "held_bytes_limit", [],
-            "`limits.worker_bytes` times the workers that run.", "";
+            "`limits.worker_bytes` times the workers that have had a connection.", "";
         HELD_BACK: Counter, "held_back_total", ["side"],
             "How often a request had to wait for room in a worker's memory. `side`: `client`, the request itself found \
              none, and reading stopped; `broker`, its answer would have found none.",

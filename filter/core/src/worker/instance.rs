@@ -24,6 +24,8 @@ use crate::time::Millis;
 /// What a worker's memory is used for, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
+    /// The worker takes connections, or has taken some.
+    pub(crate) has_served: bool,
     pub(crate) held: usize,
     pub(crate) held_limit: usize,
     pub(crate) shared: usize,
@@ -131,11 +133,7 @@ impl Instance {
             self.announce(memory, commands, now);
             let is_current = self.look(memory, commands, now);
             self.display.look(is_current, memory, commands);
-            // Instances in one sandbox see the same memory: it counts once.
-            self.use_memory(
-                if is_current { usage() } else { Usage { shared: usage().shared, ..Usage::default() } },
-                commands,
-            );
+            self.use_memory(usage(), is_current, commands);
             self.report(memory, commands, now);
         }
         let connections = self.connections.borrow();
@@ -163,8 +161,10 @@ impl Instance {
         generations.is_current(self.fingerprint)
     }
 
-    fn use_memory(&self, usage: Usage, commands: &Commands) {
-        let Usage { held, held_limit, shared } = usage;
+    /// Instances in one sandbox see the same memory, which counts once.
+    fn use_memory(&self, usage: Usage, is_current: bool, commands: &Commands) {
+        let Usage { has_served, held, held_limit, shared } = usage;
+        let (held, held_limit) = if is_current && has_served { (held, held_limit) } else { (0, 0) };
         for (gauge, bytes) in
             [(Gauge::HeldBytes, held), (Gauge::HeldBytesLimit, held_limit), (Gauge::SharedBytes, shared)]
         {

@@ -32,6 +32,7 @@ pub(crate) struct Plugin {
     pub(crate) instance: Instance,
     pub(crate) passwords: Passwords,
     pub(crate) names: Rc<Names>,
+    pub(crate) has_served: Rc<Cell<bool>>,
     /// Milliseconds between two ticks, as the host was told last.
     pub(crate) period: Cell<Option<Millis>>,
 }

@@ -62,6 +62,7 @@ impl Site {
             root_id: "r".to_owned(),
             variables: vec!["WHO=alice".to_owned()],
             busy: Busy::default(),
+            has_served: Rc::default(),
         };
         let worker = Worker::new(config.into(), surroundings, &envoy)?;
         let (handles, commands, up) = (HashMap::new(), vec![], HashMap::new());
@@ -335,6 +336,7 @@ fn without_random_bytes_there_is_no_connection() {
             root_id: String::new(),
             variables: vec![],
             busy: Busy::default(),
+            has_served: Rc::default(),
         };
         Worker::new(SASL.into(), surroundings, &site.envoy).err()
     };

@@ -97,11 +97,17 @@ fn memory_is_the_sum_of_those_in_force_and_those_that_are_gone_take_theirs_away(
     let mut sites: Vec<Site> = (0..3).map(|_| Site::of(&process, ROUTED, 0).unwrap()).collect();
     sites.iter().zip([100, 20, 3]).for_each(|(site, live)| site.live.set(live));
     sites.iter_mut().for_each(|site| drop(site.tick(1_000)));
+    assert_eq!(held(), (0, 0), "that is the main thread's memory, as far as anybody knows");
+    for site in &mut sites {
+        site.connect(1, 9092);
+        site.end(1);
+        site.tick(2_000);
+    }
     assert_eq!(held(), (123, 3));
     sites[0].live.set(50);
     // A VM fails, and another one takes its place.
     sites.pop();
-    for now in [2_000, 8_000, 14_000] {
+    for now in [3_000, 8_000, 14_000] {
         sites.iter_mut().for_each(|site| drop(site.tick(now)));
     }
     assert_eq!(held(), (70, 2));
@@ -109,6 +115,7 @@ fn memory_is_the_sum_of_those_in_force_and_those_that_are_gone_take_theirs_away(
     let newer = ROUTED.replace("\"k\",", "\"k\", ");
     let mut new = Site::of(&process, &newer, 14_000).unwrap();
     new.live.set(50);
+    new.connect(1, 9092);
     new.tick(15_000);
     sites.iter_mut().for_each(|site| drop(site.tick(15_000)));
     assert_eq!(held(), (50, 1));
