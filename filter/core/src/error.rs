@@ -255,8 +255,8 @@ impl Fault {
         }
     }
 
-    /// Why the client comes back behind the fault, whoever is to blame for it, if it is served then: the tag of
-    /// the stat `reconnects_total`.
+    /// Why the client comes back behind the fault, whoever is to blame for it, if it is served then: the tag
+    /// of the stat `reconnects_total`.
     pub(crate) fn sends_back(&self) -> Option<&'static str> {
         match self {
             Fault::Reconnect(why) => Some(why.reason()),
@@ -448,5 +448,35 @@ struct Late {
 impl fmt::Display for Late {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a connection is closed after {} ms (limits.authentication_ms)", self.ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_to_come_back_is_listed_once() {
+        let ms = 1;
+        let faults: [Fault; 11] = [
+            Reconnect::Misrouted { broker: 1 }.into(),
+            Reconnect::Versions.into(),
+            Reconnect::Unavailable { what: "" }.into(),
+            Reconnect::Busy.into(),
+            Reconnect::Unproven { ms }.into(),
+            Reconnect::Silent { ms }.into(),
+            BrokerFault::Stalled { ms }.into(),
+            ClientFault::Evicted { held: 1 }.into(),
+            ConfigFault::NoRoomForAnswer { bytes: 1 }.into(),
+            ClientFault::SessionExpired.into(),
+            ClientFault::UnacknowledgedRefusal { topic: String::new() }.into(),
+        ];
+        let mut given: Vec<&str> = faults.iter().filter_map(Fault::sends_back).chain([CONFIGURATION]).collect();
+        let mut listed = RECONNECT_REASONS.map(|(reason, _)| reason);
+        given.sort_unstable();
+        given.dedup();
+        listed.sort_unstable();
+        assert_eq!(given, listed);
+        assert_eq!(Fault::from(ClientFault::RequestHeader).sends_back(), None);
     }
 }

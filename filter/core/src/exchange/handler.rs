@@ -320,8 +320,8 @@ impl Context<'_> {
         }
     }
 
-    /// Counts a request that names a mapped topic, once for all that it says of the topic. `named`: the topics
-    /// that it has named before.
+    /// Counts a request that names a mapped topic, once for all that it says of the topic. `named`: the
+    /// topics that it has named before.
     pub(crate) fn count_named(&self, named: &mut HashSet<TopicLabel>, topic: &Topic) {
         let api = self.api.name;
         let label = topic.label.filter(|label| named.insert(*label));

@@ -62,8 +62,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// `prefix`: the configuration's `stat_prefix`. `topics`: those that have stats of their own, in the order
-    /// of their labels.
+    /// `prefix`: the configuration's `stat_prefix`. `topics`: those that have stats of their own, in the
+    /// order of their labels.
     pub fn new(prefix: &str, topics: Vec<String>) -> Self {
         Self { prefix: prefix.to_owned(), topics }
     }

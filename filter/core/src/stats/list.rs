@@ -161,7 +161,7 @@ stats! {
         SHADOW_COMMITS_FAILED: Counter, "shadow_commits_failed_total", [],
             "Commits to shadow groups that the broker refused: parts of clients' own commits, which were told of it, and \
              renewals, which are tried again.",
-            "For long: offsets above lane 0 may expire. Look for missing rights on `G~` (docs/security.md), and at \
+            "For long: offsets above lane 0 may expire. Look for missing rights on `G~` ([security.md](security.md)), and at \
              `response_errors_total{api=\"OffsetCommit\"}`.";
     ];
     "Memory": [

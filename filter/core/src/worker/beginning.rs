@@ -1,5 +1,5 @@
-//! The stats that are there from the start, with 0: so that a rate can be asked for before the first event, and
-//! that a look at what is there tells what can be. Those by API come with the first request of each API.
+//! The stats that are there from the start, with 0: so that a rate can be asked for before the first event,
+//! and that a look at what is there tells what can be. Those by API come with the first request of each API.
 
 use super::command::Commands;
 use crate::brokers::Advertise;

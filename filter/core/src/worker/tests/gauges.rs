@@ -192,3 +192,17 @@ fn who_waits_for_room_or_is_sent_away_is_counted() {
     assert_eq!(closed.len(), 2);
     assert_eq!(process.stat("reconnects_total.remapper.k.reason.configuration"), 2);
 }
+
+#[test]
+fn who_ends_for_the_others_sake_is_blamed_and_comes_back() {
+    let process = Process::default();
+    let mut site = Site::of(&process, ROUTED, 0).unwrap();
+    (1..=2).for_each(|id| drop(site.connect(id, 9092)));
+    site.client(2, &produce(100_000)[..50_000]);
+    site.live.set(WORKER_BYTES_DEFAULT);
+    site.client(1, &metadata(1));
+    assert_eq!(closes(&site.tick_until(TIGHT_MS_MAX + 100)).len(), 1);
+    site.end(2);
+    let names = ["reconnects_total.remapper.k.reason.memory", "errors_total.remapper.k.blame.client"];
+    assert_eq!(process.stats(&names), [1, 1]);
+}
