@@ -47,7 +47,7 @@ class Ledger:
 
 
 class Reading:
-    """What one group has read, over all its members and wherever they were connected. Several threads write."""
+    """What one group has read, over all its members and wherever they were connected. Members are threads."""
 
     def __init__(self, group: str, ledger: Ledger):
         self.group, self.ledger = group, ledger
@@ -84,7 +84,7 @@ class Reading:
             return self.elsewhere + sum(self.ledger.home.get(n, p) != p for n, p in self.seen.items())
 
     def verdict(self) -> str:
-        """A sentence that `is_good` judges; repeated records are left to the example."""
+        """What `is_good` judges, in words; repeated records are left to the example."""
         order = "in order" if not self.disordered else f"{self.disordered} out of order"
         return (
             f"group {self.group}: {len(self.seen):,} of {len(self.ledger.home):,} records read, {self.missing()} lost, "
@@ -96,8 +96,8 @@ class Reading:
 
 
 class Writer(threading.Thread):
-    """Writes keyed records at a steady rate until `stop`; the client library picks the partition by the key, as
-    Java's default partitioner does."""
+    """Writes keyed records at a steady rate until `stop`; the client library picks the partition by the key,
+    as Java's default partitioner does."""
 
     def __init__(self, bootstrap: str, topic: str, ledger: Ledger, per_second: int):
         super().__init__(daemon=True)

@@ -1,5 +1,5 @@
-"""The examples of docs/migration.md: topics move in, are mapped in place, grow, and move out. Each example follows
-every record, and judges itself."""
+"""The examples of docs/migration.md: topics move in, are mapped in place, grow, and move out. Each example
+follows every record, and judges itself."""
 
 import subprocess
 import sys

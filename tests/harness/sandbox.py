@@ -113,7 +113,7 @@ class Sandbox:
         """What a page's commands may take from the repository. After `words` are known."""
         for top in FROM_REPOSITORY:
             for file in (REPO / top).rglob("*"):
-                if file.suffix in (".yaml", ".json", ".properties"):
+                if file.suffix in (".yaml", ".json", ".properties", ".py"):
                     self.write(str(file.relative_to(REPO)), file.read_text())
         (self.directory / "target").mkdir()
         (self.directory / "target" / WASM.name).symlink_to(wasm_file())
