@@ -7,7 +7,8 @@ from tests.harness.connect import Java
 
 from .servers import fill_in
 from .stage import Stage
-from .tools import next_records, offsets
+from .tools import offsets
+from .unread import unread
 
 SOON = {"plugin.discovery": "service_load"}
 """Connect starts without looking for plugins in all jars."""
@@ -34,10 +35,11 @@ class Mirror(Java):
     def wait_for_groups(self, stage: Stage, source: str, topic: str, target: str, copy: str) -> None:
         """`source`, `target`: bootstrap addresses. Until billing, which has read everything, has nothing left
         to read in the copy. What reports, which has not, finds there depends on what MirrorMaker has seen."""
+        assert not unread(source, "billing", topic), "billing has not committed what it has read"
         time.sleep(SETTLED_S)
         # Partitions without any record have no offset there, and need none.
-        self.wait_until("nothing to be read by billing", lambda: next_records(target, "billing", copy) == 0, 90)
-        for group in ("billing", "reports"):
+        self.wait_until("nothing to be read by billing", lambda: not unread(target, "billing", copy))
+        left = {"billing": 0, "reports": sum(unread(target, "reports", copy).values())}
+        for group, count in left.items():
             had, has = offsets(source, group, topic), offsets(target, group, copy)
-            left = f"{next_records(target, group, copy):,} records to read"
-            stage.tell(f"{group} has offsets of {len(has)} partitions there, of {len(had)} here, and {left}")
+            stage.tell(f"{group} has offsets of {len(has)} partitions there, of {len(had)} here, and {count:,} records to read")
