@@ -167,9 +167,10 @@ def test_records_written_through_one_envoy_are_read_through_the_other(envoys, cl
 @pytest.mark.remap
 @pytest.mark.skipif(not PROMTOOL.exists(), reason=MISSING)
 def test_prometheus_gets_statistics_and_nothing_else(envoys, tmp_path):
-    with Prometheus(tmp_path, [f"127.0.0.1:{envoy.statistics}" for envoy in envoys]) as prometheus:
+    a, b = envoys
+    with Prometheus(tmp_path, {"a": a.statistics, "b": b.statistics}) as prometheus:
         wait_until("both", lambda: prometheus.value("count by (remapper) (kafka_remapper_connections_total)") == 2, 20)
     for path in ("/", "/stats", "/config_dump", "/quitquitquit", "/stats/prometheus/../../quitquitquit"):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"http://127.0.0.1:{envoys[0].statistics}{path}", data=b"", timeout=5)
+            urllib.request.urlopen(f"http://127.0.0.1:{a.statistics}{path}", data=b"", timeout=5)
         assert refused.value.code == 404, path

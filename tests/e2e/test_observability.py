@@ -107,8 +107,8 @@ def watched(tmp_path_factory, cluster):
         live = LiveEnvoy(directory / "live", cluster, {"stat_prefix": "watched", "mapping": mapping})
         stack.callback(live.stop, expected="failed to load")
         guarded = stack.enter_context(Guarded(directory / "guarded", cluster, section()))
-        addresses = [f"127.0.0.1:{envoy.admin_port}" for envoy in (live, guarded)]
-        prometheus = stack.enter_context(Prometheus(directory / "prometheus", addresses))
+        ports = {"live": live.admin_port, "guarded": guarded.admin_port}
+        prometheus = stack.enter_context(Prometheus(directory / "prometheus", ports))
         wait_until("both to be scraped", lambda: prometheus.value("up") == 2, 20)
         live.refuse("mapping", {"topics": [{"name": good, "virtual_partitions": 3, "physical_partitions": 2}]})
         # Twice: a series whose labels are known only then begins with its first count, and a rate needs two.
