@@ -71,9 +71,10 @@ fmt: ## Format the Rust code
 	@cargo fmt --all
 
 .PHONY: docs
-docs: ## Write what is generated anew: docs/protocol.md, and the configuration's JSON Schema
+docs: venv ## Write what is generated anew: tables of docs/, and the configuration's JSON Schema
 	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol
-	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema
+	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema --test configuration
+	@UPDATE=1 $(PYTHON) -m pytest --quiet tests/e2e/test_versions.py
 
 .PHONY: lint
 lint: ## Check format, lints, and the links of the documentation comments

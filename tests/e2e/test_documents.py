@@ -70,6 +70,22 @@ def test_targets_of_make_exist():
         assert wanted <= targets, f"{page}: the Makefile has no {wanted - targets}"
 
 
+def anchor(heading: str) -> str:
+    """What leads to a heading, as GitHub makes it of the text."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_to_headings(page):
+    missing = []
+    for path, wanted in re.findall(r"\]\(([\w./-]*)#([^)]+)\)", page.text):
+        file = (REPO / page.path).parent / path if path else REPO / page.path
+        headings = re.findall(r"^#+ (.+)$", file.read_text(), re.M) if file.suffix == ".md" else [wanted]
+        if wanted not in map(anchor, headings):
+            missing.append(f"{path}#{wanted}")
+    assert not missing
+
+
 def test_scenarios_have_pages():
     files = {file.stem for file in (REPO / "tests/e2e/documents").glob("*.py")} - {"__init__"}
     assert files <= {page.name for page in PAGES}

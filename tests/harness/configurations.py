@@ -14,10 +14,15 @@ from .certificates import Authority
 from .checker import program
 from .documents import Block
 from .envoy import wasm_file
-from .paths import ENVOY_BINARY, REPO
+from .paths import ENVOY_BINARY, REPO, WASM
 
 SECRET = "0123456789abcdef0123456789abcdef"
-"""For each ${NAME} of a configuration."""
+"""For each ${NAME} of a configuration, but for ${PUBLIC_KEY}."""
+PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDXIgVpu3kYJMMUcGItZra5v9m+ZV
+1YBsTNI/dUA0VAcaguKeRQDJJXU6TIU8neYnlwPqKMdin9e1VD6UVs6FWA==
+-----END PUBLIC KEY-----
+"""
 KEY_BYTES = '"' + "A" * 86 + '=="'
 """For each "…" in JSON: 64 bytes in Base64, as SCRAM-SHA-512 has its keys."""
 PASSED_BY = {
@@ -30,7 +35,8 @@ PASSED_BY = {
 
 
 def secrets(text: str) -> dict[str, str]:
-    return dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), SECRET)
+    """A value for each ${NAME}."""
+    return {name: PUBLIC_KEY if name == "PUBLIC_KEY" else SECRET for name in re.findall(r"\$\{(\w+)\}", text)}
 
 
 # JSON: the filter's configuration, or a part of it.
@@ -127,6 +133,7 @@ def check_yaml(block: Block, directory: Path) -> None:
 def validate(bootstrap: dict, directory: Path, what: str) -> None:
     """Lets Envoy load a bootstrap, and the filter in it its configuration, with files that are there."""
     text = local_files(json.dumps(bootstrap), directory)
+    install_filter(directory)
     file = directory / "bootstrap.json"
     file.write_text(text)
     done = subprocess.run(
@@ -140,8 +147,8 @@ def validate(bootstrap: dict, directory: Path, what: str) -> None:
 
 
 def local_files(text: str, directory: Path) -> str:
-    """The text with the filter of this build, and with certificates that are there: one serves all purposes."""
-    text = re.sub(r"(?<![\w.])/[\w./-]*/kafka_partition_remapper\.wasm", wasm_file(), text)
+    """The text with `directory` for /etc/envoy, where the certificates are that the text names: one serves all
+    purposes."""
     names = set(re.findall(r"/etc/envoy/([\w.-]+\.pem)", text))
     if names:
         pair = Authority(directory, "documents").issue("/CN=documents", ("localhost",))
@@ -150,3 +157,8 @@ def local_files(text: str, directory: Path) -> str:
     return text.replace("/etc/envoy/", f"{directory}/")
 
 
+def install_filter(directory: Path) -> None:
+    """The filter of this build, under its name in the directory, if there is none."""
+    file = directory / WASM.name
+    if not file.exists():
+        file.symlink_to(wasm_file())

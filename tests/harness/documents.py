@@ -17,7 +17,7 @@ from .paths import REPO
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)\s*$")
 NOTE = re.compile(r"^\s*<!-- (?P<kind>file|other): (?P<what>.+) -->$")
-LANGUAGES = {"sh", "json", "yaml", "text", "console", "mermaid", "rust"}
+LANGUAGES = {"sh", "json", "yaml", "text", "console", "mermaid", "python", "rust"}
 """`sh` is run, `json` and `yaml` are validated; the others are to be read."""
 
 

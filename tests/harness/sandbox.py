@@ -12,10 +12,10 @@ from pathlib import Path
 import yaml
 
 from .checker import program
-from .configurations import local_files
-from .envoy import EnvoyProcess, wasm_file
+from .configurations import install_filter, local_files
+from .envoy import EnvoyProcess
 from .kafka import QUIET, KafkaCluster
-from .paths import CONNECT_JARS, ENVOY_BINARY, KAFKA_JARS, REPO, WASM
+from .paths import CONNECT_JARS, ENVOY_BINARY, KAFKA_JARS, REPO
 from .process import free_ports, is_free
 
 KAFKA_PROGRAMS = {
@@ -58,8 +58,8 @@ def gateway_words(cluster: KafkaCluster) -> dict[str, str]:
         **{f"kafka-{n}:9092": brokers[n % len(brokers)] for n in range(3)},
         **{f"{host}:9901": f"127.0.0.1:{ports[9901]}" for host in ("localhost", "127.0.0.1")},
         "kafka-{id}:9092": f"kafka-{{id}}.localhost:{brokers[0].rpartition(':')[2]}",
-        "kafka.example.com:9092": f"127.0.0.1:{ports[9092]}",
-        "kafka.example.com": "127.0.0.1",
+        **{f"{host}:9092": f"127.0.0.1:{ports[9092]}" for host in ("localhost", "kafka.example.com")},
+        **{host: "127.0.0.1" for host in ("localhost", "kafka.example.com")},
         '"base": 9100': f'"base": {first}',
     }
 
@@ -110,13 +110,15 @@ class Sandbox:
         return re.sub(pattern, lambda found: self.words[found[0]], text)
 
     def copy_repository(self) -> None:
-        """What a page's commands may take from the repository. After `words` are known."""
+        """What a page's commands may take from the repository, once; after `words` are known."""
+        if (self.directory / "target").exists():
+            return
         for top in FROM_REPOSITORY:
             for file in (REPO / top).rglob("*"):
                 if file.suffix in (".yaml", ".json", ".properties"):
                     self.write(str(file.relative_to(REPO)), file.read_text())
         (self.directory / "target").mkdir()
-        (self.directory / "target" / WASM.name).symlink_to(wasm_file())
+        install_filter(self.directory / "target")
 
     def write(self, name: str, text: str) -> None:
         file = self.directory / name
@@ -150,6 +152,7 @@ class Sandbox:
         return code, text
 
     def _start_envoy(self, command: str) -> None:
+        install_filter(self.directory)
         words = shlex.split(command.rstrip("& \n"))
         file = self.directory / words[words.index("-c") + 1]
         admin = yaml.safe_load(file.read_text())["admin"]["address"]["socket_address"]["port_value"]

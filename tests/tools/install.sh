@@ -9,6 +9,7 @@
 #   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
 #   install.sh kafka-versions target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
 #   install.sh connect        target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
+#   install.sh istio          target/tools/istio: Istio's resource definitions
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
 #   install.sh prometheus     target/tools/prometheus: Prometheus and promtool, where this is Debian and root
 set -eu -o pipefail
@@ -109,6 +110,18 @@ kafka_versions() {
 
 connect() { jars kafka-connect kafka-connect; }
 
+istio() {
+    local module=istio.io/api@v1.32.0 file=kubernetes/customresourcedefinitions.gen.yaml found
+    fresh istio "$module" && [ -f "$tools/istio/${file##*/}" ] && return
+    program go 1.21 golang-go
+    say "Istio's resource definitions -> target/tools/istio"
+    found=$(retry go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    [ -f "$found/$file" ] || fail "go could not fetch $module"
+    mkdir -p "$tools/istio"
+    install -m 644 "$found/$file" "$tools/istio"
+    stamp istio "$module"
+}
+
 # jars NAME DIRECTORY OPTION...: what the pom.xml of DIRECTORY names, into target/tools/NAME; the options are
 # for Maven.
 jars() {
@@ -178,13 +191,14 @@ case ${1:-} in
         kafka
         kafka_versions
         connect
+        istio
         wasm_runner
         prometheus_and_promtool
         ;;
-    programs | venv | kafka | connect) "$1" ;;
+    programs | venv | kafka | connect | istio) "$1" ;;
     node) node_and_npm ;;
     kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
     prometheus) prometheus_and_promtool ;;
-    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | wasm-runner | prometheus" ;;
+    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | istio | wasm-runner | prometheus" ;;
 esac
