@@ -89,10 +89,10 @@ class Scene:
         self._start(self._read, b, "audit.logins", "watch")
         self._start(self._come_and_go, a, "orders", "billing")
         acts: list[tuple[float, Callable[[], object]]] = [
-            (0.35, b.restart),
+            (0.15, b.restart),
+            (0.4, self._add_a_partition),
             (0.55, lambda: self._start(self._read, a, "orders", "reports", "an old password")),
-            (0.65, self._add_a_partition),
-            (0.8, lambda: a.refuse("limits", {"worker_bytes": 1})),
+            (0.7, lambda: a.refuse("limits", {"worker_bytes": 1})),
         ]
         started = time.monotonic()
         for share, act in acts:

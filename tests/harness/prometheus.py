@@ -126,4 +126,4 @@ def filled_in(expression: str, window: str) -> str:
 
 def metrics(expression: str) -> set[str]:
     """The names of metrics in an expression; not those that are given by a pattern."""
-    return set(METRIC.findall(re.sub(r'"[^"]*"', '""', expression)))
+    return set(METRIC.findall(re.sub(r'"[^"]*"|\b(?:by|on) \([^)]*\)', '', expression)))
