@@ -17,8 +17,11 @@ BEGIN, END = "<!-- Versions: tests/tools/versions.yaml -->\n", "<!-- End of vers
 PINS = dict(re.findall(r"^([\w-]+)==(\S+)$", (TOOLS / "requirements.txt").read_text(), re.M))
 
 
+ALL_CLIENTS = VERSIONS["clients"] + VERSIONS["admin_clients"]
+
+
 def clients() -> dict[str, str]:
-    return {client["name"]: str(client["version"]) for client in VERSIONS["clients"]}
+    return {client["name"]: str(client["version"]) for client in ALL_CLIENTS}
 
 
 def test_envoy_and_brokers_are_those_that_are_installed():
@@ -34,7 +37,7 @@ def test_clients_are_those_that_are_installed():
     node = json.loads((CLIENTS / "node/package.json").read_text())["dependencies"]
     installed = {**PINS, **go, **node, "Java": VERSIONS["kafka"], "librdkafka": confluent_kafka.libversion()[0]}
     assert clients() == {name: installed[name] for name in clients()}
-    packages = [client["package"] for client in VERSIONS["clients"] if "package" in client]
+    packages = [client["package"] for client in ALL_CLIENTS if "package" in client]
     assert all(PINS[package.split()[0]] == package.split()[1] for package in packages)
 
 
@@ -47,15 +50,19 @@ def test_tools_are_those_that_the_installation_asks_for():
     assert VERSIONS["build"] == {name: asked[program] for name, program in names.items()}
 
 
+def named(client: dict) -> str:
+    return f"{client['name']} {client['version']}" + (f", {client['note']}" if "note" in client else "")
+
+
 def table() -> str:
     brokers = [*VERSIONS["other_kafka"], VERSIONS["kafka"]]
-    shown = [f"{name} {version}" for name, version in clients().items()]
+    shown, admin = (list(map(named, VERSIONS[kind])) for kind in ("clients", "admin_clients"))
     build = [f"{name} {version}" for name, version in VERSIONS["build"].items()]
     rows = [
         ("Envoy", f"{VERSIONS['envoy']}; 1.37 is the oldest that takes the files of `envoy/`"),
         ("brokers", f"Apache Kafka {', '.join(sorted(brokers))}, in KRaft mode"),
-        ("clients", ", ".join(shown[:5])),
-        ("", ", ".join(shown[5:])),
+        ("clients", ", ".join(shown)),
+        ("administration, refusals", ", ".join(admin)),
         ("frameworks", f"Kafka Connect, MirrorMaker 2 and Kafka Streams {VERSIONS['kafka']}"),
         ("to build", f"{', '.join(build)}, or later"),
     ]
