@@ -72,7 +72,7 @@ fmt: ## Format the Rust code
 
 .PHONY: docs
 docs: venv ## Write what is generated anew: tables of docs/, and the configuration's JSON Schema
-	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol
+	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol --test metrics
 	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema --test configuration
 	@UPDATE=1 $(PYTHON) -m pytest --quiet tests/e2e/test_versions.py
 

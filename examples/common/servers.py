@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
+
 from tests.harness.envoy import EnvoyProcess, wasm_file
 from tests.harness.kafka import KafkaCluster
 from tests.harness.process import free_ports
 
-GATEWAY, BOOTSTRAP_PORT, BROKER_PORT, ADMIN_PORT = "envoy.example.com", "19092", "19093", "19901"
-ANY = "0.0.0.0"
-"""As in the examples' envoy.yaml: one broker, which is broker 1."""
+GATEWAY, ANY, BOOTSTRAP_PORT, BROKER_PORT, ADMIN_PORT = "envoy.example.com", "0.0.0.0", "19092", "19093", "19901"
+"""As in the examples' envoy.yaml: in front of one broker, which is broker 1."""
 DIRECTORY, WASM = "/etc/envoy/", "/etc/envoy/kafka_partition_remapper.wasm"
 
 
@@ -24,8 +24,8 @@ def fill_in(text: str, values: dict[str, str]) -> str:
 
 
 class ExampleEnvoy(EnvoyProcess):
-    """Envoy with the files of `sources`, of which the first is the bootstrap. `brokers`: the addresses of brokers
-    in these files, with those that they have here."""
+    """Envoy with the files of `sources`, of which the first is the bootstrap. `brokers`: the addresses of
+    brokers in these files, with those that they have here; `more`: what else is to be exchanged."""
 
     log_level = "warn"
 

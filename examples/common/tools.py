@@ -31,12 +31,6 @@ def lags(bootstrap: str, group: str, topic: str) -> dict[int, int]:
     return found
 
 
-def next_records(bootstrap: str, group: str, topic: str) -> int:
-    """How many records the group would get next, while it has no members. Commits nothing."""
-    own = ("--group", group, "--command-property", "enable.auto.commit=false", "--from-beginning", "--timeout-ms", "3000")
-    return kafka("kafka-console-consumer", bootstrap, "--topic", topic, *own, "--formatter-property", "print.value=true").count("\n")
-
-
 def offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
     """What the group has committed, by partition: what kafka-consumer-groups shows as CURRENT-OFFSET."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})

@@ -14,7 +14,6 @@ from .stage import Stage
 CUSTOMERS = 500
 BEGAN_MS = int(time.time() * 1000) - 60_000
 """The timestamp of record 0; each record is a millisecond later than the one before."""
-RETRIABLE = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT)
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Ledger:
 
 
 class Reading:
-    """What one group has read, over all its members and wherever they were connected. Several threads write."""
+    """What one group has read, over all its members and wherever they were connected. Members are threads."""
 
     def __init__(self, group: str, ledger: Ledger):
         self.group, self.ledger = group, ledger
@@ -84,7 +83,7 @@ class Reading:
             return self.elsewhere + sum(self.ledger.home.get(n, p) != p for n, p in self.seen.items())
 
     def verdict(self) -> str:
-        """A sentence that `is_good` judges; repeated records are left to the example."""
+        """What `is_good` judges, in words; repeated records are left to the example."""
         order = "in order" if not self.disordered else f"{self.disordered} out of order"
         return (
             f"group {self.group}: {len(self.seen):,} of {len(self.ledger.home):,} records read, {self.missing()} lost, "
@@ -96,8 +95,8 @@ class Reading:
 
 
 class Writer(threading.Thread):
-    """Writes keyed records at a steady rate until `stop`; the client library picks the partition by the key, as
-    Java's default partitioner does."""
+    """Writes keyed records at a steady rate until `stop`; the client library picks the partition by the key,
+    as Java's default partitioner does."""
 
     def __init__(self, bootstrap: str, topic: str, ledger: Ledger, per_second: int):
         super().__init__(daemon=True)
@@ -164,6 +163,7 @@ class Member(threading.Thread):
         super().__init__(daemon=True)
         self.partitions: set[int] = set()
         self._reading, self._left = reading, at_most
+        self._uncommitted = False
         self._stopping = threading.Event()
         self._consumer = Consumer({
             "bootstrap.servers": bootstrap,
@@ -185,8 +185,8 @@ class Member(threading.Thread):
                 self._reading.arrived(message)
             if self._left is not None:
                 self._left -= len(messages)
-            if messages:
-                self._commit()
+            if messages or self._uncommitted:
+                self._uncommitted = not self._commit()
             self.partitions = {p.partition for p in self._consumer.assignment()}
         self._consumer.close()
 
@@ -195,15 +195,13 @@ class Member(threading.Thread):
         self._stopping.set()
         self.join()
 
-    def _commit(self) -> None:
-        for _ in range(20):
-            try:
-                self._consumer.commit(asynchronous=False)
-                return
-            except KafkaException as e:
-                if e.args[0].code() not in RETRIABLE:
-                    return  # another member has the partitions, and reads these records again
-                time.sleep(0.1)
+    def _commit(self) -> bool:
+        """Whether nothing is left to be committed: a group that shares its partitions anew takes no commits."""
+        try:
+            self._consumer.commit(asynchronous=False)
+        except KafkaException as e:
+            return e.args[0].code() == KafkaError._NO_OFFSET
+        return True
 
 
 def stored(bootstrap: str, topic: str, partitions: int) -> dict[int, list[int]]:

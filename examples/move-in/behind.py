@@ -1,5 +1,5 @@
-"""How far MirrorMaker 2 is behind a topic: prints the partitions that are not yet copied to their end, and exits
-with 1 if there are any. Needs nothing but Python, and three files of what Kafka's tools print:
+"""How far MirrorMaker 2 is behind a topic: prints the partitions that are not yet copied to their end, and
+exits with 1 if there are any. Needs nothing but Python, and three files of what Kafka's tools print:
 
     kafka-get-offsets.sh --bootstrap-server old-kafka:9092 --topic orders --time earliest >starts
     kafka-get-offsets.sh --bootstrap-server old-kafka:9092 --topic orders >ends
@@ -31,8 +31,8 @@ def offsets(path: str) -> dict[tuple[str, int], int]:
 
 
 def copied(path: str):
-    """The last record of each partition that MirrorMaker has copied, by the topic where it keeps its own offsets:
-    lines of `["MirrorSourceConnector",{"cluster":…,"partition":7,"topic":"orders"}]`, a tab, `{"offset":41}`."""
+    """The last record of each partition that MirrorMaker has copied, by the topic of its own offsets: lines of
+    `["MirrorSourceConnector",{"cluster":…,"partition":7,"topic":"orders"}]`, a tab, `{"offset":41}`."""
     with open(path) as file:
         for line in file:
             key, _, value = line.partition("\t")

@@ -1,4 +1,4 @@
-"""A topic of 100 partitions becomes one of 10 that shows 100: MirrorMaker 2, groups go on, and the way back."""
+"""A topic of 100 partitions becomes one of 10 that shows 100; groups go on; and the way back."""
 
 import argparse
 import subprocess

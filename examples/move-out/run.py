@@ -83,7 +83,7 @@ def clean_up(stage: Stage, cluster: KafkaCluster, envoy: ExampleEnvoy) -> None:
     shadows = [g for g in kafka("kafka-consumer-groups", cluster.bootstrap, "--list").split() if "~" in g]
     stage.tell(f"shadows: {' '.join(sorted(shadows))}")
     kafka("kafka-consumer-groups", cluster.bootstrap, "--delete", *(o for g in shadows for o in ("--group", g)))
-    kafka("kafka-topics", cluster.bootstrap, "--delete", "--topic", r"mm2-.*\.internal|mapped\.checkpoints\.internal")
+    kafka("kafka-topics", cluster.bootstrap, "--delete", "--topic", r"mm2-.*\.internal|mapped\.checkpoints\.internal|(mapped\.)?heartbeats")
     topics = set(kafka("kafka-topics", cluster.bootstrap, "--list").split()) - {"__consumer_offsets"}
     left = kafka("kafka-consumer-groups", cluster.bootstrap, "--list").split()
     stage.check(f"topics: {', '.join(sorted(topics))}; groups: {', '.join(sorted(left))}", topics == {COPY} and set(left) == set(kept))

@@ -5,10 +5,13 @@ import sys
 from dataclasses import dataclass
 
 LINE_EVERY_S = 4
+COLUMNS = 5
+"""Virtual partitions in a row."""
 BOLD, DIM, GREEN, RED, OFF = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 INTRO = """
 The broker stores topic `{topic}` in {physical} partitions; through Envoy, clients see {virtual}.
-One client writes keyed records, and each of the {virtual} has a reader of its own.
+One client writes keyed records, each of the {virtual} has a reader of its own, and the two members
+of the consumer group `{group}` share them.
 """
 
 
@@ -35,10 +38,10 @@ class View:
 
 
 class Screen:
-    def __init__(self, topic: str, virtual: int, physical: int, share: str):
+    def __init__(self, topic: str, virtual: int, physical: int, share: str, group: str):
         self._share = share
         self._terminal = sys.stdout.isatty()
-        self._intro = INTRO.format(topic=topic, physical=physical, virtual=virtual)
+        self._intro = INTRO.format(topic=topic, physical=physical, virtual=virtual, group=group)
         self._physical = physical
         self._height = 0
         self._next_line_s = 0.0
@@ -60,6 +63,23 @@ class Screen:
         else:
             self.say("\n" + "\n".join(text for _, text in self._table(view)))
 
+    def note(self, text: str) -> None:
+        """Words below the table, which then begins anew."""
+        self._height = 0
+        self.say(f"\n{BOLD}{text}{OFF}" if self._terminal else f"\n{text}")
+
+    def group(self, rows: list[dict[str, str]], every_partition: bool) -> None:
+        """What kafka-consumer-groups tells of a group: each partition, or each member."""
+        members = sorted({row["CLIENT-ID"] for row in rows})
+        if every_partition:
+            columns = ("PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CLIENT-ID")
+            self.say("\n".join("".join(f"{text:<16}" for text in line) for line in [columns, *([row[c] for c in columns] for row in rows)]))
+        for member in members:
+            own = [row for row in rows if row["CLIENT-ID"] == member]
+            lag = sum(int(row["LAG"]) for row in own if row["LAG"].isdigit())
+            self.say(f"  {member}: {len(own)} of {len(rows)} virtual partitions, lag {lag:,}")
+        self.say("")
+
     def verdict(self, text: str, good: bool) -> None:
         colour = (GREEN if good else RED) + BOLD
         self.say(f"\n{colour}{text}{OFF}" if self._terminal else f"\n{text}")
@@ -77,12 +97,14 @@ class Screen:
         lanes = len(view.written) // self._physical
         lines = [(BOLD, f"{'on the broker':<24}through Envoy")]
         for p in range(self._physical):
-            mine = range(p, lanes * self._physical, self._physical)
-            lines += [
-                (DIM, _row(f"partition {p}", "partition", list(mine))),
-                ("", _row(f"{view.end_offsets[p]:>9,} records", "written", [view.written[v] for v in mine])),
-                ("", _row("", "read", [view.read[v] for v in mine])),
-            ]
+            left = [f"partition {p}", f"{view.end_offsets[p]:>9,} records"]
+            for first in range(0, lanes, COLUMNS):
+                mine = [lane * self._physical + p for lane in range(first, min(first + COLUMNS, lanes))]
+                lines += [
+                    (DIM, _row(left.pop(0) if left else "", "partition", mine)),
+                    ("", _row(left.pop(0) if left else "", "written", [view.written[v] for v in mine])),
+                    ("", _row("", "read", [view.read[v] for v in mine])),
+                ]
         return [*lines, ("", ""), *(("", text) for text in _totals(view, lanes, self._share))]
 
     @staticmethod
@@ -96,7 +118,7 @@ def _row(left: str, label: str, numbers: list[int]) -> str:
 
 def _totals(view: View, lanes: int, share: str) -> list[str]:
     alone = f"since a reader's fetch brings along {lanes - 1} neighbours' records, which Envoy drops"
-    shared = f"though {lanes} readers want each of the broker's partitions: Envoy reads it once for all"
+    shared = f"{lanes} readers want each of the broker's partitions; Envoy reads once for those who stand together"
     up, down = view.upstream_bytes / 1e6, view.downstream_bytes / 1e6
     return [
         f"{view.seconds:>4.0f} s: {sum(view.written):,} written, {sum(view.read):,} read; {view.wrong}",

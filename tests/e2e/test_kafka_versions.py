@@ -15,19 +15,31 @@ from tests.harness.clients import Consumer, Record, produce
 from tests.harness.envoy import Envoy
 from tests.harness.group_members import Group
 from tests.harness.kafka import KafkaCluster, other_versions, run_tool
+from tests.harness.process import wait_until
 from tests.harness.raw import LATEST, Raw
+from tests.harness.raw_sasl import log_in
 
 pytestmark = pytest.mark.remap
 CODECS = ("none", "zstd")
 LIBRARIES = {"java": "cooperative-sticky", "librdkafka": "range"}
 """Each with an assignor."""
+LOGIN = {
+    "sasl": {"mechanisms": ["PLAIN"], "users": [{"username": "alice", "password": "of alice"}]},
+    "upstream": {"sasl": {"mechanism": "PLAIN", "username": "gateway", "password": "of the gateway"}},
+}
 SOME = (0, 6, 13, 19)
 """What one consumer reads alone, one after the other."""
 
 
 @pytest.fixture(scope="module", params=[None, *other_versions()], ids=lambda version: version or "default")
 def cluster(request, tmp_path_factory):
-    with KafkaCluster(tmp_path_factory.mktemp("kafka"), version=request.param) as cluster:
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    settings = {
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.sasl.plain.sasl.jaas.config": f'{module} required user_gateway="of the gateway";',
+    }
+    listeners = {"SASL": "SASL_PLAINTEXT"}
+    with KafkaCluster(tmp_path_factory.mktemp("kafka"), version=request.param, overrides=settings, listeners=listeners) as cluster:
         yield cluster
 
 
@@ -116,6 +128,28 @@ def test_administration(envoy, raw, cluster):
     assert raw.read_all(topic.name, 7) == [(5, b"new")]
     assert all(raw.read_all(topic.name, v) == [] for v in range(topic.virtual) if v != 7)
     admin.delete_topics([topic.name])[topic.name].result(30)
+
+
+def test_the_first_login_of_all(cluster, direct, tmp_path):
+    """The filter cannot ask a broker before it has logged in, and so guesses what the first client may use: all
+    of it, with a broker that has it; else the client is sent away with words, and the next one is told right."""
+    brokers = offered(direct)
+    older = brokers[apis.METADATA.key][1] < TABLE[apis.METADATA.key].versions.stop - 1
+    with Envoy(tmp_path, cluster, {**topics.MAPPING, **LOGIN}, listener="SASL") as envoy:
+        for first in (True, False):
+            with Raw(envoy.base) as raw:
+                version = offered(raw)[apis.METADATA.key][1]
+                log_in(raw, "PLAIN", "alice", "of alice")
+                if first and older:
+                    with pytest.raises(ConnectionError):
+                        raw.metadata(None, version)
+                else:
+                    assert raw.metadata(None, version)["brokers"]
+                    assert raw.metadata(None, version)["brokers"]
+        assert envoy.stat("kafka_remapper_reconnects_total", reason="versions") == older
+        low, high = brokers[apis.METADATA.key]
+        words = f"a client uses Metadata version {version + 1}, as it was told before the broker could be asked; the broker offers {low} to {high}"
+        wait_until("the line in the log", lambda: (words in envoy.log.read_text()) == older, 5)
 
 
 def test_kafkas_verifiable_programs(envoy, cluster, new_topic):

@@ -98,6 +98,18 @@ def test_libraries_as_their_own_users(library, start, secured, secured_topic, pr
         consumer.expect(acked[7])
 
 
+def test_a_client_that_does_not_come_again(secured, secured_topic, tmp_path):
+    """Not even the first connection to an Envoy that has just started is closed."""
+    reserve(secured, secured_topic.name, "alice")
+    with Envoy(tmp_path, secured, {**topics.MAPPING, **each_its_own()}, listener="SASL") as envoy:
+        for port in (envoy.base, envoy.base):
+            with Raw(port) as raw:
+                raw.announce("apache-kafka-java")
+                log_in(raw, "PLAIN", "alice", at_filter("alice"))
+                assert {b["node_id"] for b in raw.metadata([])["brokers"]} == set(secured.ids)
+        assert envoy.stat("kafka_remapper_reconnects_total") == 0
+
+
 def test_a_principal_without_an_identity_is_refused(start):
     envoy = start(each_its_own())
     connect(envoy.base, "alice").close()

@@ -25,16 +25,18 @@ METRIC = re.compile(r"\b(?:kafka_remapper|envoy)_\w+|\bALERTS\b|\bup\b")
 
 class Prometheus:
     """Scrapes Envoys each second, and evaluates the alert rules as often, until `stop` or as long as a `with`.
-    `targets`: the addresses, host:port, of Envoys' admin interfaces. `seconds`: how often."""
+    `targets`: by the name that each has in the label `instance`, at which port of this machine its statistics
+    are. `seconds`: how often."""
 
-    def __init__(self, directory: Path, targets: list[str], seconds: int = 1):
+    def __init__(self, directory: Path, targets: dict[str, int], seconds: int = 1):
         directory.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())
         config["global"] = {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"}
         config["rule_files"] = [str(OBSERVABILITY / file) for file in config["rule_files"]]
         (job,) = config["scrape_configs"]
-        job["static_configs"] = [{"targets": targets}]
-        self.job = job["job_name"]
+        job["static_configs"] = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": name}} for name, port in targets.items()
+        ]
         file, port = directory / "prometheus.json", free_ports(1)
         file.write_text(json.dumps(config))
         self.url = f"http://127.0.0.1:{port}"
@@ -124,4 +126,4 @@ def filled_in(expression: str, window: str) -> str:
 
 def metrics(expression: str) -> set[str]:
     """The names of metrics in an expression; not those that are given by a pattern."""
-    return set(METRIC.findall(re.sub(r'"[^"]*"', '""', expression)))
+    return set(METRIC.findall(re.sub(r'"[^"]*"|\b(?:by|on) \([^)]*\)', '', expression)))

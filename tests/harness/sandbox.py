@@ -115,7 +115,7 @@ class Sandbox:
             return
         for top in FROM_REPOSITORY:
             for file in (REPO / top).rglob("*"):
-                if file.suffix in (".yaml", ".json", ".properties"):
+                if file.suffix in (".yaml", ".json", ".properties", ".py"):
                     self.write(str(file.relative_to(REPO)), file.read_text())
         (self.directory / "target").mkdir()
         install_filter(self.directory / "target")

@@ -1,16 +1,15 @@
-"""Schemas of files that the examples have: packages of Node, and a schema of a Go module."""
+"""What files of the examples have to fit: types of Grafana, from packages of Node, and the JSON Schema of compose
+files."""
 
 import fcntl
-import json
 import subprocess
-from pathlib import Path
 
-from .paths import BUILD, REPO
+from .paths import BUILD, REPO, TOOLS
 
 SCHEMAS = REPO / "tests/dashboard"
-"""The package.json, and the programs that use its packages."""
-COMPOSE = "github.com/compose-spec/compose-go/v2@v2.4.7"
-"""What Docker Compose reads its files with."""
+"""The package.json, and what uses its packages."""
+COMPOSE = TOOLS / "compose/compose-spec.json"
+"""As tests/tools/install.sh compose leaves it: what Docker Compose itself holds its files against."""
 
 
 def node_packages() -> None:
@@ -22,17 +21,7 @@ def node_packages() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = (SCHEMAS / "package-lock.json").read_text()
         if not done.exists() or done.read_text() != wanted:
-            _run("npm", "ci", "--no-audit", "--no-fund", cwd=SCHEMAS)
+            command = ["npm", "ci", "--no-audit", "--no-fund"]
+            fetched = subprocess.run(command, cwd=SCHEMAS, capture_output=True, text=True, timeout=300)
+            assert fetched.returncode == 0, fetched.stdout + fetched.stderr
             done.write_text(wanted)
-
-
-def compose_schema() -> Path:
-    """The JSON Schema of compose files."""
-    module = json.loads(_run("go", "mod", "download", "-json", COMPOSE, cwd=SCHEMAS))
-    return Path(module["Dir"]) / "schema/compose-spec.json"
-
-
-def _run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

@@ -10,6 +10,7 @@
 #   install.sh kafka-versions target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
 #   install.sh connect        target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
 #   install.sh istio          target/tools/istio: Istio's resource definitions
+#   install.sh compose        target/tools/compose: the JSON Schema of compose files
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
 #   install.sh prometheus     target/tools/prometheus: Prometheus and promtool, where this is Debian and root
 set -eu -o pipefail
@@ -110,16 +111,22 @@ kafka_versions() {
 
 connect() { jars kafka-connect kafka-connect; }
 
-istio() {
-    local module=istio.io/api@v1.32.0 file=kubernetes/customresourcedefinitions.gen.yaml found
-    fresh istio "$module" && [ -f "$tools/istio/${file##*/}" ] && return
+istio() { of_go_module istio istio.io/api@v1.32.0 kubernetes/customresourcedefinitions.gen.yaml; }
+
+# The newest that Go 1.21 takes.
+compose() { of_go_module compose github.com/compose-spec/compose-go/v2@v2.4.7 schema/compose-spec.json; }
+
+# of_go_module NAME MODULE@VERSION FILE: a file of a Go module, into target/tools/NAME.
+of_go_module() {
+    local name=$1 module=$2 file=$3 found
+    fresh "$name" "$module" && [ -f "$tools/$name/${file##*/}" ] && return
     program go 1.21 golang-go
-    say "Istio's resource definitions -> target/tools/istio"
+    say "${file##*/} of $module -> target/tools/$name"
     found=$(retry go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
     [ -f "$found/$file" ] || fail "go could not fetch $module"
-    mkdir -p "$tools/istio"
-    install -m 644 "$found/$file" "$tools/istio"
-    stamp istio "$module"
+    mkdir -p "$tools/$name"
+    install -m 644 "$found/$file" "$tools/$name"
+    stamp "$name" "$module"
 }
 
 # jars NAME DIRECTORY OPTION...: what the pom.xml of DIRECTORY names, into target/tools/NAME; the options are
@@ -192,13 +199,14 @@ case ${1:-} in
         kafka_versions
         connect
         istio
+        compose
         wasm_runner
         prometheus_and_promtool
         ;;
-    programs | venv | kafka | connect | istio) "$1" ;;
+    programs | venv | kafka | connect | istio | compose) "$1" ;;
     node) node_and_npm ;;
     kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
     prometheus) prometheus_and_promtool ;;
-    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | istio | wasm-runner | prometheus" ;;
+    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | istio | compose | wasm-runner | prometheus" ;;
 esac

@@ -6,6 +6,7 @@
 
 mod brokers;
 mod mapping;
+mod protobuf;
 mod security;
 
 mod error;
@@ -110,6 +111,19 @@ impl Config {
         })
     }
 
+    /// The text of a configuration as the host hands it over: JSON, or a `google.protobuf.Struct`.
+    ///
+    /// # Errors
+    /// Where it is neither.
+    pub fn text(given: Vec<u8>) -> Result<String, ConfigError> {
+        let json =
+            Some(&given).filter(|given| given.len() <= CONFIG_BYTES_MAX).and_then(|given| protobuf::json_of(given));
+        match json {
+            Some(json) => Ok(json),
+            None => String::from_utf8(given).map_err(|_| ConfigError::new("it is not UTF-8")),
+        }
+    }
+
     /// How clients are named after their certificates, if they are: where there is `sasl`, it names them.
     pub fn principals_by_certificate(&self) -> Option<&principal::Principals> {
         self.principal.as_ref().filter(|_| self.sasl.is_none())
@@ -117,7 +131,9 @@ impl Config {
 }
 
 fn read(text: &str) -> Result<raw::Root, ConfigError> {
-    let no_json = |error: &serde_json::Error| ConfigError::new(format!("not valid JSON: {error}"));
+    let is_object = text.trim_start().starts_with('{');
+    let hint = if is_object { "" } else { "; one JSON object is needed, in braces (YAML is not read)" };
+    let no_json = |error: &serde_json::Error| ConfigError::new(format!("not valid JSON: {error}{hint}"));
     let mut json = serde_json::Deserializer::from_str(text);
     let root: Object<raw::Root> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (path, error) = (error.path().to_string(), error.into_inner());

@@ -161,6 +161,27 @@ pub enum BrokerFault {
     },
 }
 
+/// The values of the tag of the stat `reconnects_total`: each reason, and what it means, in Markdown.
+pub(crate) const RECONNECT_REASONS: [(&str, &str); 10] = [
+    ("misrouted", "It reached another broker than the one that it was meant for, whose address was not known yet. Normal after a start"),
+    ("versions", "The broker's API versions were not known yet, or have changed. Normal after a start or an upgrade of brokers"),
+    ("keys", "The identity provider's keys are not there. Look at its cluster in Envoy"),
+    ("busy", "Too many passwords wait for their PBKDF2. See [security.md](security.md)"),
+    ("unproven", "No login, or no request, within `limits.authentication_ms`. Scanners and health checks do that"),
+    (STALLED, "The broker owed an answer when `limits.authentication_ms` was over. Look at the broker, and at the way there"),
+    (CONFIGURATION, "A newer configuration is in force. Normal after a live change"),
+    (MEMORY, "`limits.worker_bytes` was used up. See `held_bytes` below"),
+    (SESSION, "A session was over, and the client did not authenticate again (KIP-368). Old libraries do that"),
+    (UNACKNOWLEDGED, "A Produce with acks=0 was refused in part: there is no other way to say so. The log names the topic"),
+];
+
+/// Another configuration is in force.
+pub(crate) const CONFIGURATION: &str = "configuration";
+const STALLED: &str = "stalled";
+const MEMORY: &str = "memory";
+const SESSION: &str = "session";
+const UNACKNOWLEDGED: &str = "unacknowledged";
+
 /// What the configuration does not allow for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigFault {
@@ -201,8 +222,17 @@ pub enum Reconnect {
         /// The broker's id.
         broker: i32,
     },
-    /// The broker's API versions were not known, or have changed.
-    Versions,
+    /// The client was told of a version before the broker could be asked, and the broker does not offer it.
+    Versions {
+        /// The API's name in the protocol guide.
+        api: &'static str,
+        /// The version that the client used.
+        version: i16,
+        /// The lowest version that the broker offers.
+        min: i16,
+        /// The highest one; below `min` where the broker does not offer the API.
+        max: i16,
+    },
     /// Credentials cannot be judged now.
     Unavailable {
         /// What is missing.
@@ -234,6 +264,21 @@ impl Fault {
         }
     }
 
+    /// Why the client comes back behind the fault, whoever is to blame for it, if it is served then: the tag
+    /// of the stat `reconnects_total`.
+    pub(crate) fn sends_back(&self) -> Option<&'static str> {
+        match self {
+            Fault::Reconnect(why) => Some(why.reason()),
+            Fault::Client(ClientFault::Evicted { .. }) | Fault::Config(ConfigFault::NoRoomForAnswer { .. }) => {
+                Some(MEMORY)
+            }
+            Fault::Client(ClientFault::SessionExpired) => Some(SESSION),
+            Fault::Client(ClientFault::UnacknowledgedRefusal { .. }) => Some(UNACKNOWLEDGED),
+            Fault::Broker(BrokerFault::Stalled { .. }) => Some(STALLED),
+            _ => None,
+        }
+    }
+
     /// Something that holds by construction does not.
     pub(crate) const fn bug(what: &'static str) -> Self {
         Fault::Bug(Bug::State { what })
@@ -256,7 +301,7 @@ impl Reconnect {
     fn reason(self) -> &'static str {
         match self {
             Reconnect::Misrouted { .. } => "misrouted",
-            Reconnect::Versions => "versions",
+            Reconnect::Versions { .. } => "versions",
             Reconnect::Unavailable { .. } => "keys",
             Reconnect::Busy => "busy",
             Reconnect::Unproven { .. } | Reconnect::Silent { .. } => "unproven",
@@ -392,7 +437,15 @@ impl fmt::Display for Reconnect {
                 f,
                 "this connection was meant for broker {broker}, whose address is known only now; the client reconnects"
             ),
-            Self::Versions => write!(f, "the broker's API versions are known only now; the client reconnects"),
+            Self::Versions { api, version, min, max } => {
+                write!(f, "a client uses {api} version {version}, as it was told before the broker could be asked; ")?;
+                let end = "the client reconnects, and is told so";
+                if min > max {
+                    write!(f, "the broker does not offer {api}: {end}")
+                } else {
+                    write!(f, "the broker offers {min} to {max}: {end}")
+                }
+            }
             Self::Unavailable { what } => write!(f, "a client cannot be authenticated now: {what}; it reconnects"),
             Self::Busy => write!(
                 f,
@@ -412,5 +465,35 @@ struct Late {
 impl fmt::Display for Late {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a connection is closed after {} ms (limits.authentication_ms)", self.ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_to_come_back_is_listed_once() {
+        let ms = 1;
+        let faults: [Fault; 11] = [
+            Reconnect::Misrouted { broker: 1 }.into(),
+            Reconnect::Versions.into(),
+            Reconnect::Unavailable { what: "" }.into(),
+            Reconnect::Busy.into(),
+            Reconnect::Unproven { ms }.into(),
+            Reconnect::Silent { ms }.into(),
+            BrokerFault::Stalled { ms }.into(),
+            ClientFault::Evicted { held: 1 }.into(),
+            ConfigFault::NoRoomForAnswer { bytes: 1 }.into(),
+            ClientFault::SessionExpired.into(),
+            ClientFault::UnacknowledgedRefusal { topic: String::new() }.into(),
+        ];
+        let mut given: Vec<&str> = faults.iter().filter_map(Fault::sends_back).chain([CONFIGURATION]).collect();
+        let mut listed = RECONNECT_REASONS.map(|(reason, _)| reason);
+        given.sort_unstable();
+        given.dedup();
+        listed.sort_unstable();
+        assert_eq!(given, listed);
+        assert_eq!(Fault::from(ClientFault::RequestHeader).sends_back(), None);
     }
 }

@@ -32,6 +32,10 @@ const _: () = assert!(LANES_MAX as i128 * OFFSET_RANGE_DEFAULT as i128 <= 1 << 6
 /// wrong file.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 
+/// Objects and lists inside each other, in a configuration that comes as a `google.protobuf.Struct`: reading
+/// recurses. The deepest that means something has six.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+
 /// Largest compiled form of one regex of the configuration, in bytes. A Unicode class takes some 50 KiB; only
 /// a counted repetition of large classes goes beyond this, and every worker holds a copy.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;

@@ -25,6 +25,11 @@ pub(crate) fn client(id: Option<&[u8]>) -> String {
     format!("client \"{}\"", id.replace(|c: char| c == '"' || c.is_control(), "?"))
 }
 
+/// What another program says, in a line of the log.
+pub(crate) fn words(said: &str) -> String {
+    said.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect()
+}
+
 fn replaced(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     let mut rest = bytes;

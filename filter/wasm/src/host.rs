@@ -16,7 +16,7 @@ use kafka_partition_remapper_core::principal::{Peer, Source};
 use kafka_partition_remapper_core::sasl::oauthbearer::jwks::Endpoint;
 use kafka_partition_remapper_core::sasl::oauthbearer::{SignatureHash, Verifier};
 use kafka_partition_remapper_core::stats::Kind;
-use kafka_partition_remapper_core::worker::{Host, Side};
+use kafka_partition_remapper_core::worker::{Failure, Host, Side};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
@@ -61,6 +61,20 @@ impl Host for Envoy {
         String::from_utf8(bytes).ok().filter(|address| !address.is_empty())
     }
 
+    fn failure(&self) -> Option<Failure> {
+        let said = text_of("connection", "transport_failure_reason");
+        if !said.is_empty() {
+            return Some(Failure::Handshake(said));
+        }
+        let flags = hostcalls::get_property(vec!["response", "flags"]).ok()??;
+        let flags = i64::from_le_bytes(*flags.first_chunk()?);
+        if flags & CONNECTION_FAILED != 0 {
+            let said = text_of("upstream", "transport_failure_reason");
+            return Some(Failure::Unreached(if said.is_empty() { "that it failed".to_owned() } else { said }));
+        }
+        (flags & NO_HOST != 0).then(|| Failure::Unreached("that there is no host: the name is not resolved".to_owned()))
+    }
+
     fn select(&self, context_id: u32) -> bool {
         checked("set_effective_context", hostcalls::set_effective_context(context_id)).is_some()
     }
@@ -86,6 +100,16 @@ impl Host for Envoy {
     fn resume_client(&self) {
         checked("resume_downstream", hostcalls::resume_downstream());
     }
+}
+
+/// Envoy's response flags UH and UF, as the attribute `response.flags` has them (seen on 1.40).
+const NO_HOST: i64 = 0x2;
+const CONNECTION_FAILED: i64 = 0x20;
+
+/// An attribute of the connection; empty where there is none.
+fn text_of(kind: &str, name: &str) -> String {
+    let bytes = hostcalls::get_property(vec![kind, name]).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn buffer_of(side: Side) -> BufferType {

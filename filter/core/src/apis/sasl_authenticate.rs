@@ -197,8 +197,6 @@ impl Pending for AwaitsLogin {
         Ok(match self.login.response(cx, body)? {
             Progress::Send(request) => Next::Send(vec![request], self),
             Progress::Done => Next::Answer(self.answer),
-            // The client did nothing wrong: it only has to come again.
-            Progress::Refused(fault @ Fault::Reconnect(Reconnect::Versions)) => Next::Refuse { answer: None, fault },
             Progress::Refused(fault) => Next::Refuse { answer: no_login(self.framing)?, fault },
         })
     }

@@ -135,6 +135,9 @@ impl FromStr for AddressTemplate {
 /// # Errors
 /// [`AddressError::BadHost`] unless it is an IPv6 address, or made of letters, digits, `.`, `-` and `_`.
 pub(crate) fn parse_host(text: &str) -> Result<String, AddressError> {
+    if text.contains(ID) {
+        return Err(AddressError::MisplacedId);
+    }
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if bracketed.is_some() || text.contains(':') {
         let host = bracketed.unwrap_or(text);
@@ -149,7 +152,13 @@ pub(crate) fn parse_host(text: &str) -> Result<String, AddressError> {
 
 /// The host, still in its brackets if it has any, and the port.
 fn split(text: &str) -> Result<(&str, u16), AddressError> {
+    if text.contains("://") {
+        return Err(AddressError::Url);
+    }
     let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
+    if port.contains(ID) {
+        return Err(AddressError::IdInPort);
+    }
     // Else the last part of a bare IPv6 address would be taken for the port.
     if host.contains(':') && !host.ends_with(']') {
         return Err(AddressError::BareIpv6);
@@ -175,6 +184,12 @@ pub enum AddressError {
     NoId,
     /// A template has `{id}` more than once.
     ManyIds,
+    /// A port has `{id}` in it.
+    IdInPort,
+    /// What is no template has `{id}` in it.
+    MisplacedId,
+    /// The scheme of a URL stands before the host.
+    Url,
 }
 
 impl fmt::Display for AddressError {
@@ -186,6 +201,12 @@ impl fmt::Display for AddressError {
             Self::BareIpv6 => "has an IPv6 address without brackets; [address]:port is needed",
             Self::NoId => "has no {id} in its host, so all brokers would be one",
             Self::ManyIds => "has {id} more than once",
+            Self::IdInPort => {
+                "has {id} in its port, and only a host may have it: where brokers differ by port, leave \
+                 route.dynamic.address out, and they are reached as they name themselves"
+            }
+            Self::MisplacedId => "has {id}, which only advertise.sni.host and route.dynamic.address may have",
+            Self::Url => "is a URL; host:port is needed",
         })
     }
 }

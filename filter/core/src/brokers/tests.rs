@@ -47,7 +47,9 @@ fn wrong_addresses_are_refused() {
         ("kafka:x", AddressError::BadPort),
         (":9092", AddressError::BadHost),
         ("a b:9092", AddressError::BadHost),
-        ("kafka://kafka:9092", AddressError::BareIpv6),
+        ("kafka://kafka:9092", AddressError::Url),
+        ("kafka:{id}", AddressError::IdInPort),
+        ("kafka-{id}:9092", AddressError::MisplacedId),
         ("::1:9092", AddressError::BareIpv6),
         ("[::1]", AddressError::BareIpv6),
         ("[::g]:9092", AddressError::BadHost),
@@ -70,7 +72,7 @@ fn templates_are_filled() {
 fn wrong_templates_are_refused() {
     for (text, error) in [
         ("kafka:9092", AddressError::NoId),
-        ("kafka:909{id}", AddressError::BadPort),
+        ("kafka:909{id}", AddressError::IdInPort),
         ("k{id}.{id}:9092", AddressError::ManyIds),
         ("k{id}", AddressError::NoPort),
         ("k {id}:9092", AddressError::BadHost),

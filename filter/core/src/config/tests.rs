@@ -362,3 +362,33 @@ fn routes_that_cannot_be() {
     }
     check_refused(&[(r#"{"route": {"dynamic": {"bootstrap": ["a:1"]}}}"#, "route.dynamic: needs ports, sni or table in advertise; with unchanged no connection tells which broker it is for")]);
 }
+
+/// What newcomers write: each is told what to do.
+#[test]
+fn what_newcomers_write_is_told_what_to_do() {
+    let routed = |dynamic: &str| {
+        format!(r#"{{"advertise": {{"ports": {{"host": "h", "base": 9100}}}}, "route": {{"dynamic": {dynamic}}}}}"#)
+    };
+    let yaml = "stat_prefix: orders\n";
+    let yaml_told =
+        "not valid JSON: expected value at line 1 column 1; one JSON object is needed, in braces (YAML is not read)";
+    let in_port = r#"route.dynamic.address: "kafka:909{id}" has {id} in its port, and only a host may have it: where brokers differ by port, leave route.dynamic.address out, and they are reached as they name themselves"#;
+    let misplaced = r#"route.dynamic.bootstrap[0]: "kafka-{id}:9092" has {id}, which only advertise.sni.host and route.dynamic.address may have"#;
+    let url = r#"route.dynamic.bootstrap[0]: "kafka://k:9092" is a URL; host:port is needed"#;
+    check_refused(&[
+        (yaml, yaml_told),
+        (r#"{"stat_prefix": "a",}"#, "not valid JSON: trailing comma at line 1 column 21"),
+        (&routed(r#"{"bootstrap": ["k:1"], "address": "kafka:909{id}"}"#), in_port),
+        (&routed(r#"{"bootstrap": ["kafka-{id}:9092"]}"#), misplaced),
+        (&routed(r#"{"bootstrap": ["kafka://k:9092"]}"#), url),
+    ]);
+}
+
+#[test]
+fn a_struct_is_read_as_json_is() {
+    let entry = b"\x0a\x17\x0a\x0bstat_prefix\x12\x08\x1a\x06orders".to_vec();
+    let text = Config::text(entry.clone()).unwrap();
+    assert_eq!((text.as_str(), accepted(&text).stat_prefix), (r#"{"stat_prefix":"orders"}"#, "orders".to_owned()));
+    assert_eq!(Config::text(b"{ }".to_vec()).unwrap(), "{ }");
+    assert_eq!(Config::text(vec![0xff]).unwrap_err().to_string(), "it is not UTF-8");
+}

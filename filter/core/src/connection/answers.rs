@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Action, Connection};
 use crate::apis::TABLE;
 use crate::error::{BrokerFault, ConfigFault, Fault};
+use crate::exchange::api::Admission;
 use crate::exchange::handler::{Carried, Exchange, Next, Reply};
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
@@ -33,8 +34,9 @@ impl Connection {
                 continue;
             }
             // Only now: an answer that passes may be of any length, wherever its bytes are cut.
+            let fault = broker_fault(&head);
             drop(head);
-            let Some(len) = self.broker.input.frame_len().map_err(broker_fault)? else { break };
+            let Some(len) = self.broker.input.frame_len().map_err(|_| fault)? else { break };
             self.admit_answer(len, now)?;
             let Some(frame) = self.broker.input.take(len) else {
                 self.broker.input.gather(len);
@@ -178,6 +180,7 @@ impl Connection {
         if exchange.request.reply == Reply::Own {
             return;
         }
+        self.is_served |= exchange.request.api.admission == Admission::Proven;
         let api = exchange.request.api.name;
         self.count(Stat::Responses { api, outcome }, 1);
         let duration_ms = now.saturating_sub(exchange.started);
@@ -192,7 +195,13 @@ impl Connection {
     }
 }
 
-/// A length that a client may not send is the broker's fault on its side.
-fn broker_fault(_: Fault) -> Fault {
-    Fault::answer("any", "its frame length is out of range")
+/// A length that a client may not send is the broker's fault on its side. `head`: the bytes in its place.
+fn broker_fault(head: &[u8]) -> Fault {
+    Fault::answer("any", match head {
+        [0x14..=0x16, 3, ..] => {
+            "its bytes are TLS: this listener of the broker wants it, so Envoy's cluster needs a transport_socket with TLS"
+        }
+        [b'H', b'T', b'T', b'P', ..] => "its bytes are HTTP: what listens there is no Kafka broker",
+        _ => "its frame length is out of range",
+    })
 }

@@ -14,6 +14,7 @@ use crate::own::{login, versions};
 use crate::principal::Peer;
 use crate::sasl::identity::{Identity, Proof};
 use crate::stats::{AuthOutcome, Stat};
+use crate::text;
 use crate::time::Millis;
 use crate::wire::frame;
 
@@ -102,8 +103,22 @@ impl Connection {
 
     /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.
     pub fn handle_gone(&mut self) {
+        if self.broker_ended && !self.is_served {
+            self.say_unserved();
+        }
         self.note_abandoned();
         self.phase = Phase::Closed;
+    }
+
+    /// What a broker does that wants something else first closes without a word.
+    fn say_unserved(&mut self) {
+        let Some(oldest) = self.exchanges.oldest() else { return };
+        let (api, client) = (oldest.request.api.name, text::client(oldest.request.client_id.as_deref()));
+        let text = format!(
+            "the broker ended the connection instead of answering the first {api} of {client}: does its listener want SASL \
+             (sasl of the client's, or upstream.sasl), or TLS (transport_socket of Envoy's cluster)?"
+        );
+        self.actions.push_back(Action::Warn(text));
     }
 
     /// Counts an authentication that was begun, and will not be finished: nothing else of it would show.
@@ -146,7 +161,7 @@ impl Connection {
     }
 
     pub(super) fn carrier(&mut self, api: &'static Api, now: Millis) -> Result<Upstream, Fault> {
-        self.decide(api, now, |cx| versions::carrier(cx)).map(|(carrier, _)| carrier)
+        self.decide(api, now, |cx| Ok(versions::carrier(cx))).map(|(carrier, _)| carrier)
     }
 
     /// Sends the carrier of an answer after a delay. What the client sends behind its request has to wait.

@@ -4,16 +4,16 @@ use bytes::Bytes;
 
 use super::{Action, Connection, Phase};
 use crate::apis::TABLE;
-use crate::error::{ClientFault, Fault};
+use crate::error::{ClientFault, Fault, Reconnect};
 use crate::exchange::api::Admission;
 use crate::exchange::handler::{
     Carried, Exchange, Next, Passing, Pending, Plan, Refusing, Request, Upstream, OWN_CLIENT_ID,
 };
-use crate::exchange::session::Asked;
+use crate::exchange::session::{Asked, Lacking};
 use crate::exchange::table::Line;
 use crate::exchange::words::Unread;
 use crate::limits;
-use crate::stats::{Outcome, Stat};
+use crate::stats::{HeldSide, Outcome, Stat};
 use crate::text;
 use crate::time::Millis;
 use crate::wire::frame;
@@ -24,7 +24,7 @@ use crate::wire::rope::Rope;
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) head: RequestHead,
-    /// None: the API or its version is not offered.
+    /// None: the API or its version is not offered, or the broker is known to lack it.
     line: Option<&'static Line>,
     pub(super) admission: Admission,
 }
@@ -77,8 +77,16 @@ impl Connection {
         }
         let arrival = arrival.map(|(arrival, _)| arrival);
         let is_whole = self.client.input.len() >= len;
-        if !self.admit_frame(len, now)? || (is_whole && !self.has_room_for_answer(arrival, len, now)) {
+        let lacks_room = if !self.admit_frame(len, now)? {
+            Some(HeldSide::Client)
+        } else if is_whole && !self.has_room_for_answer(arrival, len, now) {
+            Some(HeldSide::Broker)
+        } else {
+            None
+        };
+        if let Some(side) = lacks_room {
             self.waits_for_room = true;
+            self.hold_back(side);
             return Ok(false);
         }
         if let Some(question) = arrival.map(|arrival| self.question_before(arrival, now)).transpose()?.flatten() {
@@ -106,6 +114,7 @@ impl Connection {
         let (head, rest) = RequestHead::parse(window.get(frame::LENGTH_BYTES..)?)?;
         let admission = TABLE.find(head.key).map_or(Admission::Proven, |line| line.api.admission);
         let line = TABLE.offered(head.key, head.version, &self.shared);
+        let line = line.filter(|_| self.session.lacking(head.key, head.version).is_none());
         Some((Arrival { head, line, admission }, rest))
     }
 
@@ -144,13 +153,15 @@ impl Connection {
     /// A request goes on untouched: its answer is due.
     pub(super) fn open_passing(&mut self, request: Request, passing: Passing, now: Millis) {
         let api = request.api.name;
+        self.held_back.set(None);
         self.count(Stat::Requests { api }, 1);
-        self.count(Stat::UpstreamRequests { api }, 1);
+        self.count_upstream(api);
         self.open(request, passing, now);
     }
 
     fn handle_request(&mut self, arrival: Arrival, frame: Bytes, now: Millis) -> Result<(), Fault> {
         self.has_asked = true;
+        self.held_back.set(None);
         let head = arrival.head;
         self.session.authentication.admit(arrival.admission, head.key, now)?;
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
@@ -191,7 +202,11 @@ impl Connection {
         let head = arrival.head;
         let client = text::client(header::client_id(frame.get(frame::LENGTH_BYTES..).unwrap_or_default()));
         let (key, version) = (head.key, head.version);
-        let refused = Fault::Client(ClientFault::NotOffered { client, api: TABLE.name(key), key, version });
+        let api = TABLE.name(key);
+        let refused: Fault = match self.session.lacking(key, version) {
+            Some(Lacking { min, max, .. }) => Reconnect::Versions { api, version, min, max }.into(),
+            None => ClientFault::NotOffered { client, api, key, version }.into(),
+        };
         let line = TABLE.offered(head.key, 0, &self.shared);
         let Some((line, negotiation)) = line.and_then(|line| Some((line, line.negotiation?))) else {
             return Err(refused);
@@ -215,7 +230,7 @@ impl Connection {
         let waited = self.session.authentication.waits_since.take().map_or(0, |since| now.saturating_sub(since));
         match plan {
             Plan::Pass(passing) => {
-                self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
+                self.count_upstream(request.api.name);
                 self.pass_up(frame);
                 self.open(request, passing, now);
                 Ok(())
@@ -292,8 +307,13 @@ impl Connection {
         let api = TABLE.name(upstream.key);
         let bytes = self.upstream_frame(upstream, request)?;
         self.actions.push_back(Action::ToBroker(bytes));
-        self.count(Stat::UpstreamRequests { api }, 1);
+        self.count_upstream(api);
         Ok(())
+    }
+
+    fn count_upstream(&mut self, api: &'static str) {
+        self.count(Stat::UpstreamRequests { api }, 1);
+        self.shared.tally.add(Stat::BrokerRequests { broker: self.session.broker_label }, 1);
     }
 
     /// The answer to a request that went on untouched is due.

@@ -529,6 +529,23 @@ const DYNAMIC: &str = r#"{
     "route": {"dynamic": {"bootstrap": ["kafka-1.internal:9092"]}}
 }"#;
 
+/// Each is a listener that a newcomer takes for a broker's.
+#[test]
+fn a_broker_that_speaks_no_kafka_is_told_by_its_first_bytes() {
+    for (bytes, words) in [
+        (&b"\x15\x03\x03\0\x02\x02\x46"[..], "its bytes are TLS"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "its bytes are HTTP"),
+        (b"\xff\xff\xff\xff", "its frame length is out of range"),
+    ] {
+        for at in 0..bytes.len() {
+            let mut proxy = Proxy::new(&shared(MAPPED), Feeding::Passing, None);
+            proxy.client(&hello());
+            pieces(bytes, at).into_iter().for_each(|piece| proxy.broker(piece));
+            assert!(proxy.closed && proxy.warnings[0].contains(words), "{:?}", proxy.warnings);
+        }
+    }
+}
+
 fn learn(broker: i32, connected: &str) -> Bootstrapped {
     Bootstrapped { broker, connected: Address::of(connected, 9092).unwrap() }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Api {
     pub(crate) admission: Admission,
     /// What waits for the answer may keep slices of the request's frame.
     pub(crate) keeps_frame: bool,
+    /// Brokers may have it turned off: clients are not told of it before the broker was asked.
+    pub(crate) optional: bool,
     /// The broker's feature (KIP-584) that clients use by this API: hidden with it.
     pub(crate) feature: Option<&'static str>,
 }

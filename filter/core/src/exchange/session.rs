@@ -15,6 +15,7 @@ use crate::exchange::located::Place;
 use crate::exchange::renewals::Renewals;
 use crate::sasl::Nonces;
 use crate::shared::Shared;
+use crate::stats::BrokerLabel;
 use crate::time::Millis;
 
 /// The filter is logged in.
@@ -26,13 +27,13 @@ pub(crate) struct LoggedIn {
     pub(crate) is_own: bool,
 }
 
-/// What a connection knows of its broker's API versions before the filter has logged in.
-pub(crate) enum Versions {
-    Unknown,
-    /// An answer's body, in the version in which the filter asks for itself.
-    Known(Bytes),
-    /// As [`Self::Known`], but the one good request that the broker takes was spent on it.
-    Spent(Bytes),
+/// An API of which the client was told more than the broker offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    pub(crate) key: i16,
+    /// The versions that the broker offers: none where `max` is below `min`.
+    pub(crate) min: i16,
+    pub(crate) max: i16,
 }
 
 /// What the broker said of one topic in answer to a question of the filter's own.
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) connection: u32,
     /// Where the connection goes, as far as that tells brokers apart.
     pub(crate) broker: Option<Rc<str>>,
+    /// For which broker the connection stands, to the stats.
+    pub(crate) broker_label: BrokerLabel,
     /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
     pub(crate) fetched_last: Option<Place>,
     pub(crate) fetch: FetchSessions,
@@ -75,8 +78,11 @@ pub(crate) struct Session {
     /// The filter's own session at the broker, once it has logged in (KIP-368).
     pub(crate) login: Option<LoggedIn>,
     pub(crate) nonces: Nonces,
-    /// The broker's answer to ApiVersions, for clients that ask before the filter has logged in.
-    pub(crate) versions: Versions,
+    /// The broker's answer to ApiVersions, in the version in which the filter asks for itself, for clients
+    /// that ask before the filter has logged in. None: no connection has asked yet.
+    pub(crate) versions: Option<Bytes>,
+    /// Where that answer, or the guess in its place, was wrong.
+    pub(crate) lacking: Vec<Lacking>,
     /// The broker's Metadata is known to have topic ids.
     pub(crate) has_topic_ids: bool,
     /// The broker is known to take Produce requests that name topics by their ids.
@@ -95,18 +101,26 @@ impl Session {
             turn: 0,
             connection,
             broker: None,
+            broker_label: BrokerLabel::default(),
             fetched_last: None,
             fetch: FetchSessions::default(),
             renewals: Renewals::default(),
             authentication: Authentication::new(shared.config.sasl.is_some()),
             login: None,
             nonces: Nonces::new(entropy),
-            versions: versions.map_or(Versions::Unknown, Versions::Known),
+            versions,
+            lacking: vec![],
             has_topic_ids: false,
             produces_by_id: false,
             asked: Asked::default(),
             client_ended: false,
         }
+    }
+
+    /// What the broker offers of `key`, where the client was told otherwise and `version` is not there.
+    pub(crate) fn lacking(&self, key: i16, version: i16) -> Option<Lacking> {
+        let is_lacking = |api: &&Lacking| api.key == key && !(api.min..=api.max).contains(&version);
+        self.lacking.iter().find(is_lacking).copied()
     }
 
     /// The client is librdkafka, or a binding that gives a name of its own.

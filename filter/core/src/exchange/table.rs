@@ -99,8 +99,8 @@ pub(crate) const fn api(
     decision: Decision,
     note: &'static str,
 ) -> Line {
-    let (offer, admission, keeps_frame, feature) = (decision.offer(), Admission::Proven, true, None);
-    let api = Api { key, name, version_min, version_max, offer, admission, keeps_frame, feature };
+    let (offer, admission, keeps_frame, optional, feature) = (decision.offer(), Admission::Proven, true, false, None);
+    let api = Api { key, name, version_min, version_max, offer, admission, keeps_frame, optional, feature };
     Line {
         api,
         decision,
@@ -151,6 +151,11 @@ impl Line {
     /// Only record sets are large: an API whose requests hold some keeps none of them while it waits.
     pub(crate) const fn lets_frame_go(self) -> Self {
         Self { api: Api { keeps_frame: false, ..self.api }, ..self }
+    }
+
+    /// Brokers may have it turned off.
+    pub(crate) const fn optional(self) -> Self {
+        Self { api: Api { optional: true, ..self.api }, ..self }
     }
 
     /// Clients use `feature` by this API.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   no `sasl` section:  first client bytes ─► login ─► the client's requests
-//!   `sasl` section:     client proved itself ─► login ─► are ApiVersions as the client was told?
+//!   `sasl` section:     client proved itself ─► login ─► what does the broker offer?
 //!                                                        └─► the answer to its SaslAuthenticate
 //! ```
 //!
@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error::{ConfigFault, Fault, Reconnect};
+use crate::error::{ConfigFault, Fault};
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Upstream};
 use crate::exchange::session::LoggedIn;
 use crate::limits;
@@ -88,8 +88,7 @@ impl Login {
                     self.stage = Stage::Versions(version);
                     Ok(Progress::Send(versions::own_request(version)?))
                 }
-                versions::Seen::AsTold => Ok(Progress::Done),
-                versions::Seen::Otherwise => Ok(Progress::Refused(Fault::Reconnect(Reconnect::Versions))),
+                versions::Seen::Offers => Ok(Progress::Done),
             },
         }
     }
@@ -158,7 +157,7 @@ pub(crate) fn question(cx: &mut Context<'_>) -> Result<Question, Fault> {
     match Login::start(cx) {
         Ok((request, login)) => Ok(Question { request, pending: Box::new(OwnLogin(login)) }),
         Err(fault @ Fault::Config(ConfigFault::Login { .. })) if cx.session.login.is_none() => {
-            Ok(Question { request: versions::carrier(cx)?, pending: Box::new(NoLogin(fault)) })
+            Ok(Question { request: versions::carrier(cx), pending: Box::new(NoLogin(fault)) })
         }
         Err(fault) => Err(fault),
     }

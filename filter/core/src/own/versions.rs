@@ -2,19 +2,24 @@
 //!
 //! A broker that wants a login takes one good ApiVersions request before it, and any number in a version that
 //! it does not know (KIP-511; seen on Kafka 4.3). So until the filter has logged in, carriers are of an
-//! unknown version, and clients are told what was learned from the broker before. The first client of all
-//! costs the one good request, and has to come again.
+//! unknown version, and clients are told what an earlier connection learned of the broker; of a broker of
+//! which nothing is known, what the table offers at most. The filter asks as soon as it has logged in, before
+//! any request of the client's goes up. A client that then uses what it was told of and the broker lacks is
+//! sent away, and the next connection is told better.
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, ProduceRequest};
+use kafka_protocol::protocol::{Request as _, StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
-use crate::error::{Fault, Reconnect};
+use crate::error::Fault;
 use crate::exchange::action::Action;
+use crate::exchange::api::{Apis, Offer};
 use crate::exchange::handler::{read_answer, Context, Upstream};
-use crate::exchange::session::Versions;
+use crate::exchange::session::{Lacking, Session};
+use crate::own::topics::{has_topic_ids, produces_by_id};
+use crate::shared::Shared;
 use crate::wire::rope::Rope;
 
 /// The version in which the filter asks for itself: the oldest that tells features.
@@ -24,16 +29,9 @@ pub(crate) const OWN_VERSION: i16 = 3;
 const UNKNOWN_VERSION: i16 = i16::MAX;
 
 /// The smallest request that every broker answers: its answer's place is taken by one that is known already.
-///
-/// # Errors
-/// [`Reconnect::Versions`] when the broker takes no further one before a login.
-pub(crate) fn carrier(cx: &Context<'_>) -> Result<Upstream, Fault> {
-    let version = match cx.session.versions {
-        _ if !cx.is_before_login() => 0,
-        Versions::Spent(_) => return Err(Fault::Reconnect(Reconnect::Versions)),
-        Versions::Unknown | Versions::Known(_) => UNKNOWN_VERSION,
-    };
-    Ok(Upstream::written::<ApiVersionsRequest>(version, Rope::new()))
+pub(crate) fn carrier(cx: &Context<'_>) -> Upstream {
+    let version = if cx.is_before_login() { UNKNOWN_VERSION } else { 0 };
+    Upstream::written::<ApiVersionsRequest>(version, Rope::new())
 }
 
 /// The filter's own request.
@@ -51,16 +49,44 @@ pub(crate) fn own_request(version: i16) -> Result<Upstream, Fault> {
     Upstream::new(version, &message)
 }
 
+/// What clients are told of before they have proved who they are, in the form of a broker's answer: what an
+/// earlier connection learned, or else all that the table has and no broker turns off.
+///
+/// # Errors
+/// [`Fault::Broker`], if what was learned cannot be read.
+pub(crate) fn told(cx: &Context<'_>) -> Result<ApiVersionsResponse, Fault> {
+    match &cx.session.versions {
+        Some(learned) => read_answer(learned, OWN_VERSION),
+        None => Ok(guess(cx.apis, cx.shared)),
+    }
+}
+
+fn guess(apis: Apis, shared: &Shared) -> ApiVersionsResponse {
+    let guessed = apis.0.iter().filter(|api| api.is_listed(shared) && !api.optional);
+    let offers = guessed.map(|api| {
+        let offer = ApiVersion::default().with_api_key(api.key);
+        offer.with_min_version(api.version_min).with_max_version(api.version_max)
+    });
+    ApiVersionsResponse::default().with_api_keys(offers.collect())
+}
+
+/// Takes what the broker offers for what the filter may send.
+pub(crate) fn note_offers(session: &mut Session, offers: &[ApiVersion]) {
+    let of = |key| offers.iter().find(|offer| offer.api_key == key);
+    session.has_topic_ids =
+        of(MetadataRequest::KEY).is_some_and(|offer| has_topic_ids(offer.min_version, offer.max_version));
+    session.produces_by_id = of(ProduceRequest::KEY).is_some_and(|offer| produces_by_id(offer.max_version));
+}
+
 /// What the broker's answer to the filter's own request tells.
 pub(crate) enum Seen {
-    /// All that the client was told of is there.
-    AsTold,
-    Otherwise,
+    /// What it offers.
+    Offers,
     /// It does not know the version, and should be asked in this one.
     AskAgain(i16),
 }
 
-/// Remembers the broker's answer to [`own_request`] for the connections to come.
+/// Remembers the broker's answer to [`own_request`], for this connection and those to come.
 ///
 /// # Errors
 /// [`Fault::Broker`]
@@ -69,21 +95,39 @@ pub(crate) fn note(cx: &mut Context<'_>, body: Bytes, asked: i16) -> Result<Seen
         return if asked > 0 { Ok(Seen::AskAgain(0)) } else { Err(Fault::answer("ApiVersions", "it is malformed")) };
     }
     let answer: ApiVersionsResponse = read_answer(&body, asked)?;
+    if answer.error_code != 0 {
+        return Err(Fault::answer("ApiVersions", "it is an error"));
+    }
+    note_offers(cx.session, &answer.api_keys);
     let mut learned = Rope::new();
     learned.put_message(&answer, OWN_VERSION)?;
     let learned = learned.into_bytes();
-    let told = match &cx.session.versions {
-        Versions::Known(told) | Versions::Spent(told) if *told != learned => read_answer(told, OWN_VERSION)?,
-        Versions::Known(_) | Versions::Spent(_) => return Ok(Seen::AsTold),
-        Versions::Unknown => ApiVersionsResponse::default(),
-    };
-    cx.actions.push_back(Action::VersionsSeen(learned.clone()));
-    cx.session.versions = Versions::Spent(learned);
-    let holds = |told: &ApiVersion| {
-        let now = answer.api_keys.iter().find(|now| now.api_key == told.api_key);
-        now.is_some_and(|now| now.min_version <= told.min_version && told.max_version <= now.max_version)
-    };
-    Ok(if told.api_keys.iter().all(holds) { Seen::AsTold } else { Seen::Otherwise })
+    if cx.session.versions.as_ref() != Some(&learned) {
+        cx.session.lacking = lacking(cx.apis, &told(cx)?.api_keys, &answer.api_keys);
+        cx.actions.push_back(Action::VersionsSeen(learned.clone()));
+        cx.session.versions = Some(learned);
+    }
+    Ok(Seen::Offers)
+}
+
+/// The APIs of which clients were told more than the broker offers. What the filter answers itself is not
+/// among them.
+fn lacking(apis: Apis, told: &[ApiVersion], offers: &[ApiVersion]) -> Vec<Lacking> {
+    let mut lacking = vec![];
+    for told in told {
+        let Some(api) = apis.find(told.api_key) else { continue };
+        if matches!(api.offer, Offer::Authentication | Offer::Refusal | Offer::Never) {
+            continue;
+        }
+        let ours = VersionRange { min: api.version_min, max: api.version_max };
+        let told = ours.intersect(&VersionRange { min: told.min_version, max: told.max_version });
+        let offer = offers.iter().find(|offer| offer.api_key == api.key);
+        let (min, max) = offer.map_or((0, -1), |offer| (offer.min_version, offer.max_version));
+        if !told.is_empty() && (told.min < min || max < told.max) {
+            lacking.push(Lacking { key: api.key, min, max });
+        }
+    }
+    lacking
 }
 
 /// The broker does not know the version in which it was asked.

@@ -36,8 +36,9 @@ impl Reach {
     }
 
     /// A client was told that broker `id` leads a partition that it asked for. True, once: clients were told
-    /// so for long, no connection has come in for it, and some have for another of the brokers in `named`.
-    pub(crate) fn told(&self, id: i32, named: &[i32], now: Millis) -> bool {
+    /// so for long, no connection has come in for it, and some have for another of the brokers in `named`, or
+    /// connections are `routed` by the broker that they stand for, so that some would have to.
+    pub(crate) fn told(&self, id: i32, named: &[i32], routed: bool, now: Millis) -> bool {
         let came = self.came.borrow();
         if came.contains(&id) || came.len() >= limits::LEARNED_BROKERS_MAX {
             return false;
@@ -49,8 +50,8 @@ impl Reach {
         let told = all.entry(id).or_insert(Announced { since: now, answers: 0 });
         told.answers = told.answers.saturating_add(1);
         let long = now.saturating_sub(told.since) >= limits::UNREACHED_MS_MIN;
-        let due =
-            long && told.answers >= limits::UNREACHED_ANSWERS_MIN && named.iter().any(|other| came.contains(other));
+        let tells_apart = routed || named.iter().any(|other| came.contains(other));
+        let due = long && told.answers >= limits::UNREACHED_ANSWERS_MIN && tells_apart;
         drop(came);
         // Asked no more: the process knows better by now, or has said so.
         due && self.came.borrow_mut().insert(id)
@@ -64,7 +65,7 @@ mod tests {
     const LONG: Millis = limits::UNREACHED_MS_MIN;
 
     fn tell(reach: &Reach, id: i32, times: u32, now: Millis) -> usize {
-        (0..times).filter(|_| reach.told(id, &[1, 2, 3], now)).count()
+        (0..times).filter(|_| reach.told(id, &[1, 2, 3], false, now)).count()
     }
 
     #[test]
@@ -89,6 +90,14 @@ mod tests {
         reach.came(2);
         reach.came(3);
         assert_eq!(tell(&reach, 2, 100, LONG) + tell(&reach, 3, 100, LONG), 0);
+    }
+
+    /// Where the filter sends connections to brokers by their ports, ports have to tell brokers apart.
+    #[test]
+    fn that_nobody_comes_for_any_broker_is_noticed_where_connections_are_routed() {
+        let reach = Reach::default();
+        let tell = |now| (0..10).filter(|_| reach.told(1, &[1, 2], true, now)).count();
+        assert_eq!((tell(0), tell(LONG - 1), tell(LONG), tell(2 * LONG)), (0, 0, 1, 0));
     }
 
     /// Server names with made-up ids.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use crate::principal::{Peer, Source};
-use crate::worker::{Flow, Host, Side};
+use crate::worker::{Failure, Flow, Host, Side};
 use crate::Millis;
 
 /// The host of some connections.
@@ -24,6 +24,7 @@ pub(crate) struct Envoy {
     pub(crate) look_us: Cell<u64>,
     micros: Cell<u64>,
     pub(crate) peer: RefCell<Peer>,
+    pub(crate) failure: RefCell<Option<Failure>>,
     pub(crate) has_entropy: Cell<bool>,
     /// What the next random bytes are made of.
     pub(crate) drawn: Cell<u8>,
@@ -66,6 +67,7 @@ impl Default for Envoy {
             look_us: Cell::new(0),
             micros: Cell::new(0),
             peer: RefCell::new(Peer::Anonymous),
+            failure: RefCell::default(),
             has_entropy: Cell::new(true),
             drawn: Cell::new(0),
             loses_bytes_behind_end: Cell::new(false),
@@ -183,6 +185,10 @@ impl Host for Envoy {
 
     fn broker(&self) -> Option<String> {
         Some(format!("broker {}", self.wire(self.current.get(), |wire| wire.reaches)))
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.failure.borrow().clone()
     }
 
     fn select(&self, context_id: u32) -> bool {

@@ -19,6 +19,12 @@ pub(crate) struct SaslBroker {
     pub(crate) seen: Vec<String>,
     /// The highest version of Metadata that it offers.
     pub(crate) metadata_max: i16,
+    /// The highest version of ApiVersions that it offers.
+    pub(crate) api_versions_max: i16,
+    /// An API that it does not offer.
+    pub(crate) absent: Option<i16>,
+    /// What it answers to ApiVersions, once it is open.
+    pub(crate) api_versions_error: i16,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +38,23 @@ pub(crate) enum Stage {
 
 impl SaslBroker {
     pub(crate) fn with(logins: &[&'static str]) -> Self {
-        Self { logins: logins.to_vec(), metadata_max: 20, ..Self::default() }
+        Self { logins: logins.to_vec(), metadata_max: 20, api_versions_max: 4, ..Self::default() }
     }
 
     pub(crate) fn offers(&self) -> ApiVersionsResponse {
         let mut offers = api_versions();
         offers.api_keys[3].max_version = self.metadata_max;
+        offers.api_keys[18].max_version = self.api_versions_max;
+        offers.api_keys.retain(|offer| Some(offer.api_key) != self.absent);
         offers
     }
 
     /// None: the request is for the broker behind.
     pub(crate) fn answer(&mut self, seen: &Seen) -> Option<Vec<u8>> {
         match (self.stage, seen.key) {
-            (Stage::Open, 18) if seen.version == 3 => Some(seen.answer(&self.offers())),
+            (Stage::Open, 18) if seen.version == 3 => {
+                Some(seen.answer(&self.offers().with_error_code(self.api_versions_error)))
+            }
             (Stage::Open, key) if key != 17 => None,
             (Stage::Start, 18) if seen.version > 4 => {
                 let error = ResponseError::UnsupportedVersion.code();

@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::rc::{Rc, Weak};
 
 use super::command::Command;
-use super::host::{Flow, Host, Side};
+use super::host::{Failure, Flow, Host, Side};
 use super::plugin::Plugin;
 use super::routing::Routed;
 use super::stream::{Effects, Stream};
@@ -13,6 +13,7 @@ use crate::connection::{Action, Connection, Opening};
 use crate::limits::UNCOUNTED_BYTES_MAX;
 use crate::shared::budget::Holder;
 use crate::stats::Stat;
+use crate::text;
 use crate::time::Millis;
 use crate::wire::rope::Rope;
 
@@ -75,7 +76,8 @@ impl AcceptedConnection {
     /// The host has accepted the connection.
     pub(crate) fn accepted(&mut self, host: &impl Host, routed: Routed) {
         self.upkeep.routed = routed;
-        self.upkeep.plugin.admit(self.upkeep.context_id, &self.upkeep.retirement, host.now());
+        let Upkeep { plugin, context_id, routed, retirement, .. } = &self.upkeep;
+        plugin.admit(*context_id, routed.label, retirement, host.now());
     }
 
     /// See [`Stream::client_data`].
@@ -149,8 +151,18 @@ impl AcceptedConnection {
         stream.expire(&mut self.upkeep.during(host), host.now())
     }
 
+    /// The broker has ended its side.
+    pub(crate) fn broker_ended(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.connection.handle_broker_end();
+        }
+    }
+
     /// The connection is gone.
     pub(crate) fn end(&mut self, host: &impl Host) {
+        if !self.is_refused {
+            self.say_failure(host);
+        }
         if let Some(stream) = &mut self.stream {
             stream.end(&mut self.upkeep.during(host));
         }
@@ -166,6 +178,31 @@ impl AcceptedConnection {
     /// As far as the worker's memory goes.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.stream.as_ref()?.holder(self.upkeep.context_id)
+    }
+
+    /// What the host alone knows of a connection that came to nothing. Who gets no answer cannot tell the
+    /// reasons apart.
+    fn say_failure(&self, host: &impl Host) {
+        let Upkeep { plugin, routed, .. } = &self.upkeep;
+        match (host.failure(), &self.stream) {
+            (Some(Failure::Handshake(why)), None) => {
+                let speaks_none = ["WRONG_VERSION_NUMBER", "HTTP_REQUEST"].into_iter().any(|sign| why.contains(sign));
+                let hint = if speaks_none { NO_TLS } else { "" };
+                let text = format!("a client's TLS handshake failed: {hint}Envoy says {}", text::words(&why));
+                plugin.warn_of_stranger(&text, host.now());
+            }
+            (Some(Failure::Unreached(why)), Some(_)) => {
+                let address =
+                    routed.address.as_ref().map_or("where Envoy's cluster leads".to_owned(), |to| format!("at {to}"));
+                let text = format!(
+                    "no connection to the broker {address} came about, and its client got no answer: Envoy says {}. Does a \
+                     broker listen there, for Envoy to reach, with TLS if Envoy's cluster has TLS?",
+                    text::words(&why)
+                );
+                plugin.warn(&text, host.now());
+            }
+            _ => {}
+        }
     }
 
     /// Without random bytes there is no connection.
@@ -187,6 +224,9 @@ impl AcceptedConnection {
         }
     }
 }
+
+const NO_TLS: &str =
+    "this listener wants TLS, and the client speaks none: its security.protocol has to be SSL or SASL_SSL. ";
 
 /// What is done for a connection beside moving its bytes.
 struct Upkeep {

@@ -27,6 +27,15 @@ pub enum Flow {
     Pause,
 }
 
+/// Why a connection came to nothing, in the host's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The client's TLS handshake.
+    Handshake(String),
+    /// No connection to a broker came about.
+    Unreached(String),
+}
+
 /// The host of a worker, as the worker sees it during a call.
 pub trait Host {
     /// Microseconds of the host's clock, since 1970. It may be set back.
@@ -46,6 +55,9 @@ pub trait Host {
 
     /// The address of the broker that the connection goes to. None: there is no connection to it yet.
     fn broker(&self) -> Option<String>;
+
+    /// Why the connection came to nothing: to be asked at its end.
+    fn failure(&self) -> Option<Failure>;
 
     /// From now on the call is for this connection. False: the connection is gone.
     fn select(&self, context_id: u32) -> bool;

@@ -1,5 +1,6 @@
 //! Workers on their own clock: what they tell their shells, and when.
 
+mod gauges;
 mod simulation;
 
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use kafka_protocol::messages::*;
 
 use super::*;
 use crate::limits::*;
-use crate::stats::Stat;
+use crate::stats::{BrokerLabel, Stat};
 use crate::testing::broker::Broker;
 use crate::testing::envoy::Envoy;
 use crate::testing::memory::Process;
@@ -30,6 +31,7 @@ const SASL: &str = r#"{
 
 /// A worker, and the host around it.
 struct Site {
+    process: Process,
     envoy: Envoy,
     worker: Worker,
     live: Rc<Cell<usize>>,
@@ -60,23 +62,38 @@ impl Site {
             root_id: "r".to_owned(),
             variables: vec!["WHO=alice".to_owned()],
             busy: Busy::default(),
+            has_served: Rc::default(),
         };
         let worker = Worker::new(config.into(), surroundings, &envoy)?;
         let (handles, commands, up) = (HashMap::new(), vec![], HashMap::new());
-        let mut site = Self { envoy, worker, live, handles, period: 0, commands, up };
+        let mut site = Self { process: process.clone(), envoy, worker, live, handles, period: 0, commands, up };
         site.settle();
         Ok(site)
     }
 
-    /// Takes commands as a shell does. Counts are left out.
+    /// Takes commands as a shell does. Counts are left out, and so are gauges, but for corrections.
     fn settle(&mut self) {
         while let Some(command) = self.worker.poll_command() {
             match command {
                 Command::Tick(period) => self.period = period,
-                Command::Count(..) => {}
+                Command::Count(Stat::RequestDurationMs { .. }, _) => {}
+                Command::Count(stat, n) => self.note(stat, |value| value + n),
+                Command::Set(stat, n) => self.note(stat, |_| n as i64),
+                Command::Clear(name) => drop(self.process.metrics.borrow_mut().insert(name, 0)),
+                Command::Correct(stat, n) => {
+                    self.note(stat, |value| value + n);
+                    self.commands.push(Command::Correct(stat, n));
+                }
                 command => self.commands.push(command),
             }
         }
+    }
+
+    /// As a shell does it to a metric.
+    fn note(&self, stat: Stat, change: impl FnOnce(i64) -> i64) {
+        let mut metrics = self.process.metrics.borrow_mut();
+        let value = metrics.entry(self.worker.names().of(stat)).or_default();
+        *value = change(*value);
     }
 
     fn take(&mut self) -> Vec<Command> {
@@ -236,6 +253,85 @@ fn a_broker_that_nobody_comes_for_is_told_of_once_in_a_process() {
     assert_eq!(said(&reached), []);
 }
 
+/// What was logged at the end of a connection that came to nothing.
+fn said_at_the_end(site: &mut Site, failure: Option<Failure>) -> Vec<String> {
+    site.envoy.failure.replace(failure);
+    let handle = site.handles.remove(&1).unwrap();
+    site.worker.end(&handle, &site.envoy);
+    let commands = std::iter::from_fn(|| site.worker.poll_command());
+    commands
+        .filter_map(|command| if let Command::Log(Level::Warn, line) = command { Some(line) } else { None })
+        .collect()
+}
+
+#[test]
+fn why_a_broker_is_not_reached_is_said() {
+    let failure = Failure::Unreached("delayed connect error: Connection\n refused".to_owned());
+    for (asks, config, expected) in [
+        (
+            true,
+            ROUTED,
+            Some(
+                "no connection to the broker at boot-b:9092 came about, and its client got no answer: \
+            Envoy says delayed connect error: Connection refused. Does a broker listen there",
+            ),
+        ),
+        (true, SASL, Some("no connection to the broker where Envoy's cluster leads came about")),
+        (false, ROUTED, None),
+    ] {
+        let mut site = Site::new(config);
+        site.connect(1, 9092);
+        if asks {
+            site.client(1, &request(3, 1, &ApiVersionsRequest::default()));
+        }
+        let said = said_at_the_end(&mut site, Some(failure.clone()));
+        assert_eq!(said.len(), usize::from(asks));
+        assert!(said.iter().all(|line| line.contains(expected.unwrap())), "{said:?}");
+    }
+}
+
+#[test]
+fn why_a_tls_handshake_failed_is_said() {
+    for (why, hint) in [("TLS_error:WRONG_VERSION_NUMBER", true), ("TLS_error:CERTIFICATE_UNKNOWN", false)] {
+        let mut site = Site::new(ROUTED);
+        site.connect(1, 9092);
+        let said = said_at_the_end(&mut site, Some(Failure::Handshake(why.to_owned())));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("TLS handshake failed") && said[0].contains(why));
+        assert_eq!(said[0].contains("security.protocol has to be SSL or SASL_SSL"), hint);
+    }
+    // Its client was served, and is gone without a word of TLS.
+    let mut site = Site::new(ROUTED);
+    site.connect(1, 9092);
+    site.client(1, &request(3, 1, &ApiVersionsRequest::default()));
+    assert_eq!(said_at_the_end(&mut site, Some(Failure::Handshake("closed".to_owned()))), Vec::<String>::new());
+}
+
+#[test]
+fn a_broker_that_closes_instead_of_answering_is_told_of() {
+    for (answers, ends, says) in [(1, true, true), (1, false, false), (2, true, false)] {
+        let mut site = Site::new(ROUTED);
+        site.connect(1, 9092);
+        let asked = [
+            request(3, 1, &ApiVersionsRequest::default()),
+            request(9, 2, &MetadataRequest::default().with_topics(None)),
+            request(9, 3, &MetadataRequest::default().with_topics(None)),
+        ];
+        for frame in &asked[..answers] {
+            site.client(1, frame);
+            site.serve(1);
+        }
+        site.client(1, &asked[answers]);
+        if ends {
+            site.worker.broker_ended(&site.handles[&1]);
+        }
+        let said = said_at_the_end(&mut site, None);
+        assert_eq!(said.len(), usize::from(says), "{said:?}");
+        let expected = "the broker ended the connection instead of answering the first Metadata of client \"test\"";
+        assert!(said.iter().all(|line| line.contains(expected)), "{said:?}");
+    }
+}
+
 #[test]
 fn a_failed_login_is_answered_late_and_closed_later() {
     let mut site = Site::new(SASL);
@@ -319,6 +415,7 @@ fn without_random_bytes_there_is_no_connection() {
             root_id: String::new(),
             variables: vec![],
             busy: Busy::default(),
+            has_served: Rc::default(),
         };
         Worker::new(SASL.into(), surroundings, &site.envoy).err()
     };
@@ -444,7 +541,8 @@ fn connections_of_a_former_configuration_end_one_by_one() {
     assert!(closed.iter().all(|(at, _)| *at >= 11_000 + RETIRE_GRACE_MS + RETIRE_QUIET_MS));
     let words = "a newer configuration is in force: 20 connections of this worker end one by one";
     assert_eq!(told[0].1, Command::Log(Level::Info, words.to_owned()));
-    assert!(new.tick(12_000).is_empty());
+    let told = new.tick(12_000);
+    assert!(told.iter().all(|command| matches!(command, Command::Correct(..))), "it was silent for long: {told:?}");
     (1..=20).for_each(|id| old.end(id));
     old.tick_until(40_000);
     assert_eq!(old.period, SLOW_TICK_MS);
@@ -478,13 +576,17 @@ fn connections_of_a_worker_that_is_silent_are_taken_from_the_gauge() {
     assert_eq!(alive.tick_until(CENSUS_SILENT_MS - 1), []);
     let told = alive.tick_until(CENSUS_SILENT_MS + 2 * SLOW_TICK_MS);
     let corrected: Vec<Command> = told.into_iter().map(|(_, command)| command).collect();
-    assert_eq!(corrected, [Command::Correct(Stat::ConnectionsActive, -3)]);
+    let both = |n| {
+        let broker = BrokerLabel::Bootstrap;
+        [Command::Correct(Stat::ConnectionsActive, n), Command::Correct(Stat::BrokerConnectionsActive { broker }, n)]
+    };
+    assert_eq!(corrected, both(-3));
     // It was only late, and takes them back.
-    assert_eq!(dead.tick(CENSUS_SILENT_MS + 3_000), [Command::Correct(Stat::ConnectionsActive, 3)]);
+    assert_eq!(dead.tick(CENSUS_SILENT_MS + 3_000), both(3));
     // What stands in shared memory may be nonsense.
-    process.set("kafka_remapper.k.census", b"[", None);
+    process.set("kafka_remapper.k.gauges", b"[", None);
     process.set("kafka_remapper.generations.k.ingress.r", b"[", None);
-    assert_eq!(dead.tick(CENSUS_SILENT_MS + 4_000), [Command::Correct(Stat::ConnectionsActive, 3)]);
+    assert_eq!(dead.tick(CENSUS_SILENT_MS + 4_000)[..2], both(3));
 }
 
 #[test]

@@ -1,25 +1,24 @@
 //! ApiVersions (KIP-35, KIP-511): what broker, codec and table have in common.
 //!
 //! The client's own request goes up, so the broker learns the client's software, unless the client has to
-//! prove itself first: then the filter asks in its own name. The answer loses every key and version that the
+//! prove itself first: then the filter asks in its own name, or, where the broker wants a login before, tells
+//! what it knows (`own/versions.rs`). The answer loses every key and version that the
 //! table does not offer, and every finalised feature that needs a hidden API (KIP-584). An empty intersection
 //! is left out: a minimum above its maximum would be a range to no client. The same request, in version 0, is
 //! the carrier.
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, ProduceRequest};
-use kafka_protocol::protocol::{Request as _, StrBytes, VersionRange};
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::{StrBytes, VersionRange};
 use kafka_protocol::ResponseError;
 
-use crate::error::{Fault, Reconnect};
+use crate::error::Fault;
 use crate::exchange::api::{Api, Apis, Offer};
 use crate::exchange::handler::{encode, read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
-use crate::exchange::session::Versions;
 use crate::exchange::table::Negotiation;
 use crate::limits;
-use crate::own::topics::{has_topic_ids, produces_by_id};
-use crate::own::versions::{is_unsupported, note, own_request, Seen, OWN_VERSION};
+use crate::own::versions::{is_unsupported, note_offers, own_request, told};
 use crate::stats::Outcome;
 use crate::wire::rope::Rope;
 
@@ -53,39 +52,10 @@ fn unsupported(cx: &mut Context<'_>) -> Result<Plan, Fault> {
     Ok(Plan::Send { requests: vec![request], pending: Box::new(answer), barrier: false })
 }
 
+/// The broker cannot be asked yet: it takes one ApiVersions request before a login.
 fn before_login(cx: &mut Context<'_>, answer: Answer) -> Result<Plan, Fault> {
-    match &cx.session.versions {
-        Versions::Known(body) => {
-            let body = body.clone();
-            Plan::answer(&answer.offer_of(cx, &body)?, answer.version)
-        }
-        Versions::Spent(_) => Err(Fault::Reconnect(Reconnect::Versions)),
-        Versions::Unknown => {
-            let pending = Box::new(AwaitsFirst { answer, asked: OWN_VERSION });
-            Ok(Plan::Send { requests: vec![own_request(OWN_VERSION)?], pending, barrier: true })
-        }
-    }
-}
-
-/// Waits for the first answer of all, which the client is told of, and which is remembered.
-struct AwaitsFirst {
-    answer: Answer,
-    /// The version in which the filter asks.
-    asked: i16,
-}
-
-impl Pending for AwaitsFirst {
-    fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
-        if let Seen::AskAgain(version) = note(cx, body, self.asked)? {
-            self.asked = version;
-            return Ok(Next::Send(vec![own_request(version)?], self));
-        }
-        let Versions::Spent(body) = &cx.session.versions else {
-            return Err(Fault::bug("API versions were asked for and not kept"));
-        };
-        let body = body.clone();
-        Next::answer(&self.answer.offer_of(cx, &body)?, self.answer.version)
-    }
+    let told = told(cx)?;
+    Plan::answer(&answer.offer(cx, told), answer.version)
 }
 
 /// A copy, since the name is kept as long as the connection, and must not keep its frame. No client that is
@@ -102,17 +72,8 @@ struct Answer {
 }
 
 impl Answer {
-    /// As [`Self::offer`], of the broker's answer in [`OWN_VERSION`].
-    fn offer_of(&self, cx: &mut Context<'_>, body: &Bytes) -> Result<ApiVersionsResponse, Fault> {
-        Ok(self.offer(cx, read_answer(body, OWN_VERSION)?))
-    }
-
     /// What the client is offered of what the broker offers.
     fn offer(&self, cx: &mut Context<'_>, mut answer: ApiVersionsResponse) -> ApiVersionsResponse {
-        let metadata = answer.api_keys.iter().find(|offer| offer.api_key == MetadataRequest::KEY);
-        cx.session.has_topic_ids = metadata.is_some_and(|offer| has_topic_ids(offer.min_version, offer.max_version));
-        let is_by_id = |offer: &ApiVersion| offer.api_key == ProduceRequest::KEY && produces_by_id(offer.max_version);
-        cx.session.produces_by_id = answer.api_keys.iter().any(is_by_id);
         // Only who would wait for it in silence is offered what is refused.
         let hides_refused = !cx.session.is_librdkafka();
         answer.api_keys.retain_mut(|offer| match cx.apis.find(offer.api_key) {
@@ -156,7 +117,8 @@ impl Pending for Answer {
             self.version = 0;
             self.error = Some(ResponseError::UnsupportedVersion);
         }
-        let answer = read_answer(&body, self.version)?;
+        let answer: ApiVersionsResponse = read_answer(&body, self.version)?;
+        note_offers(cx.session, &answer.api_keys);
         Next::answer(&self.offer(cx, answer), self.version)
     }
 }

@@ -19,7 +19,7 @@ use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, Met
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::ResponseError;
 
-use crate::brokers::Advertise;
+use crate::brokers::{Advertise, Route};
 use crate::error::Fault;
 use crate::exchange::action::Action;
 use crate::exchange::handler::{read_answer, Context, Next, Passing, Pending, Plan, Request, Upstream};
@@ -132,13 +132,14 @@ impl Answer {
         }
         let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
         let leaders: HashSet<i32> = partitions.map(|partition| partition.leader_id.0).collect();
+        let routed = matches!(cx.shared.config.route, Route::Dynamic(_));
         let named: Vec<i32> = answer.brokers.iter().map(|broker| broker.node_id.0).collect();
         for broker in answer.brokers.iter().filter(|broker| leaders.contains(&broker.node_id.0)) {
             let id = broker.node_id.0;
             let Some((host, port)) = cx.shared.config.advertise.address(id, &broker.host, broker.port) else {
                 continue;
             };
-            if cx.shared.reach.told(id, &named, cx.now) {
+            if cx.shared.reach.told(id, &named, routed, cx.now) {
                 cx.actions.push_back(Action::Unreached { broker: id, advertised: format!("{host}:{port}") });
             }
         }

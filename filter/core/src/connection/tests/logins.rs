@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use super::authentication::{authenticate, handshake};
 use super::*;
 use crate::connection::Opening;
-use crate::stats::AuthOutcome;
 use crate::testing::sasl_broker::SaslBroker;
 use crate::testing::{ignorant, peer};
 
@@ -52,11 +51,13 @@ fn learned(broker: SaslBroker) -> Bytes {
     let broker = RefCell::new(broker);
     let mut proxy = opened(None);
     exchange(&mut proxy, &login("\0alice\0secret"), &serve(&broker), Cut::Nowhere);
-    assert!(proxy.closed && broker.borrow().seen.is_empty());
-    assert_eq!(proxy.authentications("PLAIN", AuthOutcome::Abandoned), 0, "the filter sent it away");
-    let answers = take_frames(&mut proxy.down);
-    assert_eq!(answers.len(), 1, "ApiVersions was answered");
+    assert!(!proxy.closed && broker.borrow().seen == ["alice-at-broker"]);
     proxy.versions.remove(0)
+}
+
+/// Keys and versions of what went up.
+fn asked(up: &[u8]) -> Vec<(i16, i16)> {
+    take_frames(&mut up.to_vec()).iter().map(Seen::parse).map(|seen| (seen.key, seen.version)).collect()
 }
 
 fn verdict(proxy: &mut Proxy) -> (i16, Option<String>) {
@@ -72,10 +73,8 @@ fn the_filter_logs_in_for_a_client_that_has_proved_itself() {
         let broker = RefCell::new(broker());
         let mut proxy = opened(Some(versions.clone()));
         let up = exchange(&mut proxy, &stream, &serve(&broker), cut);
-        let keys: Vec<(i16, i16)> =
-            take_frames(&mut up.clone()).iter().map(Seen::parse).map(|seen| (seen.key, seen.version)).collect();
         let carrier = (18, i16::MAX);
-        assert_eq!(keys, [carrier, carrier, (17, 1), (36, 1), (18, 3), (3, 9)]);
+        assert_eq!(asked(&up), [carrier, carrier, (17, 1), (36, 1), (18, 3), (3, 9)]);
         assert_eq!(broker.borrow().seen, ["alice-at-broker"]);
         assert_eq!(take_frames(&mut proxy.down).len(), 4);
         assert!(!proxy.closed && proxy.is_idle() && proxy.versions.is_empty());
@@ -107,19 +106,103 @@ fn a_login_that_fails_is_told_to_the_client() {
     }
 }
 
+/// It is told what the table offers at most, since the broker cannot be asked yet.
 #[test]
-fn a_broker_that_offers_less_than_the_client_was_told_ends_the_connection() {
-    let versions = learned(broker());
+fn the_first_connection_of_all_is_served() {
+    let stream = [login("\0alice\0secret"), metadata(9, 4, &["u"])].concat();
+    for cut in (0..stream.len()).map(Cut::Client).chain([Cut::Everywhere]) {
+        let broker = RefCell::new(broker());
+        let mut proxy = opened(None);
+        let up = exchange(&mut proxy, &stream, &serve(&broker), cut);
+        let carrier = (18, i16::MAX);
+        assert_eq!(asked(&up), [carrier, carrier, (17, 1), (36, 1), (18, 3), (3, 9)]);
+        assert!(!proxy.closed && proxy.is_idle());
+        assert_eq!((proxy.versions.len(), proxy.warnings.len()), (1, 0));
+        let answers = take_frames(&mut proxy.down);
+        assert_eq!(answers.len(), 4);
+        let (_, told): (i32, ApiVersionsResponse) = read_answer(&answers[0], 3);
+        let of = |key| told.api_keys.iter().find(|offer| offer.api_key == key);
+        for (key, min, max) in [(0, 3, 12), (3, 0, 13), (17, 0, 1), (36, 0, 2), (18, 0, 4)] {
+            let offer = of(key).unwrap();
+            assert_eq!((offer.min_version, offer.max_version), (min, max), "{key}");
+        }
+        // Hidden; refused, which only librdkafka is told of; and what a broker may have turned off.
+        assert!([4, 68, 75, 71, 72].into_iter().all(|key| of(key).is_none()));
+        assert_eq!((told.error_code, told.finalized_features.len()), (0, 0));
+    }
+}
+
+/// Whether the client was told by a guess, or of what the broker was before.
+#[test]
+fn a_version_that_the_broker_lacks_ends_the_connection_when_it_is_used() {
     let older = || SaslBroker { metadata_max: 5, ..broker() };
-    let broker = RefCell::new(older());
-    let mut proxy = opened(Some(versions));
-    exchange(&mut proxy, &login("\0alice\0secret"), &serve(&broker), Cut::Nowhere);
-    assert!(proxy.closed && proxy.versions == [learned(older())]);
+    for known in [None, Some(learned(broker()))] {
+        for (version, served) in [(5, true), (9, false)] {
+            for cut in [Cut::Nowhere, Cut::Everywhere] {
+                let broker = RefCell::new(older());
+                let mut proxy = opened(known.clone());
+                let stream = [login("\0alice\0secret"), heartbeat(4), metadata(version, 5, &["u"])].concat();
+                let up = exchange(&mut proxy, &stream, &serve(&broker), cut);
+                assert_eq!(proxy.versions, [learned(older())], "for the next connection");
+                assert_eq!(asked(&up).contains(&(3, version)), served, "{version} {cut:?}");
+                assert_eq!(proxy.closed, !served);
+                let reconnects = proxy.counts.get("kafka_remapper_reconnects_total.remapper..reason.versions");
+                assert_eq!(reconnects.copied(), (!served).then_some(1));
+                if !served {
+                    let said = "Metadata version 9, as it was told before the broker could be asked; \
+                                the broker offers 0 to 5: the client reconnects";
+                    assert!(proxy.warnings[0].contains(said), "{:?}", proxy.warnings);
+                }
+            }
+        }
+    }
     // One that offers more is only remembered.
-    let newer = RefCell::new(self::broker());
+    let newer = RefCell::new(broker());
     let mut proxy = opened(Some(learned(older())));
-    exchange(&mut proxy, &login("\0alice\0secret"), &serve(&newer), Cut::Nowhere);
-    assert!(!proxy.closed && proxy.versions == [learned(self::broker())]);
+    exchange(&mut proxy, &[login("\0alice\0secret"), metadata(5, 4, &["u"])].concat(), &serve(&newer), Cut::Nowhere);
+    assert!(!proxy.closed && proxy.versions == [learned(broker())]);
+}
+
+#[test]
+fn an_api_that_the_broker_lacks_ends_the_connection_when_it_is_used() {
+    let broker = RefCell::new(SaslBroker { absent: Some(12), ..broker() });
+    let mut proxy = opened(None);
+    let stream = [login("\0alice\0secret"), metadata(9, 4, &["u"]), heartbeat(5)].concat();
+    let up = exchange(&mut proxy, &stream, &serve(&broker), Cut::Nowhere);
+    assert_eq!(asked(&up).last(), Some(&(3, 9)));
+    assert!(proxy.closed && proxy.warnings[0].contains("the broker does not offer Heartbeat"), "{:?}", proxy.warnings);
+}
+
+/// As the broker itself would say it.
+#[test]
+fn api_versions_in_a_version_that_the_broker_lacks_is_asked_for_in_an_older_one() {
+    let broker = RefCell::new(SaslBroker { api_versions_max: 3, ..broker() });
+    let mut proxy = opened(None);
+    let again = request(4, 4, &ApiVersionsRequest::default());
+    let up = exchange(&mut proxy, &[login("\0alice\0secret"), again].concat(), &serve(&broker), Cut::Nowhere);
+    assert_eq!(asked(&up).last(), Some(&(18, 0)));
+    let (_, answer): (i32, ApiVersionsResponse) = read_answer(&take_frames(&mut proxy.down)[3], 0);
+    assert_eq!((answer.error_code, proxy.closed), (35, false));
+}
+
+/// What the broker has of them does not matter: the filter answers.
+#[test]
+fn what_the_filter_answers_itself_is_never_lacking() {
+    let broker = RefCell::new(SaslBroker { absent: Some(17), ..broker() });
+    let mut proxy = opened(None);
+    let stream = [login("\0alice\0secret"), handshake(1, 4, "PLAIN"), authenticate(2, 5, "\0alice\0secret")].concat();
+    exchange(&mut proxy, &stream, &serve(&broker), Cut::Nowhere);
+    assert_eq!((take_frames(&mut proxy.down).len(), proxy.closed), (5, false));
+}
+
+/// What is remembered would else be told to all that come next.
+#[test]
+fn an_answer_that_is_an_error_is_not_remembered() {
+    let broker = RefCell::new(SaslBroker { api_versions_error: 41, ..broker() });
+    let mut proxy = opened(None);
+    exchange(&mut proxy, &login("\0alice\0secret"), &serve(&broker), Cut::Nowhere);
+    assert!(proxy.closed && proxy.versions.is_empty());
+    assert_eq!(proxy.blamed(Blame::Broker), 1);
 }
 
 #[test]
@@ -207,11 +290,9 @@ fn topics_are_asked_for_behind_the_login() {
             let opening = Opening { versions: Some(versions.clone()), ..Opening::default() };
             let mut proxy = Proxy::opened(&shared, Feeding::Passing, opening);
             let up = exchange(&mut proxy, &stream, &serve(&broker), cut);
-            let keys: Vec<(i16, i16)> =
-                take_frames(&mut up.clone()).iter().map(Seen::parse).map(|seen| (seen.key, seen.version)).collect();
             let expected: Vec<_> =
                 expected.iter().filter(|asked| asked.0 != 3 || matches!(cut, Cut::Nowhere)).copied().collect();
-            assert_eq!(keys, expected, "{cut:?}: asked once in this worker");
+            assert_eq!(asked(&up), expected, "{cut:?}: asked once in this worker");
             assert!(!proxy.closed && proxy.is_idle());
         }
     }
