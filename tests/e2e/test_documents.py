@@ -15,6 +15,7 @@ from tests.harness.sandbox import Sandbox
 PAGES = pages()
 NEVER_RUN = {
     "make": "builds or tests this very repository: only that there is such a target is looked at",
+    "target/tools/venv/bin/python": "runs an example, which has a test of its own",
     "cargo": "builds this repository; tests/harness/checker.py builds the program in the same way",
     "git": "there is nothing to fetch from",
     "sudo": "changes the machine",
@@ -28,6 +29,9 @@ NEVER_RUN = {
 TABLES = ("NOT_RUN", "SAYS", "EVENTUALLY", "FAILS")
 """What a scenario may say of commands, each known by how it begins."""
 EVENTUALLY_S = 20
+FENCED = re.compile(r"^( *)```.*?^\1```$", re.M | re.S)
+INDENTED = re.compile(r"^(?! |[-*] |\d+\. ).+\n\n(    \S.*)", re.M)
+"""Code behind a paragraph that is no list's."""
 
 
 def scenario_of(page: Page):
@@ -52,6 +56,8 @@ def beginning_of(command: str, table: dict) -> str | None:
 def test_every_block_says_what_it_is(page):
     unknown = [f"{block}: ```{block.language}" for block in page.blocks if block.language not in LANGUAGES]
     assert not unknown, f"{unknown} are none of {sorted(LANGUAGES)}"
+    indented = INDENTED.findall(FENCED.sub("", page.text))
+    assert not indented, f"{page} has code that is indented, and does not say what it is: {indented}"
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.of("json") or p.of("yaml")], ids=str)

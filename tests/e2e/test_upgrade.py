@@ -1,10 +1,11 @@
 """Another build of the filter takes the place of the one that runs, as docs/operations.md says: open connections
 go on and end at a quiet moment, nothing is lost, and a build that is none changes nothing.
 
-The other build is this one with a section more, so that Envoy has to load and start it: what is tested is the way
-of putting it in. That builds of different versions read each other's records is what docs/format.md promises, and
-filter/core/tests/format.rs holds."""
+The other build is this one under another version, so what is tested is the way of putting it in. That builds of
+different versions read each other's records is what docs/format.md promises, and filter/core/tests/format.rs
+holds."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.harness import topics
 from tests.harness.envoy import wasm_file
 from tests.harness.live_envoy import LiveEnvoy
 from tests.harness.load import Load, read_to_the_end
+from tests.harness.paths import REPO
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 
@@ -28,18 +30,18 @@ class UpgradedEnvoy(LiveEnvoy):
 
     def _filter(self) -> dict:
         found = super()._filter()
-        config = found["typed_config"]["config"]
-        config["vm_config"]["code"]["local"]["filename"] = str(self.code or wasm_file())
-        # Another text, so that open connections end.
-        config["configuration"]["value"] += " " * bool(self.code)
+        found["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = str(self.code or wasm_file())
         return found
 
 
 def other_build(directory: Path) -> Path:
-    """The filter with a custom section `other` behind its last section."""
-    content = b"\x05other" + b"made for a test"
+    """The filter, but that it takes itself for the next version."""
+    (version,) = re.findall(r'^version = "(\S+)"$', (REPO / "Cargo.toml").read_text(), re.M)
+    other = version[:-1] + ("1" if version[-1] != "1" else "2")
+    code = Path(wasm_file()).read_bytes()
+    assert version.encode() in code
     file = directory / "other.wasm"
-    file.write_bytes(Path(wasm_file()).read_bytes() + bytes([0, len(content)]) + content)
+    file.write_bytes(code.replace(version.encode(), other.encode()))
     return file
 
 

@@ -1,4 +1,5 @@
-//! Which configuration of a filter is in force, where Envoy tells nobody that one was replaced.
+//! Which configuration of a filter is in force, and by which version of the filter, where Envoy tells nobody
+//! that one was replaced.
 //!
 //! Envoy takes a new configuration for new connections and leaves the old filter instance to the open ones.
 //! Filter instances of one identity (plugin name, root id, `stat_prefix`) therefore keep a [`Generations`] in
@@ -38,6 +39,7 @@ impl Generations {
 
     /// A worker has begun to work with this configuration.
     pub fn loaded(&mut self, mine: Fingerprint, now: Millis) {
+        let mine = read_by(env!("CARGO_PKG_VERSION"), mine);
         if self.current != Some(mine) {
             (self.current, self.since) = (Some(mine), now);
         }
@@ -45,6 +47,7 @@ impl Generations {
 
     /// A new connection came to this configuration.
     pub fn connected(&mut self, mine: Fingerprint, now: Millis) {
+        let mine = read_by(env!("CARGO_PKG_VERSION"), mine);
         // For a moment connections still come to the former one: accepted before, or by a worker that is
         // late.
         if self.current == Some(mine) || now < self.since.saturating_add(RETIRE_GRACE_MS) {
@@ -71,10 +74,18 @@ impl Generations {
     /// Another configuration is in force, or will be when those that come to this one for a moment have come.
     /// False where it is not certain which one is.
     pub(crate) fn is_replaced(&self, mine: Fingerprint, now: Millis) -> bool {
+        let mine = read_by(env!("CARGO_PKG_VERSION"), mine);
         let lately = |turn: &&Millis| now.saturating_sub(**turn) < TURNS_MS;
         let is_ambiguous = self.turns.iter().filter(lately).count() >= TURNS_MAX;
         self.current.is_some_and(|current| current != mine) && !is_ambiguous
     }
+}
+
+/// The mark of a configuration that a version of the filter has read. Another version takes the place of the
+/// former one as another configuration does, or connections would stay with the old build for as long as
+/// their clients do.
+fn read_by(version: &str, configuration: Fingerprint) -> Fingerprint {
+    Fingerprint::of(&format!("{version} {:x?}", configuration.to_bytes()))
 }
 
 #[cfg(test)]
@@ -122,6 +133,13 @@ mod tests {
         assert_eq!(generations.outdated_since(OLD, 1000 + GRACE - 1), None);
         assert_eq!(generations.outdated_since(OLD, 1000 + GRACE), Some(1000 + GRACE));
         assert_eq!(generations.outdated_since(NEW, 1 << 40), None);
+    }
+
+    #[test]
+    fn another_version_is_another_configuration() {
+        assert_eq!(read_by("1.0.0", OLD), read_by("1.0.0", OLD));
+        assert_ne!(read_by("1.0.0", OLD), read_by("1.0.1", OLD));
+        assert_ne!(read_by("1.0.0", OLD), read_by("1.0.0", NEW));
     }
 
     #[test]
