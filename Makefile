@@ -18,6 +18,10 @@ help: ## Show this list
 wasm: ## Build the filter: target/kafka_partition_remapper.wasm
 	@tests/tools/build-wasm.sh
 
+.PHONY: check-tool
+check-tool: ## Build the checker: target/kafka-remapper-check (docs/checker.md)
+	@tests/tools/build-checker.sh
+
 .PHONY: demo
 demo: wasm venv kafka ## See it work: Envoy, Kafka and clients on this machine
 	@$(PYTHON) -m examples.quickstart.demo
