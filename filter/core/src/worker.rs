@@ -9,6 +9,7 @@
 mod agenda;
 mod command;
 mod deadlines;
+mod greeting;
 mod handle;
 mod host;
 mod instance;
@@ -86,6 +87,7 @@ impl Worker {
         let (commands, fingerprint) = (Commands::default(), Fingerprint::of(&text));
         let instance = Instance::new(&config, fingerprint, id, &memory, &commands, host.now());
         let instance = instance.map_err(|error| error.to_string())?;
+        greeting::greet(&config, fingerprint, &memory, &commands);
         let salts = memory.secret(|| host.random()).ok_or("Envoy keeps no shared data")?;
         let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes).sharing(&memory, fingerprint));
         let passwords = Passwords::begin(busy, &shared, &memory, fingerprint, host, &commands);

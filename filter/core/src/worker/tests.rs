@@ -68,12 +68,13 @@ impl Site {
         Ok(site)
     }
 
-    /// Takes commands as a shell does. Counts are left out.
+    /// Takes commands as a shell does. Counts are left out, and the line with which a configuration begins.
     fn settle(&mut self) {
         while let Some(command) = self.worker.poll_command() {
             match command {
                 Command::Tick(period) => self.period = period,
                 Command::Count(..) => {}
+                Command::Log(Level::Info, line) if line.starts_with("kafka partition remapper ") => {}
                 command => self.commands.push(command),
             }
         }
