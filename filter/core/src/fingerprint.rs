@@ -1,5 +1,5 @@
-//! What tells programs and their configurations apart: the version, and marks that differ where configurations
-//! do.
+//! What tells programs and their configurations apart: the version, and marks that differ where
+//! configurations do.
 
 use std::fmt;
 

@@ -50,8 +50,8 @@ pub const FETCH_SESSION_PARTITION_BYTES: usize = 192;
 /// Bytes that a topic takes in a session, beside its name: nodes of two trees, one of them its own.
 pub const FETCH_SESSION_TOPIC_BYTES: usize = 320;
 
-/// Entries of the mapping that the line names with which a configuration begins: who has more of them reads the
-/// configuration.
+/// Entries of the mapping that the line names with which a configuration begins: who has more of them reads
+/// the configuration.
 pub const GREETING_TOPICS_MAX: usize = 20;
 
 /// Characters of a topic's name or pattern in that line: names of clusters' topics are seldom longer.
