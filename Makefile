@@ -66,6 +66,14 @@ bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 strangers: wasm tools ## Measure what strangers can cause, without a password (ROWS="garbage silence": only these)
 	@$(PYTHON) -m tests.bench.strangers $(ROWS)
 
+.PHONY: release
+release: wasm check-tool venv ## Fill dist/: filter, checker, OCI image, SBOM, licences, sums
+	@$(PYTHON) -m release.build
+
+.PHONY: release-check
+release-check: wasm ## Build the filter again from a copy elsewhere: it must be the same to the byte
+	@tests/tools/reproduce.sh
+
 .PHONY: fmt
 fmt: ## Format the Rust code
 	@cargo fmt --all

@@ -5,7 +5,8 @@ set -eu -o pipefail
 
 cd "$root"
 # Where sources and crates lie on this machine is nobody's business: panics name files.
-export RUSTFLAGS="--remap-path-prefix=$root=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+RUSTFLAGS=$(without_paths)
+export RUSTFLAGS
 # Apart from other native builds, which have other flags.
 export CARGO_TARGET_DIR=$root/target/checker-build
 cargo build --quiet --release --locked --package kafka-remapper-check </dev/null
