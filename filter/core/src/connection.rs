@@ -17,6 +17,7 @@ mod requests;
 pub mod retirement;
 mod room;
 mod way;
+mod who;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -25,6 +26,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::queue::Queue;
 use self::way::Way;
+pub(crate) use self::who::Who;
 use crate::apis;
 use crate::connection::retirement::Retirement;
 use crate::error::{Cause, Fault, Reconnect};
@@ -180,6 +182,7 @@ impl Connection {
             }
         }
         let n = self.client.pass(available);
+        self.client.note_first(window.get(..n).unwrap_or(window));
         self.note_passed();
         self.count(Stat::BytesReceived, n);
         self.moved();
@@ -206,6 +209,7 @@ impl Connection {
             return;
         }
         self.count(Stat::BytesReceived, bytes.len());
+        self.client.note_first(&bytes);
         self.client.input.push(bytes);
         self.attempt(|this| this.advance_client(now));
         self.attempt(Self::check_pipelined);
@@ -225,6 +229,7 @@ impl Connection {
             }
         }
         let n = self.broker.pass(available);
+        self.broker.note_first(window.get(..n).unwrap_or(window));
         self.count(Stat::BytesSent, n);
         self.moved();
         n
@@ -235,6 +240,7 @@ impl Connection {
         if matches!(self.phase, Phase::Closed) {
             return;
         }
+        self.broker.note_first(&bytes);
         self.broker.input.push(bytes);
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
@@ -266,6 +272,7 @@ impl Connection {
             return;
         }
         if let Err(fault) = step(self) {
+            let fault = self.in_other_words(fault);
             self.phase = Phase::Closed;
             self.client.clear();
             self.broker.clear();

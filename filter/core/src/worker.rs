@@ -10,6 +10,7 @@ mod agenda;
 mod command;
 mod deadlines;
 mod handle;
+mod head;
 mod host;
 mod instance;
 mod passwords;
@@ -83,7 +84,7 @@ impl Worker {
         let [seed, id] = [host.random(), host.random()].map(|bytes| bytes.ok_or("Envoy gives no random bytes"));
         let id = u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8]));
         let memory = Rc::new(ProcessMemory::new(memory, &config.stat_prefix, &plugin_name, &root_id));
-        let (commands, fingerprint) = (Commands::default(), Fingerprint::of(&text));
+        let (commands, fingerprint) = (Commands::new(&config.stat_prefix), Fingerprint::of(&text));
         let instance = Instance::new(&config, fingerprint, id, &memory, &commands, host.now());
         let instance = instance.map_err(|error| error.to_string())?;
         let salts = memory.secret(|| host.random()).ok_or("Envoy keeps no shared data")?;
@@ -118,6 +119,9 @@ impl Worker {
         let Plugin { shared, memory, routing, commands, .. } = &*self.plugin;
         let routed = routing.route(shared, memory, local_port, server_name);
         routed.address.iter().for_each(|address| commands.push(Command::Route(address.clone())));
+        if let Some(value) = routed.shown(shared) {
+            commands.push(Command::Describe { context_id: handle.context_id, key: "kafka_broker", value });
+        }
         client.accepted(host, routed);
     }
 
@@ -202,6 +206,7 @@ impl Worker {
         let clients: Vec<WeakHandle> = self.clients.borrow().values().cloned().collect();
         let holders = clients.iter().filter_map(|client| client.with(|client| client.holder()).flatten());
         if let Some(context_id) = self.plugin.shared.budget.culprit(holders, host.now()) {
+            host.select(context_id);
             self.with_client(context_id, |client| client.evict(host));
             self.close(context_id);
         }
@@ -258,6 +263,7 @@ impl Worker {
 
     fn end_what_is_unproven(&self, host: &impl Host) {
         for context_id in self.plugin.agenda.take_late(host.now()) {
+            host.select(context_id);
             if self.with_client(context_id, |client| client.expire(host)) == Some(true) {
                 self.close(context_id);
             }

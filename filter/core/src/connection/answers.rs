@@ -23,9 +23,8 @@ impl Connection {
                 self.pass_down(bytes);
                 continue;
             }
-            if self.exchanges.oldest().is_none_or(Exchange::is_parked) {
-                return Err(Fault::Broker(BrokerFault::UnsolicitedAnswer));
-            }
+            let oldest = self.exchanges.oldest().filter(|oldest| !oldest.is_parked());
+            let api = oldest.ok_or(Fault::Broker(BrokerFault::UnsolicitedAnswer))?.request.api.name;
             let head = self.broker.input.len().min(ANSWER_HEAD_BYTES);
             let head = self.broker.input.peek(head).unwrap_or_default();
             if let Some(frame) = self.passing_answer(&head) {
@@ -34,7 +33,9 @@ impl Connection {
             }
             // Only now: an answer that passes may be of any length, wherever its bytes are cut.
             drop(head);
-            let Some(len) = self.broker.input.frame_len().map_err(broker_fault)? else { break };
+            let len = self.broker.input.frame_len();
+            let out_of_range = |_| Fault::answer(api, "its frame length is out of range");
+            let Some(len) = len.map_err(out_of_range)? else { break };
             self.admit_answer(len, now)?;
             let Some(frame) = self.broker.input.take(len) else {
                 self.broker.input.gather(len);
@@ -86,7 +87,7 @@ impl Connection {
         let got = got.ok_or(Fault::answer(api, "it is too short for a header"))?;
         let expected = exchange.request.correlation_id;
         if got != expected {
-            return Err(Fault::Broker(BrokerFault::CorrelationId { expected, got }));
+            return Err(Fault::Broker(BrokerFault::CorrelationId { api, expected, got }));
         }
         let (key, version) = exchange.awaited.pop_front().ok_or(Fault::bug("an answer without a request"))?;
         let header = header::take_response_header(key, version, &mut body)?;
@@ -190,9 +191,4 @@ impl Connection {
         out.put_bytes(&bytes);
         self.actions.push_back(Action::ToClient(out));
     }
-}
-
-/// A length that a client may not send is the broker's fault on its side.
-fn broker_fault(_: Fault) -> Fault {
-    Fault::answer("any", "its frame length is out of range")
 }

@@ -60,6 +60,9 @@ pub(crate) struct Session {
     pub(crate) software: Option<StrBytes>,
     /// The client id that came last: exchanges share it.
     client_id: Bytes,
+    /// The client id that came first and is not empty: the log and the access log call the client so. A part
+    /// of a long one.
+    pub(crate) introduced: Option<Box<[u8]>>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
     /// The worker's number for the connection.
@@ -92,6 +95,7 @@ impl Session {
         Self {
             software: None,
             client_id: Bytes::new(),
+            introduced: None,
             turn: 0,
             connection,
             broker: None,

@@ -39,6 +39,8 @@ pub(crate) struct Proxy {
     /// By name, durations left out: they depend on when bytes come.
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
+    /// Client ids.
+    pub(crate) introduced: Vec<String>,
     pub(crate) learned: Vec<Vec<(i32, Address)>>,
     pub(crate) unreached: Vec<i32>,
     pub(crate) versions: Vec<Bytes>,
@@ -64,6 +66,7 @@ impl Proxy {
             down: vec![],
             counts: BTreeMap::new(),
             warnings: vec![],
+            introduced: vec![],
             learned: vec![],
             unreached: vec![],
             versions: vec![],
@@ -176,6 +179,7 @@ impl Proxy {
                 extend(&mut self.up, bytes.into_parts());
             }
             Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
+            Action::Introduced(client_id) => self.introduced.push(client_id),
             Action::Unreached { broker, .. } => self.unreached.push(broker),
             Action::VersionsSeen(versions) => self.versions.push(versions),
             Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
@@ -216,7 +220,7 @@ impl Effects for Recorder {
         None
     }
 
-    fn carry_out(&mut self, action: Action) {
+    fn carry_out(&mut self, action: Action, _connection: &Connection) {
         self.actions.push(action);
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
-use crate::brokers::{Address, Destination};
+use crate::brokers::{Address, Advertise, Destination};
 use crate::memory::{ProcessMemory, ReachMark};
 use crate::own::brokers::Bootstrapped;
 use crate::shared::Shared;
@@ -18,6 +18,16 @@ pub(crate) struct Routed {
     pub(crate) address: Option<Address>,
     /// It stands for a broker of which nothing is known yet.
     pub(crate) bootstrapped: Option<Bootstrapped>,
+}
+
+impl Routed {
+    /// The broker for access logs, by its id. None: the host's configuration alone knows which one it is.
+    pub(crate) fn shown(&self, shared: &Shared) -> Option<String> {
+        match self.broker {
+            Some(id) => Some(id.to_string()),
+            None => (shared.config.advertise != Advertise::Unchanged).then(|| "bootstrap".to_owned()),
+        }
+    }
 }
 
 /// Sends connections to brokers.
