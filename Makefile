@@ -26,6 +26,10 @@ demo: wasm venv kafka ## See it work: Envoy, Kafka and clients on this machine
 demo-up: wasm venv kafka ## The same, left running to play with
 	@$(PYTHON) -m examples.quickstart.demo --keep
 
+.PHONY: example
+example: wasm venv kafka connect ## Run an example of examples/ (NAME=move-in; without NAME: lists them)
+	@$(PYTHON) -m examples.run $(NAME)
+
 # End-to-end last: its summary closes the output.
 .PHONY: test
 test: lint test-core test-wasm test-envoy test-e2e ## Everything that must pass
@@ -87,6 +91,6 @@ clean: ## Remove everything that was built; fetched tools stay
 tools: ## Fetch what tests and benchmark need (no-op when it is there)
 	@$(TOOL) all
 
-.PHONY: venv kafka node wasm-runner
-venv kafka node wasm-runner:
+.PHONY: venv kafka connect node wasm-runner
+venv kafka connect node wasm-runner:
 	@$(TOOL) $@
