@@ -26,14 +26,13 @@ use bytes::{Bytes, BytesMut};
 
 use self::queue::Queue;
 use self::way::Way;
-pub(crate) use self::who::Who;
 use crate::apis;
 use crate::connection::retirement::Retirement;
 use crate::error::{Cause, Fault, Reconnect};
 pub use crate::exchange::action::Action;
 use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
-use crate::exchange::session::Session;
+use crate::exchange::session::{Session, Who};
 use crate::limits;
 pub use crate::own::brokers::Bootstrapped;
 use crate::principal::Peer;
@@ -129,6 +128,11 @@ impl Connection {
     /// The connection goes to `broker`: a name that only connections to the same one have.
     pub fn reaches(&mut self, broker: &str) {
         self.session.broker = Some(broker.into());
+    }
+
+    /// Whose connection it is, for the log.
+    pub(crate) fn who(&self) -> Who<'_> {
+        self.session.who()
     }
 
     /// It is not known yet where the connection goes.

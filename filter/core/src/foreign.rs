@@ -1,8 +1,9 @@
 //! What somebody speaks who does not speak Kafka's protocol, told by the first bytes: a port or a
 //! `transport_socket` is mistaken.
 //!
-//! To the filter such bytes are the length of a frame: TLS is one of 350 MB, HTTP one of more than 1 GiB. They
-//! are looked at once that frame has made trouble, so nobody who speaks Kafka is ever taken for somebody else.
+//! To the filter such bytes are the length of a frame: TLS is one of 350 MB, HTTP one of more than 1 GiB.
+//! They are looked at once that frame has made trouble, so nobody who speaks Kafka is ever taken for somebody
+//! else.
 
 use std::fmt;
 

@@ -23,8 +23,8 @@ pub(crate) fn quoted(name: &[u8]) -> String {
     format!("\"{}\"", bounded(name, |c| matches!(c, '"' | '\\') || is_odd(c)))
 }
 
-/// As [`quoted`], without quotes, and without escapes where nothing but quotes would need them: for the host's
-/// access log, which has an escaping of its own.
+/// As [`quoted`], without quotes, and without escapes where nothing but quotes would need them: for the
+/// host's access log, which has an escaping of its own.
 pub(crate) fn shown(name: &[u8]) -> String {
     bounded(name, is_odd)
 }

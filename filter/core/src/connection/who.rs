@@ -7,28 +7,7 @@ use crate::limits;
 use crate::text;
 use crate::wire::types::Reader;
 
-/// What a connection knows of its client. All of it may be a stranger's words.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Who<'a> {
-    /// The client id of its requests.
-    pub(crate) client_id: Option<&'a [u8]>,
-    /// Who the client has proved to be.
-    pub(crate) principal: Option<&'a [u8]>,
-    /// Who it tried to be, in vain or not yet with success.
-    pub(crate) tried: Option<&'a [u8]>,
-}
-
 impl Connection {
-    /// Whose connection it is.
-    pub(crate) fn who(&self) -> Who<'_> {
-        let authentication = &self.session.authentication;
-        Who {
-            client_id: self.session.introduced.as_deref(),
-            principal: authentication.identity.as_ref().map(|identity| identity.principal.as_bytes()),
-            tried: authentication.tried.as_deref(),
-        }
-    }
-
     /// Notes the client id of a request, `rest` being what is here of it behind its head. It stands at one
     /// place in all versions of the header but the oldest, which only brokers send.
     pub(super) fn note_client_id(&mut self, rest: &[u8]) {
@@ -43,8 +22,8 @@ impl Connection {
         }
     }
 
-    /// A fault that comes of somebody who does not speak Kafka's protocol says so. Only before the first whole
-    /// request: who has sent one speaks it.
+    /// A fault that comes of somebody who does not speak Kafka's protocol says so. Only before the first
+    /// whole request: who has sent one speaks it.
     pub(super) fn in_other_words(&self, fault: Fault) -> Fault {
         match fault {
             Fault::Client(_) if !self.has_asked => match self.client.foreign() {

@@ -52,8 +52,8 @@ pub(crate) struct Authentication {
     /// wants SASL, and then takes nothing else until SASL is complete: all requests from here on have the
     /// client's own identity.
     pub(crate) is_brokers_client: bool,
-    /// The name by which the client tried to authenticate last, and was not let in: for the log. A part of a long
-    /// one.
+    /// The name by which the client tried to authenticate last, and was not let in: for the log. A part of a
+    /// long one.
     pub(crate) tried: Option<Box<[u8]>>,
     /// When the token came whose verdict is waited for.
     pub(crate) waits_since: Option<Millis>,
@@ -95,8 +95,8 @@ impl Authentication {
     }
 
     /// # Errors
-    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request for `api`, by its name and
-    /// key, may not come now. Kafka closes, too.
+    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request for `api`, by its name
+    /// and key, may not come now. Kafka closes, too.
     pub(crate) fn admit(&self, admission: Admission, api: (&'static str, i16), now: Millis) -> Result<(), Fault> {
         let admitted = match self.state {
             State::Trusting => true,

@@ -54,6 +54,17 @@ pub(crate) struct Asked {
     pub(crate) is_certain: bool,
 }
 
+/// What a connection knows of its client. All of it may be a stranger's words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Who<'a> {
+    /// The client id of its requests.
+    pub(crate) client_id: Option<&'a [u8]>,
+    /// Who the client has proved to be.
+    pub(crate) principal: Option<&'a [u8]>,
+    /// Who it tried to be, in vain or not yet with success.
+    pub(crate) tried: Option<&'a [u8]>,
+}
+
 /// What a connection remembers between exchanges.
 pub(crate) struct Session {
     /// `client_software_name` of ApiVersions v3+ (KIP-511).
@@ -110,6 +121,15 @@ impl Session {
             produces_by_id: false,
             asked: Asked::default(),
             client_ended: false,
+        }
+    }
+
+    /// Whose connection it is.
+    pub(crate) fn who(&self) -> Who<'_> {
+        Who {
+            client_id: self.introduced.as_deref(),
+            principal: self.authentication.identity.as_ref().map(|identity| identity.principal.as_bytes()),
+            tried: self.authentication.tried.as_deref(),
         }
     }
 

@@ -90,8 +90,8 @@ impl Log {
 }
 
 /// What warnings of one kind have in common: all but what stands in quotes, which are names of somebody's
-/// choice, and the numbers that stand alone and are longer than two digits, which count or measure (offsets, bytes).
-/// Shorter ones tell apart (API keys, versions, brokers), and so do numbers in a topic's name.
+/// choice, and the numbers that stand alone and are longer than two digits, which count or measure (offsets,
+/// bytes). Shorter ones tell apart (API keys, versions, brokers), and so do numbers in a topic's name.
 fn kind(warning: &str) -> String {
     let measures = |word: &&str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::envoy::Envoy;
+use super::troubleshooting::assert_explained;
 use crate::brokers::Address;
 use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
@@ -186,7 +187,10 @@ impl Proxy {
             Action::BrokersSeen(brokers) => self.learned.push(brokers),
             Action::Count(Stat::RequestDurationMs { .. }, _) => {}
             Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
-            Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => self.warnings.push(text),
+            Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => {
+                assert_explained(&text);
+                self.warnings.push(text);
+            }
             Action::Close => self.closed = true,
         }
     }

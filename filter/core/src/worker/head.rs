@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::connection::Who;
+use crate::exchange::session::Who;
 use crate::text;
 
 /// Whose connection a line is about: ` 10.0.0.7:53422 client "app-7" as "alice"`, or nothing.

@@ -13,6 +13,7 @@ use crate::stats::Stat;
 use crate::testing::broker::Broker;
 use crate::testing::envoy::Envoy;
 use crate::testing::memory::Process;
+use crate::testing::troubleshooting::assert_explained;
 use crate::testing::{request, take_frames, text, topic, NoKeys, Seen};
 
 /// Two bootstrap brokers; broker 1 stands behind port 9101, broker 2 behind 9102.
@@ -76,6 +77,11 @@ impl Site {
             match command {
                 Command::Tick(period) => self.period = period,
                 Command::Count(..) => {}
+                Command::Log(level, line) => {
+                    let (_, sentence) = line.split_once("] ").unwrap();
+                    assert_explained(sentence.split(" (and ").next().unwrap());
+                    self.commands.push(Command::Log(level, line));
+                }
                 Command::Describe { context_id, key, value } => self.described.push((context_id, key, value)),
                 command => self.commands.push(command),
             }
