@@ -144,6 +144,8 @@ pub const NAME_CHARS_SHOWN: usize = 100;
 pub const NAME_BYTES_KEPT: usize = 4 * NAME_CHARS_SHOWN;
 
 const _: () = assert!(3 * NAME_CHARS_SHOWN < WARNING_CHARS_MAX);
+// A client id is found where a request begins: behind its length, its head and a length of its own.
+const _: () = assert!(4 + 8 + 2 + NAME_BYTES_KEPT < WINDOW_BYTES);
 
 /// A request waits for no more room for its answer than one in so many parts of a worker's memory, however
 /// long answers were: it would wait for ever.

@@ -6,6 +6,7 @@ use super::{Action, Connection};
 use crate::apis::TABLE;
 use crate::error::{BrokerFault, ConfigFault, Fault};
 use crate::exchange::handler::{Carried, Exchange, Next, Reply};
+use crate::limits::WHOLE_FRAME_BYTES_MAX;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::frame;
@@ -50,6 +51,10 @@ impl Connection {
 
     /// Finds room for the broker's next frame of `len` bytes, which has to be whole.
     fn admit_answer(&mut self, len: usize, now: Millis) -> Result<(), Fault> {
+        // Who waits for the rest of a record of TLS as if it were a frame of 350 MB waits for ever.
+        if self.broker.foreign().is_some() && len > WHOLE_FRAME_BYTES_MAX {
+            return Err(Fault::Config(ConfigFault::NoRoomForAnswer { bytes: len }));
+        }
         let left = len.saturating_sub(self.broker.input.len());
         if self.broker.room.is_none() && left > 0 {
             let room = self.shared.budget.admit_answer(left);

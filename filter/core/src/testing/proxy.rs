@@ -138,6 +138,12 @@ impl Proxy {
         self.closed |= recorder.closed;
     }
 
+    /// The time for proof is over.
+    pub(crate) fn expire(&mut self) {
+        self.stream.connection.expire(self.now);
+        self.drain();
+    }
+
     /// The connection is gone.
     pub(crate) fn gone(&mut self) {
         self.stream.connection.handle_gone();
