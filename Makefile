@@ -26,6 +26,10 @@ demo: wasm venv kafka ## See it work: Envoy, Kafka and clients on this machine
 demo-up: wasm venv kafka ## The same, left running to play with
 	@$(PYTHON) -m examples.quickstart.demo --keep
 
+.PHONY: example
+example: wasm venv kafka connect ## Run an example of examples/ (NAME=move-in; without NAME: lists them)
+	@$(PYTHON) -m examples.run $(NAME)
+
 # End-to-end last: its summary closes the output.
 .PHONY: test
 test: lint test-core test-wasm test-envoy test-e2e ## Everything that must pass
@@ -67,9 +71,10 @@ fmt: ## Format the Rust code
 	@cargo fmt --all
 
 .PHONY: docs
-docs: ## Write what is generated anew: docs/protocol.md, and the configuration's JSON Schema
-	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol
-	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema
+docs: venv ## Write what is generated anew: tables of docs/, and the configuration's JSON Schema
+	@UPDATE=1 cargo test --quiet -p kafka-partition-remapper-core --test protocol --test metrics
+	@UPDATE=1 cargo test --quiet -p kafka-remapper-check --test schema --test configuration
+	@UPDATE=1 $(PYTHON) -m pytest --quiet tests/e2e/test_versions.py
 
 .PHONY: lint
 lint: ## Check format, lints, and the links of the documentation comments
@@ -87,6 +92,6 @@ clean: ## Remove everything that was built; fetched tools stay
 tools: ## Fetch what tests and benchmark need (no-op when it is there)
 	@$(TOOL) all
 
-.PHONY: venv kafka node wasm-runner
-venv kafka node wasm-runner:
+.PHONY: venv kafka connect node wasm-runner
+venv kafka connect node wasm-runner:
 	@$(TOOL) $@

@@ -260,16 +260,16 @@ def bad_signature(gate: Gate) -> bytes:
 
 LIMIT = "3000 connections of all kinds"
 HANDSHAKE = "1000 connections; `transport_socket_connect_timeout`"
-BUFFERS = "512 KiB each, 16 MiB of all in the filter"
+BUFFERS = "16 MiB of all in the filter"
 PROOF = "1000 connections; `limits.authentication_ms`"
 GUESS = "one try a connection: 200 a second"
 FLOOD = "new connections, the file's limits on"
 ROWS = [
     Row("TCP and silence", lambda g: held(g, silent, 20), f"{LIMIT}; `listener_filters_timeout`"),
-    Row("a TLS handshake that stops half-way", lambda g: held(g, half_handshake, 20), HANDSHAKE),
+    Row("half a TLS handshake", lambda g: held(g, half_handshake, 20), HANDSHAKE),
     Row("a TLS handshake and silence", lambda g: held(g, handshake, 40), PROOF),
     Row("ApiVersions and silence", lambda g: held(g, one_question, 40), PROOF),
-    Row("500 KiB of a frame before the login, never its end", lambda g: held(g, long_frame, 5), f"{PROOF}; {BUFFERS}"),
+    Row("500 KiB of a frame, never its end", lambda g: held(g, long_frame, 5), f"as above; {BUFFERS}"),
     Row("garbage", lambda g: again(g, garbage), "the connection ends: 200 a second"),
     Row("ApiVersions again and again", questions, f"one broker request each; {PROOF}"),
     Row("SaslHandshake", lambda g: again(g, offers), GUESS),

@@ -323,6 +323,8 @@ def test_connections_of_a_vm_that_failed_are_no_longer_counted(tmp_path, cluster
             return alive == fresh
 
         wait_until("a new VM", connect, 20, every=0.5)
+        # Nothing else of Envoy's stats shows that a VM has failed (docs/metrics.md).
+        assert "wasm.kafka.vm_reload_success: 1" in envoy._admin("/stats?filter=vm_reload")
         wait_until("the right number", lambda: active(envoy) == len(left), 20)
         for raw in left:
             raw.close()

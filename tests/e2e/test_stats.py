@@ -1,11 +1,16 @@
 """The filter's own stats, as Prometheus sees them: without Envoy's prefix and with labels."""
 
+import hashlib
+import re
 import time
+import tomllib
 
 import pytest
 
 from tests.harness import batch, groups, topics
 from tests.harness.envoy import Envoy
+from tests.harness.live_envoy import LiveEnvoy
+from tests.harness.paths import REPO
 from tests.harness.process import wait_until
 from tests.harness.raw import Raw
 
@@ -133,3 +138,153 @@ def test_advertising_the_brokers_own_addresses_is_told(tmp_path, cluster):
             raw.metadata([])
         assert envoy.stat("kafka_remapper_advertised_around_total") == 1
         assert f"gives broker 1 its own address 127.0.0.1:{cluster.ports[1]}" in envoy.log.read_text()
+
+
+NAMED, WRONG, LATER = "stats.a.outcome.b", "stats.x.api.Produce", "stats.later"
+"""Topics of which the configuration has the name; in two of them there is something that looks like a label."""
+P = 2
+BOTH_WORKERS = 2 * (512 << 20)
+"""limits.worker_bytes is 512 MiB."""
+
+
+def mapping(virtual: int, *others: str) -> dict:
+    entries = [{"name": NAMED, "virtual_partitions": virtual, "physical_partitions": P}]
+    entries += [{"name": name, "virtual_partitions": 6, "physical_partitions": 3} for name in others]
+    entries.append({"regex": "stats-others\\..*", "virtual_partitions": 4, "physical_partitions": P})
+    return {"topics": entries}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory, cluster):
+    for name in (NAMED, WRONG, "stats-others.x"):
+        cluster.create_topic(name, P)
+    config = {"stat_prefix": "s-1", "mapping": mapping(8, WRONG)}
+    with LiveEnvoy(tmp_path_factory.mktemp("stats"), cluster, config) as envoy:
+        yield envoy
+
+
+def of(envoy: Envoy, name: str, **labels: str) -> float | None:
+    """The stat with just these labels. None: it is not there."""
+    wanted = frozenset({"remapper": "s-1", **labels}.items())
+    return envoy.stats().get((f"kafka_remapper_{name}", wanted))
+
+
+def hash_of(envoy: LiveEnvoy) -> str:
+    text = envoy._filter()["typed_config"]["config"]["configuration"]["value"]
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def holds(envoy: Envoy, name: str, value: float, **labels: str) -> None:
+    """Waits until the stat has this value: some are told twice per second."""
+    wait_until(f"{name} {labels} is {value}, not {of(envoy, name, **labels)}", lambda: of(envoy, name, **labels) == value, 8)
+
+
+def test_series_are_there_from_the_start(live):
+    version = tomllib.loads((REPO / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    holds(live, "build_info", 1, version=version)
+    holds(live, "configuration_info", 1, hash=hash_of(live))
+    holds(live, "topic_virtual_partitions", 8, topic=NAMED)
+    holds(live, "topic_physical_partitions", P, topic=NAMED)
+    holds(live, "topic_virtual_partitions", 6, topic=WRONG)
+    assert of(live, "held_bytes_limit") == 0, "before the first connection"
+    for topic in (NAMED, WRONG, "(others)"):
+        for name in ("bytes_received", "bytes_sent", "fetch_bytes_upstream", "mismatches", "unknown_lane_batches"):
+            assert of(live, f"topic_{name}_total", topic=topic) == 0, (name, topic)
+        assert [of(live, "topic_requests_total", topic=topic, api=api) for api in ("Produce", "Fetch")] == [0, 0]
+    for blame in ("client", "broker", "config", "bug"):
+        assert of(live, "errors_total", blame=blame) == 0
+    for reason in re.findall(r"^\| `(\w+)` \| [A-Z]", (REPO / "docs/metrics.md").read_text(), re.M):
+        assert of(live, "reconnects_total", reason=reason) == 0, reason
+    for side in ("client", "broker"):
+        assert of(live, "held_back_total", side=side) == 0
+    for broker in ("bootstrap", "unknown"):
+        assert of(live, "broker_connections_active", broker=broker) == 0
+    assert of(live, "shadow_commits_failed_total") == 0
+
+
+def test_topics_brokers_and_errors(live, direct):
+    """The first connection finds out where broker 1 is."""
+    batches = {v: batch.build([b"%d" % v * 100]) for v in (0, 2, 4, 7)}
+    with Raw(live.port(1)) as first, Raw(live.base) as anybody:
+        first.metadata([NAMED])
+        with Raw(live.port(1)) as raw:
+            raw.produce(NAMED, batches)
+            raw.produce("stats-others.x", {3: batches[0]})
+            received = sum(map(len, batches.values()))
+            holds(live, "topic_bytes_received_total", received, topic=NAMED)
+            holds(live, "topic_bytes_received_total", len(batches[0]), topic="(others)")
+            holds(live, "topic_requests_total", 1, topic=NAMED, api="Produce")
+            got = {v: raw.fetch_one(NAMED, v, 0)["records"] for v in (0, 4)}
+            sent = sum(map(len, got.values()))
+            holds(live, "topic_bytes_sent_total", sent, topic=NAMED)
+            holds(live, "topic_requests_total", 2, topic=NAMED, api="Fetch")
+            # Virtual partitions 0, 2 and 4 are one physical partition.
+            assert of(live, "topic_fetch_bytes_upstream_total", topic=NAMED) > sent
+            direct.append(NAMED, 0, [b"of lane 9"], producer=(-2 - 9, 0, 0))
+            raw.fetch_one(NAMED, 0, 3, max_wait_ms=100)
+            wait_until("the lane", lambda: of(live, "topic_unknown_lane_batches_total", topic=NAMED) >= 1, 5)
+            anybody.metadata([WRONG])
+            wait_until("the mismatch", lambda: of(live, "topic_mismatches_total", topic=WRONG) >= 1, 5)
+            assert of(live, "topic_mismatches_total", topic=NAMED) == 0
+            assert raw.produce(NAMED, {8: batches[0]})[8]["error_code"] == 3
+            holds(live, "response_errors_total", 1, api="Produce", error="UNKNOWN_TOPIC_OR_PARTITION")
+            holds(live, "broker_errors_total", 1, broker="1")
+            holds(live, "broker_connections_active", 1, broker="1")
+            holds(live, "broker_connections_active", 2, broker="bootstrap")
+            assert of(live, "broker_requests_total", broker="1") >= 5
+    for _ in range(16):
+        Raw(live.base).close()
+    holds(live, "held_bytes_limit", BOTH_WORKERS)
+    assert of(live, "held_bytes") > 0
+    for broker in ("1", "bootstrap"):
+        holds(live, "broker_connections_active", 0, broker=broker)
+
+
+def test_a_change_of_the_configuration_shows_once(live):
+    before = hash_of(live)
+    with Raw(live.port(1)) as idle:
+        idle.metadata([NAMED])
+        live.take("mapping", mapping(16, LATER))
+        holds(live, "topic_virtual_partitions", 16, topic=NAMED)
+        holds(live, "topic_virtual_partitions", 6, topic=LATER)
+        holds(live, "topic_virtual_partitions", 0, topic=WRONG)
+        holds(live, "configuration_info", 1, hash=hash_of(live))
+        holds(live, "configuration_info", 0, hash=before)
+        assert idle.is_closed_by_peer(20)
+    holds(live, "connections_active", 0)
+    wait_until("the connection's end", lambda: of(live, "reconnects_total", reason="configuration") >= 1, 5)
+    wait_until("the former instances' leave", lambda: of(live, "held_bytes_limit") == BOTH_WORKERS, 15)
+    assert of(live, "topic_bytes_received_total", topic=NAMED) > 0, "a topic goes on counting"
+    assert of(live, "topic_bytes_sent_total", topic=LATER) == 0
+
+
+def test_all_stats_of_the_document_are_there(live, shared_envoy, cluster, tmp_path):
+    """At the start, or after the tests above; those of logins where there are some."""
+    written, generated = (REPO / "docs/metrics.md").read_text().split("<!-- Generated", 1)
+    generated, own = generated.split("<!-- End", 1)
+    user = {"username": "alice", "password": "secret"}
+    logins = {"sasl": {"mechanisms": ["PLAIN"], "users": [user]}, "upstream": {"sasl": {"mechanism": "PLAIN", **user}}}
+    with Envoy(tmp_path / "logins", cluster, {"stat_prefix": "l", **logins}) as guarded:
+        there = {name for envoy in (live, shared_envoy, guarded) for name, _ in envoy.stats()}
+    listed = re.findall(r"\*\*`(kafka_remapper_\w+)`\*\*", generated)
+    assert len(listed) > 40
+    assert [name for name in listed if not {name, f"{name}_bucket"} & there] == []
+    unlisted = {re.sub(r"_(bucket|sum|count)$", "", name) for name in there if name.startswith("kafka_remapper_")} - set(listed)
+    assert not unlisted
+    mentioned = re.findall(r"`(\w+(?:_total|_active|_ms|_bytes|_limit|_info|_partitions))\b", written)
+    assert [name for name in mentioned if f"kafka_remapper_{name}" not in listed] == []
+    assert own_stats_that_are_missing(live, own) == []
+
+
+def own_stats_that_are_missing(envoy: LiveEnvoy, document: str) -> list[str]:
+    """Envoy's own stats in the document that Envoy does not have. Some are there with TLS or LDS only."""
+    there = [line.split(": ")[0] for line in envoy._admin("/stats").splitlines()]
+    missing, before = [], ""
+    for name in re.findall(r"\*\*`([^`]+)`\*\*", document):
+        before = name if not name.startswith(".") else before
+        full = name if not name.startswith(".") else before.rsplit(".", 1)[0] + name
+        pattern = re.sub(r"<\w+>", "[A-Za-z0-9_.]+", full.replace(".", r"\."))
+        optional = ".ssl." in full or ".lds." in full
+        if not optional and not any(re.fullmatch(pattern, name) for name in there):
+            missing.append(full)
+    return missing

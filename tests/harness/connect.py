@@ -20,13 +20,15 @@ LOG = "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.connect=info"
 
 class Java(Process):
     """A program of Kafka Connect, with its log in `<name>.log` and its settings, if any, in
-    `<name>.properties`; killed at the end of a `with` statement."""
+    `<name>.properties`; killed at the end of a `with` statement. `options` are for the JVM."""
+
+    options: tuple[str, ...] = ()
 
     def __init__(self, directory: Path, name: str, main: str, settings: dict, *files: Path):
         jars = list(CONNECT_JARS.glob("*.jar"))
         assert jars, f"no jars in {CONNECT_JARS}: run tests/tools/install.sh connect"
         properties = write_properties(directory / f"{name}.properties", settings)
-        command = [*JAVA, LOG, "-Xmx384m", "-cp", f"{KAFKA_JARS}/*:{CONNECT_JARS}/*", main, properties, *files]
+        command = [*JAVA, LOG, *self.options, "-Xmx384m", "-cp", f"{KAFKA_JARS}/*:{CONNECT_JARS}/*", main, properties, *files]
         super().__init__(command, directory / f"{name}.log")
 
     def __enter__(self):

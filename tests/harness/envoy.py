@@ -258,6 +258,13 @@ def network_filter(name: str, proto: str, **fields) -> dict:
     return {"name": f"envoy.filters.network.{name}", "typed_config": {"@type": f"{TYPE}filters.network.{proto}", **fields}}
 
 
+def network_filter_named(bootstrap: dict, name: str) -> dict:
+    """The settings of a network filter of the first listener's first filter chain."""
+    filters = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    (found,) = (f["typed_config"] for f in filters if f["name"] == name)
+    return found
+
+
 def tcp_proxy(cluster: str) -> dict:
     return network_filter("tcp_proxy", "tcp_proxy.v3.TcpProxy", stat_prefix="kafka", cluster=cluster, **CONNECT)
 

@@ -89,6 +89,8 @@ VARYING = (
     (re.compile(r"\d{4}[/-]\d\d[/-]\d\d[T ][\d:.,]+Z?"), "…"),
 )
 """What differs from one run to the next."""
+WORDS_MAX = 150
+"""Characters of an error in the document."""
 
 
 def shown(outcome: Outcome) -> dict:
@@ -134,6 +136,9 @@ def _time(one: dict) -> str:
 
 
 def _words(one: dict) -> str:
+    """As many of the words as a table has room for; refusals.json has them all."""
     if one["kind"] == "ok":
         return "—"
-    return f"`{one['words'].replace('`', chr(39)).replace('|', '¦')}`" if one["words"] else "nothing"
+    words = one["words"].replace("`", "'").replace("|", "¦")
+    cut = words if len(words) <= WORDS_MAX else words[: WORDS_MAX - 2].rstrip() + " …"
+    return f"`{cut}`" if words else "nothing"

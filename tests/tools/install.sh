@@ -9,7 +9,10 @@
 #   install.sh kafka          target/tools/kafka: the jars of Apache Kafka
 #   install.sh kafka-versions target/tools/kafka-VERSION: the same of the versions in kafka/versions.txt
 #   install.sh connect        target/tools/kafka-connect: those of MirrorMaker 2 and of the file connectors
+#   install.sh istio          target/tools/istio: Istio's resource definitions
+#   install.sh compose        target/tools/compose: the JSON Schema of compose files
 #   install.sh wasm-runner    target/tools/bin/wasm-bindgen-test-runner: runs unit tests on wasm32
+#   install.sh prometheus     target/tools/prometheus: Prometheus and promtool, where this is Debian and root
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -108,6 +111,24 @@ kafka_versions() {
 
 connect() { jars kafka-connect kafka-connect; }
 
+istio() { of_go_module istio istio.io/api@v1.32.0 kubernetes/customresourcedefinitions.gen.yaml; }
+
+# The newest that Go 1.21 takes.
+compose() { of_go_module compose github.com/compose-spec/compose-go/v2@v2.4.7 schema/compose-spec.json; }
+
+# of_go_module NAME MODULE@VERSION FILE: a file of a Go module, into target/tools/NAME.
+of_go_module() {
+    local name=$1 module=$2 file=$3 found
+    fresh "$name" "$module" && [ -f "$tools/$name/${file##*/}" ] && return
+    program go 1.21 golang-go
+    say "${file##*/} of $module -> target/tools/$name"
+    found=$(retry go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    [ -f "$found/$file" ] || fail "go could not fetch $module"
+    mkdir -p "$tools/$name"
+    install -m 644 "$found/$file" "$tools/$name"
+    stamp "$name" "$module"
+}
+
 # jars NAME DIRECTORY OPTION...: what the pom.xml of DIRECTORY names, into target/tools/NAME; the options are
 # for Maven.
 jars() {
@@ -148,6 +169,26 @@ cargo_install_runner() {
         wasm-bindgen-cli --version "$version" "$@" </dev/null
 }
 
+# Debian's package, unpacked and not installed: an installed one starts a daemon. Without it, the tests of
+# examples/observability that need it are skipped.
+prometheus_and_promtool() {
+    local key=prometheus-1 unpacked=$tools/prometheus
+    fresh prometheus "$key" && [ -x "$unpacked/usr/bin/promtool" ] && return
+    if ! can_apt || ! have dpkg; then
+        say "no Prometheus (it is taken from Debian's packages, as root): tests of dashboard and alerts are skipped"
+        return
+    fi
+    say "Prometheus -> target/tools/prometheus"
+    rm -rf "$unpacked"
+    mkdir -p "$unpacked/package"
+    apt_update || fail "apt-get update failed"
+    (cd "$unpacked/package" && retry apt-get -qq download -o APT::Sandbox::User=root prometheus >&2) \
+        || fail "apt-get could not download the package prometheus"
+    dpkg -x "$unpacked"/package/prometheus_*.deb "$unpacked" || fail "dpkg could not unpack Prometheus"
+    rm -rf "$unpacked/package"
+    stamp prometheus "$key"
+}
+
 mkdir -p "$tools"
 case ${1:-} in
     all)
@@ -157,11 +198,15 @@ case ${1:-} in
         kafka
         kafka_versions
         connect
+        istio
+        compose
         wasm_runner
+        prometheus_and_promtool
         ;;
-    programs | venv | kafka | connect) "$1" ;;
+    programs | venv | kafka | connect | istio | compose) "$1" ;;
     node) node_and_npm ;;
     kafka-versions) kafka_versions ;;
     wasm-runner) wasm_runner ;;
-    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | wasm-runner" ;;
+    prometheus) prometheus_and_promtool ;;
+    *) fail "usage: install.sh all | programs | venv | node | kafka | kafka-versions | connect | istio | compose | wasm-runner | prometheus" ;;
 esac

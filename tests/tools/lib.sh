@@ -33,14 +33,18 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 can_apt() { [ "$(id -u)" = 0 ] && have apt-get; }
 
+# What Debian has today, asked for once.
+apt_update() {
+    [ -n "${apt_updated:-}" ] && return
+    retry apt-get -qq update >&2 || return 1
+    apt_updated=1
+}
+
 # apt_install PACKAGE...: only where that needs nobody's password.
 apt_install() {
     can_apt || return 1
     say "installing with apt-get: $*"
-    if [ -z "${apt_updated:-}" ]; then
-        retry apt-get -qq update >&2 || return 1
-        apt_updated=1
-    fi
+    apt_update || return 1
     DEBIAN_FRONTEND=noninteractive retry apt-get -qq -y --no-install-recommends install "$@" >&2
 }
 

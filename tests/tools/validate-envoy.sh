@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Loads every configuration of envoy/ into Envoy, with the filter built here: what does not load is an error.
+# Loads every configuration of envoy/, and those of examples/ with TLS, into Envoy, with the filter built
+# here: what does not load is an error.
 #
 #   validate-envoy.sh [FILE.wasm]
 set -eu -o pipefail
@@ -16,14 +17,15 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
     -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null
 for name in client-ca broker-ca gateway; do cp "$work/certificate.pem" "$work/$name.pem"; done
 cp "$work/key.pem" "$work/gateway-key.pem"
-export ALICE_PASSWORD=alice BOB_PASSWORD=bob GATEWAY_PASSWORD=gateway
+export ALICE_PASSWORD=alice BOB_PASSWORD=bob GATEWAY_PASSWORD=gateway SALT_SECRET='of this test only'
 
 # The same files with paths of this machine, and with ports that are surely free.
-for file in "$root"/envoy/*.yaml; do
+prepare() {
     sed -e "s#/etc/envoy/kafka_partition_remapper.wasm#$wasm#" -e "s#/etc/envoy/#$work/#" \
         -e 's#socket_address: {address: \(0.0.0.0\|127.0.0.1\), port_value: [0-9]*}#socket_address: {address: 127.0.0.1, port_value: 0}#' \
-        "$file" >"$work/$(basename "$file")"
-done
+        "$1" >"$work/$2"
+}
+for file in "$root"/envoy/*.yaml; do prepare "$file" "$(basename "$file")"; done
 
 # Compiles the filter and lets it judge its configuration, where that is part of the bootstrap.
 validate() {
@@ -57,4 +59,9 @@ for name in dynamic routed; do
     validate "$work/$name-live.yaml"
     start "$work/$name-live.yaml"
     say "envoy/$name-live.yaml loads, with its filter from a file"
+done
+for name in sni tls-scram oauth; do
+    prepare "$root/examples/$name/envoy.yaml" "$name.yaml"
+    validate "$work/$name.yaml"
+    say "examples/$name/envoy.yaml loads"
 done

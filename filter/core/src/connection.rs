@@ -18,6 +18,7 @@ pub mod retirement;
 mod room;
 mod way;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -27,7 +28,7 @@ use self::queue::Queue;
 use self::way::Way;
 use crate::apis;
 use crate::connection::retirement::Retirement;
-use crate::error::{Cause, Fault, Reconnect};
+use crate::error::{Blame, Cause, Fault, Reconnect};
 pub use crate::exchange::action::Action;
 use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
@@ -36,7 +37,7 @@ use crate::limits;
 pub use crate::own::brokers::Bootstrapped;
 use crate::principal::Peer;
 use crate::shared::Shared;
-use crate::stats::{Outcome, Stat};
+use crate::stats::{BrokerLabel, HeldSide, Outcome, Stat};
 use crate::time::Millis;
 
 /// What is known of a connection when its first bytes come.
@@ -55,6 +56,8 @@ pub struct Opening {
     pub retirement: Rc<Retirement>,
     /// The worker's number for the connection.
     pub number: u32,
+    /// For which broker the connection stands, to the stats.
+    pub broker_label: BrokerLabel,
 }
 
 /// ```text
@@ -86,6 +89,8 @@ pub struct Connection {
     waits_for_room: bool,
     /// The client's next frame is a token, and waits for its verdict.
     waits_for_verdict: bool,
+    /// For what there was no room when the client's next frame was looked at last.
+    held_back: Cell<Option<HeldSide>>,
     /// A whole request of the client's was here.
     has_asked: bool,
     /// The broker has answered more than what every listener answers to everybody.
@@ -98,9 +103,11 @@ impl Connection {
     /// A connection whose first bytes are here.
     pub fn new(shared: Rc<Shared>, opening: Opening) -> Self {
         let frame_bytes_max = shared.config.limits.frame_bytes;
-        let Opening { bootstrapped, peer, entropy, versions, retirement, number } = opening;
+        let Opening { bootstrapped, peer, entropy, versions, retirement, number, broker_label } = opening;
+        let mut session = Session::new(&shared, number, entropy, versions);
+        session.broker_label = broker_label;
         Self {
-            session: Session::new(&shared, number, entropy, versions),
+            session,
             shared,
             phase: Phase::Opening(peer),
             bootstrapped,
@@ -112,6 +119,7 @@ impl Connection {
             actions: VecDeque::new(),
             waits_for_room: false,
             waits_for_verdict: false,
+            held_back: Cell::new(None),
             has_asked: false,
             is_served: false,
             broker_ended: false,
@@ -289,14 +297,26 @@ impl Connection {
                 // The filter sends the client away in the middle of its login, which it takes up again.
                 (_, Cause::Reconnect(_)) => drop(self.session.authentication.abandon()),
             }
-            let (stat, say): (Stat, fn(String) -> Action) = match fault.cause() {
-                Cause::Blamed(blame) if self.is_stranger() => (Stat::Errors { blame }, Action::WarnOfStranger),
-                Cause::Blamed(blame) => (Stat::Errors { blame }, Action::Warn),
-                Cause::Reconnect(reason) => (Stat::Reconnects { reason }, Action::Inform),
+            let say: fn(String) -> Action = match fault.cause() {
+                Cause::Blamed(_) if self.is_stranger() => Action::WarnOfStranger,
+                Cause::Blamed(_) => Action::Warn,
+                Cause::Reconnect(_) => Action::Inform,
             };
-            self.count(stat, 1);
+            self.count_fault(&fault);
             self.actions.push_back(say(fault.to_string()));
             self.actions.push_back(Action::Close);
+        }
+    }
+
+    fn count_fault(&mut self, fault: &Fault) {
+        if let Cause::Blamed(blame) = fault.cause() {
+            self.count(Stat::Errors { blame }, 1);
+            if blame == Blame::Broker {
+                self.shared.tally.add(Stat::BrokerErrors { broker: self.session.broker_label }, 1);
+            }
+        }
+        if let Some(reason) = fault.sends_back() {
+            self.count(Stat::Reconnects { reason }, 1);
         }
     }
 

@@ -161,6 +161,27 @@ pub enum BrokerFault {
     },
 }
 
+/// The values of the tag of the stat `reconnects_total`: each reason, and what it means, in Markdown.
+pub(crate) const RECONNECT_REASONS: [(&str, &str); 10] = [
+    ("misrouted", "It reached another broker than the one that it was meant for, whose address was not known yet. Normal after a start"),
+    ("versions", "The broker's API versions were not known yet, or have changed. Normal after a start or an upgrade of brokers"),
+    ("keys", "The identity provider's keys are not there. Look at its cluster in Envoy"),
+    ("busy", "Too many passwords wait for their PBKDF2. See [security.md](security.md)"),
+    ("unproven", "No login, or no request, within `limits.authentication_ms`. Scanners and health checks do that"),
+    (STALLED, "The broker owed an answer when `limits.authentication_ms` was over. Look at the broker, and at the way there"),
+    (CONFIGURATION, "A newer configuration is in force. Normal after a live change"),
+    (MEMORY, "`limits.worker_bytes` was used up. See `held_bytes` below"),
+    (SESSION, "A session was over, and the client did not authenticate again (KIP-368). Old libraries do that"),
+    (UNACKNOWLEDGED, "A Produce with acks=0 was refused in part: there is no other way to say so. The log names the topic"),
+];
+
+/// Another configuration is in force.
+pub(crate) const CONFIGURATION: &str = "configuration";
+const STALLED: &str = "stalled";
+const MEMORY: &str = "memory";
+const SESSION: &str = "session";
+const UNACKNOWLEDGED: &str = "unacknowledged";
+
 /// What the configuration does not allow for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigFault {
@@ -240,6 +261,21 @@ impl Fault {
             Fault::Config(_) => Cause::Blamed(Blame::Config),
             Fault::Bug(_) => Cause::Blamed(Blame::Bug),
             Fault::Reconnect(why) => Cause::Reconnect(why.reason()),
+        }
+    }
+
+    /// Why the client comes back behind the fault, whoever is to blame for it, if it is served then: the tag
+    /// of the stat `reconnects_total`.
+    pub(crate) fn sends_back(&self) -> Option<&'static str> {
+        match self {
+            Fault::Reconnect(why) => Some(why.reason()),
+            Fault::Client(ClientFault::Evicted { .. }) | Fault::Config(ConfigFault::NoRoomForAnswer { .. }) => {
+                Some(MEMORY)
+            }
+            Fault::Client(ClientFault::SessionExpired) => Some(SESSION),
+            Fault::Client(ClientFault::UnacknowledgedRefusal { .. }) => Some(UNACKNOWLEDGED),
+            Fault::Broker(BrokerFault::Stalled { .. }) => Some(STALLED),
+            _ => None,
         }
     }
 
@@ -429,5 +465,35 @@ struct Late {
 impl fmt::Display for Late {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a connection is closed after {} ms (limits.authentication_ms)", self.ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_to_come_back_is_listed_once() {
+        let ms = 1;
+        let faults: [Fault; 11] = [
+            Reconnect::Misrouted { broker: 1 }.into(),
+            Reconnect::Versions.into(),
+            Reconnect::Unavailable { what: "" }.into(),
+            Reconnect::Busy.into(),
+            Reconnect::Unproven { ms }.into(),
+            Reconnect::Silent { ms }.into(),
+            BrokerFault::Stalled { ms }.into(),
+            ClientFault::Evicted { held: 1 }.into(),
+            ConfigFault::NoRoomForAnswer { bytes: 1 }.into(),
+            ClientFault::SessionExpired.into(),
+            ClientFault::UnacknowledgedRefusal { topic: String::new() }.into(),
+        ];
+        let mut given: Vec<&str> = faults.iter().filter_map(Fault::sends_back).chain([CONFIGURATION]).collect();
+        let mut listed = RECONNECT_REASONS.map(|(reason, _)| reason);
+        given.sort_unstable();
+        given.dedup();
+        listed.sort_unstable();
+        assert_eq!(given, listed);
+        assert_eq!(Fault::from(ClientFault::RequestHeader).sends_back(), None);
     }
 }

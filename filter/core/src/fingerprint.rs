@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The mark of a configuration: the same text has the same, and another text another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
@@ -12,6 +12,11 @@ impl Fingerprint {
     pub fn of(configuration: &str) -> Self {
         let digest = Sha256::digest(configuration);
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    }
+
+    /// Its first 12 hexadecimal digits, for people.
+    pub(crate) fn short(self) -> String {
+        format!("{:012x}", self.0 >> 16)
     }
 
     pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {

@@ -67,4 +67,5 @@ mod testing;
 
 pub use apis::apis_document;
 pub use shared::Shared;
+pub use stats::stats_document;
 pub use time::Millis;

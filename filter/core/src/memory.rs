@@ -13,6 +13,7 @@ pub(crate) mod census;
 pub(crate) mod facts;
 pub mod generations;
 pub mod placements;
+pub(crate) mod shown;
 mod values;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ use census::Census;
 use facts::Slot;
 use generations::Generations;
 use placements::Placements;
+use shown::Shown;
 
 /// Which version of a value somebody has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +93,20 @@ impl ProcessMemory {
         Self { memory, prefix: prefix.to_owned(), identity }
     }
 
-    /// How many connections each instance with this prefix has.
+    /// What each instance with this prefix adds to gauges. Filters up to version 0.1.0 keep less of that, in
+    /// another form, at `….census`.
     pub(crate) fn census(&self) -> Key<Census> {
-        Key::new(format!("kafka_remapper.{}.census", self.prefix))
+        Key::new(format!("kafka_remapper.{}.gauges", self.prefix))
     }
 
     /// Which of the plugin's configurations is in force.
     pub(crate) fn generations(&self) -> Key<Generations> {
         Key::new(format!("kafka_remapper.generations.{}", self.identity))
+    }
+
+    /// Which gauges the plugin's configuration in force has set.
+    pub(crate) fn shown(&self) -> Key<Shown> {
+        Key::new(format!("kafka_remapper.shown.{}", self.identity))
     }
 
     /// What must not change about the plugin's mapping.

@@ -6,6 +6,7 @@ pub(crate) mod reach;
 pub(crate) mod reads;
 pub(crate) mod sessions;
 pub(crate) mod skips;
+pub(crate) mod tally;
 pub(crate) mod warnings;
 
 use std::collections::HashSet;
@@ -36,6 +37,7 @@ pub struct Shared {
     pub(crate) reach: reach::Reach,
     pub(crate) reads: std::rc::Rc<reads::Reads>,
     pub(crate) authenticator: sasl::Authenticator,
+    pub(crate) tally: tally::Tally,
     warnings: warnings::Warnings,
     stranger_warnings: warnings::Warnings,
 }
@@ -66,6 +68,7 @@ impl Shared {
             reach: reach::Reach::default(),
             reads,
             authenticator,
+            tally: tally::Tally::default(),
             warnings: warnings::Warnings::new(limits::WARNINGS_MAX),
             stranger_warnings: warnings::Warnings::new(limits::STRANGER_WARNINGS_MAX),
         }

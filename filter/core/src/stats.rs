@@ -1,11 +1,21 @@
 //! What is counted, and the names under which Envoy shows it.
 //!
 //! A stat's tags are part of its name (`….api.Produce`); the `stats_tags` of the bootstraps in `envoy/` turn
-//! them into tags.
+//! them into tags. The topic's comes last, since its name may have dots in it.
+
+mod document;
+mod labels;
+mod list;
 
 use kafka_protocol::ResponseError;
 
+pub use self::document::stats_document;
+pub use self::labels::{BrokerLabel, HeldSide, Names, TopicLabel};
+pub use self::list::Kind;
+
+use self::list::Described;
 use crate::error::Blame;
+use crate::fingerprint::Fingerprint;
 
 /// One time series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,6 +108,88 @@ pub enum Stat {
         /// How it ended.
         outcome: AuthOutcome,
     },
+    /// The filter's version: 1.
+    BuildInfo,
+    /// 1 for the configuration that is in force.
+    ConfigurationInfo {
+        /// The configuration's mark.
+        configuration: Fingerprint,
+    },
+    /// V of a topic, as configured.
+    TopicVirtualPartitions {
+        /// Which topic.
+        topic: TopicLabel,
+    },
+    /// P of a topic, as configured.
+    TopicPhysicalPartitions {
+        /// Which topic.
+        topic: TopicLabel,
+    },
+    /// Requests that name a topic.
+    TopicRequests {
+        /// The API's name in the protocol guide.
+        api: &'static str,
+        /// Which topic.
+        topic: TopicLabel,
+    },
+    /// Bytes of records from producers.
+    TopicBytesReceived {
+        /// Of which topic.
+        topic: TopicLabel,
+    },
+    /// Bytes of records to consumers.
+    TopicBytesSent {
+        /// Of which topic.
+        topic: TopicLabel,
+    },
+    /// Bytes of records that brokers sent.
+    TopicFetchBytesUpstream {
+        /// Of which topic.
+        topic: TopicLabel,
+    },
+    /// As [`Self::TopicMismatch`], by topic.
+    TopicMismatches {
+        /// Which topic.
+        topic: TopicLabel,
+    },
+    /// As [`Self::BatchesUnknownLane`], by topic.
+    TopicUnknownLaneBatches {
+        /// Which topic.
+        topic: TopicLabel,
+    },
+    /// Client connections that are open, by broker.
+    BrokerConnectionsActive {
+        /// For which broker they stand.
+        broker: BrokerLabel,
+    },
+    /// Requests to a broker.
+    BrokerRequests {
+        /// Which broker.
+        broker: BrokerLabel,
+    },
+    /// Errors in answers on a broker's connections, and its faults.
+    BrokerErrors {
+        /// Which broker.
+        broker: BrokerLabel,
+    },
+    /// Errors in answers to clients.
+    ResponseErrors {
+        /// The API's name in the protocol guide.
+        api: &'static str,
+        /// Kafka's error code, not 0.
+        code: i16,
+    },
+    /// Bytes of the workers' memory that are in use.
+    HeldBytes,
+    /// Bytes of the workers' memory that may be used.
+    HeldBytesLimit,
+    /// Requests that had to wait for room in a worker's memory.
+    HeldBack {
+        /// For what there was no room.
+        side: HeldSide,
+    },
+    /// Commits to shadow groups that a broker refused.
+    ShadowCommitsFailed,
 }
 
 /// How an authentication ended.
@@ -127,93 +219,167 @@ pub enum Outcome {
 impl Outcome {
     /// Of an answer with this error code.
     pub fn of(error_code: i16) -> Self {
-        // Not called retriable in Kafka, but as much part of a group's life: the member joins (again).
-        let joining = [ResponseError::RebalanceInProgress, ResponseError::MemberIdRequired];
         match ResponseError::try_from_code(error_code) {
             None => Self::Ok,
-            Some(error) if error.is_retriable() || joining.contains(&error) => Self::Retriable,
+            Some(error) if error.is_retriable() || is_joining(error_code) => Self::Retriable,
             Some(_) => Self::Error,
         }
     }
 }
 
-/// Envoy's kinds of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Goes up only.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// A distribution of values.
-    Histogram,
+/// Not called retriable in Kafka, but as much part of a group's life: the member joins (again).
+pub(crate) fn is_joining(error_code: i16) -> bool {
+    [ResponseError::RebalanceInProgress, ResponseError::MemberIdRequired].iter().any(|error| error.code() == error_code)
 }
 
 impl Stat {
     /// Which kind of metric Envoy keeps for it.
     pub fn kind(self) -> Kind {
+        self.described().kind
+    }
+
+    /// The name under `prefix`, where topics have no names.
+    #[cfg(test)]
+    pub(crate) fn name(self, prefix: &str) -> String {
+        Names::new(prefix, vec![]).of(self)
+    }
+
+    fn described(self) -> Described {
         match self {
-            Stat::ConnectionsActive | Stat::SharedBytes => Kind::Gauge,
-            Stat::RequestDurationMs { .. } => Kind::Histogram,
-            _ => Kind::Counter,
+            Stat::ConnectionsActive => list::CONNECTIONS_ACTIVE,
+            Stat::ConnectionsTotal => list::CONNECTIONS_TOTAL,
+            Stat::Requests { .. } => list::REQUESTS,
+            Stat::Responses { .. } => list::RESPONSES,
+            Stat::RequestDurationMs { .. } => list::REQUEST_DURATION_MS,
+            Stat::BytesReceived => list::BYTES_RECEIVED,
+            Stat::BytesSent => list::BYTES_SENT,
+            Stat::UpstreamRequests { .. } => list::UPSTREAM_REQUESTS,
+            Stat::RemappedPartitions { .. } => list::REMAPPED_PARTITIONS,
+            Stat::BatchesTagged => list::BATCHES_TAGGED,
+            Stat::BatchesDropped => list::BATCHES_DROPPED,
+            Stat::BatchesUnknownLane => list::BATCHES_UNKNOWN_LANE,
+            Stat::FillerBatches => list::FILLER_BATCHES,
+            Stat::FetchBytesUpstream => list::FETCH_BYTES_UPSTREAM,
+            Stat::FetchBytesDownstream => list::FETCH_BYTES_DOWNSTREAM,
+            Stat::Errors { .. } => list::ERRORS,
+            Stat::Reconnects { .. } => list::RECONNECTS,
+            Stat::TopicMismatch => list::TOPIC_MISMATCH,
+            Stat::SharedHits => list::SHARED_HITS,
+            Stat::SharedParked => list::SHARED_PARKED,
+            Stat::SharedWoken => list::SHARED_WOKEN,
+            Stat::SharedDoorbellBytes => list::SHARED_DOORBELL_BYTES,
+            Stat::SharedBytes => list::SHARED_BYTES,
+            Stat::AdvertisedAround => list::ADVERTISED_AROUND,
+            Stat::AdvertisedUnreached => list::ADVERTISED_UNREACHED,
+            Stat::Auth { .. } => list::AUTH,
+            Stat::UpstreamAuth { .. } => list::UPSTREAM_AUTH,
+            Stat::BuildInfo => list::BUILD_INFO,
+            Stat::ConfigurationInfo { .. } => list::CONFIGURATION_INFO,
+            Stat::TopicVirtualPartitions { .. } => list::TOPIC_VIRTUAL_PARTITIONS,
+            Stat::TopicPhysicalPartitions { .. } => list::TOPIC_PHYSICAL_PARTITIONS,
+            Stat::TopicRequests { .. } => list::TOPIC_REQUESTS,
+            Stat::TopicBytesReceived { .. } => list::TOPIC_BYTES_RECEIVED,
+            Stat::TopicBytesSent { .. } => list::TOPIC_BYTES_SENT,
+            Stat::TopicFetchBytesUpstream { .. } => list::TOPIC_FETCH_BYTES_UPSTREAM,
+            Stat::TopicMismatches { .. } => list::TOPIC_MISMATCHES,
+            Stat::TopicUnknownLaneBatches { .. } => list::TOPIC_UNKNOWN_LANE_BATCHES,
+            Stat::BrokerConnectionsActive { .. } => list::BROKER_CONNECTIONS_ACTIVE,
+            Stat::BrokerRequests { .. } => list::BROKER_REQUESTS,
+            Stat::BrokerErrors { .. } => list::BROKER_ERRORS,
+            Stat::ResponseErrors { .. } => list::RESPONSE_ERRORS,
+            Stat::HeldBytes => list::HELD_BYTES,
+            Stat::HeldBytesLimit => list::HELD_BYTES_LIMIT,
+            Stat::HeldBack { .. } => list::HELD_BACK,
+            Stat::ShadowCommitsFailed => list::SHADOW_COMMITS_FAILED,
         }
     }
 
-    /// The full name; `prefix` is the configuration's `stat_prefix`.
-    pub fn name(self, prefix: &str) -> String {
-        let (base, tags) = self.parts();
-        format!("kafka_remapper_{base}.remapper.{prefix}{tags}")
+    /// The labels with their values, as a part of the name.
+    fn tags(self, names: &Names) -> String {
+        let values = self.values(names);
+        self.described()
+            .labels
+            .iter()
+            .zip(values)
+            .fold(String::new(), |tags, (label, value)| tags + "." + label + "." + &value)
     }
 
-    fn parts(self) -> (&'static str, String) {
-        let plain = |base| (base, String::new());
-        let api = |base, api: &str| (base, format!(".api.{api}"));
+    /// The values of the labels, in their order.
+    fn values(self, names: &Names) -> Vec<String> {
         match self {
-            Stat::ConnectionsActive => plain("connections_active"),
-            Stat::ConnectionsTotal => plain("connections_total"),
-            Stat::Requests { api: name } => api("requests_total", name),
-            Stat::Responses { api, outcome } => {
-                let outcome = match outcome {
-                    Outcome::Passed => "passed",
-                    Outcome::Ok => "ok",
-                    Outcome::Retriable => "retriable",
-                    Outcome::Error => "error",
-                };
-                ("responses_total", format!(".api.{api}.outcome.{outcome}"))
+            Stat::Requests { api }
+            | Stat::RequestDurationMs { api }
+            | Stat::UpstreamRequests { api }
+            | Stat::RemappedPartitions { api } => vec![api.to_owned()],
+            Stat::Responses { api, outcome } => vec![api.to_owned(), outcome.text().to_owned()],
+            Stat::ResponseErrors { api, code } => vec![api.to_owned(), error_name(code)],
+            Stat::Errors { blame } => vec![blame.as_str().to_owned()],
+            Stat::Reconnects { reason } => vec![reason.to_owned()],
+            Stat::Auth { mechanism, outcome } | Stat::UpstreamAuth { mechanism, outcome } => {
+                vec![mechanism.to_owned(), outcome.text().to_owned()]
             }
-            Stat::RequestDurationMs { api: name } => api("request_duration_ms", name),
-            Stat::BytesReceived => plain("bytes_received_total"),
-            Stat::BytesSent => plain("bytes_sent_total"),
-            Stat::UpstreamRequests { api: name } => api("upstream_requests_total", name),
-            Stat::RemappedPartitions { api: name } => api("remapped_partitions_total", name),
-            Stat::BatchesTagged => plain("batches_tagged_total"),
-            Stat::BatchesDropped => plain("batches_dropped_total"),
-            Stat::BatchesUnknownLane => plain("batches_unknown_lane_total"),
-            Stat::FillerBatches => plain("filler_batches_total"),
-            Stat::FetchBytesUpstream => plain("fetch_bytes_upstream_total"),
-            Stat::FetchBytesDownstream => plain("fetch_bytes_downstream_total"),
-            Stat::Errors { blame } => ("errors_total", format!(".blame.{}", blame.as_str())),
-            Stat::Reconnects { reason } => ("reconnects_total", format!(".reason.{reason}")),
-            Stat::TopicMismatch => plain("topic_mismatch_total"),
-            Stat::SharedHits => plain("shared_hits_total"),
-            Stat::SharedParked => plain("shared_parked_total"),
-            Stat::SharedWoken => plain("shared_woken_total"),
-            Stat::SharedDoorbellBytes => plain("shared_doorbell_bytes_total"),
-            Stat::SharedBytes => plain("shared_bytes"),
-            Stat::AdvertisedAround => plain("advertised_around_total"),
-            Stat::AdvertisedUnreached => plain("advertised_unreached_total"),
-            Stat::Auth { mechanism, outcome } => ("auth_total", authentication(mechanism, outcome)),
-            Stat::UpstreamAuth { mechanism, outcome } => ("upstream_auth_total", authentication(mechanism, outcome)),
+            Stat::BuildInfo => vec![env!("CARGO_PKG_VERSION").to_owned()],
+            Stat::ConfigurationInfo { configuration } => vec![configuration.short()],
+            Stat::TopicRequests { api, topic } => vec![api.to_owned(), names.topic(topic).to_owned()],
+            Stat::TopicVirtualPartitions { topic }
+            | Stat::TopicPhysicalPartitions { topic }
+            | Stat::TopicBytesReceived { topic }
+            | Stat::TopicBytesSent { topic }
+            | Stat::TopicFetchBytesUpstream { topic }
+            | Stat::TopicMismatches { topic }
+            | Stat::TopicUnknownLaneBatches { topic } => vec![names.topic(topic).to_owned()],
+            Stat::BrokerConnectionsActive { broker }
+            | Stat::BrokerRequests { broker }
+            | Stat::BrokerErrors { broker } => vec![broker.text()],
+            Stat::HeldBack { side } => vec![side.text().to_owned()],
+            _ => vec![],
         }
     }
 }
 
-fn authentication(mechanism: &str, outcome: AuthOutcome) -> String {
-    let outcome = match outcome {
-        AuthOutcome::Success => "success",
-        AuthOutcome::Failure => "failure",
-        AuthOutcome::Abandoned => "abandoned",
-    };
-    format!(".mechanism.{mechanism}.outcome.{outcome}")
+impl Names {
+    /// The full name of a stat, its labels in it.
+    pub fn of(&self, stat: Stat) -> String {
+        format!("kafka_remapper_{}.remapper.{}{}", stat.described().name, self.prefix, stat.tags(self))
+    }
+}
+
+impl Outcome {
+    fn text(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Ok => "ok",
+            Outcome::Retriable => "retriable",
+            Outcome::Error => "error",
+        }
+    }
+}
+
+impl AuthOutcome {
+    fn text(self) -> &'static str {
+        match self {
+            AuthOutcome::Success => "success",
+            AuthOutcome::Failure => "failure",
+            AuthOutcome::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Kafka's name of an error code, NOT_LEADER_OR_FOLLOWER; of one that is newer than the filter, the code.
+fn error_name(code: i16) -> String {
+    match ResponseError::try_from_code(code) {
+        None | Some(ResponseError::Unknown(_)) => format!("code_{code}"),
+        Some(error) => {
+            let mut name = String::new();
+            for letter in error.to_string().chars() {
+                if letter.is_ascii_uppercase() && !name.is_empty() {
+                    name.push('_');
+                }
+                name.push(letter.to_ascii_uppercase());
+            }
+            name
+        }
+    }
 }
 
 #[cfg(test)]
@@ -236,5 +402,46 @@ mod tests {
             assert_eq!(Outcome::of(code), outcome, "{code}");
         }
         assert!(Outcome::Ok < Outcome::Retriable && Outcome::Retriable < Outcome::Error);
+    }
+
+    #[test]
+    fn names_have_all_labels_of_the_list_and_the_topic_comes_last() {
+        let names = Names::new("k", vec!["a.outcome.b".to_owned()]);
+        let topic = TopicLabel::Named(0);
+        for (stat, name) in [
+            (Stat::BytesSent, "bytes_sent_total.remapper.k"),
+            (
+                Stat::TopicRequests { api: "Fetch", topic },
+                "topic_requests_total.remapper.k.api.Fetch.topic.a.outcome.b",
+            ),
+            (Stat::TopicBytesSent { topic: TopicLabel::Others }, "topic_bytes_sent_total.remapper.k.topic.(others)"),
+            (
+                Stat::ResponseErrors { api: "Fetch", code: 6 },
+                "response_errors_total.remapper.k.api.Fetch.error.NOT_LEADER_OR_FOLLOWER",
+            ),
+            (
+                Stat::ResponseErrors { api: "Fetch", code: -1 },
+                "response_errors_total.remapper.k.api.Fetch.error.UNKNOWN_SERVER_ERROR",
+            ),
+            (
+                Stat::ResponseErrors { api: "Fetch", code: 999 },
+                "response_errors_total.remapper.k.api.Fetch.error.code_999",
+            ),
+            (Stat::BrokerErrors { broker: BrokerLabel::Id(7) }, "broker_errors_total.remapper.k.broker.7"),
+            (Stat::HeldBack { side: HeldSide::Client }, "held_back_total.remapper.k.side.client"),
+            (
+                Stat::UpstreamAuth { mechanism: "PLAIN", outcome: AuthOutcome::Failure },
+                "upstream_auth_total.remapper.k.mechanism.PLAIN.outcome.failure",
+            ),
+        ] {
+            assert_eq!(names.of(stat), format!("kafka_remapper_{name}"));
+            assert_eq!(stat.described().labels.len(), stat.values(&names).len());
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_known_by_the_first_digits_of_its_hash() {
+        // printf '{}' | sha256sum
+        assert_eq!(Fingerprint::of("{}").short(), "44136fa355b3");
     }
 }

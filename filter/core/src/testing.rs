@@ -9,9 +9,10 @@ pub(crate) mod memory;
 pub(crate) mod proxy;
 pub(crate) mod sasl_broker;
 
-pub(crate) use asking::{ask, ask_alone};
+pub(crate) use asking::{ask, ask_alone, ask_of};
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -22,6 +23,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use crate::config::Config;
 use crate::principal::Peer;
 use crate::sasl::oauthbearer::{SignatureHash, Verifier};
+use crate::stats::Names;
 use crate::topics::mapping::TopicMatch;
 use crate::{Millis, Shared};
 
@@ -73,6 +75,14 @@ pub(crate) fn ignorant_with(config: &str, live: &Rc<Cell<usize>>) -> Rc<Shared> 
     let live = Rc::clone(live);
     let config = Config::parse(config, &|_| None).unwrap();
     Rc::new(Shared::new(config, [7; 32], [8; 32], Box::new(NoKeys), Box::new(move || live.get())))
+}
+
+/// What a worker has counted, and its host has not heard of, by names without prefix.
+pub(crate) fn counted(shared: &Shared) -> BTreeMap<String, u64> {
+    let topics = crate::topics::labelled(&shared.config.mapping).map(|(name, _)| name.to_owned()).collect();
+    let names = Names::new("", topics);
+    let name = |stat| names.of(stat).replace("kafka_remapper_", "").replace(".remapper.", "");
+    shared.tally.take().into_iter().map(|(stat, n)| (name(stat), n)).collect()
 }
 
 /// Takes no signature for good.

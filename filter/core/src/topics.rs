@@ -11,8 +11,9 @@ use std::rc::Rc;
 use regex::Regex;
 
 use self::mapping::{Mapping, TopicMatch};
-use crate::limits::{TOPIC_CACHE_ENTRIES_MAX, TOPIC_NAME_BYTES_MAX};
+use crate::limits::{TOPIC_CACHE_ENTRIES_MAX, TOPIC_NAME_BYTES_MAX, TOPIC_STATS_MAX};
 use crate::remapper::PartitionRemapper;
+use crate::stats::TopicLabel;
 
 /// What a topic is mapped by; `None` passes through untouched.
 type Resolved = Option<Rc<PartitionRemapper>>;
@@ -26,6 +27,8 @@ pub struct TopicRegistry {
     default: Resolved,
     /// What regexes and default have answered, since every request asks again.
     cache: RefCell<HashMap<String, Resolved>>,
+    /// Of the mapped topics that have stats of their own: those that are named, in the configuration's order.
+    labels: HashMap<String, TopicLabel>,
 }
 
 impl TopicRegistry {
@@ -43,7 +46,21 @@ impl TopicRegistry {
             }
         }
         let default = shared(&mapping.default);
-        Self { names, regexes, default, cache: RefCell::default() }
+        let labelled =
+            labelled(mapping).zip(0..).map(|((name, _), number)| (name.to_owned(), TopicLabel::Named(number)));
+        Self { names, regexes, default, cache: RefCell::default(), labels: labelled.collect() }
+    }
+
+    /// Under which label a mapped topic is counted.
+    pub(crate) fn label(&self, topic: &str) -> TopicLabel {
+        self.labels.get(topic).copied().unwrap_or(TopicLabel::Others)
+    }
+
+    /// Whether any topic that has no stats of its own can be mapped.
+    pub(crate) fn maps_others(&self) -> bool {
+        let mapped = self.names.values().filter(|resolved| resolved.is_some()).count();
+        let by_regex = self.regexes.iter().any(|(_, resolved)| resolved.is_some());
+        mapped > self.labels.len() || by_regex || self.default.is_some()
     }
 
     /// The mapping of a topic, or `None` if it passes through. Topics that start with `__` are Kafka's own
@@ -86,6 +103,15 @@ impl TopicRegistry {
         let matching = self.regexes.iter().find(|(regex, _)| regex.is_match(topic));
         matching.map_or_else(|| self.default.clone(), |(_, resolved)| resolved.clone())
     }
+}
+
+/// The topics that have stats of their own, and their mappings, in the order of the configuration.
+pub(crate) fn labelled(mapping: &Mapping) -> impl Iterator<Item = (&str, &PartitionRemapper)> {
+    let named = mapping.topics.iter().filter_map(|topic| match &topic.matches {
+        TopicMatch::Name(name) => Some((name.as_str(), topic.remapper.as_ref()?)),
+        TopicMatch::Regex(_) => None,
+    });
+    named.take(TOPIC_STATS_MAX)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! buffers and the clock, is a [`Host`].
 
 mod agenda;
+mod beginning;
 mod command;
 mod deadlines;
 mod handle;
@@ -15,6 +16,7 @@ mod instance;
 mod passwords;
 mod plugin;
 mod routing;
+mod shown;
 pub(crate) mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -29,18 +31,21 @@ pub use self::passwords::Busy;
 use self::agenda::{Agenda, Step};
 use self::command::Commands;
 use self::handle::{AcceptedConnection, WeakHandle};
-use self::instance::Instance;
+use self::instance::{Instance, Usage};
 use self::passwords::Passwords;
 use self::plugin::Plugin;
 use self::routing::Routing;
+use self::shown::Display;
 use crate::config::Config;
+use crate::error::CONFIGURATION;
 use crate::fingerprint::Fingerprint;
 use crate::limits::SHARED_WOKEN_MAX;
 use crate::memory::{Memory, ProcessMemory};
 use crate::sasl::oauthbearer::Verifier;
 use crate::shared::Shared;
-use crate::stats::Stat;
+use crate::stats::{Names, Stat};
 use crate::time::Millis;
+use crate::topics;
 
 /// What a worker is given of its surroundings, for as long as it lives.
 pub struct Surroundings {
@@ -58,6 +63,9 @@ pub struct Surroundings {
     pub variables: Vec<String>,
     /// The same for all plugins of a sandbox.
     pub busy: Busy,
+    /// As well: whether the sandbox has ever served a connection. The host's main thread has sandboxes, too,
+    /// whose memory is no worker's.
+    pub has_served: Rc<Cell<bool>>,
 }
 
 /// A plugin on one worker: its configuration and its connections.
@@ -73,7 +81,8 @@ impl Worker {
     /// # Errors
     /// Why the configuration is refused, or what the host does not give.
     pub fn new(text: Vec<u8>, surroundings: Surroundings, host: &impl Host) -> Result<Self, String> {
-        let Surroundings { memory, verifier, live_bytes, plugin_name, root_id, variables, busy } = surroundings;
+        let Surroundings { memory, verifier, live_bytes, plugin_name, root_id, variables, busy, has_served } =
+            surroundings;
         let text = Config::text(text).map_err(|error| error.to_string())?;
         let variable = |name: &str| {
             let value = variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
@@ -84,20 +93,26 @@ impl Worker {
         let id = u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8]));
         let memory = Rc::new(ProcessMemory::new(memory, &config.stat_prefix, &plugin_name, &root_id));
         let (commands, fingerprint) = (Commands::default(), Fingerprint::of(&text));
-        let instance = Instance::new(&config, fingerprint, id, &memory, &commands, host.now());
+        let topics = topics::labelled(&config.mapping).map(|(name, _)| name.to_owned()).collect();
+        let names = Rc::new(Names::new(&config.stat_prefix, topics));
+        let display = Display::new(&config, fingerprint, &names);
+        let shown: Vec<Stat> = display.stats().collect();
+        let instance = Instance::new(&config, fingerprint, (id, display), &memory, &commands, host.now());
         let instance = instance.map_err(|error| error.to_string())?;
         let salts = memory.secret(|| host.random()).ok_or("Envoy keeps no shared data")?;
         let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes).sharing(&memory, fingerprint));
+        beginning::begin(&shared, shown, &commands);
         let passwords = Passwords::begin(busy, &shared, &memory, fingerprint, host, &commands);
         let (agenda, routing, period) = (Agenda::default(), Routing::default(), Cell::new(None));
-        let plugin = Plugin { shared, memory, commands, agenda, routing, instance, passwords, period };
+        let plugin =
+            Plugin { shared, memory, commands, agenda, routing, instance, passwords, names, has_served, period };
         plugin.set_period();
         Ok(Self { plugin: Rc::new(plugin), clients: RefCell::default() })
     }
 
-    /// `stat_prefix`: before the names of all stats.
-    pub fn stat_prefix(&self) -> &str {
-        &self.plugin.shared.config.stat_prefix
+    /// What the host calls the stats.
+    pub fn names(&self) -> Rc<Names> {
+        Rc::clone(&self.plugin.names)
     }
 
     /// The next thing that the shell has to do, or None.
@@ -115,7 +130,8 @@ impl Worker {
     /// The host has accepted the connection at `local_port`; its TLS handshake asked for `server_name`.
     pub fn accept(&self, handle: &Handle, host: &impl Host, local_port: Option<u16>, server_name: Option<&str>) {
         let Some(mut client) = handle.client() else { return };
-        let Plugin { shared, memory, routing, commands, .. } = &*self.plugin;
+        let Plugin { shared, memory, routing, commands, has_served, .. } = &*self.plugin;
+        has_served.set(true);
         let routed = routing.route(shared, memory, local_port, server_name);
         routed.address.iter().for_each(|address| commands.push(Command::Route(address.clone())));
         client.accepted(host, routed);
@@ -151,6 +167,7 @@ impl Worker {
         }
         self.clients.borrow_mut().remove(&handle.context_id);
         self.plugin.forget(handle.context_id, host.now());
+        self.plugin.tell(self.plugin.shared.tally.take());
         // Who has waited for what it was reading goes on at the next tick.
         self.plugin.set_period();
     }
@@ -178,6 +195,7 @@ impl Worker {
         self.look_after_reads(host);
         self.end_what_is_outdated(host.now());
         self.end_what_is_unproven(host);
+        self.plugin.tell(self.plugin.shared.tally.take_due(host.now()));
         if let Some(endpoint) = self.plugin.shared.keys_due(host.now()) {
             self.plugin.commands.push(Command::FetchKeys(endpoint));
         }
@@ -240,7 +258,7 @@ impl Worker {
 
     /// Goes on with the connections for which something has come, in a call for `current`.
     fn wake_others(&self, host: &impl Host, current: Option<u32>) {
-        let Plugin { shared, commands, .. } = &*self.plugin;
+        let shared = &self.plugin.shared;
         let mut selected = current;
         for context_id in std::iter::from_fn(|| shared.reads.next_rung()).take(SHARED_WOKEN_MAX) {
             if self.clients.borrow().contains_key(&context_id) && host.select(context_id) {
@@ -251,16 +269,21 @@ impl Worker {
         if let Some(current) = current.filter(|current| selected != Some(*current)) {
             host.select(current);
         }
-        let growth = shared.reads.take_growth();
-        if growth != 0 {
-            commands.count(Stat::SharedBytes, growth);
-        }
         self.plugin.set_period();
     }
 
     fn end_what_is_outdated(&self, now: Millis) {
-        let Plugin { memory, commands, instance, .. } = &*self.plugin;
-        instance.tick(memory, commands, now).into_iter().for_each(|context_id| self.close(context_id));
+        let Plugin { memory, commands, instance, shared, has_served, .. } = &*self.plugin;
+        let usage = || Usage {
+            has_served: has_served.get(),
+            held: shared.budget.held_bytes(),
+            held_limit: shared.config.limits.worker_bytes,
+            shared: shared.reads.stored_bytes(),
+        };
+        for context_id in instance.tick(memory, commands, usage, now) {
+            commands.count(Stat::Reconnects { reason: CONFIGURATION }, 1);
+            self.close(context_id);
+        }
     }
 
     fn end_what_is_unproven(&self, host: &impl Host) {

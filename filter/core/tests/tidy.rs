@@ -12,6 +12,8 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Columns of a comment line, and of a line of prose in a document.
 const PROSE_COLUMNS_MAX: usize = 110;
+/// Columns of a table's row in a document, which cannot be broken.
+const ROW_COLUMNS_MAX: usize = 200;
 /// Lines of tests at the end of a file; longer ones go into a file of their own.
 const INLINE_TEST_LINES_MAX: usize = 150;
 
@@ -255,4 +257,19 @@ fn prose_is_narrow() {
         }
     }
     check("too wide", complaints);
+}
+
+#[test]
+fn rows_of_tables_are_narrow() {
+    let mut complaints = vec![];
+    for document in files(&root(), &[".md"]) {
+        let text = fs::read_to_string(&document).expect("a document is text");
+        for (number, line) in unfenced(&text).into_iter().filter(|(_, line)| line.trim_start().starts_with('|')) {
+            let columns = line.chars().count();
+            if columns > ROW_COLUMNS_MAX {
+                complaints.push(format!("{}:{number}: {columns} columns", shown(&document)));
+            }
+        }
+    }
+    check("rows too wide", complaints);
 }

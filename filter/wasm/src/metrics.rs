@@ -2,20 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use kafka_partition_remapper_core::stats::{Kind, Stat};
+use kafka_partition_remapper_core::stats::{Kind, Names, Stat};
 
 use crate::host;
 
 /// The metrics of one plugin and worker.
 pub(crate) struct Metrics {
-    prefix: String,
+    names: Rc<Names>,
     ids: RefCell<HashMap<Stat, u32>>,
 }
 
 impl Metrics {
-    pub(crate) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), ids: RefCell::default() }
+    pub(crate) fn new(names: Rc<Names>) -> Self {
+        Self { names, ids: RefCell::default() }
     }
 
     /// Adds `n` to a counter or gauge, or records `n` in a histogram.
@@ -25,6 +26,16 @@ impl Metrics {
             Kind::Counter | Kind::Gauge => host::add_to_metric(id, n),
             Kind::Histogram => host::record_metric(id, n.unsigned_abs()),
         }
+    }
+
+    /// Gives a gauge this value.
+    pub(crate) fn set(&self, stat: Stat, value: u64) {
+        self.id(stat).into_iter().for_each(|id| host::record_metric(id, value));
+    }
+
+    /// Gives the gauge of this full name the value 0.
+    pub(crate) fn clear(&self, name: &str) {
+        host::define_metric(Kind::Gauge, name).into_iter().for_each(|id| host::record_metric(id, 0));
     }
 
     /// Adds to a gauge, which never falls below zero: Envoy would take that for a huge number.
@@ -40,7 +51,7 @@ impl Metrics {
         if let Some(id) = self.ids.borrow().get(&stat) {
             return Some(*id);
         }
-        let id = host::define_metric(stat.kind(), &stat.name(&self.prefix))?;
+        let id = host::define_metric(stat.kind(), &self.names.of(stat))?;
         self.ids.borrow_mut().insert(stat, id);
         Some(id)
     }

@@ -1,5 +1,6 @@
 //! One per plugin and worker, and one per connection of it: what Envoy calls, handed to the core's worker.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 thread_local! {
     /// Of the plugins of this VM.
     static BUSY: Busy = Busy::default();
+    static HAS_SERVED: Rc<Cell<bool>> = Rc::default();
 }
 
 /// The root context of a plugin.
@@ -47,6 +49,8 @@ impl Plugin {
                 Command::Close(context_id) => host::on_behalf_of(context_id, host::close_downstream),
                 Command::Count(stat, n) => self.metrics.count(stat, n),
                 Command::Correct(stat, n) => self.metrics.correct(stat, n),
+                Command::Set(stat, value) => self.metrics.set(stat, value),
+                Command::Clear(name) => self.metrics.clear(&name),
                 Command::Log(Level::Info, line) => log::info!("{line}"),
                 Command::Log(Level::Warn, line) => log::warn!("{line}"),
                 // Envoy drops the call of a connection that ends before the answer is there.
@@ -86,6 +90,7 @@ impl RootContext for Root {
             root_id: host::plugin("root_id"),
             variables: wasi::environment(),
             busy: BUSY.with(Busy::clone),
+            has_served: HAS_SERVED.with(Rc::clone),
         };
         let text = self.get_plugin_configuration().unwrap_or_default();
         let worker = Worker::new(text, surroundings, &Envoy);
@@ -93,7 +98,7 @@ impl RootContext for Root {
             log::error!("kafka partition remapper: the configuration is refused: {error}");
         }
         let Ok(worker) = worker else { return false };
-        let metrics = Metrics::new(worker.stat_prefix());
+        let metrics = Metrics::new(worker.names());
         let plugin = Rc::new(Plugin { worker, metrics, root_context_id: self.context_id });
         plugin.carry_out();
         self.plugin = Some(plugin);

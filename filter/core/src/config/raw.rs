@@ -29,9 +29,11 @@ pub(super) struct Root {
     /// Which topics are mapped, and how. Without it every topic passes through. virtual_partitions and
     /// physical_partitions here are for topics that no entry of topics matches.
     pub(super) mapping: Object<MappingSection>,
-    /// How brokers are named to clients. Default: unchanged.
+    /// How brokers are named to clients: one of unchanged, ports, sni and table.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {"unchanged": {}})))]
     pub(super) advertise: Given<Object<AdvertiseSection>>,
-    /// How a connection finds its broker. Default: envoy.
+    /// How a connection finds its broker: one of envoy and dynamic.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {"envoy": {}})))]
     pub(super) route: Given<Object<RouteSection>>,
     /// How the committed offsets of lanes above 0 stay alive.
     pub(super) shadow_groups: Object<ShadowGroups>,
@@ -58,13 +60,16 @@ pub(super) struct MappingSection {
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = i32::MAX)))]
     pub(super) physical_partitions: Given<Whole>,
     /// Physical offsets stay below this. Times virtual_partitions / physical_partitions it is at most 2^63.
-    /// Default: 1099511627776 (2^40).
-    #[cfg_attr(feature = "schema", schemars(range(min = OFFSET_RANGE_MIN, max = i64::MAX)))]
+    #[cfg_attr(feature = "schema", schemars(
+        range(min = OFFSET_RANGE_MIN, max = i64::MAX), extend("default" = OFFSET_RANGE_DEFAULT),
+    ))]
     pub(super) offset_range: Given<Whole>,
     /// Which virtual partitions share a physical one: those with the same remainder by physical_partitions,
-    /// or neighbours. Default: modulo.
+    /// or neighbours.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "modulo")))]
     pub(super) layout: Given<Layout>,
-    /// Whether clients see physical offsets, or offsets that name their lane. Default: identity.
+    /// Whether clients see physical offsets, or offsets that name their lane.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "identity")))]
     pub(super) offset_encoding: Given<OffsetEncoding>,
     /// An exact name goes before any regex; regexes are tried in this order. Topics that start with __ are
     /// never mapped.

@@ -127,7 +127,7 @@ pub(super) fn key_set(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "required": ["keys"],
-        "properties": {"keys": {"type": "array", "minItems": 1}},
+        "properties": {"keys": {"description": "At least one.", "type": "array", "minItems": 1}},
     })
 }
 

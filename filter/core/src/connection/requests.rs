@@ -13,7 +13,7 @@ use crate::exchange::session::{Asked, Lacking};
 use crate::exchange::table::Line;
 use crate::exchange::words::Unread;
 use crate::limits;
-use crate::stats::{Outcome, Stat};
+use crate::stats::{HeldSide, Outcome, Stat};
 use crate::text;
 use crate::time::Millis;
 use crate::wire::frame;
@@ -77,8 +77,16 @@ impl Connection {
         }
         let arrival = arrival.map(|(arrival, _)| arrival);
         let is_whole = self.client.input.len() >= len;
-        if !self.admit_frame(len, now)? || (is_whole && !self.has_room_for_answer(arrival, len, now)) {
+        let lacks_room = if !self.admit_frame(len, now)? {
+            Some(HeldSide::Client)
+        } else if is_whole && !self.has_room_for_answer(arrival, len, now) {
+            Some(HeldSide::Broker)
+        } else {
+            None
+        };
+        if let Some(side) = lacks_room {
             self.waits_for_room = true;
+            self.hold_back(side);
             return Ok(false);
         }
         if let Some(question) = arrival.map(|arrival| self.question_before(arrival, now)).transpose()?.flatten() {
@@ -145,13 +153,15 @@ impl Connection {
     /// A request goes on untouched: its answer is due.
     pub(super) fn open_passing(&mut self, request: Request, passing: Passing, now: Millis) {
         let api = request.api.name;
+        self.held_back.set(None);
         self.count(Stat::Requests { api }, 1);
-        self.count(Stat::UpstreamRequests { api }, 1);
+        self.count_upstream(api);
         self.open(request, passing, now);
     }
 
     fn handle_request(&mut self, arrival: Arrival, frame: Bytes, now: Millis) -> Result<(), Fault> {
         self.has_asked = true;
+        self.held_back.set(None);
         let head = arrival.head;
         self.session.authentication.admit(arrival.admission, head.key, now)?;
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
@@ -220,7 +230,7 @@ impl Connection {
         let waited = self.session.authentication.waits_since.take().map_or(0, |since| now.saturating_sub(since));
         match plan {
             Plan::Pass(passing) => {
-                self.count(Stat::UpstreamRequests { api: request.api.name }, 1);
+                self.count_upstream(request.api.name);
                 self.pass_up(frame);
                 self.open(request, passing, now);
                 Ok(())
@@ -297,8 +307,13 @@ impl Connection {
         let api = TABLE.name(upstream.key);
         let bytes = self.upstream_frame(upstream, request)?;
         self.actions.push_back(Action::ToBroker(bytes));
-        self.count(Stat::UpstreamRequests { api }, 1);
+        self.count_upstream(api);
         Ok(())
+    }
+
+    fn count_upstream(&mut self, api: &'static str) {
+        self.count(Stat::UpstreamRequests { api }, 1);
+        self.shared.tally.add(Stat::BrokerRequests { broker: self.session.broker_label }, 1);
     }
 
     /// The answer to a request that went on untouched is due.

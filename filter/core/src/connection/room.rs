@@ -5,6 +5,7 @@ use super::Connection;
 use crate::error::{ClientFault, Fault};
 use crate::exchange::handler::Exchange;
 use crate::limits;
+use crate::stats::{HeldSide, Stat};
 use crate::time::Millis;
 use crate::wire::frame;
 
@@ -17,7 +18,18 @@ impl Connection {
         }
         // Bytes that begin no frame, or one that is too long, are taken in and refused there.
         let bytes = frame::checked_len(window, self.whole_frame_bytes_max()).unwrap_or(0);
-        !self.shared.budget.is_tight() && self.shared.budget.has_room(bytes, self.is_stranger())
+        let has_room = !self.shared.budget.is_tight() && self.shared.budget.has_room(bytes, self.is_stranger());
+        if !has_room {
+            self.hold_back(HeldSide::Client);
+        }
+        has_room
+    }
+
+    /// Counts, once for each frame and side, that the client's next frame waits for room.
+    pub(super) fn hold_back(&self, side: HeldSide) {
+        if self.held_back.replace(Some(side)) != Some(side) {
+            self.shared.tally.add(Stat::HeldBack { side }, 1);
+        }
     }
 
     /// The client's next frame waits for room: [`Self::resume`] looks whether there is some now.

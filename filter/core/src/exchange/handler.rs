@@ -18,7 +18,7 @@
 //! done, so that it is always the youngest exchange while it sends. A broker handles one request per
 //! connection at a time, so waiting changes no meaning.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
@@ -28,9 +28,10 @@ use crate::brokers;
 use crate::error::{Blame, ClientFault, Fault};
 use crate::exchange::action::Action;
 use crate::exchange::api::{Api, Apis};
+use crate::exchange::located::Topic;
 use crate::exchange::session::Session;
 use crate::shared::Shared;
-use crate::stats::{Outcome, Stat};
+use crate::stats::{self, Outcome, Stat, TopicLabel};
 use crate::text;
 use crate::time::Millis;
 use crate::wire::header::RequestHead;
@@ -312,6 +313,21 @@ impl Context<'_> {
         }
     }
 
+    /// Adds to the stat of a mapped topic, of which the host hears later.
+    pub(crate) fn tally_topic(&self, label: Option<TopicLabel>, stat: impl FnOnce(TopicLabel) -> Stat, n: usize) {
+        if let Some(topic) = label {
+            self.shared.tally.add(stat(topic), n);
+        }
+    }
+
+    /// Counts a request that names a mapped topic, once for all that it says of the topic. `named`: the
+    /// topics that it has named before.
+    pub(crate) fn count_named(&self, named: &mut HashSet<TopicLabel>, topic: &Topic) {
+        let api = self.api.name;
+        let label = topic.label.filter(|label| named.insert(*label));
+        self.tally_topic(label, |topic| Stat::TopicRequests { api, topic }, 1);
+    }
+
     pub(crate) fn warn(&mut self, text: String) {
         let is_stranger = self.session.authentication.is_closed();
         // Names in it may be a client's own: it stays one line.
@@ -374,9 +390,15 @@ impl Context<'_> {
         code
     }
 
-    /// Notes an error code of the answer for the stats.
+    /// Notes an error code of the answer for the stats: each that the answer holds, once.
     pub(crate) fn note(&mut self, error_code: i16) {
         self.note_outcome(Outcome::of(error_code));
+        if error_code != 0 {
+            self.shared.tally.add(Stat::ResponseErrors { api: self.api.name, code: error_code }, 1);
+        }
+        if error_code != 0 && !stats::is_joining(error_code) {
+            self.shared.tally.add(Stat::BrokerErrors { broker: self.session.broker_label }, 1);
+        }
     }
 
     pub(crate) fn note_outcome(&mut self, outcome: Outcome) {

@@ -7,6 +7,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::ResponseError;
 
 use crate::remapper::{Lane, OffsetEncoding, PartitionRemapper, PhysicalPartition, RemapError, VirtualPartition};
+use crate::stats::TopicLabel;
 
 /// A topic's physical partition, as the broker names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +56,8 @@ impl Misplaced {
 pub(crate) struct Topic {
     pub(crate) name: TopicName,
     mapping: Option<Rc<PartitionRemapper>>,
+    /// To the stats. None: it is not mapped.
+    pub(crate) label: Option<TopicLabel>,
     /// Why no partition of the topic may be placed. None: it is known to fit its mapping, or is not mapped.
     pub(crate) lack: Option<Misplaced>,
 }
@@ -63,7 +66,12 @@ impl Topic {
     /// `lack`: why no partition may be placed, where the topic is not known to have as many partitions on the
     /// cluster as `mapping` says.
     pub(crate) fn new(name: TopicName, mapping: Option<Rc<PartitionRemapper>>, lack: Option<Misplaced>) -> Self {
-        Self { name, mapping, lack }
+        Self { name, mapping, lack, label: None }
+    }
+
+    /// The same, under `label` to the stats.
+    pub(crate) fn labelled(self, label: Option<TopicLabel>) -> Self {
+        Self { label, ..self }
     }
 
     /// Where a virtual partition lives, whether or not the topic fits its mapping. None: there is none of
@@ -96,7 +104,7 @@ impl Topic {
 
     fn located(&self, partition: VirtualPartition, physical: PhysicalPartition, lane: Lane) -> Located {
         let place = Place { topic: self.name.clone(), partition: physical };
-        Located { partition, place, lane, mapping: self.mapping.clone() }
+        Located { partition, place, lane, mapping: self.mapping.clone(), label: self.label }
     }
 }
 
@@ -109,6 +117,8 @@ pub(crate) struct Located {
     /// Lane 0 where the topic is not mapped.
     pub(crate) lane: Lane,
     mapping: Option<Rc<PartitionRemapper>>,
+    /// Of the topic, to the stats. None: it is not mapped.
+    pub(crate) label: Option<TopicLabel>,
 }
 
 impl Located {

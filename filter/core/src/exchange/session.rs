@@ -15,6 +15,7 @@ use crate::exchange::located::Place;
 use crate::exchange::renewals::Renewals;
 use crate::sasl::Nonces;
 use crate::shared::Shared;
+use crate::stats::BrokerLabel;
 use crate::time::Millis;
 
 /// The filter is logged in.
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) connection: u32,
     /// Where the connection goes, as far as that tells brokers apart.
     pub(crate) broker: Option<Rc<str>>,
+    /// For which broker the connection stands, to the stats.
+    pub(crate) broker_label: BrokerLabel,
     /// Where a Fetch of several physical partitions brought something last. The name is no slice of a frame.
     pub(crate) fetched_last: Option<Place>,
     pub(crate) fetch: FetchSessions,
@@ -98,6 +101,7 @@ impl Session {
             turn: 0,
             connection,
             broker: None,
+            broker_label: BrokerLabel::default(),
             fetched_last: None,
             fetch: FetchSessions::default(),
             renewals: Renewals::default(),

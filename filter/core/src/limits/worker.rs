@@ -49,3 +49,18 @@ pub const FETCH_SESSION_PARTITION_BYTES: usize = 192;
 
 /// Bytes that a topic takes in a session, beside its name: nodes of two trees, one of them its own.
 pub const FETCH_SESSION_TOPIC_BYTES: usize = 320;
+
+/// Milliseconds between two reports of what was counted by topic, broker and error: several topics per
+/// request and thousands of requests per second would be as many calls of the host.
+pub const TALLY_MS: u64 = INSTANCES_LOOK_MS;
+
+/// Topics that have stats of their own; the configuration's later ones are counted with all others. Ten
+/// series each, of some 300 bytes in Envoy: under one MiB, and no more than a Prometheus takes from one
+/// process.
+pub const TOPIC_STATS_MAX: usize = 256;
+
+const _: () = assert!(TOPIC_STATS_MAX <= u16::MAX as usize);
+
+/// Brokers that have stats of their own. A client chooses the server name that it asks for, and with it the
+/// id that the name has in it; few clusters have more brokers.
+pub const BROKER_STATS_MAX: usize = 128;

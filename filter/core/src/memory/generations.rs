@@ -56,6 +56,11 @@ impl Generations {
         self.turns.drain(..surplus);
     }
 
+    /// This configuration is the one in force, as far as can be told.
+    pub(crate) fn is_current(&self, mine: Fingerprint) -> bool {
+        self.current == Some(mine)
+    }
+
     /// Since when this configuration's connections are to end. None: it is in force, or it is not certain
     /// which one is.
     pub fn outdated_since(&self, mine: Fingerprint, now: Millis) -> Option<Millis> {

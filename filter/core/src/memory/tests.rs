@@ -16,6 +16,7 @@ fn keys_are_what_they_were() {
     worker.create(&worker.census(), &Census::default());
     worker.create(&worker.generations(), &Generations::default());
     worker.create(&worker.placements(), &Placements::default());
+    worker.create(&worker.shown(), &Shown::default());
     worker.create(&worker.users(), &Bytes::new());
     worker.create(&worker.users_changes(), &0);
     worker.put(&worker.broker(3), &address("b3:9092"));
@@ -26,12 +27,13 @@ fn keys_are_what_they_were() {
     let expected = [
         "kafka_remapper.generations.k.ingress.r",
         "kafka_remapper.k.broker.3",
-        "kafka_remapper.k.census",
+        "kafka_remapper.k.gauges",
         "kafka_remapper.k.reach.3",
         "kafka_remapper.k.versions.3",
         "kafka_remapper.k.versions.any",
         "kafka_remapper.placements.k.ingress.r",
         "kafka_remapper.secret",
+        "kafka_remapper.shown.k.ingress.r",
         "kafka_remapper.users.k.ingress.r",
         "kafka_remapper.users.k.ingress.r.changes",
     ];
@@ -122,7 +124,7 @@ fn a_change_sees_what_another_worker_wrote_meanwhile() {
 fn nonsense_counts_as_nothing() {
     let process = Process::default();
     let worker = process.worker();
-    for name in ["k.broker.1", "k.reach.1", "users.k.ingress.r.changes", "secret", "k.census"] {
+    for name in ["k.broker.1", "k.reach.1", "users.k.ingress.r.changes", "secret", "k.gauges"] {
         process.set(&format!("kafka_remapper.{name}"), b"\xff[1", None);
     }
     assert_eq!((worker.get(&worker.broker(1)), worker.get(&worker.reach(1))), (None, None));

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::census::Census;
 use super::generations::Generations;
 use super::placements::Placements;
+use super::shown::Shown;
 use crate::brokers::Address;
 
 /// A value in the memory that workers share.
@@ -56,7 +57,7 @@ macro_rules! always_readable {
     };
 }
 
-always_readable!(Census, Generations, Placements);
+always_readable!(Census, Generations, Placements, Shown);
 
 impl Value for Address {
     fn read(stored: &[u8]) -> Option<Self> {

@@ -144,7 +144,8 @@ impl Context<'_> {
             Fit::Absent(error) => Some(Misplaced::Absent(error)),
             Fit::Misfit { .. } | Fit::Unclear | Fit::Unknown => Some(Misplaced::Misfit),
         });
-        Topic::new(name.clone(), mapping, lack)
+        let label = mapping.as_ref().map(|_| self.shared.topics.label(&name.0));
+        Topic::new(name.clone(), mapping, lack).labelled(label)
     }
 
     /// Where a partition lives that a client names: the one place where a client's partition becomes a
@@ -186,6 +187,7 @@ impl Context<'_> {
     /// Counts and logs a topic that has another number of `partitions` on the cluster than its mapping says.
     pub(crate) fn refuse_misfit(&mut self, topic: &str, partitions: usize, remapper: &PartitionRemapper) {
         self.count(Stat::TopicMismatch, 1);
+        self.shared.tally.add(Stat::TopicMismatches { topic: self.shared.topics.label(topic) }, 1);
         self.count(Stat::Errors { blame: Blame::Config }, 1);
         self.warn(format!(
             "topic {topic} has {partitions} partitions on the cluster, the mapping says physical_partitions {}: \

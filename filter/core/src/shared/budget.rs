@@ -53,7 +53,8 @@ impl Budget {
         })
     }
 
-    fn used(&self) -> usize {
+    /// Bytes that are alive, and those that were announced.
+    pub(crate) fn held_bytes(&self) -> usize {
         (self.live)().saturating_add(self.announced.get())
     }
 
@@ -65,14 +66,14 @@ impl Budget {
 
     /// Bytes that nobody uses or waits for.
     fn free(&self, now: Millis) -> usize {
-        self.limit.saturating_sub(self.used()).saturating_sub(self.promised.borrow_mut().sum(now))
+        self.limit.saturating_sub(self.held_bytes()).saturating_sub(self.promised.borrow_mut().sum(now))
     }
 
     /// Whether a client's frame of `bytes` can be taken now.
     pub(crate) fn has_room(&self, bytes: usize, is_stranger: bool) -> bool {
         let strangers = self.strangers.get().saturating_add(bytes);
         // Frames leave something for the answers to others.
-        let fits = self.used().saturating_add(bytes) <= self.limit - self.limit / limits::FETCH_SHARES;
+        let fits = self.held_bytes().saturating_add(bytes) <= self.limit - self.limit / limits::FETCH_SHARES;
         bytes <= limits::SMALL_FRAME_BYTES || (fits && (!is_stranger || strangers <= limits::STRANGERS_BYTES_MAX))
     }
 
@@ -83,7 +84,7 @@ impl Budget {
 
     /// Counts an answer of `bytes` as announced. None: it would end the worker.
     pub(crate) fn admit_answer(self: &Rc<Self>, bytes: usize) -> Option<Announced> {
-        let fits = self.used().saturating_add(bytes) <= self.answers_limit;
+        let fits = self.held_bytes().saturating_add(bytes) <= self.answers_limit;
         fits.then(|| self.announce(bytes, false))
     }
 

@@ -228,11 +228,9 @@ impl Reads {
         state.parked > 0 || !state.stored.is_empty() || !state.is_rung.is_empty()
     }
 
-    /// By how many bytes the store has grown since the last call.
-    pub(crate) fn take_growth(&self) -> i64 {
-        let state = &mut *self.state.borrow_mut();
-        let told = std::mem::replace(&mut state.told_bytes, state.stored_bytes);
-        state.stored_bytes as i64 - told as i64
+    /// Bytes that are kept.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.state.borrow().stored_bytes
     }
 }
 

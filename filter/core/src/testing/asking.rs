@@ -1,19 +1,32 @@
 //! One request through a connection of its own, for tests of single APIs.
 
+use std::rc::Rc;
+
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::protocol::Request;
 
 use super::proxy::{Feeding, Proxy};
 use super::{read_answer, request, shared, take_frames, Seen};
+use crate::Shared;
 
 /// Sends one request through a connection of its own. Gives what went up and what came down.
 pub(crate) fn ask<R: Request>(
     config: &str,
     version: i16,
     message: &R,
+    respond: impl FnMut(&Seen) -> Vec<u8>,
+) -> (Vec<Seen>, R::Response) {
+    ask_of(&shared(config), version, message, respond)
+}
+
+/// As [`ask`], of a worker.
+pub(crate) fn ask_of<R: Request>(
+    shared: &Rc<Shared>,
+    version: i16,
+    message: &R,
     mut respond: impl FnMut(&Seen) -> Vec<u8>,
 ) -> (Vec<Seen>, R::Response) {
-    let mut proxy = Proxy::new(&shared(config), Feeding::Passing, None);
+    let mut proxy = Proxy::new(shared, Feeding::Passing, None);
     proxy.client(&request(version, 77, message));
     let mut seen = vec![];
     while !proxy.up.is_empty() {

@@ -16,6 +16,8 @@ pub(crate) struct Process {
     pub(crate) races: Rc<Cell<usize>>,
     pub(crate) writes: Rc<Cell<usize>>,
     begun: Rc<Cell<u8>>,
+    /// The host's counters and gauges, by their full names.
+    pub(crate) metrics: Rc<RefCell<BTreeMap<String, i64>>>,
 }
 
 impl Process {

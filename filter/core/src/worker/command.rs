@@ -26,10 +26,14 @@ pub enum Command {
     },
     /// Close the connection behind what was written to it. Not inside one of the connection's own calls.
     Close(u32),
-    /// Add to a counter or gauge, or record in a histogram.
+    /// Add to a counter or gauge, or record in a histogram. With 0: let the host know of the stat.
     Count(Stat, i64),
     /// Add to a gauge, which must not fall below zero.
     Correct(Stat, i64),
+    /// Give a gauge this value.
+    Set(Stat, u64),
+    /// Give the gauge of this full name, which a former configuration has set, the value 0.
+    Clear(String),
     /// Write a line of the log.
     Log(Level, String),
     /// Ask an identity provider for its keys. What came of it is for [`super::Worker::keys_fetched`].

@@ -76,7 +76,8 @@ impl AcceptedConnection {
     /// The host has accepted the connection.
     pub(crate) fn accepted(&mut self, host: &impl Host, routed: Routed) {
         self.upkeep.routed = routed;
-        self.upkeep.plugin.admit(self.upkeep.context_id, &self.upkeep.retirement, host.now());
+        let Upkeep { plugin, context_id, routed, retirement, .. } = &self.upkeep;
+        plugin.admit(*context_id, routed.label, retirement, host.now());
     }
 
     /// See [`Stream::client_data`].

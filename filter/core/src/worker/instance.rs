@@ -9,25 +9,39 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::command::{Command, Commands};
+use super::shown::Display;
 use crate::config::{Config, ConfigError};
 use crate::connection::retirement::{self, Retirement};
 use crate::fingerprint::Fingerprint;
 use crate::limits::{INSTANCES_LOOK_MS, RETIRING_TICK_MS, SLOW_TICK_MS};
-use crate::memory::census::Census;
+use crate::memory::census::{Census, Gauge, Parts};
 use crate::memory::generations::Generations;
 use crate::memory::placements::Placements;
 use crate::memory::ProcessMemory;
-use crate::stats::Stat;
+use crate::stats::{BrokerLabel, Stat};
 use crate::time::Millis;
+
+/// What a worker's memory is used for, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// The worker takes connections, or has taken some.
+    pub(crate) has_served: bool,
+    pub(crate) held: usize,
+    pub(crate) held_limit: usize,
+    pub(crate) shared: usize,
+}
 
 pub(crate) struct Instance {
     /// Tells instances apart, for the census.
     id: u64,
     fingerprint: Fingerprint,
-    /// Those that are open, by their contexts.
-    connections: RefCell<HashMap<u32, Rc<Retirement>>>,
-    /// What the census has of this instance.
-    reported: Cell<u32>,
+    /// Those that are open, by their contexts, with the brokers for which they stand.
+    connections: RefCell<HashMap<u32, (Rc<Retirement>, BrokerLabel)>>,
+    /// What this instance has added to gauges.
+    parts: RefCell<Parts>,
+    /// What the census has of that.
+    reported: RefCell<Parts>,
+    display: Display,
     is_announced: Cell<bool>,
     outdated_since: Cell<Option<Millis>>,
     /// When was last looked at what others say.
@@ -36,7 +50,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Asks whether the configuration agrees with earlier ones, and says what it changes. `id`:
-    /// unpredictable.
+    /// unpredictable. `display`: what the configuration shows.
     ///
     /// The host's main thread tries each configuration in a sandbox of its own first, which sees no
     /// connection and no tick: the only place where it may be refused.
@@ -46,7 +60,7 @@ impl Instance {
     pub(crate) fn new(
         config: &Config,
         fingerprint: Fingerprint,
-        id: u64,
+        (id, display): (u64, Display),
         memory: &ProcessMemory,
         commands: &Commands,
         now: Millis,
@@ -64,17 +78,19 @@ impl Instance {
             id,
             fingerprint,
             connections: RefCell::default(),
-            reported: Cell::new(0),
+            parts: RefCell::default(),
+            reported: RefCell::default(),
+            display,
             is_announced: Cell::new(false),
             outdated_since: Cell::new(None),
             looked: Cell::new(0),
         })
     }
 
-    /// A new connection, which also tells that this configuration is in force.
+    /// A new connection for `broker`, which also tells that this configuration is in force.
     pub(crate) fn admit(
         &self,
-        context_id: u32,
+        (context_id, broker): (u32, BrokerLabel),
         retirement: &Rc<Retirement>,
         memory: &ProcessMemory,
         commands: &Commands,
@@ -87,37 +103,49 @@ impl Instance {
         if known != before {
             change_generations(memory, commands, |generations| generations.connected(self.fingerprint, now));
         }
-        self.connections.borrow_mut().insert(context_id, Rc::clone(retirement));
+        self.connections.borrow_mut().insert(context_id, (Rc::clone(retirement), broker));
         commands.count(Stat::ConnectionsTotal, 1);
-        commands.count(Stat::ConnectionsActive, 1);
+        self.add(Gauge::Connections, 1, commands);
+        self.add(Gauge::BrokerConnections(broker), 1, commands);
         self.report(memory, commands, now);
     }
 
     /// A connection is gone.
     pub(crate) fn forget(&self, context_id: u32, memory: &ProcessMemory, commands: &Commands, now: Millis) {
-        if self.connections.borrow_mut().remove(&context_id).is_some() {
-            commands.count(Stat::ConnectionsActive, -1);
+        let gone = self.connections.borrow_mut().remove(&context_id);
+        if let Some((_, broker)) = gone {
+            self.add(Gauge::Connections, -1, commands);
+            self.add(Gauge::BrokerConnections(broker), -1, commands);
             self.report(memory, commands, now);
         }
     }
 
     /// The connections that are to be closed now, by their contexts.
-    pub(crate) fn tick(&self, memory: &ProcessMemory, commands: &Commands, now: Millis) -> Vec<u32> {
+    pub(crate) fn tick(
+        &self,
+        memory: &ProcessMemory,
+        commands: &Commands,
+        usage: impl FnOnce() -> Usage,
+        now: Millis,
+    ) -> Vec<u32> {
         if now.abs_diff(self.looked.get()) >= INSTANCES_LOOK_MS {
             self.looked.set(now);
             self.announce(memory, commands, now);
+            let is_current = self.look(memory, commands, now);
+            self.display.look(is_current, memory, commands);
+            self.use_memory(usage(), is_current, commands);
             self.report(memory, commands, now);
-            self.look(memory, commands, now);
         }
         let connections = self.connections.borrow();
         if let Some(since) = self.outdated_since.get() {
             let is_due = |id: u32| since.saturating_add(retirement::delay_ms(id)) <= now;
-            connections.iter().filter(|(id, _)| is_due(**id)).for_each(|(_, retirement)| retirement.ask());
+            connections.iter().filter(|(id, _)| is_due(**id)).for_each(|(_, (retirement, _))| retirement.ask());
         }
-        connections.iter().filter(|(_, retirement)| retirement.is_done(now)).map(|(id, _)| *id).collect()
+        connections.iter().filter(|(_, (retirement, _))| retirement.is_done(now)).map(|(id, _)| *id).collect()
     }
 
-    fn look(&self, memory: &ProcessMemory, commands: &Commands, now: Millis) {
+    /// Gives whether this configuration is in force.
+    fn look(&self, memory: &ProcessMemory, commands: &Commands, now: Millis) -> bool {
         let generations = memory.get(&memory.generations()).unwrap_or_default();
         let outdated_since = generations.outdated_since(self.fingerprint, now);
         let connections = self.connections.borrow().len();
@@ -129,6 +157,27 @@ impl Instance {
                 commands.inform("this configuration is still in force: no more of its connections end".to_owned());
             }
             _ => {}
+        }
+        generations.is_current(self.fingerprint)
+    }
+
+    /// Instances in one sandbox see the same memory, which counts once.
+    fn use_memory(&self, usage: Usage, is_current: bool, commands: &Commands) {
+        let Usage { has_served, held, held_limit, shared } = usage;
+        let (held, held_limit) = if is_current && has_served { (held, held_limit) } else { (0, 0) };
+        for (gauge, bytes) in
+            [(Gauge::HeldBytes, held), (Gauge::HeldBytesLimit, held_limit), (Gauge::SharedBytes, shared)]
+        {
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            let before = self.parts.borrow().get(gauge);
+            self.add(gauge, bytes - before, commands);
+        }
+    }
+
+    fn add(&self, gauge: Gauge, n: i64, commands: &Commands) {
+        if n != 0 {
+            self.parts.borrow_mut().add(gauge, n);
+            commands.count(gauge.stat(), n);
         }
     }
 
@@ -149,17 +198,15 @@ impl Instance {
         }
     }
 
-    /// A sign of life. Sets the gauge right where others give none any more.
+    /// A sign of life. Sets gauges right where others give none any more.
     fn report(&self, memory: &ProcessMemory, commands: &Commands, now: Millis) {
-        let connections = u32::try_from(self.connections.borrow().len()).unwrap_or(u32::MAX);
         let report = memory.change(&memory.census(), |census: &mut Census| {
-            census.report(self.id, self.reported.get(), connections, now)
+            census.report(self.id, &self.reported.borrow(), &self.parts.borrow(), now)
         });
         if let Some(report) = commands.changed(report) {
-            self.reported.set(report.reported);
-            if report.correction != 0 {
-                commands.push(Command::Correct(Stat::ConnectionsActive, report.correction));
-            }
+            self.reported.replace(report.reported);
+            let corrections = report.correction.iter();
+            corrections.for_each(|(gauge, n)| commands.push(Command::Correct(gauge.stat(), n)));
         }
     }
 }

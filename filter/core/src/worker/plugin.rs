@@ -18,7 +18,7 @@ use crate::limits;
 use crate::memory::ProcessMemory;
 use crate::principal::Peer;
 use crate::shared::Shared;
-use crate::stats::Stat;
+use crate::stats::{BrokerLabel, Names, Stat};
 use crate::time::Millis;
 use crate::wire::rope::Rope;
 
@@ -31,6 +31,8 @@ pub(crate) struct Plugin {
     pub(crate) routing: Routing,
     pub(crate) instance: Instance,
     pub(crate) passwords: Passwords,
+    pub(crate) names: Rc<Names>,
+    pub(crate) has_served: Rc<Cell<bool>>,
     /// Milliseconds between two ticks, as the host was told last.
     pub(crate) period: Cell<Option<Millis>>,
 }
@@ -52,6 +54,7 @@ impl Plugin {
             bootstrapped: routed.bootstrapped.clone(),
             retirement: Rc::clone(retirement),
             number,
+            broker_label: routed.label,
             peer: by_certificate.map_or(Peer::Anonymous, |principals| host.peer(principals.source)),
             entropy: if sasl || upstream { host.random()? } else { [0; 32] },
             versions: if sasl && upstream { routing::known_versions(&self.memory, routed) } else { None },
@@ -59,10 +62,10 @@ impl Plugin {
     }
 
     /// A new connection.
-    pub(crate) fn admit(&self, context_id: u32, retirement: &Rc<Retirement>, now: Millis) {
+    pub(crate) fn admit(&self, context_id: u32, broker: BrokerLabel, retirement: &Rc<Retirement>, now: Millis) {
         let deadline = now.saturating_add(self.shared.config.limits.authentication_ms);
         self.agenda.set_deadline(context_id, deadline);
-        self.instance.admit(context_id, retirement, &self.memory, &self.commands, now);
+        self.instance.admit((context_id, broker), retirement, &self.memory, &self.commands, now);
     }
 
     /// It is known whose connection it is: no deadline ends it any more.
@@ -74,6 +77,11 @@ impl Plugin {
     pub(crate) fn forget(&self, context_id: u32, now: Millis) {
         self.agenda.forget(context_id);
         self.instance.forget(context_id, &self.memory, &self.commands, now);
+    }
+
+    /// Tells the host what was counted.
+    pub(crate) fn tell(&self, counted: Vec<(Stat, u64)>) {
+        counted.into_iter().for_each(|(stat, n)| self.commands.count(stat, i64::try_from(n).unwrap_or(i64::MAX)));
     }
 
     /// Bytes go to the broker at `due`. Gives them back where too many wait.

@@ -1,13 +1,16 @@
 //! Where a connection goes, and what was seen of brokers on earlier ones.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use crate::brokers::{Address, Destination};
+use crate::brokers::{Address, Advertise, Destination, Route};
+use crate::limits::BROKER_STATS_MAX;
 use crate::memory::{ProcessMemory, ReachMark};
 use crate::own::brokers::Bootstrapped;
 use crate::shared::Shared;
+use crate::stats::BrokerLabel;
 
 /// Where a connection was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(crate) struct Routed {
     pub(crate) address: Option<Address>,
     /// It stands for a broker of which nothing is known yet.
     pub(crate) bootstrapped: Option<Bootstrapped>,
+    /// The broker to the stats.
+    pub(crate) label: BrokerLabel,
 }
 
 /// Sends connections to brokers.
@@ -25,6 +30,8 @@ pub(crate) struct Routed {
 pub(crate) struct Routing {
     /// Counts connections, so that bootstrap brokers take turns.
     turn: Cell<usize>,
+    /// Brokers that have stats of their own.
+    labelled: RefCell<HashSet<i32>>,
 }
 
 impl Routing {
@@ -51,7 +58,23 @@ impl Routing {
                 (Some(address), bootstrapped)
             }
         };
-        Routed { broker, address, bootstrapped }
+        let is_known = matches!(config.route, Route::Envoy) || bootstrapped.is_none();
+        let label = self.label(broker.filter(|_| is_known), &config.advertise);
+        Routed { broker, address, bootstrapped, label }
+    }
+
+    /// `broker`: for which a connection stands, if it goes there.
+    fn label(&self, broker: Option<i32>, advertise: &Advertise) -> BrokerLabel {
+        let mut labelled = self.labelled.borrow_mut();
+        match broker {
+            Some(id) if labelled.contains(&id) => BrokerLabel::Id(id),
+            Some(id) if labelled.len() < BROKER_STATS_MAX => {
+                labelled.insert(id);
+                BrokerLabel::Id(id)
+            }
+            None if *advertise != Advertise::Unchanged => BrokerLabel::Bootstrap,
+            Some(_) | None => BrokerLabel::Unknown,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Workers on their own clock: what they tell their shells, and when.
 
+mod gauges;
 mod simulation;
 
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use kafka_protocol::messages::*;
 
 use super::*;
 use crate::limits::*;
-use crate::stats::Stat;
+use crate::stats::{BrokerLabel, Stat};
 use crate::testing::broker::Broker;
 use crate::testing::envoy::Envoy;
 use crate::testing::memory::Process;
@@ -30,6 +31,7 @@ const SASL: &str = r#"{
 
 /// A worker, and the host around it.
 struct Site {
+    process: Process,
     envoy: Envoy,
     worker: Worker,
     live: Rc<Cell<usize>>,
@@ -60,23 +62,38 @@ impl Site {
             root_id: "r".to_owned(),
             variables: vec!["WHO=alice".to_owned()],
             busy: Busy::default(),
+            has_served: Rc::default(),
         };
         let worker = Worker::new(config.into(), surroundings, &envoy)?;
         let (handles, commands, up) = (HashMap::new(), vec![], HashMap::new());
-        let mut site = Self { envoy, worker, live, handles, period: 0, commands, up };
+        let mut site = Self { process: process.clone(), envoy, worker, live, handles, period: 0, commands, up };
         site.settle();
         Ok(site)
     }
 
-    /// Takes commands as a shell does. Counts are left out.
+    /// Takes commands as a shell does. Counts are left out, and so are gauges, but for corrections.
     fn settle(&mut self) {
         while let Some(command) = self.worker.poll_command() {
             match command {
                 Command::Tick(period) => self.period = period,
-                Command::Count(..) => {}
+                Command::Count(Stat::RequestDurationMs { .. }, _) => {}
+                Command::Count(stat, n) => self.note(stat, |value| value + n),
+                Command::Set(stat, n) => self.note(stat, |_| n as i64),
+                Command::Clear(name) => drop(self.process.metrics.borrow_mut().insert(name, 0)),
+                Command::Correct(stat, n) => {
+                    self.note(stat, |value| value + n);
+                    self.commands.push(Command::Correct(stat, n));
+                }
                 command => self.commands.push(command),
             }
         }
+    }
+
+    /// As a shell does it to a metric.
+    fn note(&self, stat: Stat, change: impl FnOnce(i64) -> i64) {
+        let mut metrics = self.process.metrics.borrow_mut();
+        let value = metrics.entry(self.worker.names().of(stat)).or_default();
+        *value = change(*value);
     }
 
     fn take(&mut self) -> Vec<Command> {
@@ -398,6 +415,7 @@ fn without_random_bytes_there_is_no_connection() {
             root_id: String::new(),
             variables: vec![],
             busy: Busy::default(),
+            has_served: Rc::default(),
         };
         Worker::new(SASL.into(), surroundings, &site.envoy).err()
     };
@@ -523,7 +541,8 @@ fn connections_of_a_former_configuration_end_one_by_one() {
     assert!(closed.iter().all(|(at, _)| *at >= 11_000 + RETIRE_GRACE_MS + RETIRE_QUIET_MS));
     let words = "a newer configuration is in force: 20 connections of this worker end one by one";
     assert_eq!(told[0].1, Command::Log(Level::Info, words.to_owned()));
-    assert!(new.tick(12_000).is_empty());
+    let told = new.tick(12_000);
+    assert!(told.iter().all(|command| matches!(command, Command::Correct(..))), "it was silent for long: {told:?}");
     (1..=20).for_each(|id| old.end(id));
     old.tick_until(40_000);
     assert_eq!(old.period, SLOW_TICK_MS);
@@ -557,13 +576,17 @@ fn connections_of_a_worker_that_is_silent_are_taken_from_the_gauge() {
     assert_eq!(alive.tick_until(CENSUS_SILENT_MS - 1), []);
     let told = alive.tick_until(CENSUS_SILENT_MS + 2 * SLOW_TICK_MS);
     let corrected: Vec<Command> = told.into_iter().map(|(_, command)| command).collect();
-    assert_eq!(corrected, [Command::Correct(Stat::ConnectionsActive, -3)]);
+    let both = |n| {
+        let broker = BrokerLabel::Bootstrap;
+        [Command::Correct(Stat::ConnectionsActive, n), Command::Correct(Stat::BrokerConnectionsActive { broker }, n)]
+    };
+    assert_eq!(corrected, both(-3));
     // It was only late, and takes them back.
-    assert_eq!(dead.tick(CENSUS_SILENT_MS + 3_000), [Command::Correct(Stat::ConnectionsActive, 3)]);
+    assert_eq!(dead.tick(CENSUS_SILENT_MS + 3_000), both(3));
     // What stands in shared memory may be nonsense.
-    process.set("kafka_remapper.k.census", b"[", None);
+    process.set("kafka_remapper.k.gauges", b"[", None);
     process.set("kafka_remapper.generations.k.ingress.r", b"[", None);
-    assert_eq!(dead.tick(CENSUS_SILENT_MS + 4_000), [Command::Correct(Stat::ConnectionsActive, 3)]);
+    assert_eq!(dead.tick(CENSUS_SILENT_MS + 4_000)[..2], both(3));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::exchange::renewals::MemberKey;
 use crate::exchange::rounds;
 use crate::limits;
 use crate::remapper::Lane;
+use crate::stats::Stat;
 use crate::wire::rope::Rope;
 
 /// Asks for several groups, and is the last one without membership (KIP-709).
@@ -227,6 +228,7 @@ impl Pending for AwaitsCommits {
             committed.all(|partition| partition.error_code == 0)
         };
         if !answer.as_ref().is_ok_and(all_good) {
+            cx.shared.tally.add(Stat::ShadowCommitsFailed, 1);
             retry(cx, self.key);
         }
         if self.due <= 1 {

@@ -27,6 +27,7 @@ use crate::exchange::located::{Located, Topic};
 use crate::exchange::renewals::MemberKey;
 use crate::exchange::rounds;
 use crate::remapper::{Lane, PhysicalPartition};
+use crate::stats::Stat;
 
 /// The last version with a retention time.
 pub(crate) const SHADOW_VERSION: i16 = 4;
@@ -210,7 +211,8 @@ struct AwaitsShadows {
 impl Pending for AwaitsShadows {
     fn response(mut self: Box<Self>, cx: &mut Context<'_>, body: Bytes) -> Result<Next, Fault> {
         let partitions = self.due.pop_front().ok_or(Fault::bug("an answer to OffsetCommit without a request"))?;
-        take(cx, &mut self.codes, partitions, &body, SHADOW_VERSION)?;
+        let codes = take(cx, &mut self.codes, partitions, &body, SHADOW_VERSION)?;
+        cx.shared.tally.add(Stat::ShadowCommitsFailed, usize::from(codes.iter().any(|(_, code)| *code != 0)));
         if self.due.is_empty() {
             return Next::answer(&answer(&self.codes), self.codes.version);
         }

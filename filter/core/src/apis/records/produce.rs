@@ -76,8 +76,10 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut rounds: Vec<Vec<Part>> = vec![];
     let version = request.version;
     let mut merged = Merged { version, throttle_time_ms: 0, answered: vec![], node_endpoints: vec![] };
+    let mut named = HashSet::new();
     for topic_data in &message.topic_data {
         let topic = cx.topic(&detached(&topic_data.name));
+        cx.count_named(&mut named, &topic);
         // Version 12 has begun to take a transactional id for more than before.
         let id = if message.transactional_id.is_none() { known_id(cx, &topic.name) } else { None };
         for data in &topic_data.partition_data {
@@ -86,6 +88,8 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
                     let part = Part { id, ..part };
                     cx.count(Stat::BatchesTagged, usize::from(part.header.is_some()));
                     cx.count_remapped(&part.located);
+                    let bytes = part.records.as_ref().map_or(0, Bytes::len);
+                    cx.tally_topic(part.located.label, |topic| Stat::TopicBytesReceived { topic }, bytes);
                     let round = turns.next(part.located.place.clone());
                     if rounds.len() == round {
                         rounds.push(vec![]);

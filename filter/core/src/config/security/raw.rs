@@ -51,8 +51,10 @@ pub(super) struct UserEntry {
     /// At most 4096 bytes. ${NAME} in it is the environment variable NAME, which host_env_keys must list.
     #[serde(default)]
     pub(super) password: Given<SecretText>,
+    /// What kafka-remapper-check scram prints for SCRAM-SHA-256.
     #[serde(default)]
     pub(super) scram_sha_256: Given<Object<ScramSection>>,
+    /// What kafka-remapper-check scram prints for SCRAM-SHA-512.
     #[serde(default)]
     pub(super) scram_sha_512: Given<Object<ScramSection>>,
 }
@@ -62,10 +64,14 @@ pub(super) struct UserEntry {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "scram"))]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScramSection {
+    /// In Base64.
     pub(super) salt: SecretText,
+    /// How often the password was hashed.
     #[cfg_attr(feature = "schema", schemars(range(min = SCRAM_ITERATIONS_MIN, max = SCRAM_ITERATIONS_MAX)))]
     pub(super) iterations: Whole,
+    /// In Base64.
     pub(super) stored_key: SecretText,
+    /// In Base64.
     pub(super) server_key: SecretText,
 }
 
@@ -93,8 +99,8 @@ pub(super) struct OauthBearerSection {
         range(min = 0, max = OAUTH_CLOCK_SKEW_S_MAX), extend("default" = OAUTH_CLOCK_SKEW_S_DEFAULT),
     ))]
     pub(super) clock_skew_s: Given<Whole>,
-    /// The claim that names the principal. Default: sub.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    /// The claim that names the principal.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), extend("default" = "sub")))]
     pub(super) principal_claim: Given<String>,
 }
 
@@ -104,7 +110,7 @@ pub(super) struct OauthBearerSection {
 ))]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct JwksSection {
-    /// Any object: `sasl::oauthbearer` reads it.
+    /// The set itself, as the issuer publishes it.
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::key_set"))]
     pub(super) inline: Given<Object<Map<String, Value>>>,
     /// Where Envoy fetches them.
@@ -121,6 +127,7 @@ pub(super) struct HttpSection {
     /// The Host header.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) authority: String,
+    /// Path, and query if there is one.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
     pub(super) path: String,
     /// Seconds between two fetches.
@@ -185,6 +192,7 @@ pub(in crate::config) struct UpstreamSection {
 )))]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamSaslSection {
+    /// How the filter logs in.
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::password_mechanism"))]
     pub(super) mechanism: String,
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::config::schema::user_name"))]

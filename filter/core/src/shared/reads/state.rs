@@ -13,8 +13,6 @@ pub(super) struct State {
     /// What the store holds, oldest first.
     pub(super) stored: VecDeque<(LogKey, Rc<Segment>)>,
     pub(super) stored_bytes: usize,
-    /// `stored_bytes` as it was told last.
-    pub(super) told_bytes: usize,
     pub(super) flights: u64,
     pub(super) parked: usize,
     /// Connections that have to go on, in order; those that are out of the set are through.

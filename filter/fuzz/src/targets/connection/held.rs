@@ -110,6 +110,7 @@ impl Held {
             retirement: Rc::clone(&retirement),
             bootstrapped: None,
             number: 0,
+            broker_label: Default::default(),
         };
         Self {
             connection: Connection::new(Rc::clone(&shared), opening),

@@ -14,7 +14,9 @@ use crate::limits;
 use crate::remapper::Lane;
 use crate::shadow;
 use crate::testing::proxy::{Feeding, Proxy};
-use crate::testing::{ask, framed, read_answer, request, see_topics, shared, take_frames, text, topic, Seen, MAPPED};
+use crate::testing::{
+    ask, counted, framed, read_answer, request, see_topics, shared, take_frames, text, topic, Seen, MAPPED,
+};
 use crate::Shared;
 
 const MINUTE_MS: u64 = 60_000;
@@ -176,6 +178,8 @@ fn answers_that_cannot_be_used_do_not_harm_the_heartbeat() {
             }
         }
         assert!(!member.proxy.closed && take_frames(&mut member.proxy.down).len() == 1, "{broken}");
+        let failed = counted(&member.shared).get("shadow_commits_failed_total").copied();
+        assert_eq!(failed, if broken == 8 { Some(2) } else { None }, "a commit to each of two shadows");
     }
 }
 

@@ -11,7 +11,7 @@ use kafka_protocol::ResponseError;
 use crate::apis::groups::testing::*;
 use crate::remapper::Lane;
 use crate::shadow;
-use crate::testing::{ask, ask_alone, text, topic, MAPPED};
+use crate::testing::{ask, ask_alone, ask_of, counted, shared, text, topic, Seen, MAPPED};
 
 fn codes(answer: &OffsetCommitResponse) -> BTreeMap<(String, i32), i16> {
     let parts =
@@ -66,6 +66,34 @@ fn who_may_not_commit_changes_no_lane() {
 
 /// A coordinator that loads takes every Heartbeat: it has to describe a group of its log first, and that is
 /// none whose members make the answer long.
+#[test]
+fn commits_that_a_broker_refuses_for_shadows_are_counted() {
+    let shared = shared(MAPPED);
+    let mut store = Store::default();
+    let refused = |seen: &Seen, store: &mut Store| {
+        let answer = store.answer(seen);
+        let is_shadow = seen.key == 8 && shadow::parse(&seen.message::<OffsetCommitRequest>().group_id).is_some();
+        if !is_shadow {
+            return answer;
+        }
+        let message: OffsetCommitRequest = seen.message();
+        let part = |commit: &OffsetCommitRequestPartition| {
+            OffsetCommitResponsePartition::default().with_partition_index(commit.partition_index).with_error_code(30)
+        };
+        let topics = message.topics.iter().map(|topic| {
+            let parts = topic.partitions.iter().map(part).collect();
+            OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(parts)
+        });
+        seen.answer(&OffsetCommitResponse::default().with_topics(topics.collect()))
+    };
+    ask_of(&shared, 7, &commit("g", -1, &COMMITS), |seen| refused(seen, &mut store));
+    let counted = counted(&shared);
+    assert_eq!(counted["shadow_commits_failed_total"], 2, "lanes 1 and 2");
+    assert_eq!(counted["response_errors_total.api.OffsetCommit.error.GROUP_AUTHORIZATION_FAILED"], 5);
+    ask_of(&shared, 7, &commit("g", -1, &COMMITS), |seen| store.answer(seen));
+    assert!(!crate::testing::counted(&shared).contains_key("shadow_commits_failed_total"));
+}
+
 #[test]
 fn a_heartbeat_alone_proves_nothing() {
     for (describe_error, verdict, wanted) in [

@@ -1,7 +1,7 @@
 //! One client Fetch over all its rounds: what each round asks for, when the client is answered, and with
 //! what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use crate::limits;
 use crate::memory::facts::TopicId;
 use crate::shared::budget::Promise;
 use crate::shared::skips::Skip;
-use crate::stats::{Outcome, Stat};
+use crate::stats::{Outcome, Stat, TopicLabel};
 use crate::time::Millis;
 use crate::wire::rope::Rope;
 
@@ -117,11 +117,15 @@ impl ClientFetch {
             throttle_time_ms: 0,
             promise: None,
         };
-        let mut topic: Option<Topic> = None;
+        let (mut topic, mut counted): (Option<Topic>, _) = (None, HashSet::new());
         for (name, wanted) in named {
             let topic = match &mut topic {
                 Some(last) if last.name == name => last,
-                other => other.insert(cx.topic(&name)),
+                other => {
+                    let topic = other.insert(cx.topic(&name));
+                    cx.count_named(&mut counted, topic);
+                    topic
+                }
             };
             this.add(cx, topic, &wanted);
         }
@@ -201,6 +205,11 @@ impl ClientFetch {
         range.and_then(|range| self.siblings.get(range)).unwrap_or_default()
     }
 
+    /// Under which label the topic of the physical partition number `at` is counted. None: it is not mapped.
+    fn label(&self, at: usize) -> Option<TopicLabel> {
+        self.siblings_of(at).first()?.label()
+    }
+
     /// The physical partition number `at`, and its siblings.
     pub(super) fn siblings_at(&mut self, at: usize) -> Result<(&Place, &mut [Sibling]), Fault> {
         let read = self.reads.get(at);
@@ -253,8 +262,10 @@ impl ClientFetch {
         let before = self.kept_bytes();
         self.kept = before;
         for (place, data) in by_place(answer) {
-            cx.count(Stat::FetchBytesUpstream, data.records.as_ref().map_or(0, Bytes::len));
+            let bytes = data.records.as_ref().map_or(0, Bytes::len);
+            cx.count(Stat::FetchBytesUpstream, bytes);
             let Some(Read { at, offset, ask }) = awaited.take_unless_answered(cx.api.name, place)? else { continue };
+            cx.tally_topic(self.label(at), |topic| Stat::TopicFetchBytesUpstream { topic }, bytes);
             match ask {
                 Ask::Read(flight) => {
                     if let Some(flight) = flight {
@@ -292,8 +303,10 @@ impl ClientFetch {
         shares: &Shares,
         brought: bool,
     ) -> Result<(), Fault> {
+        let label = self.label(at);
         let place = self.siblings_at(at)?.0;
         note_shares(cx, place, shares);
+        cx.tally_topic(label, |topic| Stat::TopicUnknownLaneBatches { topic }, shares.unknown);
         if brought {
             cx.session.fetched_last = Some(place.clone());
             self.first = at + 1;
@@ -362,6 +375,7 @@ impl ClientFetch {
             let is_filled = self.filler && sibling.fill();
             cx.count(Stat::FillerBatches, usize::from(is_filled));
             cx.count(Stat::FetchBytesDownstream, sibling.kept_bytes);
+            cx.tally_topic(sibling.label(), |topic| Stat::TopicBytesSent { topic }, sibling.kept_bytes);
         }
         let mut siblings: Vec<&mut Sibling> = self.siblings.iter_mut().collect();
         siblings.sort_unstable_by_key(|sibling| sibling.number);

@@ -13,6 +13,7 @@ use crate::exchange::located::{Located, Place};
 use crate::limits;
 use crate::remapper::{Lane, RemapError, VirtualPartition};
 use crate::shared::skips::{Mark, Skip, SkipKey, Skips};
+use crate::stats::TopicLabel;
 use crate::time::Millis;
 use crate::wire::batch;
 
@@ -119,6 +120,11 @@ impl Sibling {
     /// None: the topic is not mapped, or the partition cannot be read.
     pub(super) fn mapped(&self) -> Option<&Located> {
         self.located.as_ref().filter(|located| located.is_mapped())
+    }
+
+    /// Under which label the topic is counted. None: it is not mapped, or the partition cannot be read.
+    pub(super) fn label(&self) -> Option<TopicLabel> {
+        self.located.as_ref()?.label
     }
 
     pub(super) fn lane(&self) -> Option<Lane> {

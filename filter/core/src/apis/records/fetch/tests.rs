@@ -11,6 +11,7 @@ use kafka_protocol::messages::fetch_response::{
 use kafka_protocol::messages::*;
 use kafka_protocol::ResponseError;
 
+mod counts;
 mod errors;
 mod logs;
 mod sessions;

@@ -1,6 +1,7 @@
 //! Produce requests that name siblings: split into rounds, tagged, merged again, and refused in parts.
 
 mod by_id;
+mod counts;
 
 use std::collections::BTreeMap;
 
