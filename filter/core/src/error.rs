@@ -477,7 +477,7 @@ mod tests {
         let ms = 1;
         let faults: [Fault; 11] = [
             Reconnect::Misrouted { broker: 1 }.into(),
-            Reconnect::Versions.into(),
+            Reconnect::Versions { api: "Metadata", version: 13, min: 0, max: 12 }.into(),
             Reconnect::Unavailable { what: "" }.into(),
             Reconnect::Busy.into(),
             Reconnect::Unproven { ms }.into(),
