@@ -18,6 +18,10 @@ help: ## Show this list
 wasm: ## Build the filter: target/kafka_partition_remapper.wasm
 	@tests/tools/build-wasm.sh
 
+.PHONY: check-tool
+check-tool: ## Build the checker: target/kafka-remapper-check (docs/checker.md)
+	@tests/tools/build-checker.sh
+
 .PHONY: demo
 demo: wasm venv kafka ## See it work: Envoy, Kafka and clients on this machine
 	@$(PYTHON) -m examples.quickstart.demo
@@ -65,6 +69,14 @@ bench: wasm tools ## Measure throughput, latency and CPU against plain Envoy
 .PHONY: strangers
 strangers: wasm tools ## Measure what strangers can cause, without a password (ROWS="garbage silence": only these)
 	@$(PYTHON) -m tests.bench.strangers $(ROWS)
+
+.PHONY: release
+release: wasm check-tool venv ## Fill dist/: filter, checker, OCI image, SBOM, licences, sums
+	@$(PYTHON) -m release.build
+
+.PHONY: release-check
+release-check: wasm ## Build the filter again from a copy elsewhere: it must be the same to the byte
+	@tests/tools/reproduce.sh
 
 .PHONY: fmt
 fmt: ## Format the Rust code

@@ -1,5 +1,6 @@
 """The checker says what is wrong between a configuration and a live cluster, and changes nothing there."""
 
+import json
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -172,6 +173,27 @@ def test_envoy_is_no_broker(gateway: Envoy):
     outcome = check(topics.MAPPING, gateway.bootstrap)
     assert (outcome.code, outcome.report) == (2, "")
     assert "is a partition remapper's address" in outcome.problem and "Name the brokers themselves" in outcome.problem
+
+
+def test_an_envoy_file_beside_its_cluster(checked: KafkaCluster, gateway: Envoy, tmp_path):
+    """The file that Envoy runs: all is well. With an address less a broker has no port, which only the cluster tells."""
+    checked.create_topic(name := topics.unique(topics.MODULO.name), 4)
+    outcome = check(gateway.file, checked.bootstrap)
+    assert outcome.code == 0, outcome
+    assert f"{gateway.file} is a bootstrap of Envoy with 1 listener, and 1 filter of this kind" in outcome.report
+    assert any(name in line for line in outcome.section("Topics")), outcome.report
+    text = gateway.file.read_text()
+    bootstrap = json.loads(text)
+    (listener,) = bootstrap["static_resources"]["listeners"]
+    (config,) = (f["typed_config"]["config"] for f in listener["filter_chains"][0]["filters"] if "Wasm" in f["typed_config"]["@type"])
+    value = json.loads(config["configuration"]["value"])
+    value["advertise"] = {"ports": {"host": "127.0.0.1", "base": gateway.base - 7}}
+    config["configuration"]["value"] = json.dumps(value)
+    (changed := tmp_path / "envoy.json").write_text(json.dumps(bootstrap))
+    outcome = check(changed, checked.bootstrap)
+    assert outcome.code == 1, outcome
+    port = gateway.base - 6
+    assert f"broker 1 of the cluster is advertised as 127.0.0.1:{port}, and no listener has that port" in outcome.report
 
 
 def test_nobody_there():

@@ -35,10 +35,11 @@ def program() -> Path:
     return next(Path(m["executable"]) for m in messages if m.get("executable") and m["target"]["name"] == PACKAGE)
 
 
-def check(config: dict, bootstrap: str, *options: object, environment: dict | None = None) -> Outcome:
-    """Compares the filter's configuration with the cluster there."""
-    command = [str(program()), "check", "-", "--bootstrap", bootstrap, *map(str, options)]
+def check(config: dict | Path, bootstrap: str, *options: object, environment: dict | None = None) -> Outcome:
+    """Compares the filter's configuration, or a file of Envoy's that has it, with the cluster there."""
+    file, text = (str(config), "") if isinstance(config, Path) else ("-", json.dumps(config))
+    command = [str(program()), "check", file, "--bootstrap", bootstrap, *map(str, options)]
     environment = {**os.environ, **(environment or {})}
-    done = subprocess.run(command, input=json.dumps(config), capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, env=environment)
     problem = [line for line in done.stderr.splitlines() if not line.startswith("…")]
     return Outcome(done.returncode, done.stdout, "\n".join(problem))

@@ -29,6 +29,16 @@ stamp() { hash_of "$2" >"$tools/.stamp-$1"; }
 
 hash_of() { printf '%s' "$1" | sha256sum | cut -d' ' -f1; }
 
+# Flags of rustc that leave out of programs where sources and crates lie on this machine. (RUSTFLAGS cannot
+# hold a path with a space: then they stay.)
+without_paths() {
+    local crates=${CARGO_HOME:-$HOME/.cargo}
+    case $root$crates in
+        *[[:space:]]*) ;;
+        *) printf '%s' "--remap-path-prefix=$root=. --remap-path-prefix=$crates=cargo" ;;
+    esac
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 can_apt() { [ "$(id -u)" = 0 ] && have apt-get; }

@@ -11,9 +11,14 @@ use kafka_partition_remapper_core::sasl::Sasl;
 use kafka_partition_remapper_core::topics::mapping::Mapping;
 use kafka_partition_remapper_core::topics::TopicRegistry;
 
+use crate::envoy::{self, Form, Gateway, Group};
 use crate::live::{self, growth};
+use crate::options::{Live, Options};
 use crate::report::Report;
 use crate::{options, Failure, Output};
+
+/// Also says what the file was taken for.
+const ACCEPTED: &str = "the filter accepts this configuration (it is the filter's own, as JSON)";
 
 const HEAD: [&str; 6] = ["topic or pattern", "V", "P", "C", "layout", "offset encoding"];
 
@@ -21,23 +26,92 @@ pub(crate) fn run(arguments: &[String]) -> Result<Output, Failure> {
     let options = options::parse(arguments)?;
     let file = &options.file;
     let bytes = read(file).map_err(|error| Failure::Refused(format!("{file} cannot be read: {error}")))?;
-    let config = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
+    let refused = |problem: String| Failure::Refused(format!("the configuration is refused: {problem}"));
+    let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".to_owned()))?;
     let environment = |name: &str| std::env::var(name).ok();
-    let config = config.and_then(|text| Config::parse(&text, &environment).map_err(|error| error.to_string()));
-    let config = config.map_err(|error| Failure::Refused(format!("the configuration is refused: {error}")))?;
+    match envoy::form(&text) {
+        Form::Envoy(documents) => {
+            let gateway = envoy::gateway(file, &documents, &environment).map_err(Failure::Refused)?;
+            of_envoy(gateway, &options)
+        }
+        Form::Broken(problem) => Err(refused(problem)),
+        Form::Filter => {
+            let config = Config::parse(&text, &environment).map_err(|error| refused(error.to_string()))?;
+            alone(&config, &options)
+        }
+    }
+}
+
+/// The filter's own configuration, without Envoy's around it.
+fn alone(config: &Config, options: &Options) -> Result<Output, Failure> {
+    if options.stat_prefix.as_ref().is_some_and(|prefix| *prefix != config.stat_prefix) {
+        return Err(Failure::Refused(format!("the configuration's stat_prefix is {}", config.stat_prefix)));
+    }
     if let Some(live) = &options.live {
         not_mapped(live.probe_topic.as_deref(), &config.mapping)?;
-        return live::run(&config, &options, live);
+        return live::run(config, options, live, &|_, _| {});
     }
-    let text = format!("the filter accepts this configuration\n\n{}\n{}", mapping(&config.mapping), summary(&config));
+    let text = format!("{ACCEPTED}\n\n{}\n{}", mapping(&config.mapping), summary(config));
     if options.growth.is_empty() {
         return Ok(text.into());
     }
-    let (registry, mut report) = (TopicRegistry::new(&config.mapping), Report::default());
-    for (topic, number) in &options.growth {
-        growth::check(&config.mapping, &registry, topic, *number, &mut report);
-    }
+    let mut report = Report::default();
+    grow(config, options, &mut report);
     Ok(Output { text: report.text(&text), code: report.exit_code() })
+}
+
+fn grow(config: &Config, options: &Options, report: &mut Report) {
+    let registry = TopicRegistry::new(&config.mapping);
+    for (topic, number) in &options.growth {
+        growth::check(&config.mapping, &registry, topic, *number, report);
+    }
+}
+
+/// All filters of a file of Envoy's: what they mean, what is around them, and then each beside the cluster.
+fn of_envoy(mut gateway: Gateway, options: &Options) -> Result<Output, Failure> {
+    if let Some(prefix) = &options.stat_prefix {
+        gateway.groups.retain(|group| group.config.stat_prefix == *prefix);
+        if gateway.groups.is_empty() {
+            return Err(Failure::Refused(format!(
+                "{}: none that can be read has the stat_prefix {prefix}",
+                gateway.took
+            )));
+        }
+    }
+    let Gateway { took, groups, mut report } = gateway;
+    let mut head = format!("{took}\n");
+    for group in &groups {
+        let (mapping, summary) = (mapping(&group.config.mapping), summary(&group.config));
+        head.push_str(&format!("\n{}\n\n{mapping}\n{summary}", group.title()));
+        if options.live.is_none() {
+            grow(&group.config, options, &mut report);
+        }
+    }
+    let mut output = Output { text: report.text(&head), code: report.exit_code() };
+    for (group, live) in groups.iter().flat_map(|group| options.live.iter().map(move |live| (group, live))) {
+        not_mapped(live.probe_topic.as_deref(), &group.config.mapping)?;
+        let beside = beside_cluster(group, options, live)?;
+        output.text.push_str(&format!("\n{}\n\n{}", group.title(), beside.text));
+        output.code = match (output.code, beside.code) {
+            (1, _) | (_, 1) => 1,
+            (one, other) => one.max(other),
+        };
+    }
+    Ok(output)
+}
+
+/// A filter's configuration beside the cluster. Not with a login of stand-ins.
+fn beside_cluster(group: &Group, options: &Options, live: &Live) -> Result<Output, Failure> {
+    let has_login = group.config.upstream.as_ref().is_some_and(|upstream| upstream.account.is_some());
+    if live.login.is_none() && has_login && !group.unseen.is_empty() {
+        let names = group.unseen.join(", ");
+        return Err(Failure::Unknown(format!(
+            "{}: the login at brokers is that of upstream.sasl, and {names} is not set here. Set it, or name a login \
+             by --sasl-username",
+            group.title()
+        )));
+    }
+    live::run(&group.config, options, live, &|brokers, report| group.reaches(brokers, report))
 }
 
 /// A probe's records in a mapped topic would be read by its consumers, and lie in lanes that it may not have.

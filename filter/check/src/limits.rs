@@ -56,3 +56,15 @@ pub(crate) const READY_MS: u64 = 15_000;
 
 const _: () = assert!(CONNECT_MS <= ANSWER_MS_DEFAULT && ANSWER_MS_DEFAULT <= TIMEOUT_S_MAX * 1_000);
 const _: () = assert!(SAMPLE_BYTES_DEFAULT <= SAMPLE_BYTES_MAX && SAMPLE_BYTES_MAX as usize <= ANSWER_BYTES_MAX);
+
+/// Levels of a YAML file: Envoy's deepest structures have some forty.
+pub(crate) const YAML_DEPTH_MAX: usize = 200;
+
+/// Values of a YAML file with what its aliases stand for: a gateway of a hundred brokers has some 10,000.
+pub(crate) const YAML_NODES_MAX: usize = 1_000_000;
+
+/// Bytes of a file that another one names: as Envoy's own bootstraps, which are much smaller.
+pub(crate) const ENVOY_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Files that name each other in a row: a bootstrap names listeners, and these name filters.
+pub(crate) const DISCOVERY_DEPTH_MAX: usize = 4;

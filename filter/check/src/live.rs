@@ -50,7 +50,13 @@ impl Checker<'_> {
     }
 }
 
-pub(crate) fn run(config: &Config, options: &Options, live: &Live) -> Result<Output, Failure> {
+/// `brokers_known` looks at the ids of the cluster's brokers.
+pub(crate) fn run(
+    config: &Config,
+    options: &Options,
+    live: &Live,
+    brokers_known: &dyn Fn(&[i32], &mut Report),
+) -> Result<Output, Failure> {
     let progress = Progress::start();
     let shown: Vec<String> = live.bootstrap.iter().map(ToString::to_string).collect();
     let bootstrap = shown.join(",");
@@ -69,6 +75,7 @@ pub(crate) fn run(config: &Config, options: &Options, live: &Live) -> Result<Out
     let mut topics = topics::listed(&mut checker, &metadata);
     let head = head(&checker, metadata.topics.len(), topics.len(), &identity);
 
+    brokers_known(&checker.cluster.brokers(), &mut checker.report);
     topics::check(&mut checker, &mut topics);
     brokers::check(&mut checker);
     if checker.lanes_max() > 1 {

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod check;
+mod envoy;
 mod limits;
 mod live;
 mod net;
@@ -13,6 +14,7 @@ mod progress;
 mod report;
 mod schema;
 mod scram;
+mod yaml;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,15 +25,18 @@ Tells what the Kafka partition remapper says to a configuration, compares it wit
 credentials.
 
 Usage:
-  kafka-remapper-check check CONFIG.json [--grow-to TOPIC=V]... [--bootstrap HOST:PORT,... [OPTION]...]
+  kafka-remapper-check check FILE [--grow-to TOPIC=V]... [--bootstrap HOST:PORT,... [OPTION]...]
   kafka-remapper-check scram [--mechanism MECHANISM] [--iterations N] USERNAME
   kafka-remapper-check schema
   kafka-remapper-check --help
 
-check   Reads the filter's configuration (JSON; - is standard input) as the filter does, and shows what it means:
-        the mapping as a table (V virtual partitions on P physical ones, C on each), and who is who. ${NAME} in a
-        secret is taken from the environment of this command. Secrets are never shown.
+check   Reads the filter's configuration as the filter does, and shows what it means: the mapping as a table (V virtual
+        partitions on P physical ones, C on each), and who is who. FILE (- is standard input) is that configuration
+        alone, as JSON, or YAML of Envoy with such filters in it: a bootstrap, or listeners or filters. Then all of the
+        filters are looked at, and what is around each: ports, TLS, filters before and behind, host_env_keys. ${NAME}
+        in a secret is taken from the environment of this command. Secrets are never shown.
         --grow-to TOPIC=V   says what another number of virtual partitions would do to the topic
+        --stat-prefix NAME  looks at filters with this stat_prefix only, where a file has others as well
         --bootstrap ADDRESSES   shows instead what the mapping means for the cluster at these brokers, problems first.
                             Brokers' own addresses, not Envoy's. Nothing is written, unless --probe is given
         --tls               speaks TLS. So do the next four
@@ -56,7 +61,7 @@ scram   Makes credentials for sasl.users from a password, with a random salt, an
 
 schema  Prints the JSON Schema of the configuration, for editors.
 
-Exit codes: 0 all is well; 1 CONFIG.json, or a file or variable that an option names, cannot be read or is refused, or
+Exit codes: 0 all is well; 1 FILE, or a file or variable that an option names, cannot be read or is refused, or
 problems were found; 2 wrong usage, or nothing worse than what could not be told: a cluster that cannot be reached, a
 missing right.
 ";

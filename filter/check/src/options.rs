@@ -18,6 +18,8 @@ use crate::Failure;
 pub(crate) struct Options {
     /// The configuration; `-` is standard input.
     pub(crate) file: String,
+    /// Only filters with this stat_prefix.
+    pub(crate) stat_prefix: Option<String>,
     /// Topics, and what V they might get.
     pub(crate) growth: Vec<(String, i32)>,
     /// What is only asked with a cluster.
@@ -40,6 +42,7 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct Written {
     names: Vec<String>,
+    stat_prefix: Option<String>,
     bootstrap: Option<String>,
     growth: Vec<String>,
     wants_tls: bool,
@@ -68,7 +71,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Options, Failure> {
         (None, Some(option)) => return Err(usage(format!("{option} needs --bootstrap"))),
         (None, None) => None,
     };
-    Ok(Options { file, growth, live })
+    Ok(Options { file, stat_prefix: written.stat_prefix, growth, live })
 }
 
 fn usage(problem: impl Into<String>) -> Failure {
@@ -109,7 +112,7 @@ fn written(arguments: &[String]) -> Result<Written, Failure> {
             return Err(usage(format!("{option} is given twice")));
         }
         *place = Some(value.ok_or_else(|| usage(format!("{option} needs a value")))?);
-        if option != "--bootstrap" {
+        if !["--bootstrap", "--stat-prefix"].contains(&option) {
             written.needs_bootstrap.get_or_insert(option.to_owned());
         }
     }
@@ -119,6 +122,7 @@ fn written(arguments: &[String]) -> Result<Written, Failure> {
 fn place<'a>(written: &'a mut Written, option: &str) -> Option<&'a mut Option<String>> {
     Some(match option {
         "--bootstrap" => &mut written.bootstrap,
+        "--stat-prefix" => &mut written.stat_prefix,
         "--ca-file" => &mut written.tls.authorities,
         "--cert-file" => &mut written.tls.certificate,
         "--key-file" => &mut written.tls.key,

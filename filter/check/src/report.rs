@@ -20,6 +20,7 @@ pub(crate) enum Level {
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
+    Envoy,
     Topics,
     Brokers,
     Groups,
@@ -30,7 +31,8 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::Envoy, "Envoy's configuration around the filter"),
         (Self::Topics, "Topics"),
         (Self::Brokers, "Brokers"),
         (Self::Groups, "Groups and their shadows"),

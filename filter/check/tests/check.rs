@@ -79,7 +79,7 @@ fn an_accepted_configuration_is_shown() {
             }, "shared_administration": true}
         }"#,
     );
-    let expected = r#"the filter accepts this configuration
+    let expected = r#"the filter accepts this configuration (it is the filter's own, as JSON)
 
 topic or pattern       V   P     C  layout          offset encoding
 payments              64   8     8  modulo          lane
@@ -210,7 +210,7 @@ fn wrong_usage_is_told_apart() {
     assert_eq!(help.code, Some(0));
     assert!(help.output.contains("Usage:") && help.output.lines().all(|line| line.len() <= 120), "{}", help.output);
     // As a_file_is_read_or_named sees it.
-    assert!(help.output.contains("1 CONFIG.json, or a file or variable that an option names, cannot be read"));
+    assert!(help.output.contains("1 FILE, or a file or variable that an option names, cannot be read"));
     for arguments in [
         &[][..],
         &["chekc"],

@@ -1,7 +1,13 @@
-//! Marks that differ where configurations do.
+//! What tells programs and their configurations apart: the version, and marks that differ where
+//! configurations do.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The mark of a configuration: the same text has the same, and another text another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,5 +31,22 @@ impl Fingerprint {
 
     pub(crate) fn to_bytes(self) -> [u8; 8] {
         self.0.to_be_bytes()
+    }
+}
+
+/// As logs and stats show it: 12 hexadecimal digits, with which the SHA-256 of the text begins.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}", self.0 >> 16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_sha256sum_begins() {
+        assert_eq!(Fingerprint::of("{}").to_string(), "44136fa355b3");
     }
 }

@@ -109,6 +109,11 @@ impl ProcessMemory {
         Key::new(format!("kafka_remapper.shown.{}", self.identity))
     }
 
+    /// The mark of the configuration that was told of last.
+    pub(crate) fn greeted(&self) -> Key<u64> {
+        Key::new(format!("kafka_remapper.greeted.{}", self.identity))
+    }
+
     /// What must not change about the plugin's mapping.
     pub(crate) fn placements(&self) -> Key<Placements> {
         Key::new(format!("kafka_remapper.placements.{}", self.identity))

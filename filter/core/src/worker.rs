@@ -10,6 +10,7 @@ mod agenda;
 mod beginning;
 mod command;
 mod deadlines;
+mod greeting;
 mod handle;
 mod host;
 mod instance;
@@ -99,6 +100,7 @@ impl Worker {
         let shown: Vec<Stat> = display.stats().collect();
         let instance = Instance::new(&config, fingerprint, (id, display), &memory, &commands, host.now());
         let instance = instance.map_err(|error| error.to_string())?;
+        greeting::greet(&config, fingerprint, &memory, &commands);
         let salts = memory.secret(|| host.random()).ok_or("Envoy keeps no shared data")?;
         let shared = Rc::new(Shared::new(config, seed?, salts, verifier, live_bytes).sharing(&memory, fingerprint));
         beginning::begin(&shared, shown, &commands);

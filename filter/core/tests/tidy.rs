@@ -28,7 +28,7 @@ fn files(dir: &Path, endings: &[&str]) -> Vec<PathBuf> {
     for entry in fs::read_dir(dir).expect("a directory that can be read") {
         let path = entry.expect("an entry that can be read").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with('.') || ["target", "node_modules", "__pycache__"].contains(&name) {
+        if name.starts_with('.') || ["target", "dist", "node_modules", "__pycache__"].contains(&name) {
             continue;
         }
         if path.is_dir() {

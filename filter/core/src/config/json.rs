@@ -35,6 +35,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    // A function for each section, or all of them become one: V8's compiler takes memory for its largest
+    // function, and Envoy does not give it back.
+    #[inline(never)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }

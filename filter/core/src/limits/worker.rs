@@ -64,3 +64,10 @@ const _: () = assert!(TOPIC_STATS_MAX <= u16::MAX as usize);
 /// Brokers that have stats of their own. A client chooses the server name that it asks for, and with it the
 /// id that the name has in it; few clusters have more brokers.
 pub const BROKER_STATS_MAX: usize = 128;
+
+/// Entries of the mapping that the line names with which a configuration begins: who has more of them reads
+/// the configuration.
+pub const GREETING_TOPICS_MAX: usize = 20;
+
+/// Characters of a topic's name or pattern in that line: names of clusters' topics are seldom longer.
+pub const GREETING_NAME_CHARS_MAX: usize = 80;

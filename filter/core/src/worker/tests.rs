@@ -71,7 +71,8 @@ impl Site {
         Ok(site)
     }
 
-    /// Takes commands as a shell does. Counts are left out, and so are gauges, but for corrections.
+    /// Takes commands as a shell does. Counts are left out, and so are gauges, but for corrections, and the line
+    /// with which a configuration begins.
     fn settle(&mut self) {
         while let Some(command) = self.worker.poll_command() {
             match command {
@@ -84,6 +85,7 @@ impl Site {
                     self.note(stat, |value| value + n);
                     self.commands.push(Command::Correct(stat, n));
                 }
+                Command::Log(Level::Info, line) if line.starts_with("kafka partition remapper ") => {}
                 command => self.commands.push(command),
             }
         }

@@ -1,0 +1,105 @@
+//! The line of the log with which a configuration begins: what was loaded, and what it maps.
+
+use super::command::Commands;
+use crate::config::Config;
+use crate::fingerprint::{Fingerprint, VERSION};
+use crate::limits::{GREETING_NAME_CHARS_MAX, GREETING_TOPICS_MAX};
+use crate::memory::ProcessMemory;
+use crate::remapper::PartitionRemapper;
+
+/// Says once in a process that a configuration begins, and again when one comes back. In Envoy it is the main
+/// thread's sandbox that says it, before any worker's.
+pub(crate) fn greet(config: &Config, fingerprint: Fingerprint, memory: &ProcessMemory, commands: &Commands) {
+    let mark = u64::from_be_bytes(fingerprint.to_bytes());
+    let former = memory.change(&memory.greeted(), |greeted: &mut u64| std::mem::replace(greeted, mark));
+    // Two workers may both write at once: then a line too many is better than none.
+    if former != Ok(mark) {
+        commands.inform(line(config, fingerprint));
+    }
+}
+
+fn line(config: &Config, fingerprint: Fingerprint) -> String {
+    let prefix = &config.stat_prefix;
+    let entries = config.mapping.topics.iter();
+    let mut parts: Vec<String> = entries
+        .take(GREETING_TOPICS_MAX)
+        .map(|topic| format!("{} {}", bounded(&topic.matches.to_string()), shown(topic.remapper.as_ref())))
+        .collect();
+    let more = config.mapping.topics.len().saturating_sub(GREETING_TOPICS_MAX);
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    let others = if parts.is_empty() { "every topic" } else { "any other topic" };
+    parts.push(format!("{others} {}", shown(config.mapping.default.as_ref())));
+    let mapping = parts.join(", ");
+    format!("kafka partition remapper {VERSION}, stat_prefix {prefix}, configuration {fingerprint}: {mapping}")
+}
+
+/// V on P.
+fn shown(remapper: Option<&PartitionRemapper>) -> String {
+    let Some(remapper) = remapper else { return "not mapped".to_owned() };
+    format!("{} on {}", remapper.virtual_partitions(), remapper.physical_partitions())
+}
+
+/// A name or pattern on one line, cut where it is long.
+fn bounded(name: &str) -> String {
+    let mut chars = name.chars();
+    let mut shown: String = chars.by_ref().take(GREETING_NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::memory::Process;
+    use crate::worker::command::{Command, Level};
+
+    fn lines(process: &Process, config: &str) -> Vec<String> {
+        let (memory, commands) = (ProcessMemory::new(Box::new(process.clone()), "k", "", ""), Commands::default());
+        greet(&Config::parse(config, &|_| None).unwrap(), Fingerprint::of(config), &memory, &commands);
+        let taken = std::iter::from_fn(|| commands.pop());
+        let line = |command| match command {
+            Command::Log(Level::Info, line) => line,
+            other => panic!("{other:?}"),
+        };
+        taken.map(line).collect()
+    }
+
+    #[test]
+    fn each_configuration_is_told_once_and_when_it_comes_back() {
+        let config = r#"{"stat_prefix": "k", "mapping": {"topics": [
+            {"name": "orders", "virtual_partitions": 100, "physical_partitions": 10},
+            {"regex": "a\\..*|\n", "virtual_partitions": 4, "physical_partitions": 2},
+            {"name": "audit", "passthrough": true}
+        ]}}"#;
+        let process = Process::default();
+        let told = lines(&process, config);
+        let expected = format!(
+            "kafka partition remapper {}, stat_prefix k, configuration {}: orders 100 on 10, regex a\\\\..*|\\n 4 on 2, audit \
+             not mapped, any other topic not mapped",
+            env!("CARGO_PKG_VERSION"),
+            Fingerprint::of(config),
+        );
+        assert_eq!(told, [expected]);
+        assert!(lines(&process, config).is_empty(), "another worker");
+        let other = r#"{"stat_prefix": "k", "mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#;
+        assert!(lines(&process, other)[0].ends_with(": every topic 4 on 2"));
+        assert_eq!(lines(&process, config).len(), 1, "it came back");
+    }
+
+    #[test]
+    fn long_mappings_end() {
+        let entry = |n: usize| {
+            let name = "a".repeat(GREETING_NAME_CHARS_MAX);
+            format!(r#"{{"name": "{name}{n}", "virtual_partitions": 2, "physical_partitions": 1}}"#)
+        };
+        let entries: Vec<String> = (0..GREETING_TOPICS_MAX + 3).map(entry).collect();
+        let config = format!(r#"{{"mapping": {{"topics": [{}]}}}}"#, entries.join(","));
+        let told = lines(&Process::default(), &config).remove(0);
+        assert!(told.ends_with("… 2 on 1, and 3 more, any other topic not mapped"), "{told}");
+        assert!(told.len() < (GREETING_NAME_CHARS_MAX + 20) * GREETING_TOPICS_MAX + 200);
+    }
+}
