@@ -25,7 +25,7 @@ API_VERSIONS, UNSUPPORTED_VERSION = 18, 35
 INDEXES = ("partitionIndex", "partition", "index", "partitions", "partitionIndexes", "partitionId", "numPartitions")
 """Where answers have numbers of partitions, or how many there are."""
 OTHER_INDEXES = ("batchIndex",)
-NOT_OFFERED = r'client "every-api" asks for \w+ version \d+ \(API key \d+\), which is not offered'
+NOT_OFFERED = r'client "every-api"\] the client asks for \w+ version \d+ \(API key \d+\), which is not offered'
 SHADOW = re.compile(r"~\d+~[A-Za-z0-9]{8}\b")
 
 PLAIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"

@@ -124,6 +124,7 @@ def test_who_is_allowed_by_sasl(mechanism, by_sasl, trust, secured, secured_topi
         assert raw.read_all(secured_topic.name, led[-1]) == [(offset, b"of bob's")]
     line = by_sasl.wait_logged(principal="bob", mechanism=mechanism)
     assert line["certificate"] is None
+    assert (line["client_id"], line["broker_id"]) == ("raw", "1")
 
 
 def test_who_is_denied_by_sasl(by_sasl, trust):

@@ -92,7 +92,7 @@ def test_envoy_runs_the_released_filter(dist: Path, tmp_path):
     done = subprocess.run([ENVOY_BINARY, "--mode", "validate", "-c", file], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     digest = hashlib.sha256(configuration(file).encode()).hexdigest()[:12]
-    told = f"kafka partition remapper {dependencies.version()}, stat_prefix orders, configuration {digest}: orders 100 on 10, any other"
+    told = f"kafka partition remapper {dependencies.version()}, configuration {digest}: orders 100 on 10, any other"
     assert done.stderr.count(told) == 1, done.stderr
 
 

@@ -17,6 +17,7 @@ mod requests;
 pub mod retirement;
 mod room;
 mod way;
+mod who;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -32,7 +33,7 @@ use crate::error::{Blame, Cause, Fault, Reconnect};
 pub use crate::exchange::action::Action;
 use crate::exchange::api::Api;
 use crate::exchange::handler::Context;
-use crate::exchange::session::Session;
+use crate::exchange::session::{Session, Who};
 use crate::limits;
 pub use crate::own::brokers::Bootstrapped;
 use crate::principal::Peer;
@@ -148,6 +149,11 @@ impl Connection {
         self.session.broker = Some(broker.into());
     }
 
+    /// Whose connection it is, for the log.
+    pub(crate) fn who(&self) -> Who<'_> {
+        self.session.who()
+    }
+
     /// It is not known yet where the connection goes.
     pub fn wants_broker(&self) -> bool {
         self.session.broker.is_none()
@@ -199,6 +205,7 @@ impl Connection {
             }
         }
         let n = self.client.pass(available);
+        self.client.note_first(window.get(..n).unwrap_or(window));
         self.note_passed();
         self.count(Stat::BytesReceived, n);
         self.moved();
@@ -225,6 +232,7 @@ impl Connection {
             return;
         }
         self.count(Stat::BytesReceived, bytes.len());
+        self.client.note_first(&bytes);
         self.client.input.push(bytes);
         self.attempt(|this| this.advance_client(now));
         self.attempt(Self::check_pipelined);
@@ -244,6 +252,7 @@ impl Connection {
             }
         }
         let n = self.broker.pass(available);
+        self.broker.note_first(window.get(..n).unwrap_or(window));
         self.count(Stat::BytesSent, n);
         self.moved();
         n
@@ -254,6 +263,7 @@ impl Connection {
         if matches!(self.phase, Phase::Closed) {
             return;
         }
+        self.broker.note_first(&bytes);
         self.broker.input.push(bytes);
         self.attempt(|this| this.advance_broker(now));
         self.attempt(|this| this.advance_client(now));
@@ -285,6 +295,7 @@ impl Connection {
             return;
         }
         if let Err(fault) = step(self) {
+            let fault = self.in_other_words(fault);
             self.phase = Phase::Closed;
             self.client.clear();
             self.broker.clear();

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::foreign::Foreign;
 use crate::limits::WHOLE_FRAME_BYTES_MAX;
 use crate::principal::Nameless;
 
@@ -58,6 +59,8 @@ pub enum Fault {
 /// What a client does wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientFault {
+    /// The first bytes are not Kafka's protocol.
+    Foreign(Foreign),
     /// A frame length below zero (or none at all).
     FrameLength {
         /// Bytes that the client announced.
@@ -74,8 +77,6 @@ pub enum ClientFault {
     RequestHeader,
     /// An API key or version that the table does not offer (Kafka closes the connection as well).
     NotOffered {
-        /// Which client it is, as the log names it.
-        client: String,
         /// The API's name in the protocol guide.
         api: &'static str,
         /// The API key.
@@ -115,6 +116,8 @@ pub enum ClientFault {
     },
     /// A request that may not come before the client has authenticated, or while it does.
     NotAuthenticated {
+        /// The API's name in the protocol guide.
+        api: &'static str,
         /// The API key.
         key: i16,
     },
@@ -138,10 +141,14 @@ pub enum ClientFault {
 /// What a broker does wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerFault {
+    /// The first bytes are not Kafka's protocol.
+    Foreign(Foreign),
     /// An answer that nobody asked for.
     UnsolicitedAnswer,
     /// Answers come in the order of the requests (protocol guide); this one is for another request.
     CorrelationId {
+        /// The name of the oldest request's API in the protocol guide.
+        api: &'static str,
         /// Of the oldest request that is not answered.
         expected: i32,
         /// Of the answer.
@@ -347,14 +354,15 @@ const NO_KAFKA: &str = "is this a Kafka client, and TLS terminated by Envoy?";
 impl fmt::Display for ClientFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Foreign(foreign) => client_speaks(*foreign, f),
             Self::FrameLength { claimed } => write!(f, "a frame of {claimed} bytes was announced: {NO_KAFKA}"),
             Self::FrameTooLarge { claimed, limit } => {
                 write!(f, "a frame of {claimed} bytes was announced (limits.frame_bytes: {limit}): {NO_KAFKA}")
             }
             Self::RequestHeader => write!(f, "a request frame has no whole Kafka request header: {NO_KAFKA}"),
-            Self::NotOffered { client, api, key, version } => write!(
+            Self::NotOffered { api, key, version } => write!(
                 f,
-                "{client} asks for {api} version {version} (API key {key}), which is not offered; ApiVersions lists what is"
+                "the client asks for {api} version {version} (API key {key}), which is not offered; ApiVersions lists what is"
             ),
             Self::Request { api, at } => write!(f, "the {api} request is malformed at byte {at} of its body"),
             Self::UnacknowledgedRefusal { topic } => {
@@ -374,8 +382,8 @@ impl fmt::Display for ClientFault {
                  half of limits.worker_bytes, and never more than {} MiB",
                 WHOLE_FRAME_BYTES_MAX >> 20
             ),
-            Self::NotAuthenticated { key } => {
-                write!(f, "a request of API key {key} came before authentication was complete")
+            Self::NotAuthenticated { api, key } => {
+                write!(f, "a request for {api} (API key {key}) came before authentication was complete")
             }
             Self::UnsupportedMechanism => {
                 write!(f, "the client wants a SASL mechanism that sasl.mechanisms does not list")
@@ -394,12 +402,40 @@ impl fmt::Display for ClientFault {
     }
 }
 
+fn client_speaks(foreign: Foreign, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let remedy = match foreign {
+        Foreign::Tls => {
+            "where Envoy should end TLS, the listener's filter chain lacks a transport_socket (envoy.transport_sockets.tls); \
+             else the client has to speak clear text (security.protocol PLAINTEXT or SASL_PLAINTEXT)"
+        }
+        Foreign::Http | Foreign::Http2 => {
+            "is this a browser, a health check or a scanner? Envoy's own health is at its admin port, /ready"
+        }
+        Foreign::Proxy => "the listener lacks the listener filter envoy.filters.listener.proxy_protocol",
+    };
+    write!(f, "the client speaks {foreign} where Kafka's protocol is expected: {remedy}")
+}
+
+fn broker_speaks(foreign: Foreign, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let remedy = match foreign {
+        Foreign::Tls => {
+            "Envoy's cluster lacks a transport_socket (envoy.transport_sockets.tls), or has the brokers' port for TLS where \
+             it should have that for clear text"
+        }
+        Foreign::Http | Foreign::Http2 | Foreign::Proxy => {
+            "Envoy's cluster, or route.dynamic, leads to something that is no broker"
+        }
+    };
+    write!(f, "the broker speaks {foreign} where Kafka's protocol is expected: {remedy}")
+}
+
 impl fmt::Display for BrokerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Foreign(foreign) => broker_speaks(*foreign, f),
             Self::UnsolicitedAnswer => write!(f, "the broker sent an answer that nobody asked for"),
-            Self::CorrelationId { expected, got } => {
-                write!(f, "the broker answered correlation id {got} where {expected} was due")
+            Self::CorrelationId { api, expected, got } => {
+                write!(f, "the broker answered correlation id {got} where {expected} was due, that of {api}")
             }
             Self::Answer { api, what } => write!(f, "the broker's {api} answer cannot be used: {what}"),
             Self::Stalled { ms } => {

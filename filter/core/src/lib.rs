@@ -53,6 +53,7 @@ pub mod principal;
 pub mod remapper;
 
 pub mod fingerprint;
+pub mod foreign;
 pub(crate) mod pattern;
 pub(crate) mod text;
 pub mod time;

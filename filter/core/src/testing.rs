@@ -8,6 +8,7 @@ pub(crate) mod envoy;
 pub(crate) mod memory;
 pub(crate) mod proxy;
 pub(crate) mod sasl_broker;
+pub(crate) mod troubleshooting;
 
 pub(crate) use asking::{ask, ask_alone, ask_of};
 

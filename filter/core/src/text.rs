@@ -17,12 +17,54 @@ pub(crate) fn as_java(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A client in a line of the log, by the id that its requests carry. The id stands in quotes, and has none of
-/// its own: it is part of no kind of warning (`shared/warnings.rs`).
-pub(crate) fn client(id: Option<&[u8]>) -> String {
-    let Some(id) = id else { return "a client".to_owned() };
-    let id = String::from_utf8_lossy(id.get(..limits::CLIENT_ID_BYTES_SHOWN).unwrap_or(id));
-    format!("client \"{}\"", id.replace(|c: char| c == '"' || c.is_control(), "?"))
+/// A name that a stranger may have chosen, in quotes for the log: on one line, escaped, and no longer than
+/// [`limits::NAME_CHARS_SHOWN`] characters.
+pub(crate) fn quoted(name: &[u8]) -> String {
+    format!("\"{}\"", bounded(name, |c| matches!(c, '"' | '\\') || is_odd(c)))
+}
+
+/// As [`quoted`], without quotes, and without escapes where nothing but quotes would need them: for the
+/// host's access log, which has an escaping of its own.
+pub(crate) fn shown(name: &[u8]) -> String {
+    bounded(name, is_odd)
+}
+
+/// A sentence as it stands in the log, which may hold names of strangers: line ends, terminals' control
+/// sequences and what would turn the direction of writing are escaped.
+pub(crate) fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_odd(c) {
+            out.extend(c.escape_debug());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// `name` with the characters escaped that `escapes` picks. Work grows with what is shown, not with the name.
+fn bounded(name: &[u8], escapes: impl Fn(char) -> bool) -> String {
+    let head = name.get(..limits::NAME_BYTES_KEPT).unwrap_or(name);
+    let (mut out, mut chars) = (String::new(), 0);
+    for c in String::from_utf8_lossy(head).chars() {
+        let piece = if escapes(c) { c.escape_debug().collect() } else { String::from(c) };
+        chars += piece.chars().count();
+        if chars > limits::NAME_CHARS_SHOWN {
+            out.push('…');
+            break;
+        }
+        out.push_str(&piece);
+    }
+    out
+}
+
+/// Not to be shown as it is.
+fn is_odd(c: char) -> bool {
+    !matches!(c, '"' | '\'' | '\\') && c.escape_debug().len() > 1
 }
 
 /// What another program says, in a line of the log.
@@ -71,16 +113,33 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_client_is_named_on_one_line_between_two_quotes() {
+    fn a_name_stands_on_one_line_between_two_quotes() {
         let long = vec![b'x'; 40_000];
-        for (id, shown) in [
-            (None, "a client".to_owned()),
-            (Some(&b""[..]), "client \"\"".to_owned()),
-            (Some(b"orders"), "client \"orders\"".to_owned()),
-            (Some(b"a\"b\nc\x1b\xff"), "client \"a?b?c?\u{fffd}\"".to_owned()),
-            (Some(&long), format!("client \"{}\"", "x".repeat(limits::CLIENT_ID_BYTES_SHOWN))),
+        let cut = format!("{}…", "x".repeat(limits::NAME_CHARS_SHOWN));
+        for (name, in_quotes, without) in [
+            (&b""[..], r#""""#, ""),
+            (b"orders", r#""orders""#, "orders"),
+            ("Größe O'Neil".as_bytes(), r#""Größe O'Neil""#, "Größe O'Neil"),
+            (br#"a"b\c"#, r#""a\"b\\c""#, r#"a"b\c"#),
+            (b"a\nb\r\x1b[31m\0\xff", "\"a\\nb\\r\\u{1b}[31m\\0\u{fffd}\"", "a\\nb\\r\\u{1b}[31m\\0\u{fffd}"),
+            ("a\u{202e}b\u{2028}c\u{85}".as_bytes(), r#""a\u{202e}b\u{2028}c\u{85}""#, r"a\u{202e}b\u{2028}c\u{85}"),
+            (&long, &format!("\"{cut}\""), &cut),
         ] {
-            assert_eq!(client(id), shown);
+            assert_eq!((quoted(name).as_str(), shown(name).as_str()), (in_quotes, without));
+        }
+        for long in ["\u{1b}", "\u{10ffff}", "\"", "é", "\u{1f600}"].map(|c| c.repeat(40_000)) {
+            let chars = quoted(long.as_bytes()).chars().count();
+            assert!(chars <= limits::NAME_CHARS_SHOWN + "\"…\"".chars().count(), "{chars}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_stays_one_line() {
+        for (text, shown) in [
+            (r#"topic "t\u" isn't Größe"#, r#"topic "t\u" isn't Größe"#),
+            ("topic a\nb\x1b[2J\u{202e}: no", r"topic a\nb\u{1b}[2J\u{202e}: no"),
+        ] {
+            assert_eq!(on_one_line(text), shown);
         }
     }
 
@@ -110,6 +169,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_bytes_end_a_line_or_the_quotes(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let name = quoted(&bytes);
+            let inside = name[1..name.len() - 1].replace("\\\\", "").replace("\\\"", "");
+            prop_assert!(!inside.contains('"') && !name.contains(char::is_control), "{}", name);
+            prop_assert!(!on_one_line(&String::from_utf8_lossy(&bytes)).contains(char::is_control));
+        }
+
         #[test]
         fn any_bytes_become_text(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let text = as_java(&bytes);

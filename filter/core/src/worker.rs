@@ -12,6 +12,7 @@ mod command;
 mod deadlines;
 mod greeting;
 mod handle;
+mod head;
 mod host;
 mod instance;
 mod passwords;
@@ -93,7 +94,7 @@ impl Worker {
         let [seed, id] = [host.random(), host.random()].map(|bytes| bytes.ok_or("Envoy gives no random bytes"));
         let id = u64::from_be_bytes(*id?.first_chunk().unwrap_or(&[0; 8]));
         let memory = Rc::new(ProcessMemory::new(memory, &config.stat_prefix, &plugin_name, &root_id));
-        let (commands, fingerprint) = (Commands::default(), Fingerprint::of(&text));
+        let (commands, fingerprint) = (Commands::new(&config.stat_prefix), Fingerprint::of(&text));
         let topics = topics::labelled(&config.mapping).map(|(name, _)| name.to_owned()).collect();
         let names = Rc::new(Names::new(&config.stat_prefix, topics));
         let display = Display::new(&config, fingerprint, &names);
@@ -136,6 +137,9 @@ impl Worker {
         has_served.set(true);
         let routed = routing.route(shared, memory, local_port, server_name);
         routed.address.iter().for_each(|address| commands.push(Command::Route(address.clone())));
+        if let Some(value) = routed.shown(shared) {
+            commands.push(Command::Describe { context_id: handle.context_id, key: "kafka_broker", value });
+        }
         client.accepted(host, routed);
     }
 
@@ -229,6 +233,7 @@ impl Worker {
         let clients: Vec<WeakHandle> = self.clients.borrow().values().cloned().collect();
         let holders = clients.iter().filter_map(|client| client.with(|client| client.holder()).flatten());
         if let Some(context_id) = self.plugin.shared.budget.culprit(holders, host.now()) {
+            host.select(context_id);
             self.with_client(context_id, |client| client.evict(host));
             self.close(context_id);
         }
@@ -290,6 +295,7 @@ impl Worker {
 
     fn end_what_is_unproven(&self, host: &impl Host) {
         for context_id in self.plugin.agenda.take_late(host.now()) {
+            host.select(context_id);
             if self.with_client(context_id, |client| client.expire(host)) == Some(true) {
                 self.close(context_id);
             }

@@ -36,7 +36,10 @@ const CORE: &[Floor] = &[
     ("error.rs stats.rs stats/", "whose fault it is; what is counted"),
     ("principal.rs principal/", "certificates' names to principals"),
     ("remapper.rs remapper/", "the arithmetic of partitions and offsets"),
-    ("pattern.rs text.rs fingerprint.rs time.rs", "regular expressions, Java's texts, marks, the clock's unit"),
+    (
+        "pattern.rs text.rs fingerprint.rs foreign.rs time.rs",
+        "regular expressions, texts for Java and the log, marks, other protocols' first bytes, the clock's unit",
+    ),
     ("limits.rs limits/", "every bound, with its reason"),
 ];
 

@@ -56,6 +56,11 @@ impl Host for Envoy {
         name.and_then(Result::ok).map_or(Peer::Unknown, Peer::Certified)
     }
 
+    fn client(&self) -> Option<String> {
+        let bytes = hostcalls::get_property(vec!["source", "address"]).ok()??;
+        String::from_utf8(bytes).ok().filter(|address| !address.is_empty())
+    }
+
     fn broker(&self) -> Option<String> {
         let bytes = hostcalls::get_property(vec!["upstream", "address"]).ok()??;
         String::from_utf8(bytes).ok().filter(|address| !address.is_empty())

@@ -13,7 +13,7 @@ use kafka_protocol::ResponseError;
 use crate::apis::sasl_handshake::NO_SASL;
 use crate::error::{ClientFault, Fault, Reconnect};
 use crate::exchange::action::Action;
-use crate::exchange::authentication::{State, Tokens};
+use crate::exchange::authentication::{kept, State, Tokens};
 use crate::exchange::handler::{encode, Context, Next, Passing, Pending, Plan, Request};
 use crate::limits;
 use crate::own::login::{Login, Progress};
@@ -92,6 +92,7 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, framing: Framing) -> Result<P
     } else {
         server.step(&cx.shared.authenticator, token, cx.now)
     };
+    authentication.tried = server.tried().map(kept);
     match step {
         Step::Challenge(bytes) => Ok(Plan::Answer(framing.token(bytes, 0)?)),
         Step::Rejected(bytes) => {
@@ -105,6 +106,7 @@ fn take_token(cx: &mut Context<'_>, token: &Bytes, framing: Framing) -> Result<P
             Ok(Plan::AnswerLater { answer: framing.token(bytes, 0)?, delay_ms: limits::FAILURE_DELAY_MS })
         }
         Step::Done { principal, expires, last } => {
+            authentication.tried = Some(kept(&principal));
             proven(cx, Identity { principal, proof: Proof::Sasl(mechanism), ends: expires }, last, framing)
         }
         Step::Failed => {
@@ -165,6 +167,7 @@ fn proven(cx: &mut Context<'_>, mut identity: Identity, last: Vec<u8>, framing: 
         cx.actions.push_back(Action::Authenticated { principal, mechanism: mechanism.name() });
     }
     cx.session.authentication.state = State::Proven;
+    cx.session.authentication.tried = None;
     cx.session.authentication.identity = Some(identity);
     let answer = framing.token(last, i64::try_from(lifetime).unwrap_or(i64::MAX))?;
     if !cx.is_before_login() {

@@ -7,6 +7,7 @@ use crate::apis::TABLE;
 use crate::error::{BrokerFault, ConfigFault, Fault};
 use crate::exchange::api::Admission;
 use crate::exchange::handler::{Carried, Exchange, Next, Reply};
+use crate::limits::WHOLE_FRAME_BYTES_MAX;
 use crate::stats::{Outcome, Stat};
 use crate::time::Millis;
 use crate::wire::frame;
@@ -24,9 +25,8 @@ impl Connection {
                 self.pass_down(bytes);
                 continue;
             }
-            if self.exchanges.oldest().is_none_or(Exchange::is_parked) {
-                return Err(Fault::Broker(BrokerFault::UnsolicitedAnswer));
-            }
+            let oldest = self.exchanges.oldest().filter(|oldest| !oldest.is_parked());
+            let api = oldest.ok_or(Fault::Broker(BrokerFault::UnsolicitedAnswer))?.request.api.name;
             let head = self.broker.input.len().min(ANSWER_HEAD_BYTES);
             let head = self.broker.input.peek(head).unwrap_or_default();
             if let Some(frame) = self.passing_answer(&head) {
@@ -34,9 +34,10 @@ impl Connection {
                 continue;
             }
             // Only now: an answer that passes may be of any length, wherever its bytes are cut.
-            let fault = broker_fault(&head);
             drop(head);
-            let Some(len) = self.broker.input.frame_len().map_err(|_| fault)? else { break };
+            let len = self.broker.input.frame_len();
+            let out_of_range = |_| Fault::answer(api, "its frame length is out of range");
+            let Some(len) = len.map_err(out_of_range)? else { break };
             self.admit_answer(len, now)?;
             let Some(frame) = self.broker.input.take(len) else {
                 self.broker.input.gather(len);
@@ -51,6 +52,10 @@ impl Connection {
 
     /// Finds room for the broker's next frame of `len` bytes, which has to be whole.
     fn admit_answer(&mut self, len: usize, now: Millis) -> Result<(), Fault> {
+        // Who waits for the rest of a record of TLS as if it were a frame of 350 MB waits for ever.
+        if self.broker.foreign().is_some() && len > WHOLE_FRAME_BYTES_MAX {
+            return Err(Fault::Config(ConfigFault::NoRoomForAnswer { bytes: len }));
+        }
         let left = len.saturating_sub(self.broker.input.len());
         if self.broker.room.is_none() && left > 0 {
             let room = self.shared.budget.admit_answer(left);
@@ -88,7 +93,7 @@ impl Connection {
         let got = got.ok_or(Fault::answer(api, "it is too short for a header"))?;
         let expected = exchange.request.correlation_id;
         if got != expected {
-            return Err(Fault::Broker(BrokerFault::CorrelationId { expected, got }));
+            return Err(Fault::Broker(BrokerFault::CorrelationId { api, expected, got }));
         }
         let (key, version) = exchange.awaited.pop_front().ok_or(Fault::bug("an answer without a request"))?;
         let header = header::take_response_header(key, version, &mut body)?;
@@ -193,15 +198,4 @@ impl Connection {
         out.put_bytes(&bytes);
         self.actions.push_back(Action::ToClient(out));
     }
-}
-
-/// A length that a client may not send is the broker's fault on its side. `head`: the bytes in its place.
-fn broker_fault(head: &[u8]) -> Fault {
-    Fault::answer("any", match head {
-        [0x14..=0x16, 3, ..] => {
-            "its bytes are TLS: this listener of the broker wants it, so Envoy's cluster needs a transport_socket with TLS"
-        }
-        [b'H', b'T', b'T', b'P', ..] => "its bytes are HTTP: what listens there is no Kafka broker",
-        _ => "its frame length is out of range",
-    })
 }

@@ -7,14 +7,13 @@ use super::{Action, Connection, Phase};
 use crate::apis::TABLE;
 use crate::error::{BrokerFault, ClientFault, Fault, Reconnect};
 use crate::exchange::api::{Admission, Api};
-use crate::exchange::authentication::State;
+use crate::exchange::authentication::{kept, State};
 use crate::exchange::handler::{Exchange, Passing, Pending, Plan, Question, Reply, Request, Upstream};
 use crate::own::brokers::BrokerQuestion;
 use crate::own::{login, versions};
 use crate::principal::Peer;
 use crate::sasl::identity::{Identity, Proof};
 use crate::stats::{AuthOutcome, Stat};
-use crate::text;
 use crate::time::Millis;
 use crate::wire::frame;
 
@@ -23,7 +22,12 @@ impl Connection {
     pub(super) fn identify(&mut self, peer: &Peer) -> Result<(), Fault> {
         let config = &self.shared.config;
         let Some(principals) = config.principals_by_certificate() else { return Ok(()) };
-        let principal = principals.of(peer).map_err(|why| Fault::Client(ClientFault::UnmappedCertificate(why)))?;
+        let principal = principals.of(peer).map_err(|why| {
+            if let Peer::Certified(name) = peer {
+                self.session.authentication.tried = Some(kept(name));
+            }
+            Fault::Client(ClientFault::UnmappedCertificate(why))
+        })?;
         let proof = if *peer == Peer::Anonymous { Proof::Nothing } else { Proof::Certificate };
         self.session.authentication.identity = Some(Identity { principal: principal.clone(), proof, ends: None });
         self.actions.push_back(Action::Authenticated { principal, mechanism: proof.name() });
@@ -73,7 +77,8 @@ impl Connection {
 
     /// What the filter has to ask, in its own name, before the client's request goes up.
     pub(super) fn question_before(&mut self, arrival: Arrival, now: Millis) -> Result<Option<Question>, Fault> {
-        self.session.authentication.admit(arrival.admission, arrival.head.key, now)?;
+        let key = arrival.head.key;
+        self.session.authentication.admit(arrival.admission, (TABLE.name(key), key), now)?;
         if self.is_login_due(now) {
             let line = TABLE.of_admission(Admission::Handshake).ok_or(Fault::bug("the table has no handshake"))?;
             return self.decide(&line.api, now, login::question).map(|(question, _)| Some(question));
@@ -113,9 +118,9 @@ impl Connection {
     /// What a broker does that wants something else first closes without a word.
     fn say_unserved(&mut self) {
         let Some(oldest) = self.exchanges.oldest() else { return };
-        let (api, client) = (oldest.request.api.name, text::client(oldest.request.client_id.as_deref()));
+        let api = oldest.request.api.name;
         let text = format!(
-            "the broker ended the connection instead of answering the first {api} of {client}: does its listener want SASL \
+            "the broker ended the connection instead of answering the first {api}: does its listener want SASL \
              (sasl of the client's, or upstream.sasl), or TLS (transport_socket of Envoy's cluster)?"
         );
         self.actions.push_back(Action::Warn(text));

@@ -14,7 +14,6 @@ use crate::exchange::table::Line;
 use crate::exchange::words::Unread;
 use crate::limits;
 use crate::stats::{HeldSide, Outcome, Stat};
-use crate::text;
 use crate::time::Millis;
 use crate::wire::frame;
 use crate::wire::header::{self, RequestHead};
@@ -72,6 +71,7 @@ impl Connection {
         let window = self.client.input.len().min(limits::WINDOW_BYTES).min(len);
         let window = self.client.input.peek(window).unwrap_or_default();
         let arrival = self.arrival(&window);
+        arrival.iter().for_each(|(_, rest)| self.note_client_id(rest));
         if arrival.is_some_and(|(arrival, rest)| self.stream_if_passing(arrival, rest, len, now)) {
             return Ok(true);
         }
@@ -124,6 +124,7 @@ impl Connection {
         let Some(prefix) = window.get(..frame::LENGTH_BYTES) else { return false };
         let Ok(len) = frame::checked_len(prefix, self.shared.config.limits.frame_bytes) else { return false };
         let Some((arrival, rest)) = self.arrival(window.get(..len).unwrap_or(window)) else { return false };
+        self.note_client_id(rest);
         self.stream_if_passing(arrival, rest, len, now)
     }
 
@@ -163,11 +164,11 @@ impl Connection {
         self.has_asked = true;
         self.held_back.set(None);
         let head = arrival.head;
-        self.session.authentication.admit(arrival.admission, head.key, now)?;
+        self.session.authentication.admit(arrival.admission, (TABLE.name(head.key), head.key), now)?;
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {
             return Err(Fault::Client(ClientFault::Pipelined { bytes: frame.len() }));
         }
-        let Some(line) = arrival.line else { return self.handle_unoffered(arrival, &frame, now) };
+        let Some(line) = arrival.line else { return self.handle_unoffered(arrival, now) };
         let api = &line.api;
         let mut request = Request::headed(api, head);
         let (plan, outcome) = match line.reader(&self.session, &self.shared) {
@@ -198,14 +199,13 @@ impl Connection {
 
     /// A version of ApiVersions that we do not know is answered, as Kafka does; anything else is refused by
     /// closing.
-    fn handle_unoffered(&mut self, arrival: Arrival, frame: &Bytes, now: Millis) -> Result<(), Fault> {
+    fn handle_unoffered(&mut self, arrival: Arrival, now: Millis) -> Result<(), Fault> {
         let head = arrival.head;
-        let client = text::client(header::client_id(frame.get(frame::LENGTH_BYTES..).unwrap_or_default()));
         let (key, version) = (head.key, head.version);
         let api = TABLE.name(key);
         let refused: Fault = match self.session.lacking(key, version) {
             Some(Lacking { min, max, .. }) => Reconnect::Versions { api, version, min, max }.into(),
-            None => ClientFault::NotOffered { client, api, key, version }.into(),
+            None => ClientFault::NotOffered { api, key, version }.into(),
         };
         let line = TABLE.offered(head.key, 0, &self.shared);
         let Some((line, negotiation)) = line.and_then(|line| Some((line, line.negotiation?))) else {

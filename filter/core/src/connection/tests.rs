@@ -6,6 +6,7 @@ mod deadline;
 mod hostile;
 mod logins;
 mod memory;
+mod names;
 mod retirement;
 mod simulation;
 mod topics;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::foreign::{FirstBytes, Foreign};
 use crate::shared::budget::Announced;
 use crate::time::Millis;
 use crate::wire::frame::Input;
@@ -11,6 +12,7 @@ pub(super) struct Way {
     pub(super) input: Input,
     /// Bytes of the current frame that still go on untouched.
     passing: usize,
+    first: FirstBytes,
     /// Room in the worker's memory for the frame that is being put together, and since when that is.
     pub(super) room: Option<(Announced, Millis)>,
 }
@@ -18,7 +20,17 @@ pub(super) struct Way {
 impl Way {
     /// `frame_bytes_max`: the longest frame that is put together, in bytes without its length field.
     pub(super) fn new(frame_bytes_max: usize) -> Self {
-        Self { input: Input::new(frame_bytes_max), passing: 0, room: None }
+        Self { input: Input::new(frame_bytes_max), passing: 0, first: FirstBytes::default(), room: None }
+    }
+
+    /// These bytes came next, and are handed on or handed in.
+    pub(super) fn note_first(&mut self, bytes: &[u8]) {
+        self.first.add(bytes);
+    }
+
+    /// What is spoken here, where that is not Kafka's protocol.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        self.first.foreign()
     }
 
     /// Inside a frame that goes on untouched.

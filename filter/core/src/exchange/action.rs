@@ -31,6 +31,9 @@ pub enum Action {
         /// How the client proved it: a SASL mechanism's registered name, `TLS` or `NONE`.
         mechanism: &'static str,
     },
+    /// The client says who it is, in its requests' client id: for access logs. Once, and in printable
+    /// characters.
+    Introduced(String),
     /// Brokers of the cluster under the addresses that they give themselves.
     BrokersSeen(Vec<(i32, Address)>),
     /// Clients are told of this broker, and no connection of this worker came in for it: if none of another

@@ -27,6 +27,11 @@ pub(crate) struct Tokens {
     pub(crate) rejected: bool,
 }
 
+/// What is kept of a name for [`Authentication::tried`].
+pub(crate) fn kept(name: &str) -> Box<[u8]> {
+    name.as_bytes().iter().take(limits::NAME_BYTES_KEPT).copied().collect()
+}
+
 pub(crate) enum State {
     /// The filter asks for no proof: the broker does, or nobody.
     Trusting,
@@ -47,6 +52,9 @@ pub(crate) struct Authentication {
     /// wants SASL, and then takes nothing else until SASL is complete: all requests from here on have the
     /// client's own identity.
     pub(crate) is_brokers_client: bool,
+    /// The name by which the client tried to authenticate last, and was not let in: for the log. A part of a
+    /// long one.
+    pub(crate) tried: Option<Box<[u8]>>,
     /// When the token came whose verdict is waited for.
     pub(crate) waits_since: Option<Millis>,
 }
@@ -55,7 +63,7 @@ impl Authentication {
     /// `wanted`: whether clients have to prove who they are by SASL.
     pub(crate) fn new(wanted: bool) -> Self {
         let state = if wanted { State::Unproven } else { State::Trusting };
-        Self { state, identity: None, is_brokers_client: false, waits_since: None }
+        Self { state, identity: None, is_brokers_client: false, tried: None, waits_since: None }
     }
 
     /// Requests may go on without another look.
@@ -87,9 +95,9 @@ impl Authentication {
     }
 
     /// # Errors
-    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request of `key` may not come
-    /// now. Kafka closes, too.
-    pub(crate) fn admit(&self, admission: Admission, key: i16, now: Millis) -> Result<(), Fault> {
+    /// [`ClientFault::NotAuthenticated`], [`ClientFault::SessionExpired`]: a request for `api`, by its name
+    /// and key, may not come now. Kafka closes, too.
+    pub(crate) fn admit(&self, admission: Admission, api: (&'static str, i16), now: Millis) -> Result<(), Fault> {
         let admitted = match self.state {
             State::Trusting => true,
             State::Unproven => matches!(admission, Admission::Negotiation | Admission::Handshake),
@@ -100,7 +108,8 @@ impl Authentication {
             State::Proven => true,
             State::Relaying(_) | State::Failed => false,
         };
-        admitted.then_some(()).ok_or(Fault::Client(ClientFault::NotAuthenticated { key }))
+        let (api, key) = api;
+        admitted.then_some(()).ok_or(Fault::Client(ClientFault::NotAuthenticated { api, key }))
     }
 
     /// Whether a token that waits for a verdict is worth another look.

@@ -32,7 +32,6 @@ use crate::exchange::located::Topic;
 use crate::exchange::session::Session;
 use crate::shared::Shared;
 use crate::stats::{self, Outcome, Stat, TopicLabel};
-use crate::text;
 use crate::time::Millis;
 use crate::wire::header::RequestHead;
 use crate::wire::rope::Rope;
@@ -328,22 +327,16 @@ impl Context<'_> {
         self.tally_topic(label, |topic| Stat::TopicRequests { api, topic }, 1);
     }
 
+    /// A line of the log, in front of which will stand whose connection this is.
     pub(crate) fn warn(&mut self, text: String) {
         let is_stranger = self.session.authentication.is_closed();
-        // Names in it may be a client's own: it stays one line.
-        let text = if text.contains(char::is_control) { text.replace(char::is_control, "?") } else { text };
         self.actions.push_back(if is_stranger { Action::WarnOfStranger(text) } else { Action::Warn(text) });
     }
 
-    /// Says in the log what a client is refused, and which one: many answers have no room for words, and many
-    /// libraries do not show those that they get.
-    pub(crate) fn warn_refused(&mut self, request: &Request, why: &str) {
-        self.warn_client_refused(request.client_id.as_deref(), request.api.name, why);
-    }
-
-    /// As [`Self::warn_refused`], in a stage that comes behind the request.
-    pub(crate) fn warn_client_refused(&mut self, client_id: Option<&[u8]>, api: &str, why: &str) {
-        self.warn(format!("{} was refused {api}: {why}", text::client(client_id)));
+    /// Says in the log what the client is refused: many answers have no room for words, and many libraries do
+    /// not show those that they get.
+    pub(crate) fn warn_refused(&mut self, why: &str) {
+        self.warn(format!("the client was refused {}: {why}", self.api.name));
     }
 
     /// The broker wants a login that the filter has not made yet: ApiVersions is all that it takes.
@@ -383,8 +376,8 @@ impl Context<'_> {
 
     /// The error code that tells this client that there are no transactions. Some libraries show no more than
     /// that, so the log has the words.
-    pub(crate) fn refuse_transactions(&mut self, request: &Request) -> i16 {
-        self.warn_refused(request, "transactions are not supported while the partition remapper maps topics");
+    pub(crate) fn refuse_transactions(&mut self) -> i16 {
+        self.warn_refused("transactions are not supported while the partition remapper maps topics");
         let code = self.session.no_transactions().code();
         self.note(code);
         code

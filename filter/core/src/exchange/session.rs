@@ -55,12 +55,26 @@ pub(crate) struct Asked {
     pub(crate) is_certain: bool,
 }
 
+/// What a connection knows of its client. All of it may be a stranger's words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Who<'a> {
+    /// The client id of its requests.
+    pub(crate) client_id: Option<&'a [u8]>,
+    /// Who the client has proved to be.
+    pub(crate) principal: Option<&'a [u8]>,
+    /// Who it tried to be, in vain or not yet with success.
+    pub(crate) tried: Option<&'a [u8]>,
+}
+
 /// What a connection remembers between exchanges.
 pub(crate) struct Session {
     /// `client_software_name` of ApiVersions v3+ (KIP-511).
     pub(crate) software: Option<StrBytes>,
     /// The client id that came last: exchanges share it.
     client_id: Bytes,
+    /// The client id that came first and is not empty: the log and the access log call the client so. A part
+    /// of a long one.
+    pub(crate) introduced: Option<Box<[u8]>>,
     /// Counts Fetches, so that the position asked first rotates.
     pub(crate) turn: usize,
     /// The worker's number for the connection.
@@ -98,6 +112,7 @@ impl Session {
         Self {
             software: None,
             client_id: Bytes::new(),
+            introduced: None,
             turn: 0,
             connection,
             broker: None,
@@ -121,6 +136,15 @@ impl Session {
     pub(crate) fn lacking(&self, key: i16, version: i16) -> Option<Lacking> {
         let is_lacking = |api: &&Lacking| api.key == key && !(api.min..=api.max).contains(&version);
         self.lacking.iter().find(is_lacking).copied()
+    }
+
+    /// Whose connection it is.
+    pub(crate) fn who(&self) -> Who<'_> {
+        Who {
+            client_id: self.introduced.as_deref(),
+            principal: self.authentication.identity.as_ref().map(|identity| identity.principal.as_bytes()),
+            tried: self.authentication.tried.as_deref(),
+        }
     }
 
     /// The client is librdkafka, or a binding that gives a name of its own.

@@ -79,6 +79,16 @@ impl Server {
         }
     }
 
+    /// As whom the client tries to authenticate, as far as its tokens have told. For the log only.
+    pub(crate) fn tried(&self) -> Option<&str> {
+        let name = match self {
+            Self::Plain(server) => &server.name,
+            Self::Scram(server) => &server.name,
+            Self::OauthBearer(server) => &server.name,
+        };
+        name.as_deref()
+    }
+
     /// Why the client was refused, where more can be said than that its credentials are wrong. For the log
     /// only.
     pub(crate) fn why(&self) -> Option<&'static str> {

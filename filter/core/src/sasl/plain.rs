@@ -13,6 +13,8 @@ use crate::limits::PLAIN_TOKEN_BYTES_MAX;
 pub(crate) struct Server {
     /// What is being found out about the token that came before, which is still to be answered.
     waits_for: Option<Rc<Job>>,
+    /// As which the client tries to authenticate.
+    pub(super) name: Option<String>,
 }
 
 impl Server {
@@ -22,6 +24,7 @@ impl Server {
     /// After [`Step::Later`] the same token is to be handed in again.
     pub(crate) fn step(&mut self, store: &Store, token: &[u8]) -> Step {
         let Some((principal, password)) = parse(token) else { return Step::Failed };
+        self.name = Some(principal.clone());
         let answer = match self.waits_for.take() {
             Some(job) => job.verdict().map_or(PasswordCheck::Later(job), PasswordCheck::Known),
             None => store.check_plain(&principal, password),

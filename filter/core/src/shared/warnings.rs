@@ -89,9 +89,9 @@ impl Log {
     }
 }
 
-/// What warnings of one kind have in common: all but what stands in quotes, which says which client it was,
-/// and the numbers that stand alone and are longer than two digits, which count or measure (offsets, bytes).
-/// Shorter ones tell apart (API keys, versions, brokers), and so do numbers in a topic's name.
+/// What warnings of one kind have in common: all but what stands in quotes, which are names of somebody's
+/// choice, and the numbers that stand alone and are longer than two digits, which count or measure (offsets,
+/// bytes). Shorter ones tell apart (API keys, versions, brokers), and so do numbers in a topic's name.
 fn kind(warning: &str) -> String {
     let measures = |word: &&str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
@@ -113,8 +113,8 @@ mod tests {
             ("a frame of -500 bytes, (1223) of", "a frame of 9000 bytes, (304) of", true),
             ("topic t.1: no", "topic t.2: no", false),
             ("API key 68 version 0 is", "API key 69 version 0 is", false),
-            ("client \"a\" was refused", "client \"a b\" was refused", true),
-            ("client \"a\" was refused JoinGroup", "client \"a\" was refused OffsetCommit", false),
+            ("no identity for \"a\"", "no identity for \"a b\"", true),
+            ("the client was refused JoinGroup", "the client was refused OffsetCommit", false),
         ] {
             assert_eq!(kind(one) == kind(other), same, "{one} / {other}");
         }

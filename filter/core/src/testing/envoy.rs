@@ -183,6 +183,10 @@ impl Host for Envoy {
         self.peer.borrow().clone()
     }
 
+    fn client(&self) -> Option<String> {
+        Some(format!("10.0.0.7:{}", 50_000 + self.current.get()))
+    }
+
     fn broker(&self) -> Option<String> {
         Some(format!("broker {}", self.wire(self.current.get(), |wire| wire.reaches)))
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::envoy::Envoy;
+use super::troubleshooting::assert_explained;
 use crate::brokers::Address;
 use crate::connection::{Action, Connection, Opening};
 use crate::error::Blame;
@@ -39,6 +40,8 @@ pub(crate) struct Proxy {
     /// By name, durations left out: they depend on when bytes come.
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
+    /// Client ids.
+    pub(crate) introduced: Vec<String>,
     pub(crate) learned: Vec<Vec<(i32, Address)>>,
     pub(crate) unreached: Vec<i32>,
     pub(crate) versions: Vec<Bytes>,
@@ -64,6 +67,7 @@ impl Proxy {
             down: vec![],
             counts: BTreeMap::new(),
             warnings: vec![],
+            introduced: vec![],
             learned: vec![],
             unreached: vec![],
             versions: vec![],
@@ -134,6 +138,12 @@ impl Proxy {
         self.closed |= recorder.closed;
     }
 
+    /// The time for proof is over.
+    pub(crate) fn expire(&mut self) {
+        self.stream.connection.expire(self.now);
+        self.drain();
+    }
+
     /// The connection is gone.
     pub(crate) fn gone(&mut self) {
         self.stream.connection.handle_gone();
@@ -176,13 +186,17 @@ impl Proxy {
                 extend(&mut self.up, bytes.into_parts());
             }
             Action::Authenticated { principal, mechanism } => self.authenticated.push((principal, mechanism)),
+            Action::Introduced(client_id) => self.introduced.push(client_id),
             Action::Unreached { broker, .. } => self.unreached.push(broker),
             Action::VersionsSeen(versions) => self.versions.push(versions),
             Action::ToClient(rope) => extend(&mut self.down, rope.into_parts()),
             Action::BrokersSeen(brokers) => self.learned.push(brokers),
             Action::Count(Stat::RequestDurationMs { .. }, _) => {}
             Action::Count(stat, n) => *self.counts.entry(stat.name("")).or_default() += n,
-            Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => self.warnings.push(text),
+            Action::Warn(text) | Action::Inform(text) | Action::WarnOfStranger(text) => {
+                assert_explained(&text);
+                self.warnings.push(text);
+            }
             Action::Close => self.closed = true,
         }
     }
@@ -216,7 +230,7 @@ impl Effects for Recorder {
         None
     }
 
-    fn carry_out(&mut self, action: Action) {
+    fn carry_out(&mut self, action: Action, _connection: &Connection) {
         self.actions.push(action);
     }
 

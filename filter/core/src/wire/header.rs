@@ -54,12 +54,6 @@ pub(crate) fn take_request_header(key: i16, version: i16, body: &mut Bytes) -> R
     Ok(client_id)
 }
 
-/// The client id of a request of whatever API: it stands at one place in all versions of the header but the
-/// oldest, which only brokers send.
-pub(crate) fn client_id(body: &[u8]) -> Option<&[u8]> {
-    take_request_fields(&mut Reader::new(body), false).flatten()
-}
-
 fn take_request_fields<'a>(reader: &mut Reader<'a>, is_tagged: bool) -> Option<Option<&'a [u8]>> {
     reader.i16()?;
     reader.i16()?;

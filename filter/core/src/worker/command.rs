@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+use super::head::Head;
 use crate::brokers::Address;
 use crate::memory::Contended;
 use crate::sasl::oauthbearer::jwks::Endpoint;
 use crate::stats::Stat;
+use crate::text;
 use crate::time::Millis;
 
 /// What a shell has to do, in this order, after each call of the worker.
@@ -23,6 +25,15 @@ pub enum Command {
         principal: String,
         /// How the client proved it: a SASL mechanism's registered name, `TLS` or `NONE`.
         mechanism: &'static str,
+    },
+    /// What is known of a connection, for access logs.
+    Describe {
+        /// Which connection.
+        context_id: u32,
+        /// What it is that is known: `kafka_client_id` or `kafka_broker`.
+        key: &'static str,
+        /// Printable, and bounded.
+        value: String,
     },
     /// Close the connection behind what was written to it. Not inside one of the connection's own calls.
     Close(u32),
@@ -52,28 +63,44 @@ pub enum Level {
 }
 
 /// Commands that the shell has not taken yet.
-#[derive(Debug, Default)]
-pub(crate) struct Commands(RefCell<VecDeque<Command>>);
+#[derive(Debug)]
+pub(crate) struct Commands {
+    queue: RefCell<VecDeque<Command>>,
+    /// At the head of each line of the log.
+    stat_prefix: String,
+}
 
 impl Commands {
+    pub(crate) fn new(stat_prefix: &str) -> Self {
+        Self { queue: RefCell::default(), stat_prefix: stat_prefix.to_owned() }
+    }
+
     pub(crate) fn push(&self, command: Command) {
-        self.0.borrow_mut().push_back(command);
+        self.queue.borrow_mut().push_back(command);
     }
 
     pub(crate) fn pop(&self) -> Option<Command> {
-        self.0.borrow_mut().pop_front()
+        self.queue.borrow_mut().pop_front()
     }
 
     pub(crate) fn count(&self, stat: Stat, n: i64) {
         self.push(Command::Count(stat, n));
     }
 
-    pub(crate) fn inform(&self, line: String) {
-        self.push(Command::Log(Level::Info, line));
+    /// Logs a sentence that concerns no connection.
+    pub(crate) fn inform(&self, sentence: String) {
+        self.log(Level::Info, &Head::default(), &sentence);
     }
 
-    pub(crate) fn warn(&self, line: String) {
-        self.push(Command::Log(Level::Warn, line));
+    /// As [`Self::inform`], where somebody has to act.
+    pub(crate) fn warn(&self, sentence: String) {
+        self.log(Level::Warn, &Head::default(), &sentence);
+    }
+
+    /// Logs a sentence about whom `head` names. The one place where a line of the log is made.
+    pub(crate) fn log(&self, level: Level, head: &Head<'_>, sentence: &str) {
+        let line = format!("[{}{head}] {}", self.stat_prefix, text::on_one_line(sentence));
+        self.push(Command::Log(level, line));
     }
 
     /// What came of a change of shared memory. One that failed is logged.

@@ -19,7 +19,6 @@ pub(crate) fn greet(config: &Config, fingerprint: Fingerprint, memory: &ProcessM
 }
 
 fn line(config: &Config, fingerprint: Fingerprint) -> String {
-    let prefix = &config.stat_prefix;
     let entries = config.mapping.topics.iter();
     let mut parts: Vec<String> = entries
         .take(GREETING_TOPICS_MAX)
@@ -32,7 +31,7 @@ fn line(config: &Config, fingerprint: Fingerprint) -> String {
     let others = if parts.is_empty() { "every topic" } else { "any other topic" };
     parts.push(format!("{others} {}", shown(config.mapping.default.as_ref())));
     let mapping = parts.join(", ");
-    format!("kafka partition remapper {VERSION}, stat_prefix {prefix}, configuration {fingerprint}: {mapping}")
+    format!("kafka partition remapper {VERSION}, configuration {fingerprint}: {mapping}")
 }
 
 /// V on P.
@@ -58,7 +57,7 @@ mod tests {
     use crate::worker::command::{Command, Level};
 
     fn lines(process: &Process, config: &str) -> Vec<String> {
-        let (memory, commands) = (ProcessMemory::new(Box::new(process.clone()), "k", "", ""), Commands::default());
+        let (memory, commands) = (ProcessMemory::new(Box::new(process.clone()), "k", "", ""), Commands::new("k"));
         greet(&Config::parse(config, &|_| None).unwrap(), Fingerprint::of(config), &memory, &commands);
         let taken = std::iter::from_fn(|| commands.pop());
         let line = |command| match command {
@@ -78,7 +77,7 @@ mod tests {
         let process = Process::default();
         let told = lines(&process, config);
         let expected = format!(
-            "kafka partition remapper {}, stat_prefix k, configuration {}: orders 100 on 10, regex a\\\\..*|\\n 4 on 2, audit \
+            "[k] kafka partition remapper {}, configuration {}: orders 100 on 10, regex a\\\\..*|\\n 4 on 2, audit \
              not mapped, any other topic not mapped",
             env!("CARGO_PKG_VERSION"),
             Fingerprint::of(config),

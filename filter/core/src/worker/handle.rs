@@ -3,13 +3,15 @@
 use std::cell::{RefCell, RefMut};
 use std::rc::{Rc, Weak};
 
-use super::command::Command;
+use super::command::{Command, Level};
+use super::head::Head;
 use super::host::{Failure, Flow, Host, Side};
 use super::plugin::Plugin;
 use super::routing::Routed;
 use super::stream::{Effects, Stream};
 use crate::connection::retirement::Retirement;
 use crate::connection::{Action, Connection, Opening};
+use crate::exchange::session::Who;
 use crate::limits::UNCOUNTED_BYTES_MAX;
 use crate::shared::budget::Holder;
 use crate::stats::Stat;
@@ -33,6 +35,7 @@ impl Handle {
             plugin,
             context_id,
             routed: Routed::default(),
+            address: None,
             retirement: Rc::default(),
             is_proven: false,
             counts: vec![],
@@ -98,12 +101,12 @@ impl AcceptedConnection {
 
     /// See [`Stream::broker_data`].
     pub(crate) fn broker_data(&mut self, host: &impl Host, len: usize) {
-        let Some(stream) = &mut self.stream else {
-            // Nothing was asked yet: a broker speaks only when it is asked.
+        if self.is_refused {
             let _ = host.replace(Side::Broker, len, &[]);
-            self.refuse(host);
             return;
-        };
+        }
+        // A broker speaks only when it is asked. Where nothing was asked yet, the stream says so.
+        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep.plugin));
         if stream.connection.wants_broker() {
             // Envoy knows it once it is connected.
             host.broker().iter().for_each(|broker| stream.connection.reaches(broker));
@@ -144,10 +147,8 @@ impl AcceptedConnection {
         if self.is_refused {
             return false;
         }
-        let shared = &self.upkeep.plugin.shared;
         // One that never sent a byte has no stream, and needs no more than to be counted.
-        let stream =
-            self.stream.get_or_insert_with(|| Stream::new(Connection::new(Rc::clone(shared), Opening::default())));
+        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep.plugin));
         stream.expire(&mut self.upkeep.during(host), host.now())
     }
 
@@ -182,16 +183,16 @@ impl AcceptedConnection {
 
     /// What the host alone knows of a connection that came to nothing. Who gets no answer cannot tell the
     /// reasons apart.
-    fn say_failure(&self, host: &impl Host) {
+    fn say_failure(&mut self, host: &impl Host) {
         let Upkeep { plugin, routed, .. } = &self.upkeep;
-        match (host.failure(), &self.stream) {
+        let (line, who) = match (host.failure(), &self.stream) {
             (Some(Failure::Handshake(why)), None) => {
                 let speaks_none = ["WRONG_VERSION_NUMBER", "HTTP_REQUEST"].into_iter().any(|sign| why.contains(sign));
                 let hint = if speaks_none { NO_TLS } else { "" };
                 let text = format!("a client's TLS handshake failed: {hint}Envoy says {}", text::words(&why));
-                plugin.warn_of_stranger(&text, host.now());
+                (plugin.shared.line_for_stranger(&text, host.now()), Who::default())
             }
-            (Some(Failure::Unreached(why)), Some(_)) => {
+            (Some(Failure::Unreached(why)), Some(stream)) => {
                 let address =
                     routed.address.as_ref().map_or("where Envoy's cluster leads".to_owned(), |to| format!("at {to}"));
                 let text = format!(
@@ -199,10 +200,11 @@ impl AcceptedConnection {
                      broker listen there, for Envoy to reach, with TLS if Envoy's cluster has TLS?",
                     text::words(&why)
                 );
-                plugin.warn(&text, host.now());
+                (plugin.shared.line_for(&text, host.now()), stream.connection.who())
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.upkeep.during(host).log(Level::Warn, line, who);
     }
 
     /// Without random bytes there is no connection.
@@ -228,11 +230,18 @@ impl AcceptedConnection {
 const NO_TLS: &str =
     "this listener wants TLS, and the client speaks none: its security.protocol has to be SSL or SASL_SSL. ";
 
+/// The stream of a connection whose client has sent nothing: it is only to be closed.
+fn unasked(plugin: &Plugin) -> Stream {
+    Stream::new(Connection::new(Rc::clone(&plugin.shared), Opening::default()))
+}
+
 /// What is done for a connection beside moving its bytes.
 struct Upkeep {
     plugin: Rc<Plugin>,
     context_id: u32,
     routed: Routed,
+    /// The client's, once a line of the log has asked for it.
+    address: Option<String>,
     /// By which the plugin ends this connection when its configuration is outdated.
     retirement: Rc<Retirement>,
     /// The core knows whose connection it is, and the plugin knows that.
@@ -268,25 +277,50 @@ struct During<'a, H> {
     host: &'a H,
 }
 
+impl<H: Host> During<'_, H> {
+    /// Logs a line, if there is one to log, with whose connection it is about at its head.
+    fn log(&mut self, level: Level, line: Option<String>, who: Who<'_>) {
+        let Some(line) = line else { return };
+        let Upkeep { plugin, address, .. } = self.upkeep;
+        if address.is_none() {
+            *address = self.host.client();
+        }
+        let address = address.as_deref().unwrap_or("(address unknown)");
+        plugin.commands.log(level, &Head { address, who }, &line);
+    }
+}
+
 impl<H: Host> Effects for During<'_, H> {
     fn send_later(&mut self, bytes: Rope, delay_ms: Millis) -> Option<Rope> {
         let Upkeep { plugin, context_id, .. } = &self.upkeep;
         plugin.send_later(*context_id, self.host.now().saturating_add(delay_ms), bytes)
     }
 
-    fn carry_out(&mut self, action: Action) {
+    fn carry_out(&mut self, action: Action, connection: &Connection) {
         let Upkeep { plugin, context_id, routed, .. } = &self.upkeep;
         match action {
             Action::Authenticated { principal, mechanism } => {
                 plugin.commands.push(Command::Identify { context_id: *context_id, principal, mechanism });
             }
+            Action::Introduced(value) => {
+                plugin.commands.push(Command::Describe { context_id: *context_id, key: "kafka_client_id", value });
+            }
             Action::BrokersSeen(brokers) => plugin.brokers_seen(&brokers),
             Action::Unreached { broker, advertised } => plugin.broker_unreached(broker, &advertised),
             Action::VersionsSeen(versions) => plugin.versions_seen(routed, &versions),
             Action::Count(stat, n) => self.upkeep.count(stat, n),
-            Action::Inform(text) => plugin.inform(&text, self.host.now()),
-            Action::Warn(text) => plugin.warn(&text, self.host.now()),
-            Action::WarnOfStranger(text) => plugin.warn_of_stranger(&text, self.host.now()),
+            Action::Inform(text) => {
+                let line = plugin.shared.line_for(&text, self.host.now());
+                self.log(Level::Info, line, connection.who());
+            }
+            Action::Warn(text) => {
+                let line = plugin.shared.line_for(&text, self.host.now());
+                self.log(Level::Warn, line, connection.who());
+            }
+            Action::WarnOfStranger(text) => {
+                let line = plugin.shared.line_for_stranger(&text, self.host.now());
+                self.log(Level::Warn, line, connection.who());
+            }
             // The stream's own.
             Action::ToBroker(_) | Action::ToBrokerLater { .. } | Action::ToClient(_) | Action::Close => {}
         }

@@ -53,6 +53,9 @@ pub trait Host {
     /// bytes on.
     fn peer(&self, source: Source) -> Peer;
 
+    /// The address of the connection's client, with the port, as the host writes it.
+    fn client(&self) -> Option<String>;
+
     /// The address of the broker that the connection goes to. None: there is no connection to it yet.
     fn broker(&self) -> Option<String>;
 

@@ -136,18 +136,13 @@ impl Plugin {
         }
     }
 
-    /// Logs [`crate::connection::Action::Inform`].
-    pub(crate) fn inform(&self, text: &str, now: Millis) {
-        self.shared.line_for(text, now).into_iter().for_each(|line| self.commands.inform(line));
+    /// Logs a sentence about no connection, unless one of its kind was written a moment ago.
+    pub(crate) fn inform(&self, sentence: &str, now: Millis) {
+        self.shared.line_for(sentence, now).into_iter().for_each(|line| self.commands.inform(line));
     }
 
-    /// Logs [`crate::connection::Action::Warn`].
-    pub(crate) fn warn(&self, text: &str, now: Millis) {
-        self.shared.line_for(text, now).into_iter().for_each(|line| self.commands.warn(line));
-    }
-
-    /// Logs [`crate::connection::Action::WarnOfStranger`].
-    pub(crate) fn warn_of_stranger(&self, text: &str, now: Millis) {
-        self.shared.line_for_stranger(text, now).into_iter().for_each(|line| self.commands.warn(line));
+    /// As [`Self::inform`], where somebody has to act.
+    pub(crate) fn warn(&self, sentence: &str, now: Millis) {
+        self.shared.line_for(sentence, now).into_iter().for_each(|line| self.commands.warn(line));
     }
 }

@@ -25,6 +25,16 @@ pub(crate) struct Routed {
     pub(crate) label: BrokerLabel,
 }
 
+impl Routed {
+    /// The broker for access logs, by its id. None: the host's configuration alone knows which one it is.
+    pub(crate) fn shown(&self, shared: &Shared) -> Option<String> {
+        match self.broker {
+            Some(id) => Some(id.to_string()),
+            None => (shared.config.advertise != Advertise::Unchanged).then(|| "bootstrap".to_owned()),
+        }
+    }
+}
+
 /// Sends connections to brokers.
 #[derive(Debug, Default)]
 pub(crate) struct Routing {

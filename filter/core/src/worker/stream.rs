@@ -25,8 +25,8 @@ pub(crate) trait Effects {
     /// many wait.
     fn send_later(&mut self, bytes: Rope, delay_ms: Millis) -> Option<Rope>;
 
-    /// Carries out an action that is no bytes.
-    fn carry_out(&mut self, action: Action);
+    /// Carries out an action of `connection` that is no bytes.
+    fn carry_out(&mut self, action: Action, connection: &Connection);
 
     /// All actions that were due are carried out.
     fn carried_out(&mut self, connection: &Connection);
@@ -253,7 +253,7 @@ impl Stream {
                     None => {}
                 },
                 Action::Close => output.close = true,
-                action => effects.carry_out(action),
+                action => effects.carry_out(action, &self.connection),
             }
         }
         effects.carried_out(&self.connection);

@@ -14,6 +14,7 @@ use crate::stats::{BrokerLabel, Stat};
 use crate::testing::broker::Broker;
 use crate::testing::envoy::Envoy;
 use crate::testing::memory::Process;
+use crate::testing::troubleshooting::assert_explained;
 use crate::testing::{request, take_frames, text, topic, NoKeys, Seen};
 
 /// Two bootstrap brokers; broker 1 stands behind port 9101, broker 2 behind 9102.
@@ -38,6 +39,8 @@ struct Site {
     handles: HashMap<u32, Handle>,
     period: Millis,
     commands: Vec<Command>,
+    /// What was told for access logs: connections, keys and values.
+    described: Vec<(u32, &'static str, String)>,
     /// Bytes to the broker that nobody has answered.
     up: HashMap<u32, Vec<u8>>,
 }
@@ -65,8 +68,9 @@ impl Site {
             has_served: Rc::default(),
         };
         let worker = Worker::new(config.into(), surroundings, &envoy)?;
-        let (handles, commands, up) = (HashMap::new(), vec![], HashMap::new());
-        let mut site = Self { process: process.clone(), envoy, worker, live, handles, period: 0, commands, up };
+        let (handles, commands, described, up) = (HashMap::new(), vec![], vec![], HashMap::new());
+        let process = process.clone();
+        let mut site = Self { process, envoy, worker, live, handles, period: 0, commands, described, up };
         site.settle();
         Ok(site)
     }
@@ -85,7 +89,13 @@ impl Site {
                     self.note(stat, |value| value + n);
                     self.commands.push(Command::Correct(stat, n));
                 }
-                Command::Log(Level::Info, line) if line.starts_with("kafka partition remapper ") => {}
+                Command::Log(Level::Info, line) if line.contains("] kafka partition remapper ") => {}
+                Command::Log(level, line) => {
+                    let (_, sentence) = line.split_once("] ").unwrap();
+                    assert_explained(sentence.split(" (and ").next().unwrap());
+                    self.commands.push(Command::Log(level, line));
+                }
+                Command::Describe { context_id, key, value } => self.described.push((context_id, key, value)),
                 command => self.commands.push(command),
             }
         }
@@ -124,6 +134,7 @@ impl Site {
 
     fn end(&mut self, id: u32) {
         let handle = self.handles.remove(&id).unwrap();
+        self.envoy.select(id);
         self.worker.end(&handle, &self.envoy);
         self.settle();
     }
@@ -354,6 +365,105 @@ fn a_failed_login_is_answered_late_and_closed_later() {
 }
 
 #[test]
+fn a_line_says_whose_connection_it_is_about() {
+    let mut site = Site::new(SASL);
+    let head = |id: u32, rest: &str| format!("[k 10.0.0.7:{}{rest}] ", 50_000 + id);
+    let said = |id: u32, site: &mut Site, rest: &str, sentence: &str| {
+        let told = lines(site.take());
+        assert!(matches!(&told[..], [(_, line)] if *line == head(id, rest) + sentence), "{told:?}");
+    };
+    (1..=5).for_each(|id| drop(site.connect(id, 9092)));
+    // In the connection's own calls, whoever else is there.
+    site.client(1, &login("wrong"));
+    site.client(2, &login("secret"));
+    assert_eq!((site.serve(1), site.serve(2)), (1, 2));
+    assert_eq!(lines(site.take()), []);
+    site.tick_until(FAILURE_DELAY_MS);
+    site.serve(1);
+    let failed = "a client failed to authenticate by PLAIN: wrong credentials";
+    said(1, &mut site, r#" client "test" tried "alice""#, failed);
+    site.client(2, b"\0\0\0\x0f\0\x4b\0\0\0\0\0\x09\0\x05other");
+    let sentence =
+        "the client asks for DescribeTopicPartitions version 0 (API key 75), which is not offered; ApiVersions lists \
+                    what is";
+    said(2, &mut site, r#" client "test" as "alice""#, sentence);
+    // In the timer's, and in the last one of all.
+    site.client(3, &login("x")[..40]);
+    site.end(3);
+    said(3, &mut site, r#" client "test""#, "a client began to authenticate by PLAIN and did not finish");
+    site.client(4, b"GET / HTTP/1.1\r\n\r\n");
+    let sentence = "the client speaks HTTP where Kafka's protocol is expected: is this a browser, a health check or a \
+                    scanner? Envoy's own health is at its admin port, /ready";
+    said(4, &mut site, "", sentence);
+    let told: Vec<Command> =
+        site.tick_until(AUTHENTICATION_MS_DEFAULT + SLOW_TICK_MS).into_iter().map(|(_, told)| told).collect();
+    let late = "a connection is closed after 30000 ms (limits.authentication_ms): its client did not authenticate";
+    assert_eq!(lines(told), [(Level::Info, head(5, "") + late)]);
+    // For access logs each is told once.
+    let of = |id| move |(of, key, value): &(u32, &'static str, String)| (*of == id).then(|| (*key, value.clone()));
+    let described: Vec<_> = site.described.iter().filter_map(of(2)).collect();
+    assert_eq!(described, [("kafka_client_id", "test".to_owned())]);
+    assert_eq!(site.described.iter().filter_map(of(4)).count(), 0);
+}
+
+#[test]
+fn a_crowd_makes_one_line() {
+    let mut site = Site::new(SASL);
+    let mut told = vec![];
+    for id in 1..=500 {
+        site.connect(id, 9092);
+        site.client(id, b"GET / HTTP/1.1\r\n\r\n");
+        told.extend(lines(site.take()));
+        site.end(id);
+    }
+    site.envoy.now.set(WARNING_MS_MIN);
+    site.connect(501, 9092);
+    site.client(501, b"GET / HTTP/1.1\r\n\r\n");
+    told.extend(lines(site.take()));
+    assert!(
+        matches!(&told[..], [_, (_, last)] if last.starts_with("[k 10.0.0.7:50501] the client speaks HTTP")
+        && last.ends_with(" (and 499 more like it in 60 s)")),
+        "{told:?}"
+    );
+}
+
+/// Where nothing was asked, an answer cannot be anybody's.
+#[test]
+fn a_broker_that_speaks_first_is_told_of() {
+    for (bytes, sentence) in [
+        (
+            &b"\x15\x03\x03\0\x02\x02\x28"[..],
+            "the broker speaks TLS where Kafka's protocol is expected: Envoy's cluster lacks",
+        ),
+        (b"SSH-2.0-x\r\n", "the broker sent an answer that nobody asked for"),
+    ] {
+        let mut site = Site::new(ROUTED);
+        site.connect(1, 9102);
+        site.broker(1, bytes);
+        site.broker(1, bytes);
+        let told = lines(site.take());
+        assert!(
+            matches!(&told[..], [(Level::Warn, line)]
+            if line.starts_with(&format!("[k 10.0.0.7:50001] {sentence}"))),
+            "{told:?}"
+        );
+        assert_eq!(closes(&site.tick_until(CLOSE_DELAY_MS + TICK_MS)).len(), 1);
+        assert!(site.answers(1).is_empty());
+    }
+}
+
+#[test]
+fn access_logs_are_told_the_broker_where_the_filter_knows_it() {
+    let mut site = Site::new(ROUTED);
+    [(1, 9092), (2, 9102)].into_iter().for_each(|(id, port)| drop(site.connect(id, port)));
+    let told = |id, value: &str| (id, "kafka_broker", value.to_owned());
+    assert_eq!(site.described, [told(1, "bootstrap"), told(2, "2")]);
+    let mut sidecar = Site::new(SASL);
+    sidecar.connect(1, 9092);
+    assert_eq!(sidecar.described, []);
+}
+
+#[test]
 fn a_crowd_is_closed_some_at_a_time_and_each_once() {
     let crowd = 3 * CLOSED_MAX as u32 + 1;
     let mut site = Site::new(SASL);
@@ -541,7 +651,7 @@ fn connections_of_a_former_configuration_end_one_by_one() {
     let closed = closes(&told);
     assert_eq!(closed.len(), 20);
     assert!(closed.iter().all(|(at, _)| *at >= 11_000 + RETIRE_GRACE_MS + RETIRE_QUIET_MS));
-    let words = "a newer configuration is in force: 20 connections of this worker end one by one";
+    let words = "[k] a newer configuration is in force: 20 connections of this worker end one by one";
     assert_eq!(told[0].1, Command::Log(Level::Info, words.to_owned()));
     let told = new.tick(12_000);
     assert!(told.iter().all(|command| matches!(command, Command::Correct(..))), "it was silent for long: {told:?}");
@@ -597,7 +707,7 @@ fn changes_that_others_are_always_faster_with_are_told() {
     let mut site = Site::of(&process, ROUTED, 0).unwrap();
     process.races.set(SHARED_TRIES_MAX);
     let told = lines(site.tick(1_000));
-    let words = "kafka_remapper.generations.k.ingress.r in shared data is changed by others all the time";
+    let words = "[k] kafka_remapper.generations.k.ingress.r in shared data is changed by others all the time";
     assert_eq!(told, [(Level::Warn, words.to_owned())]);
 }
 
@@ -616,7 +726,7 @@ fn keys_are_asked_for_once_and_again_after_a_failure() {
     let told = lines(site.take());
     assert!(
         matches!(&told[..], [(Level::Warn, line)]
-        if line.starts_with("sasl.oauthbearer.jwks.http: the answer's status is 503; no keys are in use")),
+        if line.starts_with("[k] sasl.oauthbearer.jwks.http: the answer's status is 503; no keys are in use")),
         "{told:?}"
     );
     assert_eq!(asks(site.tick(2_500)), 0);

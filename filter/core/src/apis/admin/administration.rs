@@ -127,7 +127,7 @@ pub(crate) fn alter_scram_credentials(cx: &mut Context<'_>, request: &Request) -
 
 fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> Result<Plan, Fault> {
     cx.note(ERROR.code());
-    cx.warn_refused(request, WORDS);
+    cx.warn_refused(WORDS);
     Plan::answer(answer, request.version)
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn alter(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fau
         false
     });
     if let Some(words) = refused.first().and_then(|refusal| refusal.error_message.as_deref()) {
-        cx.warn_refused(request, words);
+        cx.warn_refused(words);
     }
     if message.resources.is_empty() {
         return Plan::answer(&AlterConfigsResponse::default().with_responses(refused), request.version);
@@ -105,7 +105,7 @@ pub(crate) fn alter_incrementally(cx: &mut Context<'_>, request: &Request) -> Re
         false
     });
     if let Some(words) = refused.first().and_then(|refusal| refusal.error_message.as_deref()) {
-        cx.warn_refused(request, words);
+        cx.warn_refused(words);
     }
     if message.resources.is_empty() {
         return Plan::answer(&IncrementalAlterConfigsResponse::default().with_responses(refused), request.version);

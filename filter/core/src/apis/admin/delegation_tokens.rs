@@ -48,7 +48,6 @@ pub(crate) fn describe(cx: &mut Context<'_>, request: &Request) -> Result<Plan, 
 fn refuse<M: Encodable>(cx: &mut Context<'_>, request: &Request, answer: &M) -> Result<Plan, Fault> {
     cx.note(ERROR.code());
     cx.warn_refused(
-        request,
         "the identity that brokers see may not be its own; delegation tokens need clients that authenticate by SASL at \
          the broker itself, through the filter",
     );

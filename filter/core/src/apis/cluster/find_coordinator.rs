@@ -20,7 +20,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: FindCoordinatorRequest = request.decode()?;
     let is_refused = message.key_type == TRANSACTION && cx.shared.topics.maps_anything();
     if is_refused && !cx.session.hides_coordinator_errors() {
-        let code = cx.refuse_transactions(request);
+        let code = cx.refuse_transactions();
         return Plan::answer(&refusal(&message, request.version, code), request.version);
     }
     Ok(Plan::Pass(Passing::Read(Box::new(Answer { version: request.version }))))

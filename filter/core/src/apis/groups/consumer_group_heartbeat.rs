@@ -16,7 +16,7 @@ const WORDS: &str = "the partition remapper does not support group.protocol=cons
 pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, Fault> {
     let code = ResponseError::UnsupportedVersion.code();
     cx.note(code);
-    cx.warn_refused(request, WORDS);
+    cx.warn_refused(WORDS);
     let answer = ConsumerGroupHeartbeatResponse::default()
         .with_error_code(code)
         .with_error_message(Some(StrBytes::from_static_str(WORDS)));

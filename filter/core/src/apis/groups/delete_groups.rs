@@ -25,7 +25,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let (refused, wanted): (Vec<GroupId>, Vec<GroupId>) =
         message.groups_names.into_iter().partition(|group| lanes::is_shadow(group) || lanes > limits::LANES_LISTED_MAX);
     if refused.iter().any(lanes::is_shadow) {
-        lanes::warn_of_shadow(cx, request);
+        lanes::warn_of_shadow(cx);
     }
     let refusal = |group| {
         let code = ResponseError::InvalidGroupId.code();

@@ -25,7 +25,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let code = ResponseError::InvalidGroupId.code();
     cx.note(code);
-    lanes::warn_of_shadow(cx, request);
+    lanes::warn_of_shadow(cx);
     let refusal = JoinGroupResponse::default().with_error_code(code).with_protocol_name(Some(StrBytes::default()));
     Plan::answer(&refusal, request.version)
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use kafka_protocol::messages::GroupId;
 use kafka_protocol::protocol::StrBytes;
 
-use crate::exchange::handler::{Context, Request};
+use crate::exchange::handler::Context;
 use crate::limits;
 use crate::remapper::Lane;
 use crate::shadow;
@@ -29,8 +29,8 @@ pub(crate) fn is_shadow(group: &GroupId) -> bool {
 }
 
 /// Says in the log what INVALID_GROUP_ID means, which clients show as a name that is empty or malformed.
-pub(crate) fn warn_of_shadow(cx: &mut Context<'_>, request: &Request) {
-    cx.warn_refused(request, "it names a shadow group, which holds offsets of another group: name that group");
+pub(crate) fn warn_of_shadow(cx: &mut Context<'_>) {
+    cx.warn_refused("it names a shadow group, which holds offsets of another group: name that group");
 }
 
 /// How much of what was asked for many groups goes into one request.

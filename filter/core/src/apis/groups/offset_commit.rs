@@ -44,7 +44,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let mut message: OffsetCommitRequest = request.decode()?;
     let mut codes = Codes::new(request.version);
     if lanes::is_shadow(&message.group_id) {
-        lanes::warn_of_shadow(cx, request);
+        lanes::warn_of_shadow(cx);
         for topic in &message.topics {
             for commit in &topic.partitions {
                 codes.put(cx, &topic.name, commit.partition_index, ResponseError::InvalidGroupId.code());

@@ -30,7 +30,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let message: OffsetDeleteRequest = request.decode()?;
     let mut codes = Codes::new(request.version);
     if lanes::is_shadow(&message.group_id) {
-        lanes::warn_of_shadow(cx, request);
+        lanes::warn_of_shadow(cx);
         return Plan::answer(&answer(cx, &codes, ResponseError::InvalidGroupId.code()), request.version);
     }
     if !message.topics.iter().any(|topic| cx.is_mapped(&topic.name)) {

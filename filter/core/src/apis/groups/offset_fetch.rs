@@ -44,7 +44,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         return Ok(plan);
     }
     if asked.iter().any(|group| lanes::is_shadow(&group.group_id)) {
-        lanes::warn_of_shadow(cx, request);
+        lanes::warn_of_shadow(cx);
     }
     let (version, require_stable) = (request.version, message.require_stable);
     let mut fetch = Fetch { version, require_stable, throttle_time_ms: 0, groups: vec![], wanted: VecDeque::new() };

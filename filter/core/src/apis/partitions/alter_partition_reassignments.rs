@@ -57,7 +57,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
             let error = ResponseError::InvalidReplicaAssignment;
             let words = StrBytes::from_string(if answered.has_words() { why(&siblings) } else { String::new() });
             if !std::mem::replace(&mut is_warned, true) {
-                cx.warn_refused(request, &format!("topic {}: {words}", topic.0));
+                cx.warn_refused(&format!("topic {}: {words}", topic.0));
             }
             let partitions = siblings.named().map(|located| located.partition.0);
             partitions.for_each(|partition| answered.refuse(topic.clone(), partition, error, &words));

@@ -48,12 +48,12 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     let (mut asked, mut askers, mut warned) = (vec![], vec![], HashSet::new());
     for (topic, partition, why) in misplaced {
         if why == Misplaced::Misfit {
-            warn_once(cx, request, &topic, why.words(), &mut warned);
+            warn_once(cx, &topic, why.words(), &mut warned);
         }
         answered.refuse(cx, &topic, partition, why.error());
     }
     for siblings in places {
-        match cut(cx, request, &siblings, is_replaced, &mut warned) {
+        match cut(cx, &siblings, is_replaced, &mut warned) {
             Ok(offset) => {
                 siblings.named().for_each(|located| cx.count_remapped(located));
                 let (place, located) = siblings.into_askers();
@@ -85,7 +85,6 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
 /// For each sibling that is named. One line of the log for each topic says why.
 fn cut(
     cx: &mut Context<'_>,
-    request: &Request,
     siblings: &Siblings<i64>,
     is_replaced: bool,
     warned: &mut HashSet<TopicName>,
@@ -110,14 +109,14 @@ fn cut(
             Err(error) => (ResponseError::OffsetOutOfRange, error.to_string()),
         }
     };
-    warn_once(cx, request, topic, &why, warned);
+    warn_once(cx, topic, &why, warned);
     Err(error)
 }
 
 /// A line of the log for `topic`, unless there is one in `warned`, or enough for others.
-fn warn_once(cx: &mut Context<'_>, request: &Request, topic: &TopicName, why: &str, warned: &mut HashSet<TopicName>) {
+fn warn_once(cx: &mut Context<'_>, topic: &TopicName, why: &str, warned: &mut HashSet<TopicName>) {
     if warned.len() < limits::REFUSAL_WORDS_MAX && warned.insert(topic.clone()) {
-        cx.warn_refused(request, &format!("topic {}: {why}", topic.0));
+        cx.warn_refused(&format!("topic {}: {why}", topic.0));
     }
 }
 

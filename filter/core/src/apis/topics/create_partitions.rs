@@ -41,7 +41,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     }
     let version = request.version;
     let requests = vec![Upstream::new(version, &message)?];
-    let pending = Box::new(Waiting { version, counts, client_id: request.client_id.clone() });
+    let pending = Box::new(Waiting { version, counts });
     Ok(Plan::Send { requests, pending, barrier: false })
 }
 
@@ -50,8 +50,6 @@ struct Waiting {
     version: i16,
     /// What the client asked for, of mapped topics.
     counts: HashMap<TopicName, i32>,
-    /// For the log.
-    client_id: Option<Bytes>,
 }
 
 impl Pending for Waiting {
@@ -64,7 +62,7 @@ impl Pending for Waiting {
                 let fits = !cx.is_misfit(&topic.name);
                 let words = (refused < limits::REFUSAL_WORDS_MAX).then(|| words(&topic.name.0, &mapping, *count, fits));
                 if let Some(words) = words.as_deref().filter(|_| refused == 0) {
-                    cx.warn_client_refused(self.client_id.as_deref(), "CreatePartitions", words);
+                    cx.warn_refused(words);
                 }
                 let is_increase = *count > mapping.virtual_partitions();
                 let error = if is_increase { ResponseError::PolicyViolation } else { NO_INCREASE_ERROR };

@@ -60,14 +60,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
         requests.push(Upstream::new(version, &message.with_topics(refused).with_validate_only(true))?);
     }
     let answer = CreateTopicsResponse::default();
-    let pending = Box::new(Waiting {
-        version,
-        client_id: request.client_id.clone(),
-        validate_only,
-        asked,
-        due: requests.len(),
-        answer,
-    });
+    let pending = Box::new(Waiting { version, validate_only, asked, due: requests.len(), answer });
     Ok(Plan::Send { requests, pending, barrier: false })
 }
 
@@ -136,8 +129,6 @@ impl Refusal {
 /// Waits for what the broker says of the topics, those that are refused last.
 struct Waiting {
     version: i16,
-    /// For the log.
-    client_id: Option<Bytes>,
     /// The client asked for no more than that.
     validate_only: bool,
     asked: HashMap<TopicName, Asked>,
@@ -156,7 +147,7 @@ impl Pending for Waiting {
         if self.due > 0 {
             return Ok(Next::Wait(self));
         }
-        let Self { version, client_id, validate_only, asked, mut answer, .. } = *self;
+        let Self { version, validate_only, asked, mut answer, .. } = *self;
         // Topics that nobody asked for are no client's.
         answer.topics.retain(|topic| asked.contains_key(&topic.name));
         let at = |topic: &CreatableTopicResult| asked.get(&topic.name).map(|asked| asked.at);
@@ -166,7 +157,7 @@ impl Pending for Waiting {
             if let Some(asked) = asked.get(&topic.name) {
                 let is_refused = asked.rewrite(topic, refused < limits::REFUSAL_WORDS_MAX);
                 if let Some(words) = topic.error_message.as_deref().filter(|_| is_refused && refused == 0) {
-                    cx.warn_client_refused(client_id.as_deref(), "CreateTopics", words);
+                    cx.warn_refused(words);
                 }
                 refused += usize::from(is_refused);
             }

@@ -12,7 +12,7 @@ pub(crate) fn request(cx: &mut Context<'_>, request: &Request) -> Result<Plan, F
     if message.transactional_id.is_none() || !cx.shared.topics.maps_anything() {
         return Ok(Plan::Pass(Passing::Untouched));
     }
-    let code = cx.refuse_transactions(request);
+    let code = cx.refuse_transactions();
     let answer =
         InitProducerIdResponse::default().with_error_code(code).with_producer_id((-1).into()).with_producer_epoch(-1);
     Plan::answer(&answer, request.version)

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::config::Config;
+use crate::testing::troubleshooting::assert_explained;
 
 fn mapping(text: &str) -> Mapping {
     Config::parse(&format!(r#"{{"mapping": {text}}}"#), &|_| None)
@@ -34,6 +35,7 @@ fn step(mappings: &[&str]) -> Result<Accepted, String> {
     let mut last = Accepted::default();
     for (at, text) in mappings.iter().enumerate() {
         last = placements.accept(&mapping(text), at as Millis * LATER).map_err(|error| error.to_string())?;
+        last.warnings.iter().chain(&last.notes).for_each(|line| assert_explained(line));
         placements = Placements::read(&placements.write());
     }
     Ok(last)

@@ -26,7 +26,8 @@ pub struct Checker {
 /// What a token turned out to be.
 pub(super) enum Verdict {
     Good(Bearer),
-    Bad(Refusal),
+    /// With whom the token names, if one of the keys signed it.
+    Bad(Refusal, Option<String>),
     /// The keys that the token takes are not there yet.
     Unknown(&'static str),
 }
@@ -62,7 +63,7 @@ impl Checker {
     pub(super) fn check(&self, token: &str, verifier: &dyn Verifier, now: Millis) -> Verdict {
         let token = match Jwt::parse(token) {
             Ok(token) => token,
-            Err(why) => return Verdict::Bad(why.into()),
+            Err(why) => return Verdict::Bad(why.into(), None),
         };
         let keys = match self.supply.borrow_mut().keys(now) {
             Ok(keys) => keys,
@@ -73,10 +74,16 @@ impl Checker {
             return Verdict::Unknown("the token's key is not known yet");
         }
         self.share.spend(token.check_us(&keys));
-        let claims = token.verified(&keys, verifier).map_err(Refusal::from);
-        match claims.and_then(|claims| claims::check(&claims, &self.settings, now)) {
+        let claims = match token.verified(&keys, verifier) {
+            Ok(claims) => claims,
+            Err(why) => return Verdict::Bad(why.into(), None),
+        };
+        match claims::check(&claims, &self.settings, now) {
             Ok(bearer) => Verdict::Good(bearer),
-            Err(refusal) => Verdict::Bad(refusal),
+            Err(refusal) => {
+                let name = claims.text(&self.settings.principal_claim).flatten();
+                Verdict::Bad(refusal, name.map(str::to_owned))
+            }
         }
     }
 

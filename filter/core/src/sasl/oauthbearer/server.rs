@@ -14,6 +14,8 @@ use crate::time::Millis;
 pub(crate) struct Server {
     state: State,
     why: Option<&'static str>,
+    /// Whom the client's token names, if one of the keys signed it; else whom the client names beside it.
+    pub(in crate::sasl) name: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +57,7 @@ impl Server {
         let Some(response) = ClientResponse::parse(message) else {
             return self.failed("the message is malformed");
         };
+        self.name = Some(response.authzid.clone()).filter(|name| !name.is_empty());
         match checker.check(response.token, verifier, now) {
             Verdict::Good(Bearer { principal, expires }) => {
                 if !response.authzid.is_empty() && response.authzid != principal {
@@ -62,7 +65,8 @@ impl Server {
                 }
                 Step::Done { principal, expires: Some(expires), last: vec![] }
             }
-            Verdict::Bad(refusal) => {
+            Verdict::Bad(refusal, bearer) => {
+                self.name = bearer.or(self.name.take());
                 self.why = Some(match refusal {
                     Refusal::InvalidToken(why) => why,
                     Refusal::InsufficientScope => "a required scope is missing",

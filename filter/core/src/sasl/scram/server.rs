@@ -20,6 +20,8 @@ pub(crate) struct Server {
     hash: Hash,
     nonce: String,
     state: State,
+    /// As which the client tries to authenticate.
+    pub(in crate::sasl) name: Option<String>,
 }
 
 enum State {
@@ -44,7 +46,7 @@ impl Server {
     /// `nonce`: the server's part. Printable ASCII without a comma, and never used before: take 18 random
     /// bytes or more.
     pub(crate) fn new(hash: Hash, nonce: String) -> Self {
-        Self { hash, nonce, state: State::First }
+        Self { hash, nonce, state: State::First, name: None }
     }
 
     /// Takes the client's next token. After [`Step::Done`] and [`Step::Failed`] every token fails; after
@@ -73,9 +75,10 @@ impl Server {
         !matches!(self.state, State::First) || store.is_ready(self.hash)
     }
 
-    fn first(&self, store: &Store, token: &[u8]) -> Option<Exchange> {
+    fn first(&mut self, store: &Store, token: &[u8]) -> Option<Exchange> {
         let message = ClientFirst::parse(token)?;
         let principal = prepare(&message.name)?;
+        self.name = Some(principal.clone());
         let is_other = message.authzid.is_some_and(|authzid| prepare(&authzid).as_ref() != Some(&principal));
         // Delegation tokens are the broker's: it alone knows their keys.
         if is_other || message.is_token || !is_nonce(&self.nonce) {

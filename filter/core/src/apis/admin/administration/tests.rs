@@ -220,7 +220,7 @@ fn they_do_not_pass_where_the_broker_took_up_none() {
                 proxy.client(&acting);
                 let up = take_frames(&mut proxy.up);
                 assert_eq!(up.iter().map(|frame| Seen::parse(frame).key).collect::<Vec<_>>(), [18], "a carrier");
-                assert!(proxy.warnings[0].contains("client \"test\" was refused"), "{:?}", proxy.warnings);
+                assert!(proxy.warnings[0].starts_with("the client was refused"), "{:?}", proxy.warnings);
             }
         }
     }

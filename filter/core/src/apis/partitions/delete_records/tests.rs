@@ -130,7 +130,7 @@ fn nothing_is_cut_where_a_sibling_is_missing_and_the_log_says_which() {
     proxy.client(&request(2, 7, &message));
     let question = Seen::parse(&take_frames(&mut proxy.up)[0]);
     proxy.broker(&told_of(&question, 0, 2));
-    let why = "client \"test\" was refused DeleteRecords: topic t: records of partitions 0, 4 were not deleted, since they lie in one log with those of 2: name \
+    let why = "the client was refused DeleteRecords: topic t: records of partitions 0, 4 were not deleted, since they lie in one log with those of 2: name \
                all of these in one request";
     assert_eq!(proxy.warnings, [why], "one line for the topic");
 }

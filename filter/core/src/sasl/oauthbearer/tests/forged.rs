@@ -216,12 +216,19 @@ fn keys_that_are_tried_are_few() {
 
 #[test]
 fn refusals_hold_nothing_of_the_token() {
-    let token = signed(HEADER, &claims(r#"{"sub": "secret", "exp": 1}"#));
+    let token = signed(HEADER, &claims(r#"{"sub": "olga", "jti": "secret", "exp": 1}"#));
     let checker = Checker::new(settings());
     let mut server = Server::new();
     let step = server.step(&checker, &Real, &message(&token), NOW);
     for shown in [format!("{step:?}"), format!("{server:?}"), format!("{checker:?}")] {
         assert!(!shown.contains("secret") && !shown.contains(&token[..40]));
+    }
+    // But whose token has expired, and that only where a key signed it.
+    assert_eq!(server.name.as_deref(), Some("olga"));
+    for (verifier, name) in [(&Fake::saying(false) as &dyn Verifier, None), (&Real, Some("olga"))] {
+        let mut server = Server::new();
+        server.step(&Checker::new(settings()), verifier, &message(&token), NOW);
+        assert_eq!(server.name.as_deref(), name);
     }
 }
 
