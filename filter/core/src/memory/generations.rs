@@ -39,7 +39,7 @@ impl Generations {
 
     /// A worker has begun to work with this configuration.
     pub fn loaded(&mut self, mine: Fingerprint, now: Millis) {
-        let mine = read_by(env!("CARGO_PKG_VERSION"), mine);
+        let mine = this_build_with(mine);
         if self.current != Some(mine) {
             (self.current, self.since) = (Some(mine), now);
         }
@@ -47,7 +47,7 @@ impl Generations {
 
     /// A new connection came to this configuration.
     pub fn connected(&mut self, mine: Fingerprint, now: Millis) {
-        let mine = read_by(env!("CARGO_PKG_VERSION"), mine);
+        let mine = this_build_with(mine);
         // For a moment connections still come to the former one: accepted before, or by a worker that is
         // late.
         if self.current == Some(mine) || now < self.since.saturating_add(RETIRE_GRACE_MS) {
@@ -61,7 +61,7 @@ impl Generations {
 
     /// This configuration is the one in force, as far as can be told.
     pub(crate) fn is_current(&self, mine: Fingerprint) -> bool {
-        self.current == Some(mine)
+        self.current == Some(this_build_with(mine))
     }
 
     /// Since when this configuration's connections are to end. None: it is in force, or it is not certain
@@ -74,11 +74,15 @@ impl Generations {
     /// Another configuration is in force, or will be when those that come to this one for a moment have come.
     /// False where it is not certain which one is.
     pub(crate) fn is_replaced(&self, mine: Fingerprint, now: Millis) -> bool {
-        let mine = read_by(env!("CARGO_PKG_VERSION"), mine);
+        let mine = this_build_with(mine);
         let lately = |turn: &&Millis| now.saturating_sub(**turn) < TURNS_MS;
         let is_ambiguous = self.turns.iter().filter(lately).count() >= TURNS_MAX;
         self.current.is_some_and(|current| current != mine) && !is_ambiguous
     }
+}
+
+fn this_build_with(configuration: Fingerprint) -> Fingerprint {
+    read_by(env!("CARGO_PKG_VERSION"), configuration)
 }
 
 /// The mark of a configuration that a version of the filter has read. Another version takes the place of the

@@ -75,8 +75,8 @@ impl Site {
         Ok(site)
     }
 
-    /// Takes commands as a shell does. Counts are left out, and so are gauges, but for corrections, and the line
-    /// with which a configuration begins.
+    /// Takes commands as a shell does. Counts are left out, and so are gauges, but for corrections, and the
+    /// line with which a configuration begins.
     fn settle(&mut self) {
         while let Some(command) = self.worker.poll_command() {
             match command {
