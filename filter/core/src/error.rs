@@ -287,7 +287,9 @@ const NO_KAFKA: &str = "is this a Kafka client, and TLS terminated by Envoy?";
 impl fmt::Display for ClientFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign(foreign) => client_speaks(*foreign, f),
+            Self::Foreign(foreign) => {
+                write!(f, "the client speaks {foreign} where Kafka's protocol is expected: {}", foreign.at_client())
+            }
             Self::FrameLength { claimed } => write!(f, "a frame of {claimed} bytes was announced: {NO_KAFKA}"),
             Self::FrameTooLarge { claimed, limit } => {
                 write!(f, "a frame of {claimed} bytes was announced (limits.frame_bytes: {limit}): {NO_KAFKA}")
@@ -335,37 +337,12 @@ impl fmt::Display for ClientFault {
     }
 }
 
-fn client_speaks(foreign: Foreign, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let remedy = match foreign {
-        Foreign::Tls => {
-            "where Envoy should end TLS, the listener's filter chain lacks a transport_socket (envoy.transport_sockets.tls); \
-             else the client has to speak clear text (security.protocol PLAINTEXT or SASL_PLAINTEXT)"
-        }
-        Foreign::Http | Foreign::Http2 => {
-            "is this a browser, a health check or a scanner? Envoy's own health is at its admin port, /ready"
-        }
-        Foreign::Proxy => "the listener lacks the listener filter envoy.filters.listener.proxy_protocol",
-    };
-    write!(f, "the client speaks {foreign} where Kafka's protocol is expected: {remedy}")
-}
-
-fn broker_speaks(foreign: Foreign, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let remedy = match foreign {
-        Foreign::Tls => {
-            "Envoy's cluster lacks a transport_socket (envoy.transport_sockets.tls), or has the brokers' port for TLS where \
-             it should have that for clear text"
-        }
-        Foreign::Http | Foreign::Http2 | Foreign::Proxy => {
-            "Envoy's cluster, or route.dynamic, leads to something that is no broker"
-        }
-    };
-    write!(f, "the broker speaks {foreign} where Kafka's protocol is expected: {remedy}")
-}
-
 impl fmt::Display for BrokerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign(foreign) => broker_speaks(*foreign, f),
+            Self::Foreign(foreign) => {
+                write!(f, "the broker speaks {foreign} where Kafka's protocol is expected: {}", foreign.at_broker())
+            }
             Self::UnsolicitedAnswer => write!(f, "the broker sent an answer that nobody asked for"),
             Self::CorrelationId { api, expected, got } => {
                 write!(f, "the broker answered correlation id {got} where {expected} was due, that of {api}")

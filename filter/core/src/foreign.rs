@@ -35,6 +35,34 @@ impl Foreign {
             four => REQUESTS.contains(&four).then_some(Self::Http),
         }
     }
+
+    /// What to do about a client that speaks it.
+    pub(crate) fn at_client(self) -> &'static str {
+        match self {
+            Self::Tls => {
+                "where Envoy should end TLS, the listener's filter chain lacks a transport_socket \
+                 (envoy.transport_sockets.tls); else the client has to speak clear text (security.protocol PLAINTEXT or \
+                 SASL_PLAINTEXT)"
+            }
+            Self::Http | Self::Http2 => {
+                "is this a browser, a health check or a scanner? Envoy's own health is at its admin port, /ready"
+            }
+            Self::Proxy => "the listener lacks the listener filter envoy.filters.listener.proxy_protocol",
+        }
+    }
+
+    /// What to do about a broker that speaks it.
+    pub(crate) fn at_broker(self) -> &'static str {
+        match self {
+            Self::Tls => {
+                "Envoy's cluster lacks a transport_socket (envoy.transport_sockets.tls), or has the brokers' port for TLS \
+                 where it should have that for clear text"
+            }
+            Self::Http | Self::Http2 | Self::Proxy => {
+                "Envoy's cluster, or route.dynamic, leads to something that is no broker"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Foreign {

@@ -534,8 +534,8 @@ const DYNAMIC: &str = r#"{
 #[test]
 fn a_broker_that_speaks_no_kafka_is_told_by_its_first_bytes() {
     for (bytes, words) in [
-        (&b"\x15\x03\x03\0\x02\x02\x46"[..], "its bytes are TLS"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "its bytes are HTTP"),
+        (&b"\x15\x03\x03\0\x02\x02\x46"[..], "the broker speaks TLS where"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "the broker speaks HTTP where"),
         (b"\xff\xff\xff\xff", "its frame length is out of range"),
     ] {
         for at in 0..bytes.len() {

@@ -22,8 +22,8 @@ impl Connection {
         }
     }
 
-    /// A fault that comes of somebody who does not speak Kafka's protocol says so. Of a client only before its
-    /// first whole request: who has sent one speaks it.
+    /// A fault that comes of somebody who does not speak Kafka's protocol says so. Of a client only before
+    /// its first whole request: who has sent one speaks it.
     pub(super) fn in_other_words(&self, fault: Fault) -> Fault {
         let is_clients = !self.has_asked
             && matches!(

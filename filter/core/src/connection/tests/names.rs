@@ -1,5 +1,5 @@
-//! What a connection tells of its two ends: the client's id, once, and what else than Kafka's protocol is spoken
-//! there, wherever bytes are cut.
+//! What a connection tells of its two ends: the client's id, once, and what else than Kafka's protocol is
+//! spoken there, wherever bytes are cut.
 
 use super::*;
 use crate::limits::NAME_CHARS_SHOWN;
