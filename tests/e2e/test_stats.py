@@ -224,8 +224,8 @@ def test_topics_brokers_and_errors(live, direct):
             raw.fetch_one(NAMED, 0, 3, max_wait_ms=100)
             wait_until("the lane", lambda: of(live, "topic_unknown_lane_batches_total", topic=NAMED) >= 1, 5)
             anybody.metadata([WRONG])
-            wait_until("the mismatch", lambda: of(live, "topic_mismatches_total", topic=WRONG) >= 1, 5)
-            assert of(live, "topic_mismatches_total", topic=NAMED) == 0
+            wait_until("the mismatch", lambda: of(live, "topic_refused_total", topic=WRONG) >= 1, 5)
+            assert of(live, "topic_refused_total", topic=NAMED) == 0
             assert raw.produce(NAMED, {8: batches[0]})[8]["error_code"] == 3
             holds(live, "response_errors_total", 1, api="Produce", error="UNKNOWN_TOPIC_OR_PARTITION")
             holds(live, "broker_errors_total", 1, broker="1")

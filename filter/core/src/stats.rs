@@ -148,7 +148,7 @@ pub enum Stat {
         topic: TopicLabel,
     },
     /// As [`Self::TopicMismatch`], by topic.
-    TopicMismatches {
+    TopicRefused {
         /// Which topic.
         topic: TopicLabel,
     },
@@ -281,7 +281,7 @@ impl Stat {
             Stat::TopicBytesReceived { .. } => list::TOPIC_BYTES_RECEIVED,
             Stat::TopicBytesSent { .. } => list::TOPIC_BYTES_SENT,
             Stat::TopicFetchBytesUpstream { .. } => list::TOPIC_FETCH_BYTES_UPSTREAM,
-            Stat::TopicMismatches { .. } => list::TOPIC_MISMATCHES,
+            Stat::TopicRefused { .. } => list::TOPIC_REFUSED,
             Stat::TopicUnknownLaneBatches { .. } => list::TOPIC_UNKNOWN_LANE_BATCHES,
             Stat::BrokerConnectionsActive { .. } => list::BROKER_CONNECTIONS_ACTIVE,
             Stat::BrokerRequests { .. } => list::BROKER_REQUESTS,
@@ -326,7 +326,7 @@ impl Stat {
             | Stat::TopicBytesReceived { topic }
             | Stat::TopicBytesSent { topic }
             | Stat::TopicFetchBytesUpstream { topic }
-            | Stat::TopicMismatches { topic }
+            | Stat::TopicRefused { topic }
             | Stat::TopicUnknownLaneBatches { topic } => vec![names.topic(topic).to_owned()],
             Stat::BrokerConnectionsActive { broker }
             | Stat::BrokerRequests { broker }

@@ -33,7 +33,7 @@ const CORE: &[Floor] = &[
         "which topic has which mapping; names of brokers and of shadow groups",
     ),
     ("wire.rs wire/", "Kafka's bytes: frames, headers, batches, shapes"),
-    ("error.rs stats.rs stats/", "whose fault it is; what is counted"),
+    ("error.rs error/ stats.rs stats/", "whose fault it is; what is counted"),
     ("principal.rs principal/", "certificates' names to principals"),
     ("remapper.rs remapper/", "the arithmetic of partitions and offsets"),
     (

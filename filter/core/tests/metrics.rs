@@ -29,12 +29,24 @@ fn the_document_tells_of_each_stat() {
     }
 }
 
-/// The bootstraps that have tags: their names, and what the tags are called and look for.
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("an entry of the folder").path();
+        if path.is_dir() {
+            files_below(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// The bootstraps that have tags, ConfigMaps among them: their names, and what the tags are called and look for.
 fn bootstraps() -> Vec<(PathBuf, Vec<(String, Regex)>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shipped = fs::read_dir(root.join("envoy")).expect("envoy/ can be read");
-    let shipped = shipped.map(|entry| entry.expect("an entry of envoy/").path());
-    let all = shipped.chain([root.join("examples/quickstart/envoy.yaml")]).filter_map(|path| {
+    let mut files = vec![];
+    files_below(&root.join("envoy"), &mut files);
+    files_below(&root.join("examples"), &mut files);
+    let all = files.into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).filter_map(|path| {
         let text = fs::read_to_string(&path).expect("a configuration is text");
         let values = |field: &str| {
             let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(field));
@@ -43,8 +55,7 @@ fn bootstraps() -> Vec<(PathBuf, Vec<(String, Regex)>)> {
         let (names, regexes) = (values("- tag_name: "), values("regex: "));
         let regexes = regexes.into_iter().filter(|regex| regex.starts_with("^wasmcustom"));
         let regexes = regexes.map(|regex| Regex::new(&regex).expect("a regular expression"));
-        let has_tags = path.extension().is_some_and(|kind| kind == "yaml") && text.contains("stats_tags");
-        has_tags.then(|| (path, names.into_iter().zip(regexes).collect()))
+        text.contains("stats_tags").then(|| (path, names.into_iter().zip(regexes).collect()))
     });
     all.collect()
 }

@@ -187,7 +187,7 @@ impl Context<'_> {
     /// Counts and logs a topic that has another number of `partitions` on the cluster than its mapping says.
     pub(crate) fn refuse_misfit(&mut self, topic: &str, partitions: usize, remapper: &PartitionRemapper) {
         self.count(Stat::TopicMismatch, 1);
-        self.shared.tally.add(Stat::TopicMismatches { topic: self.shared.topics.label(topic) }, 1);
+        self.shared.tally.add(Stat::TopicRefused { topic: self.shared.topics.label(topic) }, 1);
         self.count(Stat::Errors { blame: Blame::Config }, 1);
         self.warn(format!(
             "topic {topic} has {partitions} partitions on the cluster, the mapping says physical_partitions {}: \

@@ -52,7 +52,7 @@ stats! {
             "";
         TOPIC_PHYSICAL_PARTITIONS: Gauge, "topic_physical_partitions", ["topic"],
             "How many partitions the topic must have on the cluster, by the configuration in force.",
-            "Differs from the cluster: the topic is refused, and `topic_mismatches_total` grows.";
+            "Differs from the cluster: the topic is refused, and `topic_refused_total` grows.";
     ];
     "Connections": [
         CONNECTIONS_ACTIVE: Gauge, "connections_active", [],
@@ -139,7 +139,7 @@ stats! {
              amplification.",
             "Far above the number of consumers that share a physical partition: let one consumer read all siblings, or \
              see `fetch.share`.";
-        TOPIC_MISMATCHES: Counter, "topic_mismatches_total", ["topic"],
+        TOPIC_REFUSED: Counter, "topic_refused_total", ["topic"],
             "As `topic_mismatch_total`, by topic.",
             "The topic is refused until its partitions on the cluster are `topic_physical_partitions`.";
         TOPIC_UNKNOWN_LANE_BATCHES: Counter, "topic_unknown_lane_batches_total", ["topic"],

@@ -68,7 +68,7 @@ fn topics(shared: &Shared) -> Vec<Stat> {
             Stat::TopicBytesReceived { topic },
             Stat::TopicBytesSent { topic },
             Stat::TopicFetchBytesUpstream { topic },
-            Stat::TopicMismatches { topic },
+            Stat::TopicRefused { topic },
             Stat::TopicUnknownLaneBatches { topic },
         ]
     };

@@ -58,7 +58,7 @@ fn series_whose_labels_are_known_are_there_from_the_start() {
     assert_eq!(process.stat("auth_total.remapper.k.mechanism.PLAIN.outcome.failure"), 0);
     Site::of(&process, r#"{"stat_prefix": "k", "mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#, 0)
         .unwrap();
-    assert_eq!(process.stat("topic_mismatches_total.remapper.k.topic.(others)"), 0);
+    assert_eq!(process.stat("topic_refused_total.remapper.k.topic.(others)"), 0);
 }
 
 /// Two workers, a change of the configuration, and back again, for which the host does not call.
