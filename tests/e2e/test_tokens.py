@@ -209,6 +209,7 @@ def test_no_keys_yet(tmp_path, cluster, issuer):
         with GuardedEnvoy(tmp_path / "late", cluster, section({"jwks": {"http": http}}), jwks_port=server.port) as envoy:
             assert not accepts(envoy, issuer.token())
             assert not accepts(envoy, unsigned(issuer.keys["RS256"]))
+            assert "a client cannot be authenticated now: no keys were fetched yet; it reconnects" in envoy.log.read_text()
             server.failing = False
             wait_until("the keys", lambda: accepts(envoy, issuer.token()), 15, every=0.3)
 

@@ -23,6 +23,12 @@ pub(crate) fn is_of(row: &str, sentence: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// A line of the log, with its head.
+pub(crate) fn assert_line_explained(line: &str) {
+    let (_, sentence) = line.split_once("] ").unwrap();
+    assert_explained(sentence.split(" (and ").next().unwrap());
+}
+
 /// A line of the log, without its head.
 pub(crate) fn assert_explained(sentence: &str) {
     let is_explained = rows().iter().any(|row| is_of(row, sentence));

@@ -54,6 +54,7 @@ fn bounded(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::testing::memory::Process;
+    use crate::testing::troubleshooting::assert_line_explained;
     use crate::worker::command::{Command, Level};
 
     fn lines(process: &Process, config: &str) -> Vec<String> {
@@ -61,7 +62,10 @@ mod tests {
         greet(&Config::parse(config, &|_| None).unwrap(), Fingerprint::of(config), &memory, &commands);
         let taken = std::iter::from_fn(|| commands.pop());
         let line = |command| match command {
-            Command::Log(Level::Info, line) => line,
+            Command::Log(Level::Info, line) => {
+                assert_line_explained(&line);
+                line
+            }
             other => panic!("{other:?}"),
         };
         taken.map(line).collect()

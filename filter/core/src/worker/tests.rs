@@ -14,7 +14,7 @@ use crate::stats::{BrokerLabel, Stat};
 use crate::testing::broker::Broker;
 use crate::testing::envoy::Envoy;
 use crate::testing::memory::Process;
-use crate::testing::troubleshooting::assert_explained;
+use crate::testing::troubleshooting::assert_line_explained;
 use crate::testing::{request, take_frames, text, topic, NoKeys, Seen};
 
 /// Two bootstrap brokers; broker 1 stands behind port 9101, broker 2 behind 9102.
@@ -53,8 +53,14 @@ impl Site {
 
     /// A worker of `process` that begins at `now`.
     fn of(process: &Process, config: &str, now: Millis) -> Result<Self, String> {
-        let (envoy, live) = (Envoy::default(), Rc::new(Cell::new(0)));
+        let envoy = Envoy::default();
         envoy.now.set(now);
+        Self::at(envoy, process, config)
+    }
+
+    /// A worker of `process` on this host.
+    fn at(envoy: Envoy, process: &Process, config: &str) -> Result<Self, String> {
+        let live = Rc::new(Cell::new(0));
         envoy.drawn.set(process.begin());
         let bytes = Rc::clone(&live);
         let surroundings = Surroundings {
@@ -91,8 +97,7 @@ impl Site {
                 }
                 Command::Log(Level::Info, line) if line.contains("] kafka partition remapper ") => {}
                 Command::Log(level, line) => {
-                    let (_, sentence) = line.split_once("] ").unwrap();
-                    assert_explained(sentence.split(" (and ").next().unwrap());
+                    assert_line_explained(&line);
                     self.commands.push(Command::Log(level, line));
                 }
                 Command::Describe { context_id, key, value } => self.described.push((context_id, key, value)),
@@ -260,6 +265,7 @@ fn a_broker_that_nobody_comes_for_is_told_of_once_in_a_process() {
     let first = said(&sites[0]);
     assert!(matches!(&first[..], [.., Command::Count(Stat::AdvertisedUnreached, 1), Command::Log(Level::Warn, line)]
         if line.contains("broker 2 is at kafka.example:9102")));
+    lines(first).iter().for_each(|(_, line)| assert_line_explained(line));
     assert_eq!((said(&sites[0]), said(&sites[1])), (vec![], vec![]));
     let mut reached = Site::new(ROUTED);
     reached.connect(1, 9102);
@@ -272,9 +278,9 @@ fn said_at_the_end(site: &mut Site, failure: Option<Failure>) -> Vec<String> {
     let handle = site.handles.remove(&1).unwrap();
     site.worker.end(&handle, &site.envoy);
     let commands = std::iter::from_fn(|| site.worker.poll_command());
-    commands
-        .filter_map(|command| if let Command::Log(Level::Warn, line) = command { Some(line) } else { None })
-        .collect()
+    let lines =
+        commands.filter_map(|command| if let Command::Log(Level::Warn, line) = command { Some(line) } else { None });
+    lines.inspect(|line| assert_line_explained(line)).collect()
 }
 
 #[test]
@@ -712,6 +718,17 @@ fn changes_that_others_are_always_faster_with_are_told() {
     assert_eq!(told, [(Level::Warn, words.to_owned())]);
 }
 
+/// Where the host's clock says that it takes too long.
+#[test]
+fn credentials_that_are_still_to_be_derived_are_told_of() {
+    let envoy = Envoy::default();
+    envoy.look_us.set(1_000 * DERIVE_MS_MAX);
+    let config = SASL.replace("PLAIN", "SCRAM-SHA-256");
+    let mut site = Site::at(envoy, &Process::default(), &config).unwrap();
+    let words = "[k] sasl.users: 1 SCRAM credentials are still to be derived from passwords; until then SCRAM waits";
+    assert_eq!(lines(site.take()), [(Level::Info, words.to_owned())]);
+}
+
 #[test]
 fn keys_are_asked_for_once_and_again_after_a_failure() {
     let config = r#"{"stat_prefix": "k", "sasl": {"mechanisms": ["OAUTHBEARER"], "oauthbearer": {
@@ -735,4 +752,18 @@ fn keys_are_asked_for_once_and_again_after_a_failure() {
     site.worker.keys_fetched(&site.envoy, Ok(br#"{"keys": []}"#));
     site.settle();
     assert!(matches!(&lines(site.take())[..], [(Level::Warn, line)] if line.contains("every token is refused")));
+    // Keys that come stay in use while the provider fails; each line stands for a minute.
+    let keys = br#"{"keys": [{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    for (outcome, said) in [
+        (Ok(&keys[..]), "[k] sasl.oauthbearer.jwks.http: 1 keys are in use now"),
+        (Ok(&keys[..]), "[k] sasl.oauthbearer.jwks.http: 1 keys are in use, as before"),
+        (Err("no answer"), "[k] sasl.oauthbearer.jwks.http: no answer; keys that were fetched before stay in use for"),
+    ] {
+        site.envoy.now.set(site.envoy.now.get() + WARNING_MS_MIN);
+        site.worker.keys_fetched(&site.envoy, outcome);
+        site.settle();
+        let told = lines(site.take());
+        assert!(matches!(&told[..], [(_, line)] if line.starts_with(said)), "{told:?}");
+    }
 }

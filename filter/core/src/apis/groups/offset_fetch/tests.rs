@@ -62,3 +62,23 @@ fn a_client_that_names_a_shadow_is_refused() {
     let told = ask_alone(MAPPED, 8, &OffsetFetchRequest::default().with_groups(vec![group]));
     assert_eq!((told.groups[0].error_code, told.groups[0].topics.len()), (INVALID_GROUP, 0));
 }
+
+#[test]
+fn what_cannot_be_told_is_an_error_and_not_a_guess() {
+    let failed = kafka_protocol::ResponseError::UnknownServerError.code();
+    let group = OffsetFetchRequestGroup::default().with_group_id(GroupId(text("g"))).with_member_epoch(-1);
+    let all = OffsetFetchRequest::default().with_groups(vec![group.with_topics(None)]);
+    // Nobody asks for 5,000 shadows.
+    let many = r#"{"mapping": {"topics": [{"name": "m", "virtual_partitions": 5000, "physical_partitions": 1}]}}"#;
+    let told = ask_alone(many, 8, &all);
+    assert_eq!((told.groups[0].error_code, told.groups[0].topics.len()), (failed, 0));
+    // Around the filter an offset was committed that no lane can show.
+    let mut store = Store::default();
+    store.offsets.insert(("g".to_owned(), "l".to_owned(), 0), 2 * RANGE);
+    store.offsets.insert(("g".to_owned(), "u".to_owned(), 0), 7);
+    let (_, told) = ask(MAPPED, 8, &all, |seen| store.clone().answer(seen));
+    let parts = told.groups[0].topics.iter().flat_map(|t| t.partitions.iter().map(|p| (&*t.name.0, p)));
+    let mut parts: Vec<_> = parts.map(|(name, p)| (name, p.committed_offset, p.error_code)).collect();
+    parts.sort_unstable();
+    assert_eq!(parts, [("l", -1, failed), ("u", 7, 0)]);
+}
