@@ -167,7 +167,7 @@ pub enum Stat {
         /// Which broker.
         broker: BrokerLabel,
     },
-    /// Errors in answers on a broker's connections, and its faults.
+    /// Errors in a broker's answers, and its faults.
     BrokerErrors {
         /// Which broker.
         broker: BrokerLabel,

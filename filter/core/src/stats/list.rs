@@ -153,8 +153,8 @@ stats! {
         BROKER_REQUESTS: Counter, "broker_requests_total", ["broker"],
             "Requests to the broker, the filter's own among them.", "";
         BROKER_ERRORS: Counter, "broker_errors_total", ["broker"],
-            "Errors in answers on the broker's connections, as `response_errors_total` counts them, without those that \
-             are a part of joining a group; and faults of the broker, which end a connection.",
+            "Errors in the broker's answers, as `response_errors_total` counts them, without the filter's own refusals and \
+             without those that are a part of joining a group; and faults of the broker, which end a connection.",
             "Grows for one broker alone: look at this broker's log.";
     ];
     "Groups": [
