@@ -12,7 +12,7 @@ fn mapped(virtual_partitions: usize, other: &str) -> String {
 }
 
 fn hash(config: &str) -> String {
-    format!("configuration_info.remapper.k.hash.{}", Fingerprint::of(config).short())
+    format!("configuration_info.remapper.k.hash.{}", Fingerprint::of(config))
 }
 
 impl Process {
