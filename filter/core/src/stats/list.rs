@@ -167,7 +167,8 @@ stats! {
     "Memory": [
         HELD_BYTES: Gauge, "held_bytes", [],
             "Bytes in use of `limits.worker_bytes`, all workers together, as of the last second: what is alive in the \
-             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count.",
+             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count. \
+             Filters of one `remapper` that share a VM (the same `vm_id` and code) each count all of it.",
             "Near `held_bytes_limit` for long: give clients smaller requests, or Envoy more memory and the filter a \
              larger `limits.worker_bytes`.";
         HELD_BYTES_LIMIT: Gauge, "held_bytes_limit", [],

@@ -42,7 +42,12 @@ impl Handle {
         };
         Self {
             context_id,
-            client: Rc::new(RefCell::new(AcceptedConnection { upkeep, stream: None, is_refused: false, has_heard: false })),
+            client: Rc::new(RefCell::new(AcceptedConnection {
+                upkeep,
+                stream: None,
+                is_refused: false,
+                has_heard: false,
+            })),
         }
     }
 
