@@ -359,6 +359,7 @@ impl Connection {
             session: &mut self.session,
             now,
             actions: &mut self.actions,
+            is_answer: false,
             outcome: Outcome::Ok,
         };
         let decided = handler(&mut cx)?;

@@ -104,9 +104,14 @@ impl ProcessMemory {
         Key::new(format!("kafka_remapper.generations.{}", self.identity))
     }
 
-    /// Which gauges the plugin's configuration in force has set.
+    /// Which gauges configurations in force have set that have this prefix.
     pub(crate) fn shown(&self) -> Key<Shown> {
-        Key::new(format!("kafka_remapper.shown.{}", self.identity))
+        Key::new(format!("kafka_remapper.{}.shown", self.prefix))
+    }
+
+    /// What tells the plugin from others of its prefix.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// The mark of the configuration that was told of last.

@@ -61,6 +61,10 @@ pub const TOPIC_STATS_MAX: usize = 256;
 
 const _: () = assert!(TOPIC_STATS_MAX <= u16::MAX as usize);
 
+/// Plugins of one `stat_prefix` of which it is kept which gauges they have set. One beyond takes the place of
+/// that which changed the longest time ago, whose gauges stay as they are from then on.
+pub const SHOWN_IDENTITIES_MAX: usize = 32;
+
 /// Brokers that have stats of their own. A client chooses the server name that it asks for, and with it the
 /// id that the name has in it; few clusters have more brokers.
 pub const BROKER_STATS_MAX: usize = 128;

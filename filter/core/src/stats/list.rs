@@ -153,8 +153,8 @@ stats! {
         BROKER_REQUESTS: Counter, "broker_requests_total", ["broker"],
             "Requests to the broker, the filter's own among them.", "";
         BROKER_ERRORS: Counter, "broker_errors_total", ["broker"],
-            "Errors in answers on the broker's connections, as `response_errors_total` counts them, without those that \
-             are a part of joining a group; and faults of the broker, which end a connection.",
+            "Errors in the broker's answers, as `response_errors_total` counts them, without the filter's own refusals and \
+             without those that are a part of joining a group; and faults of the broker, which end a connection.",
             "Grows for one broker alone: look at this broker's log.";
     ];
     "Groups": [
@@ -167,7 +167,8 @@ stats! {
     "Memory": [
         HELD_BYTES: Gauge, "held_bytes", [],
             "Bytes in use of `limits.worker_bytes`, all workers together, as of the last second: what is alive in the \
-             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count.",
+             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count. \
+             Filters of one `remapper` that share a VM (the same `vm_id` and code) each count all of it.",
             "Near `held_bytes_limit` for long: give clients smaller requests, or Envoy more memory and the filter a \
              larger `limits.worker_bytes`.";
         HELD_BYTES_LIMIT: Gauge, "held_bytes_limit", [],

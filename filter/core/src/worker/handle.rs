@@ -42,7 +42,12 @@ impl Handle {
         };
         Self {
             context_id,
-            client: Rc::new(RefCell::new(AcceptedConnection { upkeep, stream: None, is_refused: false })),
+            client: Rc::new(RefCell::new(AcceptedConnection {
+                upkeep,
+                stream: None,
+                is_refused: false,
+                has_heard: false,
+            })),
         }
     }
 
@@ -73,6 +78,8 @@ pub(crate) struct AcceptedConnection {
     stream: Option<Stream>,
     /// It is closing, and never had a stream.
     is_refused: bool,
+    /// Bytes of a broker came: what the host says of a failure is of an earlier try of its own.
+    has_heard: bool,
 }
 
 impl AcceptedConnection {
@@ -101,6 +108,7 @@ impl AcceptedConnection {
 
     /// See [`Stream::broker_data`].
     pub(crate) fn broker_data(&mut self, host: &impl Host, len: usize) {
+        self.has_heard |= len > 0;
         if self.is_refused {
             let _ = host.replace(Side::Broker, len, &[]);
             return;
@@ -192,7 +200,7 @@ impl AcceptedConnection {
                 let text = format!("a client's TLS handshake failed: {hint}Envoy says {}", text::words(&why));
                 (plugin.shared.line_for_stranger(&text, host.now()), Who::default())
             }
-            (Some(Failure::Unreached(why)), Some(stream)) => {
+            (Some(Failure::Unreached(why)), Some(stream)) if !self.has_heard => {
                 let address =
                     routed.address.as_ref().map_or("where Envoy's cluster leads".to_owned(), |to| format!("at {to}"));
                 let text = format!(

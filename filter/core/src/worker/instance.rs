@@ -161,7 +161,8 @@ impl Instance {
         generations.is_current(self.fingerprint)
     }
 
-    /// Instances in one sandbox see the same memory, which counts once.
+    /// Instances of one plugin in one sandbox see the same memory, which counts once: for the one that is in
+    /// force. Two plugins in one sandbox both count it, and nothing tells them of each other.
     fn use_memory(&self, usage: Usage, is_current: bool, commands: &Commands) {
         let Usage { has_served, held, held_limit, shared } = usage;
         let (held, held_limit) = if is_current && has_served { (held, held_limit) } else { (0, 0) };

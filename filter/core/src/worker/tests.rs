@@ -126,8 +126,12 @@ impl Site {
     }
 
     fn client(&mut self, id: u32, bytes: &[u8]) {
+        self.client_with(id, bytes, false);
+    }
+
+    fn client_with(&mut self, id: u32, bytes: &[u8], ends: bool) {
         let (worker, envoy, handle) = (&self.worker, &self.envoy, &self.handles[&id]);
-        envoy.client(id, bytes, false, |len, ends| worker.client_data(handle, envoy, len, ends));
+        envoy.client(id, bytes, ends, |len, ends| worker.client_data(handle, envoy, len, ends));
         self.settle();
     }
 
@@ -307,6 +311,12 @@ fn why_a_broker_is_not_reached_is_said() {
         assert_eq!(said.len(), usize::from(asks));
         assert!(said.iter().all(|line| line.contains(expected.unwrap())), "{said:?}");
     }
+    // Envoy tried again, and then there was a connection.
+    let mut site = Site::new(ROUTED);
+    site.connect(1, 9092);
+    site.client(1, &request(3, 1, &ApiVersionsRequest::default()));
+    site.serve(1);
+    assert_eq!(said_at_the_end(&mut site, Some(failure)), Vec::<String>::new());
 }
 
 #[test]
@@ -328,7 +338,9 @@ fn why_a_tls_handshake_failed_is_said() {
 
 #[test]
 fn a_broker_that_closes_instead_of_answering_is_told_of() {
-    for (answers, ends, says) in [(1, true, true), (1, false, false), (2, true, false)] {
+    for (answers, ends, half_closes, says) in
+        [(1, true, false, true), (1, false, false, false), (2, true, false, false), (1, true, true, false)]
+    {
         let mut site = Site::new(ROUTED);
         site.connect(1, 9092);
         let asked = [
@@ -340,7 +352,7 @@ fn a_broker_that_closes_instead_of_answering_is_told_of() {
             site.client(1, frame);
             site.serve(1);
         }
-        site.client(1, &asked[answers]);
+        site.client_with(1, &asked[answers], half_closes);
         if ends {
             site.worker.broker_ended(&site.handles[&1]);
         }
