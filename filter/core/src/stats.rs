@@ -244,6 +244,13 @@ impl Stat {
         Names::new(prefix, vec![]).of(self)
     }
 
+    /// The names of those that have no labels, as [`Self::name`] makes them.
+    #[cfg(test)]
+    pub(crate) fn names_without_labels(prefix: &str) -> Vec<String> {
+        let all = list::SECTIONS.iter().flat_map(|(_, stats)| *stats).filter(|stat| stat.labels.is_empty());
+        all.map(|stat| format!("kafka_remapper_{}.remapper.{prefix}", stat.name)).collect()
+    }
+
     fn described(self) -> Described {
         match self {
             Stat::ConnectionsActive => list::CONNECTIONS_ACTIVE,
@@ -332,7 +339,27 @@ impl Stat {
             | Stat::BrokerRequests { broker }
             | Stat::BrokerErrors { broker } => vec![broker.text()],
             Stat::HeldBack { side } => vec![side.text().to_owned()],
-            _ => vec![],
+            Stat::ConnectionsActive
+            | Stat::ConnectionsTotal
+            | Stat::BytesReceived
+            | Stat::BytesSent
+            | Stat::AdvertisedAround
+            | Stat::AdvertisedUnreached
+            | Stat::BatchesTagged
+            | Stat::BatchesDropped
+            | Stat::BatchesUnknownLane
+            | Stat::FillerBatches
+            | Stat::FetchBytesUpstream
+            | Stat::FetchBytesDownstream
+            | Stat::TopicMismatch
+            | Stat::ShadowCommitsFailed
+            | Stat::HeldBytes
+            | Stat::HeldBytesLimit
+            | Stat::SharedHits
+            | Stat::SharedParked
+            | Stat::SharedWoken
+            | Stat::SharedDoorbellBytes
+            | Stat::SharedBytes => vec![],
         }
     }
 }

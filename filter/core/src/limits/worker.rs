@@ -54,7 +54,7 @@ pub const FETCH_SESSION_TOPIC_BYTES: usize = 320;
 /// request and thousands of requests per second would be as many calls of the host.
 pub const TALLY_MS: u64 = INSTANCES_LOOK_MS;
 
-/// Topics that have stats of their own; the configuration's later ones are counted with all others. Ten
+/// Topics that have stats of their own; the configuration's later ones are counted with all others. Nine
 /// series each, of some 300 bytes in Envoy: under one MiB, and no more than a Prometheus takes from one
 /// process.
 pub const TOPIC_STATS_MAX: usize = 256;

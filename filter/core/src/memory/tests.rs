@@ -29,11 +29,11 @@ fn keys_are_what_they_were() {
         "kafka_remapper.k.broker.3",
         "kafka_remapper.k.gauges",
         "kafka_remapper.k.reach.3",
+        "kafka_remapper.k.shown",
         "kafka_remapper.k.versions.3",
         "kafka_remapper.k.versions.any",
         "kafka_remapper.placements.k.ingress.r",
         "kafka_remapper.secret",
-        "kafka_remapper.shown.k.ingress.r",
         "kafka_remapper.users.k.ingress.r",
         "kafka_remapper.users.k.ingress.r.changes",
     ];

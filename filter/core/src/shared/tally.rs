@@ -1,4 +1,4 @@
-//! What connections count and the host hears of a few times per second: a call of the host for each topic of
+//! What connections count and the host hears of once or twice per second: a call of the host for each topic of
 //! each request would cost more than the counting.
 
 use std::cell::{Cell, RefCell};

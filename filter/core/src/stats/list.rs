@@ -43,7 +43,8 @@ stats! {
             "Two versions with 1 among your Envoys: an upgrade is under way, or has stopped half-way.";
         CONFIGURATION_INFO: Gauge, "configuration_info", ["hash"],
             "1 for the configuration that is in force, 0 for those that were. `hash`: the first 12 hexadecimal digits of \
-             the SHA-256 of the configuration's text, as Envoy hands it to the filter.",
+             the SHA-256 of the configuration's text, as Envoy hands it to the filter: of a `Struct`, the JSON that Envoy \
+             makes of it.",
             "Two hashes with 1 among Envoys of one cluster that should be equal: one of them has not taken the new \
              file. Look for `update_rejected` below.";
         TOPIC_VIRTUAL_PARTITIONS: Gauge, "topic_virtual_partitions", ["topic"],
@@ -80,7 +81,7 @@ stats! {
         ADVERTISED_UNREACHED: Counter, "advertised_unreached_total", [],
             "Brokers that clients are told of, and that no connection comes in for.",
             "Envoy does not listen where `advertise` sends clients: a part of the keys times out. The log names broker \
-             and address.";
+             and address. Clients that only ask for metadata, and never connect to a broker that it names, cause it too.";
     ];
     "Requests": [
         REQUESTS: Counter, "requests_total", ["api"],

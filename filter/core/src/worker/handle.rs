@@ -114,7 +114,7 @@ impl AcceptedConnection {
             return;
         }
         // A broker speaks only when it is asked. Where nothing was asked yet, the stream says so.
-        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep.plugin));
+        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep));
         if stream.connection.wants_broker() {
             // Envoy knows it once it is connected.
             host.broker().iter().for_each(|broker| stream.connection.reaches(broker));
@@ -156,7 +156,7 @@ impl AcceptedConnection {
             return false;
         }
         // One that never sent a byte has no stream, and needs no more than to be counted.
-        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep.plugin));
+        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep));
         stream.expire(&mut self.upkeep.during(host), host.now())
     }
 
@@ -239,8 +239,9 @@ const NO_TLS: &str =
     "this listener wants TLS, and the client speaks none: its security.protocol has to be SSL or SASL_SSL. ";
 
 /// The stream of a connection whose client has sent nothing: it is only to be closed.
-fn unasked(plugin: &Plugin) -> Stream {
-    Stream::new(Connection::new(Rc::clone(&plugin.shared), Opening::default()))
+fn unasked(upkeep: &Upkeep) -> Stream {
+    let opening = Opening { broker_label: upkeep.routed.label, ..Opening::default() };
+    Stream::new(Connection::new(Rc::clone(&upkeep.plugin.shared), opening))
 }
 
 /// What is done for a connection beside moving its bytes.

@@ -37,7 +37,7 @@ impl Display {
         self.gauges.iter().map(|(stat, _)| *stat)
     }
 
-    /// To be called a few times per second: whether the configuration is in force.
+    /// To be called once per second or more often: whether the configuration is in force.
     pub(crate) fn look(&self, is_current: bool, memory: &ProcessMemory, commands: &Commands) {
         if !self.is_shown.replace(is_current) && is_current {
             self.show(memory, commands);

@@ -176,6 +176,17 @@ fn a_client_that_asks_for_many_brokers_makes_few_series() {
 }
 
 #[test]
+fn a_broker_that_speaks_before_it_is_asked_is_told_apart() {
+    let process = Process::default();
+    let mut site = Site::of(&process, ROUTED, 0).unwrap();
+    site.connect(1, 9092);
+    site.broker(1, b"\0\0\0\x04abcd");
+    site.tick(1_000);
+    let errors = ["bootstrap", "unknown"].map(|broker| format!("broker_errors_total.remapper.k.broker.{broker}"));
+    assert_eq!(errors.map(|name| process.stat(&name)), [1, 0]);
+}
+
+#[test]
 fn who_waits_for_room_or_is_sent_away_is_counted() {
     let process = Process::default();
     let mut site = Site::of(&process, ROUTED, 0).unwrap();
