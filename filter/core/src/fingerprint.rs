@@ -20,8 +20,8 @@ impl Fingerprint {
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }
 
-    /// The mark of this configuration as a version of the filter has read it. Another version takes the place of
-    /// the former one as another configuration does.
+    /// The mark of this configuration as a version of the filter has read it. Another version takes the
+    /// place of the former one as another configuration does.
     pub(crate) fn with_version(self, version: &str) -> Self {
         Self::of(&format!("{version} {:x?}", self.to_bytes()))
     }

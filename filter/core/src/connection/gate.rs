@@ -115,8 +115,8 @@ impl Connection {
         self.phase = Phase::Closed;
     }
 
-    /// A broker that wants something else first closes without a word. It also closes where the client has ended
-    /// its stream, and then that is nobody's fault.
+    /// A broker that wants something else first closes without a word. It also closes where the client has
+    /// ended its stream, and then that is nobody's fault.
     fn say_unserved(&mut self) {
         let Some(oldest) = self.exchanges.oldest() else { return };
         let api = oldest.request.api.name;

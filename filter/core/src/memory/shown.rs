@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::SHOWN_IDENTITIES_MAX;
 
-/// The full names of the gauges that each identity's configuration in force has set, for all identities of one
-/// `stat_prefix`: their gauges have the same names. Who changed last stands last.
+/// The full names of the gauges that each identity's configuration in force has set, for all identities of
+/// one `stat_prefix`: their gauges have the same names. Who changed last stands last.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shown(Vec<(String, Vec<String>)>);
 

@@ -105,8 +105,8 @@ impl Commands {
         self.push(Command::Log(level, line));
     }
 
-    /// What came of a change of shared memory. Of those that failed the first is logged, the second, the fourth,
-    /// and so on: under load that may be each connection's.
+    /// What came of a change of shared memory. Of those that failed the first is logged, the second, the
+    /// fourth, and so on: under load that may be each connection's.
     pub(crate) fn changed<T>(&self, outcome: Result<T, Contended>) -> Option<T> {
         let fails = |contended: &Contended| {
             self.contended.set(self.contended.get().saturating_add(1));

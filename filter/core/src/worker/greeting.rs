@@ -7,8 +7,8 @@ use crate::limits::{GREETING_NAME_CHARS_MAX, GREETING_TOPICS_MAX};
 use crate::memory::ProcessMemory;
 use crate::remapper::PartitionRemapper;
 
-/// Says once in a process that a configuration begins, or another version of the filter with it, and again when
-/// one comes back. In Envoy it is the main thread's sandbox that says it, before any worker's.
+/// Says once in a process that a configuration begins, or another version of the filter with it, and again
+/// when one comes back. In Envoy it is the main thread's sandbox that says it, before any worker's.
 pub(crate) fn greet(config: &Config, fingerprint: Fingerprint, memory: &ProcessMemory, commands: &Commands) {
     greet_as(VERSION, config, fingerprint, memory, commands);
 }
