@@ -93,9 +93,14 @@ impl ProcessMemory {
         Self { memory, prefix: prefix.to_owned(), identity }
     }
 
-    /// What each instance with this prefix adds to gauges. Filters up to version 0.1.0 keep less of that, in
-    /// another form, at `….census`.
-    pub(crate) fn census(&self) -> Key<Census> {
+    /// How many connections each instance with this prefix has: small, since it changes with each of them.
+    /// Filters up to version 0.1.0 keep that in another form, at `….census`.
+    pub(crate) fn connections(&self) -> Key<Census> {
+        Key::new(format!("kafka_remapper.{}.connections", self.prefix))
+    }
+
+    /// What each instance with this prefix adds to other gauges.
+    pub(crate) fn gauges(&self) -> Key<Census> {
         Key::new(format!("kafka_remapper.{}.gauges", self.prefix))
     }
 
