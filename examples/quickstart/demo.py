@@ -236,7 +236,7 @@ class Demo:
             print(f"  {error}")
         if self._options.share != "never":
             aim = "as it should be" if amplification <= AMPLIFICATION_MAX else "MORE than it should be"
-            screen.say(f"read amplification before the growth x{amplification:.2f}: {aim}, at most {AMPLIFICATION_MAX}")
+            screen.say(f"read amplification before the growth x{amplification:.2f} (fillers count as given): {aim}, at most {AMPLIFICATION_MAX}")
         return good
 
 

@@ -114,8 +114,10 @@ def watched(tmp_path_factory, cluster):
         prometheus = stack.enter_context(Prometheus(directory / "prometheus", ports))
         wait_until("both to be scraped", lambda: prometheus.value("up") == 2, 20)
         # Twice: a series whose labels are known only then begins with its first count, and a rate needs two.
-        for _ in range(2):
+        for round_ in (1, 2):
             work(live, guarded, good, bad)
+            errors = "kafka_remapper_response_errors_total{api=\"Metadata\"}"
+            wait_until("the errors", lambda: prometheus.value(errors) >= round_, 20)
             seen = 'kafka_remapper_auth_total{outcome="failure"}'
             wait_until("the counts", lambda: prometheus.value(seen) == guarded.stat(seen.partition("{")[0], outcome="failure"), 20)
         # The rule looks at one moment in fifteen seconds: one of them has to be before.

@@ -14,7 +14,7 @@ from .kafka import KafkaCluster
 from .paths import ENVOY_BINARY, ENVOY_STATS_BOOTSTRAP, WASM
 from .process import Process, free_ports, wait_until
 
-TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure", re.I)
+TRAPS = re.compile(r"panicked|wasm vm crashed|Function: \S+ failed|Uncaught RuntimeError|\[critical\]|assert failure|wasm log \S+: \w+ failed: ", re.I)
 TYPE = "type.googleapis.com/envoy.extensions."
 DNS_CACHE = {"name": "kafka", "dns_lookup_family": "V4_PREFERRED"}  # as the files of envoy/ have it
 CONNECT = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes": 65536}  # as the files of envoy/ have it

@@ -254,6 +254,9 @@ impl Connection {
         let n = self.broker.pass(available);
         self.broker.note_first(window.get(..n).unwrap_or(window));
         self.count(Stat::BytesSent, n);
+        if !self.broker.is_streaming() {
+            self.attempt(|this| this.advance_client(now));
+        }
         self.moved();
         n
     }
@@ -271,8 +274,12 @@ impl Connection {
     }
 
     fn moved(&self) {
-        let is_busy = !self.exchanges.is_empty() || self.client.is_streaming() || self.broker.is_streaming();
-        self.retirement.moved(is_busy);
+        self.retirement.moved(self.owes_answers() || self.client.is_streaming());
+    }
+
+    /// Requests of the client's are not answered, or not wholly.
+    fn owes_answers(&self) -> bool {
+        !self.exchanges.is_empty() || self.broker.is_streaming()
     }
 
     /// Once a passing request is through, the client has asked something.
@@ -352,6 +359,7 @@ impl Connection {
             session: &mut self.session,
             now,
             actions: &mut self.actions,
+            is_answer: false,
             outcome: Outcome::Ok,
         };
         let decided = handler(&mut cx)?;

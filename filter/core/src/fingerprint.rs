@@ -20,9 +20,10 @@ impl Fingerprint {
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }
 
-    /// Its first 12 hexadecimal digits, for people.
-    pub(crate) fn short(self) -> String {
-        format!("{:012x}", self.0 >> 16)
+    /// The mark of this configuration as a version of the filter has read it. Another version takes the place
+    /// of the former one as another configuration does.
+    pub(crate) fn with_version(self, version: &str) -> Self {
+        Self::of(&format!("{version} {:x?}", self.to_bytes()))
     }
 
     pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
@@ -47,6 +48,15 @@ mod tests {
 
     #[test]
     fn shown_as_sha256sum_begins() {
+        // printf '{}' | sha256sum
         assert_eq!(Fingerprint::of("{}").to_string(), "44136fa355b3");
+    }
+
+    #[test]
+    fn another_version_is_another_configuration() {
+        let [old, new] = ["{}", "{ }"].map(Fingerprint::of);
+        assert_eq!(old.with_version("1.0.0"), old.with_version("1.0.0"));
+        assert_ne!(old.with_version("1.0.0"), old.with_version("1.0.1"));
+        assert_ne!(old.with_version("1.0.0"), new.with_version("1.0.0"));
     }
 }

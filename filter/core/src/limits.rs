@@ -141,13 +141,14 @@ const _: () = assert!(TOPICS_ASKED_MAX * TOPIC_QUESTIONS_MAX >= TOPIC_FACTS_MAX)
 pub const WARNING_CHARS_MAX: usize = 1_000;
 
 /// Characters of a client id, a principal or a name that was tried that a line of the log shows: enough to
-/// find the program. A line has at most these three in front of its sentence ([`WARNING_CHARS_MAX`]).
+/// find the program. A line has at most these three and an address, which is shorter, in front of its
+/// sentence ([`WARNING_CHARS_MAX`]).
 pub const NAME_CHARS_SHOWN: usize = 100;
 
 /// Bytes of such a name that a connection keeps for its lines: as many as the characters may have.
 pub const NAME_BYTES_KEPT: usize = 4 * NAME_CHARS_SHOWN;
 
-const _: () = assert!(3 * NAME_CHARS_SHOWN < WARNING_CHARS_MAX);
+const _: () = assert!(4 * NAME_CHARS_SHOWN < WARNING_CHARS_MAX);
 // A client id is found where a request begins: behind its length, its head and a length of its own.
 const _: () = assert!(4 + 8 + 2 + NAME_BYTES_KEPT < WINDOW_BYTES);
 

@@ -93,9 +93,14 @@ impl ProcessMemory {
         Self { memory, prefix: prefix.to_owned(), identity }
     }
 
-    /// What each instance with this prefix adds to gauges. Filters up to version 0.1.0 keep less of that, in
-    /// another form, at `….census`.
-    pub(crate) fn census(&self) -> Key<Census> {
+    /// How many connections each instance with this prefix has: small, since it changes with each of them.
+    /// Filters up to version 0.1.0 keep that in another form, at `….census`.
+    pub(crate) fn connections(&self) -> Key<Census> {
+        Key::new(format!("kafka_remapper.{}.connections", self.prefix))
+    }
+
+    /// What each instance with this prefix adds to other gauges.
+    pub(crate) fn gauges(&self) -> Key<Census> {
         Key::new(format!("kafka_remapper.{}.gauges", self.prefix))
     }
 
@@ -104,9 +109,14 @@ impl ProcessMemory {
         Key::new(format!("kafka_remapper.generations.{}", self.identity))
     }
 
-    /// Which gauges the plugin's configuration in force has set.
+    /// Which gauges configurations in force have set that have this prefix.
     pub(crate) fn shown(&self) -> Key<Shown> {
-        Key::new(format!("kafka_remapper.shown.{}", self.identity))
+        Key::new(format!("kafka_remapper.{}.shown", self.prefix))
+    }
+
+    /// What tells the plugin from others of its prefix.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// The mark of the configuration that was told of last.

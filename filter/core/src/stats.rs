@@ -15,7 +15,7 @@ pub use self::list::Kind;
 
 use self::list::Described;
 use crate::error::Blame;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, VERSION};
 
 /// One time series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,7 +167,7 @@ pub enum Stat {
         /// Which broker.
         broker: BrokerLabel,
     },
-    /// Errors in answers on a broker's connections, and its faults.
+    /// Errors in a broker's answers, and its faults.
     BrokerErrors {
         /// Which broker.
         broker: BrokerLabel,
@@ -244,6 +244,13 @@ impl Stat {
         Names::new(prefix, vec![]).of(self)
     }
 
+    /// The names of those that have no labels, as [`Self::name`] makes them.
+    #[cfg(test)]
+    pub(crate) fn names_without_labels(prefix: &str) -> Vec<String> {
+        let all = list::SECTIONS.iter().flat_map(|(_, stats)| *stats).filter(|stat| stat.labels.is_empty());
+        all.map(|stat| format!("kafka_remapper_{}.remapper.{prefix}", stat.name)).collect()
+    }
+
     fn described(self) -> Described {
         match self {
             Stat::ConnectionsActive => list::CONNECTIONS_ACTIVE,
@@ -318,8 +325,8 @@ impl Stat {
             Stat::Auth { mechanism, outcome } | Stat::UpstreamAuth { mechanism, outcome } => {
                 vec![mechanism.to_owned(), outcome.text().to_owned()]
             }
-            Stat::BuildInfo => vec![env!("CARGO_PKG_VERSION").to_owned()],
-            Stat::ConfigurationInfo { configuration } => vec![configuration.short()],
+            Stat::BuildInfo => vec![VERSION.to_owned()],
+            Stat::ConfigurationInfo { configuration } => vec![configuration.to_string()],
             Stat::TopicRequests { api, topic } => vec![api.to_owned(), names.topic(topic).to_owned()],
             Stat::TopicVirtualPartitions { topic }
             | Stat::TopicPhysicalPartitions { topic }
@@ -332,7 +339,27 @@ impl Stat {
             | Stat::BrokerRequests { broker }
             | Stat::BrokerErrors { broker } => vec![broker.text()],
             Stat::HeldBack { side } => vec![side.text().to_owned()],
-            _ => vec![],
+            Stat::ConnectionsActive
+            | Stat::ConnectionsTotal
+            | Stat::BytesReceived
+            | Stat::BytesSent
+            | Stat::AdvertisedAround
+            | Stat::AdvertisedUnreached
+            | Stat::BatchesTagged
+            | Stat::BatchesDropped
+            | Stat::BatchesUnknownLane
+            | Stat::FillerBatches
+            | Stat::FetchBytesUpstream
+            | Stat::FetchBytesDownstream
+            | Stat::TopicMismatch
+            | Stat::ShadowCommitsFailed
+            | Stat::HeldBytes
+            | Stat::HeldBytesLimit
+            | Stat::SharedHits
+            | Stat::SharedParked
+            | Stat::SharedWoken
+            | Stat::SharedDoorbellBytes
+            | Stat::SharedBytes => vec![],
         }
     }
 }
@@ -437,11 +464,5 @@ mod tests {
             assert_eq!(names.of(stat), format!("kafka_remapper_{name}"));
             assert_eq!(stat.described().labels.len(), stat.values(&names).len());
         }
-    }
-
-    #[test]
-    fn a_configuration_is_known_by_the_first_digits_of_its_hash() {
-        // printf '{}' | sha256sum
-        assert_eq!(Fingerprint::of("{}").short(), "44136fa355b3");
     }
 }

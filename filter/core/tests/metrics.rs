@@ -40,7 +40,8 @@ fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The bootstraps that have tags, ConfigMaps among them: their names, and what the tags are called and look for.
+/// The bootstraps that have tags, ConfigMaps among them: their names, and what the tags are called and look
+/// for.
 fn bootstraps() -> Vec<(PathBuf, Vec<(String, Regex)>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = vec![];

@@ -19,10 +19,12 @@ impl Metrics {
         Self { names, ids: RefCell::default() }
     }
 
-    /// Adds `n` to a counter or gauge, or records `n` in a histogram.
+    /// Adds `n` to a counter or gauge, or records `n` in a histogram. 0 only makes the metric known: Envoy
+    /// refuses to add it to a counter.
     pub(crate) fn count(&self, stat: Stat, n: i64) {
         let Some(id) = self.id(stat) else { return };
         match stat.kind() {
+            Kind::Counter | Kind::Gauge if n == 0 => {}
             Kind::Counter | Kind::Gauge => host::add_to_metric(id, n),
             Kind::Histogram => host::record_metric(id, n.unsigned_abs()),
         }

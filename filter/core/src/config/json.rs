@@ -127,11 +127,17 @@ impl Visitor<'_> for WholeVisitor {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
         // 2^63 is a float; every smaller whole one is an i64.
-        if value.fract() == 0.0 && value.abs() < 9_223_372_036_854_775_808.0 {
-            Ok(Whole(value as i64))
-        } else {
-            Err(E::invalid_value(Unexpected::Float(value), &self))
+        if value.fract() != 0.0 || value.abs() >= 9_223_372_036_854_775_808.0 {
+            return Err(E::invalid_value(Unexpected::Float(value), &self));
         }
+        // From 2^53 on several whole numbers are one float.
+        if value.abs() >= 9_007_199_254_740_992.0 {
+            return Err(E::custom(format!(
+                "{value} need not be the number that was written: from 2^53 on give the configuration as JSON text \
+                 (StringValue), and the number without a point or an exponent"
+            )));
+        }
+        Ok(Whole(value as i64))
     }
 }
 

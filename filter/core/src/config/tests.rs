@@ -199,6 +199,7 @@ fn limits_out_of_range() {
         (r#"{"limits": {"frame_bytes": 1073741825}}"#, "limits.frame_bytes: 1073741825 is not in 1024..=1073741824"),
         (r#"{"limits": {"frame_bytes": 1024.5}}"#, "limits.frame_bytes: invalid value: floating point `1024.5`, expected a whole number below 2^63"),
         (r#"{"limits": {"frame_bytes": 1e19}}"#, "limits.frame_bytes: invalid value: floating point `1e+19`, expected a whole number below 2^63"),
+        (r#"{"mapping": {"offset_range": 9007199254740996.0}}"#, "mapping.offset_range: 9007199254740996 need not be the number that was written: from 2^53 on give the configuration as JSON text (StringValue), and the number without a point or an exponent"),
         (r#"{"limits": {"frame_bytes": 18446744073709551615}}"#, "limits.frame_bytes: invalid value: integer `18446744073709551615`, expected a whole number below 2^63"),
         (r#"{"limits": {"frame_bytes": "1 MiB"}}"#, r#"limits.frame_bytes: invalid type: string "1 MiB", expected a whole number below 2^63"#),
         (r#"{"limits": {"fetch_max_bytes": 511}}"#, "limits.fetch_max_bytes: 511 is not in 512..=536870912"),

@@ -102,7 +102,10 @@ impl Connection {
             body = without_dumps(body, version)?;
         }
         let pending = exchange.pending.take().ok_or(Fault::bug("an exchange without what waits"))?;
-        let (next, outcome) = self.decide(exchange.request.api, now, |cx| pending.response(cx, body))?;
+        let (next, outcome) = self.decide(exchange.request.api, now, |cx| {
+            cx.is_answer = true;
+            pending.response(cx, body)
+        })?;
         self.go_on(exchange, next, outcome, now)
     }
 

@@ -108,14 +108,15 @@ impl Connection {
 
     /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.
     pub fn handle_gone(&mut self) {
-        if self.broker_ended && !self.is_served {
+        if self.broker_ended && !self.is_served && !self.session.client_ended {
             self.say_unserved();
         }
         self.note_abandoned();
         self.phase = Phase::Closed;
     }
 
-    /// What a broker does that wants something else first closes without a word.
+    /// A broker that wants something else first closes without a word. It also closes where the client has
+    /// ended its stream, and then that is nobody's fault.
     fn say_unserved(&mut self) {
         let Some(oldest) = self.exchanges.oldest() else { return };
         let api = oldest.request.api.name;
@@ -123,7 +124,7 @@ impl Connection {
             "the broker ended the connection instead of answering the first {api}: does its listener want SASL \
              (sasl of the client's, or upstream.sasl), or TLS (transport_socket of Envoy's cluster)?"
         );
-        self.actions.push_back(Action::Warn(text));
+        self.actions.push_back(if self.is_stranger() { Action::WarnOfStranger(text) } else { Action::Warn(text) });
     }
 
     /// Counts an authentication that was begun, and will not be finished: nothing else of it would show.

@@ -76,6 +76,10 @@ impl Connection {
             return Ok(true);
         }
         let arrival = arrival.map(|(arrival, _)| arrival);
+        // It will end the connection: what was asked before is answered first, as Kafka does.
+        if arrival.is_some_and(|arrival| arrival.line.is_none()) && self.owes_answers() {
+            return Ok(false);
+        }
         let is_whole = self.client.input.len() >= len;
         let lacks_room = if !self.admit_frame(len, now)? {
             Some(HeldSide::Client)

@@ -293,6 +293,8 @@ pub(crate) struct Context<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) now: Millis,
     pub(crate) actions: &'a mut VecDeque<Action>,
+    /// A broker's answer is handled, and not a request.
+    pub(crate) is_answer: bool,
     /// The worst of the error codes put into, or seen in, the answer.
     pub(crate) outcome: Outcome,
 }
@@ -383,14 +385,20 @@ impl Context<'_> {
         code
     }
 
-    /// Notes an error code of the answer for the stats: each that the answer holds, once.
+    /// Notes an error code of the answer for the stats: each that the answer holds, once. Where a broker's
+    /// answer is handled it is the broker's, unless [`Self::note_refusal`] says otherwise.
     pub(crate) fn note(&mut self, error_code: i16) {
+        self.note_refusal(error_code);
+        if self.is_answer && error_code != 0 && !stats::is_joining(error_code) {
+            self.shared.tally.add(Stat::BrokerErrors { broker: self.session.broker_label }, 1);
+        }
+    }
+
+    /// As [`Self::note`], of an error code that is the filter's own.
+    pub(crate) fn note_refusal(&mut self, error_code: i16) {
         self.note_outcome(Outcome::of(error_code));
         if error_code != 0 {
             self.shared.tally.add(Stat::ResponseErrors { api: self.api.name, code: error_code }, 1);
-        }
-        if error_code != 0 && !stats::is_joining(error_code) {
-            self.shared.tally.add(Stat::BrokerErrors { broker: self.session.broker_label }, 1);
         }
     }
 

@@ -54,12 +54,16 @@ pub const FETCH_SESSION_TOPIC_BYTES: usize = 320;
 /// request and thousands of requests per second would be as many calls of the host.
 pub const TALLY_MS: u64 = INSTANCES_LOOK_MS;
 
-/// Topics that have stats of their own; the configuration's later ones are counted with all others. Ten
+/// Topics that have stats of their own; the configuration's later ones are counted with all others. Nine
 /// series each, of some 300 bytes in Envoy: under one MiB, and no more than a Prometheus takes from one
 /// process.
 pub const TOPIC_STATS_MAX: usize = 256;
 
 const _: () = assert!(TOPIC_STATS_MAX <= u16::MAX as usize);
+
+/// Plugins of one `stat_prefix` of which it is kept which gauges they have set. One beyond takes the place of
+/// that which changed the longest time ago, whose gauges stay as they are from then on.
+pub const SHOWN_IDENTITIES_MAX: usize = 32;
 
 /// Brokers that have stats of their own. A client chooses the server name that it asks for, and with it the
 /// id that the name has in it; few clusters have more brokers.

@@ -58,6 +58,11 @@ impl Parts {
         self.0.get(&gauge).copied().unwrap_or(0)
     }
 
+    /// Those of some gauges.
+    pub(crate) fn of(&self, is_wanted: impl Fn(Gauge) -> bool) -> Self {
+        Self(self.iter().filter(|(gauge, _)| is_wanted(*gauge)).collect())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Gauge, i64)> + '_ {
         self.0.iter().map(|(gauge, n)| (*gauge, *n))
     }

@@ -13,7 +13,8 @@ fn address(text: &str) -> Address {
 fn keys_are_what_they_were() {
     let (process, secret) = (Process::default(), [7; 32]);
     let worker = process.worker();
-    worker.create(&worker.census(), &Census::default());
+    worker.create(&worker.connections(), &Census::default());
+    worker.create(&worker.gauges(), &Census::default());
     worker.create(&worker.generations(), &Generations::default());
     worker.create(&worker.placements(), &Placements::default());
     worker.create(&worker.shown(), &Shown::default());
@@ -27,13 +28,14 @@ fn keys_are_what_they_were() {
     let expected = [
         "kafka_remapper.generations.k.ingress.r",
         "kafka_remapper.k.broker.3",
+        "kafka_remapper.k.connections",
         "kafka_remapper.k.gauges",
         "kafka_remapper.k.reach.3",
+        "kafka_remapper.k.shown",
         "kafka_remapper.k.versions.3",
         "kafka_remapper.k.versions.any",
         "kafka_remapper.placements.k.ingress.r",
         "kafka_remapper.secret",
-        "kafka_remapper.shown.k.ingress.r",
         "kafka_remapper.users.k.ingress.r",
         "kafka_remapper.users.k.ingress.r.changes",
     ];
@@ -131,7 +133,7 @@ fn nonsense_counts_as_nothing() {
     assert_eq!(worker.secret(|| Some([1; 32])), None, "nobody's secret is overwritten");
     assert_eq!(worker.change(&worker.users_changes(), |count| *count += 1), Ok(()));
     assert_eq!(worker.get(&worker.users_changes()), Some(1));
-    assert_eq!(worker.get(&worker.census()), Some(Census::default()));
+    assert_eq!(worker.get(&worker.gauges()), Some(Census::default()));
     // A change that changes nothing writes nothing.
     let writes = process.writes.get();
     worker.change(&worker.users_changes(), |_| ()).unwrap();

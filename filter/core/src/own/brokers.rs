@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 
-use crate::brokers::{Address, Route};
+use crate::brokers::{Address, Advertise, Route};
 use crate::error::{Fault, Reconnect};
 use crate::exchange::action::Action;
 use crate::exchange::handler::{read_answer, Context, Next, Pending, Question, Upstream};
@@ -63,9 +63,11 @@ impl Pending for BrokerQuestion {
     }
 }
 
-/// Tells the process who the brokers are, where connections are routed by broker id.
+/// Tells the process who the brokers are, where connections are routed by broker id, or clients choose the
+/// names that they come in at.
 pub(crate) fn note_addresses(cx: &mut Context<'_>, answer: &MetadataResponse) {
-    if matches!(cx.shared.config.route, Route::Envoy) {
+    let config = &cx.shared.config;
+    if matches!(config.route, Route::Envoy) && !matches!(config.advertise, Advertise::Sni { .. }) {
         return;
     }
     let known = answer.brokers.iter();

@@ -18,6 +18,7 @@ use crate::exchange::action::Action;
 use crate::exchange::api::{Apis, Offer};
 use crate::exchange::handler::{read_answer, Context, Upstream};
 use crate::exchange::session::{Lacking, Session};
+use crate::fingerprint::VERSION;
 use crate::own::topics::{has_topic_ids, produces_by_id};
 use crate::shared::Shared;
 use crate::wire::rope::Rope;
@@ -44,7 +45,7 @@ pub(crate) fn own_request(version: i16) -> Result<Upstream, Fault> {
         ..3 => ApiVersionsRequest::default(),
         _ => ApiVersionsRequest::default()
             .with_client_software_name(name)
-            .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION"))),
+            .with_client_software_version(StrBytes::from_static_str(VERSION)),
     };
     Upstream::new(version, &message)
 }

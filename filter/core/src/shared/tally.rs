@@ -1,5 +1,5 @@
-//! What connections count and the host hears of a few times per second: a call of the host for each topic of
-//! each request would cost more than the counting.
+//! What connections count and the host hears of once or twice per second: a call of the host for each topic
+//! of each request would cost more than the counting.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

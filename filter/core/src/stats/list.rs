@@ -43,7 +43,8 @@ stats! {
             "Two versions with 1 among your Envoys: an upgrade is under way, or has stopped half-way.";
         CONFIGURATION_INFO: Gauge, "configuration_info", ["hash"],
             "1 for the configuration that is in force, 0 for those that were. `hash`: the first 12 hexadecimal digits of \
-             the SHA-256 of the configuration's text, as Envoy hands it to the filter.",
+             the SHA-256 of the configuration's text, as Envoy hands it to the filter: of a `Struct`, the JSON that Envoy \
+             makes of it.",
             "Two hashes with 1 among Envoys of one cluster that should be equal: one of them has not taken the new \
              file. Look for `update_rejected` below.";
         TOPIC_VIRTUAL_PARTITIONS: Gauge, "topic_virtual_partitions", ["topic"],
@@ -80,7 +81,7 @@ stats! {
         ADVERTISED_UNREACHED: Counter, "advertised_unreached_total", [],
             "Brokers that clients are told of, and that no connection comes in for.",
             "Envoy does not listen where `advertise` sends clients: a part of the keys times out. The log names broker \
-             and address.";
+             and address. Clients that only ask for metadata, and never connect to a broker that it names, cause it too.";
     ];
     "Requests": [
         REQUESTS: Counter, "requests_total", ["api"],
@@ -153,8 +154,8 @@ stats! {
         BROKER_REQUESTS: Counter, "broker_requests_total", ["broker"],
             "Requests to the broker, the filter's own among them.", "";
         BROKER_ERRORS: Counter, "broker_errors_total", ["broker"],
-            "Errors in answers on the broker's connections, as `response_errors_total` counts them, without those that \
-             are a part of joining a group; and faults of the broker, which end a connection.",
+            "Errors in the broker's answers, as `response_errors_total` counts them, without the filter's own refusals and \
+             without those that are a part of joining a group; and faults of the broker, which end a connection.",
             "Grows for one broker alone: look at this broker's log.";
     ];
     "Groups": [
@@ -167,7 +168,8 @@ stats! {
     "Memory": [
         HELD_BYTES: Gauge, "held_bytes", [],
             "Bytes in use of `limits.worker_bytes`, all workers together, as of the last second: what is alive in the \
-             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count.",
+             workers' VMs, and frames that are on their way into them. Workers without a connection so far do not count. \
+             Filters of one `remapper` that share a VM (the same `vm_id` and code) each count all of it.",
             "Near `held_bytes_limit` for long: give clients smaller requests, or Envoy more memory and the filter a \
              larger `limits.worker_bytes`.";
         HELD_BYTES_LIMIT: Gauge, "held_bytes_limit", [],

@@ -91,3 +91,16 @@ fn logins(shared: &Shared) -> Vec<Stat> {
     }
     stats
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_stat_without_labels_is_there_from_the_start() {
+        let listed = BTreeSet::from_iter(Stat::names_without_labels("k"));
+        assert_eq!(BTreeSet::from_iter(PLAIN.map(|stat| stat.name("k"))), listed);
+    }
+}

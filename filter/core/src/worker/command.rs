@@ -1,6 +1,6 @@
 //! What the host has to do for a worker, and has no answer to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::head::Head;
@@ -68,11 +68,13 @@ pub(crate) struct Commands {
     queue: RefCell<VecDeque<Command>>,
     /// At the head of each line of the log.
     stat_prefix: String,
+    /// How many changes of shared memory have failed.
+    contended: Cell<u64>,
 }
 
 impl Commands {
     pub(crate) fn new(stat_prefix: &str) -> Self {
-        Self { queue: RefCell::default(), stat_prefix: stat_prefix.to_owned() }
+        Self { queue: RefCell::default(), stat_prefix: stat_prefix.to_owned(), contended: Cell::new(0) }
     }
 
     pub(crate) fn push(&self, command: Command) {
@@ -103,8 +105,15 @@ impl Commands {
         self.push(Command::Log(level, line));
     }
 
-    /// What came of a change of shared memory. One that failed is logged.
+    /// What came of a change of shared memory. Of those that failed the first is logged, the second, the
+    /// fourth, and so on: under load that may be each connection's.
     pub(crate) fn changed<T>(&self, outcome: Result<T, Contended>) -> Option<T> {
-        outcome.inspect_err(|contended| self.warn(contended.to_string())).ok()
+        let fails = |contended: &Contended| {
+            self.contended.set(self.contended.get().saturating_add(1));
+            if self.contended.get().is_power_of_two() {
+                self.warn(contended.to_string());
+            }
+        };
+        outcome.inspect_err(fails).ok()
     }
 }

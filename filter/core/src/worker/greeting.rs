@@ -7,18 +7,22 @@ use crate::limits::{GREETING_NAME_CHARS_MAX, GREETING_TOPICS_MAX};
 use crate::memory::ProcessMemory;
 use crate::remapper::PartitionRemapper;
 
-/// Says once in a process that a configuration begins, and again when one comes back. In Envoy it is the main
-/// thread's sandbox that says it, before any worker's.
+/// Says once in a process that a configuration begins, or another version of the filter with it, and again
+/// when one comes back. In Envoy it is the main thread's sandbox that says it, before any worker's.
 pub(crate) fn greet(config: &Config, fingerprint: Fingerprint, memory: &ProcessMemory, commands: &Commands) {
-    let mark = u64::from_be_bytes(fingerprint.to_bytes());
+    greet_as(VERSION, config, fingerprint, memory, commands);
+}
+
+fn greet_as(version: &str, config: &Config, fingerprint: Fingerprint, memory: &ProcessMemory, commands: &Commands) {
+    let mark = u64::from_be_bytes(fingerprint.with_version(version).to_bytes());
     let former = memory.change(&memory.greeted(), |greeted: &mut u64| std::mem::replace(greeted, mark));
     // Two workers may both write at once: then a line too many is better than none.
     if former != Ok(mark) {
-        commands.inform(line(config, fingerprint));
+        commands.inform(line(version, config, fingerprint));
     }
 }
 
-fn line(config: &Config, fingerprint: Fingerprint) -> String {
+fn line(version: &str, config: &Config, fingerprint: Fingerprint) -> String {
     let entries = config.mapping.topics.iter();
     let mut parts: Vec<String> = entries
         .take(GREETING_TOPICS_MAX)
@@ -31,7 +35,7 @@ fn line(config: &Config, fingerprint: Fingerprint) -> String {
     let others = if parts.is_empty() { "every topic" } else { "any other topic" };
     parts.push(format!("{others} {}", shown(config.mapping.default.as_ref())));
     let mapping = parts.join(", ");
-    format!("kafka partition remapper {VERSION}, configuration {fingerprint}: {mapping}")
+    format!("kafka partition remapper {version}, configuration {fingerprint}: {mapping}")
 }
 
 /// V on P.
@@ -58,8 +62,13 @@ mod tests {
     use crate::worker::command::{Command, Level};
 
     fn lines(process: &Process, config: &str) -> Vec<String> {
+        lines_of(VERSION, process, config)
+    }
+
+    fn lines_of(version: &str, process: &Process, config: &str) -> Vec<String> {
         let (memory, commands) = (ProcessMemory::new(Box::new(process.clone()), "k", "", ""), Commands::new("k"));
-        greet(&Config::parse(config, &|_| None).unwrap(), Fingerprint::of(config), &memory, &commands);
+        let parsed = Config::parse(config, &|_| None).unwrap();
+        greet_as(version, &parsed, Fingerprint::of(config), &memory, &commands);
         let taken = std::iter::from_fn(|| commands.pop());
         let line = |command| match command {
             Command::Log(Level::Info, line) => {
@@ -83,7 +92,7 @@ mod tests {
         let expected = format!(
             "[k] kafka partition remapper {}, configuration {}: orders 100 on 10, regex a\\\\..*|\\n 4 on 2, audit \
              not mapped, any other topic not mapped",
-            env!("CARGO_PKG_VERSION"),
+            VERSION,
             Fingerprint::of(config),
         );
         assert_eq!(told, [expected]);
@@ -91,6 +100,16 @@ mod tests {
         let other = r#"{"stat_prefix": "k", "mapping": {"virtual_partitions": 4, "physical_partitions": 2}}"#;
         assert!(lines(&process, other)[0].ends_with(": every topic 4 on 2"));
         assert_eq!(lines(&process, config).len(), 1, "it came back");
+    }
+
+    #[test]
+    fn another_version_with_the_same_configuration_is_told() {
+        let (process, config) = (Process::default(), r#"{"stat_prefix": "k"}"#);
+        for (version, told) in [("1.0.0", 1), ("1.0.1", 1), ("1.0.1", 0), ("1.0.0", 1)] {
+            let lines = lines_of(version, &process, config);
+            assert_eq!(lines.len(), told, "{version}");
+            assert!(lines.iter().all(|line| line.contains(&format!("remapper {version}, configuration"))));
+        }
     }
 
     #[test]

@@ -42,7 +42,12 @@ impl Handle {
         };
         Self {
             context_id,
-            client: Rc::new(RefCell::new(AcceptedConnection { upkeep, stream: None, is_refused: false })),
+            client: Rc::new(RefCell::new(AcceptedConnection {
+                upkeep,
+                stream: None,
+                is_refused: false,
+                has_heard: false,
+            })),
         }
     }
 
@@ -73,6 +78,8 @@ pub(crate) struct AcceptedConnection {
     stream: Option<Stream>,
     /// It is closing, and never had a stream.
     is_refused: bool,
+    /// Bytes of a broker came: what the host says of a failure is of an earlier try of its own.
+    has_heard: bool,
 }
 
 impl AcceptedConnection {
@@ -101,12 +108,13 @@ impl AcceptedConnection {
 
     /// See [`Stream::broker_data`].
     pub(crate) fn broker_data(&mut self, host: &impl Host, len: usize) {
+        self.has_heard |= len > 0;
         if self.is_refused {
             let _ = host.replace(Side::Broker, len, &[]);
             return;
         }
         // A broker speaks only when it is asked. Where nothing was asked yet, the stream says so.
-        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep.plugin));
+        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep));
         if stream.connection.wants_broker() {
             // Envoy knows it once it is connected.
             host.broker().iter().for_each(|broker| stream.connection.reaches(broker));
@@ -148,7 +156,7 @@ impl AcceptedConnection {
             return false;
         }
         // One that never sent a byte has no stream, and needs no more than to be counted.
-        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep.plugin));
+        let stream = self.stream.get_or_insert_with(|| unasked(&self.upkeep));
         stream.expire(&mut self.upkeep.during(host), host.now())
     }
 
@@ -192,7 +200,7 @@ impl AcceptedConnection {
                 let text = format!("a client's TLS handshake failed: {hint}Envoy says {}", text::words(&why));
                 (plugin.shared.line_for_stranger(&text, host.now()), Who::default())
             }
-            (Some(Failure::Unreached(why)), Some(stream)) => {
+            (Some(Failure::Unreached(why)), Some(stream)) if !self.has_heard => {
                 let address =
                     routed.address.as_ref().map_or("where Envoy's cluster leads".to_owned(), |to| format!("at {to}"));
                 let text = format!(
@@ -231,8 +239,9 @@ const NO_TLS: &str =
     "this listener wants TLS, and the client speaks none: its security.protocol has to be SSL or SASL_SSL. ";
 
 /// The stream of a connection whose client has sent nothing: it is only to be closed.
-fn unasked(plugin: &Plugin) -> Stream {
-    Stream::new(Connection::new(Rc::clone(&plugin.shared), Opening::default()))
+fn unasked(upkeep: &Upkeep) -> Stream {
+    let opening = Opening { broker_label: upkeep.routed.label, ..Opening::default() };
+    Stream::new(Connection::new(Rc::clone(&upkeep.plugin.shared), opening))
 }
 
 /// What is done for a connection beside moving its bytes.

@@ -17,7 +17,7 @@ use crate::limits::{INSTANCES_LOOK_MS, RETIRING_TICK_MS, SLOW_TICK_MS};
 use crate::memory::census::{Census, Gauge, Parts};
 use crate::memory::generations::Generations;
 use crate::memory::placements::Placements;
-use crate::memory::ProcessMemory;
+use crate::memory::{Key, ProcessMemory};
 use crate::stats::{BrokerLabel, Stat};
 use crate::time::Millis;
 
@@ -39,8 +39,10 @@ pub(crate) struct Instance {
     connections: RefCell<HashMap<u32, (Rc<Retirement>, BrokerLabel)>>,
     /// What this instance has added to gauges.
     parts: RefCell<Parts>,
-    /// What the census has of that.
+    /// What the census of connections has of that.
     reported: RefCell<Parts>,
+    /// What the census of other gauges has of that.
+    reported_others: RefCell<Parts>,
     display: Display,
     is_announced: Cell<bool>,
     outdated_since: Cell<Option<Millis>>,
@@ -66,7 +68,8 @@ impl Instance {
         now: Millis,
     ) -> Result<Self, ConfigError> {
         // Made by the first instance, so that others always find a value with which they can take turns.
-        memory.create(&memory.census(), &Census::default());
+        memory.create(&memory.connections(), &Census::default());
+        memory.create(&memory.gauges(), &Census::default());
         memory.create(&memory.generations(), &Generations::default());
         memory.create(&memory.placements(), &Placements::default());
         let accepted =
@@ -80,6 +83,7 @@ impl Instance {
             connections: RefCell::default(),
             parts: RefCell::default(),
             reported: RefCell::default(),
+            reported_others: RefCell::default(),
             display,
             is_announced: Cell::new(false),
             outdated_since: Cell::new(None),
@@ -135,6 +139,7 @@ impl Instance {
             self.display.look(is_current, memory, commands);
             self.use_memory(usage(), is_current, commands);
             self.report(memory, commands, now);
+            self.report_others(memory, commands, now);
         }
         let connections = self.connections.borrow();
         if let Some(since) = self.outdated_since.get() {
@@ -161,7 +166,8 @@ impl Instance {
         generations.is_current(self.fingerprint)
     }
 
-    /// Instances in one sandbox see the same memory, which counts once.
+    /// Instances of one plugin in one sandbox see the same memory, which counts once: for the one that is in
+    /// force. Two plugins in one sandbox both count it, and nothing tells them of each other.
     fn use_memory(&self, usage: Usage, is_current: bool, commands: &Commands) {
         let Usage { has_served, held, held_limit, shared } = usage;
         let (held, held_limit) = if is_current && has_served { (held, held_limit) } else { (0, 0) };
@@ -198,13 +204,29 @@ impl Instance {
         }
     }
 
-    /// A sign of life. Sets gauges right where others give none any more.
+    /// A sign of life. Sets the number of connections right where others give none any more.
     fn report(&self, memory: &ProcessMemory, commands: &Commands, now: Millis) {
-        let report = memory.change(&memory.census(), |census: &mut Census| {
-            census.report(self.id, &self.reported.borrow(), &self.parts.borrow(), now)
-        });
+        let parts = self.parts.borrow().of(|gauge| gauge == Gauge::Connections);
+        Self::report_to((self.id, &memory.connections()), (&self.reported, &parts), memory, commands, now);
+    }
+
+    /// As [`Self::report`], for all other gauges. With their labels they are too much to be read and written
+    /// with each connection; of a VM that fails, what it added after the last look stays.
+    fn report_others(&self, memory: &ProcessMemory, commands: &Commands, now: Millis) {
+        let parts = self.parts.borrow().of(|gauge| gauge != Gauge::Connections);
+        Self::report_to((self.id, &memory.gauges()), (&self.reported_others, &parts), memory, commands, now);
+    }
+
+    fn report_to(
+        (id, key): (u64, &Key<Census>),
+        (reported, parts): (&RefCell<Parts>, &Parts),
+        memory: &ProcessMemory,
+        commands: &Commands,
+        now: Millis,
+    ) {
+        let report = memory.change(key, |census: &mut Census| census.report(id, &reported.borrow(), parts, now));
         if let Some(report) = commands.changed(report) {
-            self.reported.replace(report.reported);
+            reported.replace(report.reported);
             let corrections = report.correction.iter();
             corrections.for_each(|(gauge, n)| commands.push(Command::Correct(gauge.stat(), n)));
         }

@@ -56,6 +56,7 @@ impl Routing {
         let config = &shared.config;
         let broker = config.advertise.broker_of(local_port, server_name);
         let known = broker.and_then(|id| memory.get(&memory.broker(id)));
+        let is_known = known.is_some();
         if let Some(id) = broker.filter(|id| shared.broker_reached(*id)) {
             memory.put(&memory.reach(id), &ReachMark::Reached);
         }
@@ -68,8 +69,12 @@ impl Routing {
                 (Some(address), bootstrapped)
             }
         };
-        let is_known = matches!(config.route, Route::Envoy) || bootstrapped.is_none();
-        let label = self.label(broker.filter(|_| is_known), &config.advertise);
+        // Ports and tables are the operator's. What a client asks for by name may be any number.
+        let is_named = match config.advertise {
+            Advertise::Sni { .. } => is_known,
+            _ => matches!(config.route, Route::Envoy) || is_known,
+        };
+        let label = self.label(broker.filter(|_| is_named), &config.advertise);
         Routed { broker, address, bootstrapped, label }
     }
 

@@ -1,8 +1,8 @@
 //! Gauges that say what is configured. Each worker of a process sets the same ones to the same values, and
-//! whichever instance puts its configuration in force first sets those to 0 that only the former one had.
+//! whichever instance puts its configuration in force first sets those to 0 that only the former one had, and
+//! that no other plugin of the same `stat_prefix` shows.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::command::{Command, Commands};
@@ -37,7 +37,7 @@ impl Display {
         self.gauges.iter().map(|(stat, _)| *stat)
     }
 
-    /// To be called a few times per second: whether the configuration is in force.
+    /// To be called once per second or more often: whether the configuration is in force.
     pub(crate) fn look(&self, is_current: bool, memory: &ProcessMemory, commands: &Commands) {
         if !self.is_shown.replace(is_current) && is_current {
             self.show(memory, commands);
@@ -46,10 +46,9 @@ impl Display {
 
     fn show(&self, memory: &ProcessMemory, commands: &Commands) {
         let mine: Vec<String> = self.gauges.iter().map(|(stat, _)| self.names.of(*stat)).collect();
-        let former = memory.change(&memory.shown(), |shown: &mut Shown| std::mem::replace(&mut shown.0, mine.clone()));
-        let mine: HashSet<String> = mine.into_iter().collect();
-        let former = commands.changed(former).unwrap_or_default();
-        former.into_iter().filter(|name| !mine.contains(name)).for_each(|name| commands.push(Command::Clear(name)));
+        let gone = memory.change(&memory.shown(), |shown: &mut Shown| shown.show(memory.identity(), &mine));
+        let gone = commands.changed(gone).unwrap_or_default();
+        gone.into_iter().for_each(|name| commands.push(Command::Clear(name)));
         self.gauges.iter().for_each(|(stat, value)| commands.push(Command::Set(*stat, *value)));
     }
 }

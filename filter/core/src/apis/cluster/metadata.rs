@@ -117,8 +117,12 @@ impl Answer {
         answer.brokers.retain_mut(|broker| cx.readdress(broker.node_id.0, &mut broker.host, &mut broker.port));
         let mut moved = HashSet::new();
         answer.topics.retain_mut(|topic| {
+            let of_broker = topic.error_code;
             let stays = self.virtualize(cx, topic, &mut moved) || !self.all;
-            cx.note(if stays { topic.error_code } else { 0 });
+            match topic.error_code {
+                code if !stays || code == of_broker => cx.note(if stays { code } else { 0 }),
+                code => cx.note_refusal(code),
+            }
             stays
         });
         cx.shared.forget_logs(&moved);

@@ -141,7 +141,7 @@ struct Answered {
 
 impl Answered {
     fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: i32, error: ResponseError) {
-        cx.note(error.code());
+        cx.note_refusal(error.code());
         let result = DeleteRecordsPartitionResult::default().with_partition_index(partition).with_low_watermark(-1);
         self.results.push((topic.clone(), result.with_error_code(error.code())));
     }

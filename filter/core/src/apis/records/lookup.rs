@@ -107,7 +107,7 @@ impl<L: Lookup> Merged<L> {
         let mut refused = L::Found::default();
         let (index, error_code, offset) = L::fields(&mut refused);
         (*index, *error_code, *offset) = (partition.0, error.code(), -1);
-        cx.note(error.code());
+        cx.note_refusal(error.code());
         self.answered.push((topic.clone(), refused));
     }
 

@@ -284,7 +284,7 @@ struct Merged {
 impl Merged {
     fn refuse(&mut self, cx: &mut Context<'_>, topic: &TopicName, partition: VirtualPartition, refusal: Refusal) {
         let code = refusal.error.code();
-        cx.note(code);
+        cx.note_refusal(code);
         let words = Some(refusal.words).filter(|_| self.version >= ERROR_MESSAGES);
         let answer = PartitionProduceResponse::default()
             .with_index(partition.0)

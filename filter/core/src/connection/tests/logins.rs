@@ -170,6 +170,9 @@ fn an_api_that_the_broker_lacks_ends_the_connection_when_it_is_used() {
     let stream = [login("\0alice\0secret"), metadata(9, 4, &["u"]), heartbeat(5)].concat();
     let up = exchange(&mut proxy, &stream, &serve(&broker), Cut::Nowhere);
     assert_eq!(asked(&up).last(), Some(&(3, 9)));
+    let answers = take_frames(&mut proxy.down.clone());
+    let last = answers.last().unwrap();
+    assert_eq!(last[..4], 4i32.to_be_bytes(), "what was asked before is answered");
     assert!(proxy.closed && proxy.warnings[0].contains("the broker does not offer Heartbeat"), "{:?}", proxy.warnings);
 }
 

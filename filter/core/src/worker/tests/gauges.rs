@@ -12,7 +12,7 @@ fn mapped(virtual_partitions: usize, other: &str) -> String {
 }
 
 fn hash(config: &str) -> String {
-    format!("configuration_info.remapper.k.hash.{}", Fingerprint::of(config).short())
+    format!("configuration_info.remapper.k.hash.{}", Fingerprint::of(config))
 }
 
 impl Process {
@@ -152,16 +152,38 @@ fn a_client_that_asks_for_many_brokers_makes_few_series() {
     let config = r#"{"stat_prefix": "k", "advertise": {"sni": {"host": "b{id}.example", "port": 9093}}}"#;
     let process = Process::default();
     let mut site = Site::of(&process, config, 0).unwrap();
-    for id in 0..2 * BROKER_STATS_MAX as u32 {
-        let handle = site.worker.announce(id);
+    let many = 2 * BROKER_STATS_MAX as u32;
+    let connect = |site: &mut Site, context_id: u32, id: u32| {
+        let handle = site.worker.announce(context_id);
         site.worker.accept(&handle, &site.envoy, Some(9093), Some(&format!("b{id}.example")));
         site.settle();
-    }
-    let names: Vec<String> = process.metrics.borrow().keys().cloned().collect();
-    let of_brokers = names.iter().filter(|name| name.contains("broker_connections_active")).count();
-    assert_eq!(of_brokers, BROKER_STATS_MAX + 2);
-    let unknown = process.stat("broker_connections_active.remapper.k.broker.unknown");
-    assert_eq!(unknown, BROKER_STATS_MAX as i64);
+    };
+    let series = || {
+        let names: Vec<String> = process.metrics.borrow().keys().cloned().collect();
+        names.iter().filter(|name| name.contains("broker_connections_active")).count()
+    };
+    let active = |broker: &str| process.stat(&format!("broker_connections_active.remapper.k.broker.{broker}"));
+    (0..many).for_each(|id| connect(&mut site, id, id));
+    assert_eq!((series(), active("bootstrap")), (2, i64::from(many)), "nobody knows of such brokers");
+    // The cluster tells of brokers, on whichever connection.
+    let seen: Vec<_> = (0..many as i32).map(|id| (id, "inner:9092".parse().unwrap())).collect();
+    site.worker.plugin.brokers_seen(&seen[..1]);
+    connect(&mut site, many, 0);
+    assert_eq!((series(), active("0")), (3, 1));
+    site.worker.plugin.brokers_seen(&seen);
+    (0..many).for_each(|id| connect(&mut site, many + 1 + id, id));
+    assert_eq!((series(), active("0"), active("unknown")), (BROKER_STATS_MAX + 2, 2, BROKER_STATS_MAX as i64));
+}
+
+#[test]
+fn a_broker_that_speaks_before_it_is_asked_is_told_apart() {
+    let process = Process::default();
+    let mut site = Site::of(&process, ROUTED, 0).unwrap();
+    site.connect(1, 9092);
+    site.broker(1, b"\0\0\0\x04abcd");
+    site.tick(1_000);
+    let errors = ["bootstrap", "unknown"].map(|broker| format!("broker_errors_total.remapper.k.broker.{broker}"));
+    assert_eq!(errors.map(|name| process.stat(&name)), [1, 0]);
 }
 
 #[test]

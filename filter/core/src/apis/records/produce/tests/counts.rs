@@ -30,7 +30,7 @@ fn each_topic_counts_its_bytes_and_each_request_once() {
         // As the broker says of each partition, and the filter of two that do not exist.
         ("response_errors_total.api.Produce.error.INVALID_RECORD", 10),
         ("response_errors_total.api.Produce.error.UNKNOWN_TOPIC_OR_PARTITION", 2),
-        ("broker_errors_total.broker.unknown", 12),
+        ("broker_errors_total.broker.unknown", 10),
     ];
     assert_eq!(counted(&shared), counts(&expected));
 }
