@@ -96,7 +96,7 @@ pub struct Connection {
     has_asked: bool,
     /// The broker has answered more than what every listener answers to everybody.
     is_served: bool,
-    /// The broker has ended its stream.
+    /// The broker has ended its stream, and the client had not.
     broker_ended: bool,
 }
 
@@ -141,7 +141,8 @@ impl Connection {
 
     /// The broker has ended its stream.
     pub fn handle_broker_end(&mut self) {
-        self.broker_ended = true;
+        // A client that sees its connection end ends its side as well, and that is no reason.
+        self.broker_ended |= !self.session.client_ended;
     }
 
     /// The connection goes to `broker`: a name that only connections to the same one have.

@@ -108,7 +108,7 @@ impl Connection {
 
     /// The connection is gone. To be told last, also where [`Action::Close`] asked for it.
     pub fn handle_gone(&mut self) {
-        if self.broker_ended && !self.is_served && !self.session.client_ended {
+        if self.broker_ended && !self.is_served {
             self.say_unserved();
         }
         self.note_abandoned();

@@ -355,6 +355,8 @@ fn a_broker_that_closes_instead_of_answering_is_told_of() {
         site.client_with(1, &asked[answers], half_closes);
         if ends {
             site.worker.broker_ended(&site.handles[&1]);
+            // As a client does that sees it.
+            site.client_with(1, &[], true);
         }
         let said = said_at_the_end(&mut site, None);
         assert_eq!(said.len(), usize::from(says), "{said:?}");
