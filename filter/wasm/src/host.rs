@@ -4,6 +4,7 @@
 //! nothing.
 
 pub(crate) mod buffer;
+pub(crate) mod property;
 pub(crate) mod wasi;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -234,7 +235,8 @@ impl Verifier for Envoy {
     }
 }
 
-/// Filter state `wasm.<name>` of the connection, for access logs and for filters behind this one.
+/// Filter state `wasm.<name>` of the connection, for access logs and for filters behind this one, which may
+/// let clients through by it: where Envoy refuses, the SDK's panic ends the connection.
 pub(crate) fn set_filter_state(name: &str, value: &str) {
     checked("set_property", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }

@@ -47,7 +47,7 @@ impl Plugin {
                     host::set_filter_state("kafka_mechanism", mechanism);
                 }),
                 Command::Describe { context_id, key, value } => {
-                    host::on_behalf_of(context_id, || host::set_filter_state(key, &value));
+                    host::on_behalf_of(context_id, || host::property::describe(key, &value));
                 }
                 Command::Close(context_id) => host::on_behalf_of(context_id, host::close_downstream),
                 Command::Count(stat, n) => self.metrics.count(stat, n),
