@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
-SHIPPED = {"kafka-partition-remapper": "wasm32-unknown-unknown", "kafka-remapper-check": "x86_64-unknown-linux-gnu"}
-"""What is shipped, and for which target."""
+SHIPPED = {"kafka-partition-remapper": "wasm32-unknown-unknown", "kafka-remapper-check": None}
+"""What is shipped, and for which target; None: this machine's."""
 
 ALLOWED = {
     "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0", "Unlicense", "Zlib",
@@ -47,7 +47,7 @@ def crates() -> list[Crate]:
     them."""
     users: dict[tuple[str, str], list[str]] = {}
     for package, target in SHIPPED.items():
-        for crate in sorted(_tree(package, target)):
+        for crate in sorted(_tree(package, target or _host())):
             users.setdefault(crate, []).append(package)
     found = {(p["name"], p["version"]): p for p in _metadata()["packages"]}
     checksums = _checksums()
@@ -98,6 +98,12 @@ def is_allowed(expression: str) -> bool:
 def refused(found: list[Crate]) -> list[str]:
     """Crates with licences that are not allowed."""
     return [f"{crate.name} {crate.version}: {crate.license or 'no licence'}" for crate in found if not is_allowed(crate.license)]
+
+
+def _host() -> str:
+    """The target that cargo builds for where none is named."""
+    told = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True).stdout
+    return next(line.removeprefix("host: ") for line in told.splitlines() if line.startswith("host: "))
 
 
 def _tree(package: str, target: str) -> set[tuple[str, str]]:

@@ -16,6 +16,8 @@ pub(crate) struct Node {
     /// Counted from 1.
     pub(crate) line: usize,
     content: Content,
+    /// How many levels the node has, itself and what aliases stand for included.
+    depth: usize,
     /// How many values the node has, itself and what aliases stand for included.
     size: usize,
 }
@@ -136,7 +138,7 @@ impl Reader {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_text = style != ScalarStyle::Plain || tag.is_some();
                 let value = if is_text { Value::String(text.into_owned()) } else { plain(&text) };
-                self.end(Content::Scalar(value), line, anchor, 1)
+                self.end(Content::Scalar(value), line, anchor, (1, 1))
             }
             Event::SequenceStart(anchor, _) => self.begin(line, anchor, false),
             Event::MappingStart(anchor, _) => self.begin(line, anchor, true),
@@ -160,16 +162,22 @@ impl Reader {
     fn close(&mut self) -> Result<(), String> {
         let Some(Open { line, anchor, is_map, items }) = self.open.pop() else { return Ok(()) };
         let size = items.iter().fold(1_usize, |size, item| size.saturating_add(item.size));
+        let depth = 1 + items.iter().map(|item| item.depth).max().unwrap_or(0);
         let content = if is_map { Content::Map(paired(&items)?) } else { Content::List(items) };
-        self.end(content, line, anchor, size)
+        self.end(content, line, anchor, (size, depth))
     }
 
-    fn end(&mut self, content: Content, line: usize, anchor: usize, size: usize) -> Result<(), String> {
-        // Aliases of aliases: a small file can stand for a huge one.
+    /// `size`: values and levels.
+    fn end(&mut self, content: Content, line: usize, anchor: usize, size: (usize, usize)) -> Result<(), String> {
+        let (size, depth) = size;
+        // Aliases of aliases: a small file can stand for a huge one, or for a deep one.
+        if depth > YAML_DEPTH_MAX {
+            return Err(format!("with its aliases it has more than {YAML_DEPTH_MAX} levels"));
+        }
         if size > YAML_NODES_MAX {
             return Err(format!("with its aliases this stands for more than {YAML_NODES_MAX} values"));
         }
-        self.place(Rc::new(Node { line: line + self.above, content, size }), anchor)
+        self.place(Rc::new(Node { line: line + self.above, content, depth, size }), anchor)
     }
 
     fn place(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), String> {
@@ -246,5 +254,8 @@ mod tests {
         assert!(documents(&"[".repeat(2_000), 1).is_err());
         let deep = format!("{}{}", "[".repeat(220), "]".repeat(220));
         assert!(documents(&deep, 1).unwrap_err().contains("levels"));
+        let mut chain = "a0: &a0 [x]\n".to_owned();
+        (1..220).for_each(|n| chain.push_str(&format!("a{n}: &a{n} [*a{}]\n", n - 1)));
+        assert!(documents(&chain, 1).unwrap_err().contains("with its aliases it has more than"));
     }
 }

@@ -88,6 +88,8 @@ pub struct Connection {
     actions: VecDeque<Action>,
     /// The client's next frame waits for room in the worker's memory.
     waits_for_room: bool,
+    /// The client's next request ends the connection, once all before it are answered.
+    ends_once_answered: bool,
     /// The client's next frame is a token, and waits for its verdict.
     waits_for_verdict: bool,
     /// For what there was no room when the client's next frame was looked at last.
@@ -120,6 +122,7 @@ impl Connection {
             actions: VecDeque::new(),
             waits_for_room: false,
             waits_for_verdict: false,
+            ends_once_answered: false,
             held_back: Cell::new(None),
             has_asked: false,
             is_served: false,
@@ -290,7 +293,8 @@ impl Connection {
 
     /// No further request is taken up: an answer has to come before, or the connection is about to end.
     fn is_blocked(&self) -> bool {
-        self.waits_for_verdict || self.retirement.is_asked() || self.exchanges.is_blocked()
+        let ends_later = self.ends_once_answered && self.owes_answers();
+        ends_later || self.waits_for_verdict || self.retirement.is_asked() || self.exchanges.is_blocked()
     }
 
     /// So many requests wait for their answers that no more are read. Those that were read are handled.

@@ -78,6 +78,7 @@ impl Connection {
         let arrival = arrival.map(|(arrival, _)| arrival);
         // It will end the connection: what was asked before is answered first, as Kafka does.
         if arrival.is_some_and(|arrival| arrival.line.is_none()) && self.owes_answers() {
+            self.ends_once_answered = true;
             return Ok(false);
         }
         let is_whole = self.client.input.len() >= len;
@@ -167,6 +168,7 @@ impl Connection {
     fn handle_request(&mut self, arrival: Arrival, frame: Bytes, now: Millis) -> Result<(), Fault> {
         self.has_asked = true;
         self.held_back.set(None);
+        self.ends_once_answered = false;
         let head = arrival.head;
         self.session.authentication.admit(arrival.admission, (TABLE.name(head.key), head.key), now)?;
         if self.is_stranger() && self.exchanges.len() >= limits::STRANGER_REQUESTS_MAX {

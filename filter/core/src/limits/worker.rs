@@ -65,13 +65,10 @@ const _: () = assert!(TOPIC_STATS_MAX <= u16::MAX as usize);
 /// that which changed the longest time ago, whose gauges stay as they are from then on.
 pub const SHOWN_IDENTITIES_MAX: usize = 32;
 
-/// Brokers that have stats of their own. A client chooses the server name that it asks for, and with it the
-/// id that the name has in it; few clusters have more brokers.
+/// Brokers that have stats of their own; few clusters have more. Of ids that come and go each leaves series
+/// behind.
 pub const BROKER_STATS_MAX: usize = 128;
 
 /// Entries of the mapping that the line names with which a configuration begins: who has more of them reads
 /// the configuration.
 pub const GREETING_TOPICS_MAX: usize = 20;
-
-/// Characters of a topic's name or pattern in that line: names of clusters' topics are seldom longer.
-pub const GREETING_NAME_CHARS_MAX: usize = 80;

@@ -22,6 +22,7 @@ use crate::own::versions;
 use crate::sasl::client::{Client, ClientStep};
 use crate::sasl::Mechanism;
 use crate::stats::{AuthOutcome, Stat};
+use crate::text;
 use crate::time::Millis;
 use crate::wire::rope::Rope;
 
@@ -136,7 +137,7 @@ impl Login {
     fn refused(&self, cx: &mut Context<'_>, why: &str) -> Progress {
         let mechanism = self.mechanism.name();
         cx.count(Stat::UpstreamAuth { mechanism, outcome: AuthOutcome::Failure }, 1);
-        let why: String = why.chars().filter(|c| !c.is_control()).take(limits::BROKER_MESSAGE_CHARS_MAX).collect();
+        let why = text::words(why);
         Progress::Refused(Fault::Config(ConfigFault::Login {
             mechanism,
             why: format!("{why} (as {:?})", self.client.username()),

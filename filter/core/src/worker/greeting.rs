@@ -3,9 +3,10 @@
 use super::command::Commands;
 use crate::config::Config;
 use crate::fingerprint::{Fingerprint, VERSION};
-use crate::limits::{GREETING_NAME_CHARS_MAX, GREETING_TOPICS_MAX};
+use crate::limits::GREETING_TOPICS_MAX;
 use crate::memory::ProcessMemory;
 use crate::remapper::PartitionRemapper;
+use crate::text;
 
 /// Says once in a process that a configuration begins, or another version of the filter with it, and again
 /// when one comes back. In Envoy it is the main thread's sandbox that says it, before any worker's.
@@ -26,7 +27,9 @@ fn line(version: &str, config: &Config, fingerprint: Fingerprint) -> String {
     let entries = config.mapping.topics.iter();
     let mut parts: Vec<String> = entries
         .take(GREETING_TOPICS_MAX)
-        .map(|topic| format!("{} {}", bounded(&topic.matches.to_string()), shown(topic.remapper.as_ref())))
+        .map(|topic| {
+            format!("{} {}", text::shown(topic.matches.to_string().as_bytes()), shown(topic.remapper.as_ref()))
+        })
         .collect();
     let more = config.mapping.topics.len().saturating_sub(GREETING_TOPICS_MAX);
     if more > 0 {
@@ -44,19 +47,10 @@ fn shown(remapper: Option<&PartitionRemapper>) -> String {
     format!("{} on {}", remapper.virtual_partitions(), remapper.physical_partitions())
 }
 
-/// A name or pattern on one line, cut where it is long.
-fn bounded(name: &str) -> String {
-    let mut chars = name.chars();
-    let mut shown: String = chars.by_ref().take(GREETING_NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if chars.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::NAME_CHARS_SHOWN;
     use crate::testing::memory::Process;
     use crate::testing::troubleshooting::assert_line_explained;
     use crate::worker::command::{Command, Level};
@@ -90,7 +84,7 @@ mod tests {
         let process = Process::default();
         let told = lines(&process, config);
         let expected = format!(
-            "[k] kafka partition remapper {}, configuration {}: orders 100 on 10, regex a\\\\..*|\\n 4 on 2, audit \
+            "[k] kafka partition remapper {}, configuration {}: orders 100 on 10, regex a\\..*|\\n 4 on 2, audit \
              not mapped, any other topic not mapped",
             VERSION,
             Fingerprint::of(config),
@@ -115,13 +109,13 @@ mod tests {
     #[test]
     fn long_mappings_end() {
         let entry = |n: usize| {
-            let name = "a".repeat(GREETING_NAME_CHARS_MAX);
+            let name = "a".repeat(NAME_CHARS_SHOWN);
             format!(r#"{{"name": "{name}{n}", "virtual_partitions": 2, "physical_partitions": 1}}"#)
         };
         let entries: Vec<String> = (0..GREETING_TOPICS_MAX + 3).map(entry).collect();
         let config = format!(r#"{{"mapping": {{"topics": [{}]}}}}"#, entries.join(","));
         let told = lines(&Process::default(), &config).remove(0);
         assert!(told.ends_with("… 2 on 1, and 3 more, any other topic not mapped"), "{told}");
-        assert!(told.len() < (GREETING_NAME_CHARS_MAX + 20) * GREETING_TOPICS_MAX + 200);
+        assert!(told.len() < (NAME_CHARS_SHOWN + 20) * GREETING_TOPICS_MAX + 200);
     }
 }
