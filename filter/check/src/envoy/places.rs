@@ -49,12 +49,8 @@ pub(crate) struct Places {
 impl Places {
     /// Takes what a document has, and the files that it names.
     pub(crate) fn look_through(&mut self, file: &str, document: &Rc<Node>, report: &mut Report) {
-        let is_config_map = document.text_at("kind") == Some("ConfigMap");
-        for (key, value) in document.get("data").filter(|_| is_config_map).into_iter().flat_map(|data| data.entries()) {
-            let parsed = value.text().and_then(|text| yaml::documents(text, value.line).ok());
-            for inner in parsed.into_iter().flatten() {
-                Walk { places: self, report, file, depth: 0 }.visit(&inner, &format!("data[{key}]"));
-            }
+        for (key, inner) in in_config_map(document) {
+            Walk { places: self, report, file, depth: 0 }.visit(&inner, &format!("data[{key}]"));
         }
         Walk { places: self, report, file, depth: 0 }.visit(document, "");
     }
@@ -186,13 +182,28 @@ impl Walk<'_> {
             Some(_) if self.depth >= DISCOVERY_DEPTH_MAX => "files name each other without end".to_owned(),
             None => "cannot be read, nor a file of this name beside. What is in it was not looked at".to_owned(),
             Some((text, path)) => match yaml::documents(&text, 1) {
-                Ok(documents) => return Some((path.display().to_string(), documents)),
+                Ok(mut documents) => {
+                    let inner: Vec<_> = documents.iter().flat_map(in_config_map).map(|(_, inner)| inner).collect();
+                    documents.extend(inner);
+                    return Some((path.display().to_string(), documents));
+                }
                 Err(problem) => format!("is no YAML: {problem}"),
             },
         };
         self.report.add(Section::Envoy, Level::Unknown, format!("{}: {path}: {named} {problem}", self.file));
         None
     }
+}
+
+/// The documents in a ConfigMap, by their keys; none of anything else.
+fn in_config_map(document: &Rc<Node>) -> Vec<(String, Rc<Node>)> {
+    let is_one = document.text_at("kind") == Some("ConfigMap");
+    let data = document.get("data").filter(|_| is_one).into_iter().flat_map(|data| data.entries());
+    let parsed = |value: &Node| value.text().and_then(|text| yaml::documents(text, value.line).ok());
+    data.flat_map(|(key, value)| {
+        parsed(value).into_iter().flatten().map(|inner| (key.to_owned(), inner)).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 fn network_filter(name: String, settings: Option<&Rc<Node>>, spot: Spot) -> NetworkFilter {
