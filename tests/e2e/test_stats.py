@@ -188,7 +188,7 @@ def test_series_are_there_from_the_start(live):
     holds(live, "topic_virtual_partitions", 6, topic=WRONG)
     assert of(live, "held_bytes_limit") == 0, "before the first connection"
     for topic in (NAMED, WRONG, "(others)"):
-        for name in ("bytes_received", "bytes_sent", "fetch_bytes_upstream", "mismatches", "unknown_lane_batches"):
+        for name in ("bytes_received", "bytes_sent", "fetch_bytes_upstream", "refused", "unknown_lane_batches"):
             assert of(live, f"topic_{name}_total", topic=topic) == 0, (name, topic)
         assert [of(live, "topic_requests_total", topic=topic, api=api) for api in ("Produce", "Fetch")] == [0, 0]
     for blame in ("client", "broker", "config", "bug"):
@@ -228,7 +228,7 @@ def test_topics_brokers_and_errors(live, direct):
             assert of(live, "topic_refused_total", topic=NAMED) == 0
             assert raw.produce(NAMED, {8: batches[0]})[8]["error_code"] == 3
             holds(live, "response_errors_total", 1, api="Produce", error="UNKNOWN_TOPIC_OR_PARTITION")
-            assert of(live, "broker_errors_total", broker="1") == 0, "the filter has refused it"
+            assert not of(live, "broker_errors_total", broker="1"), "the filter has refused it"
             holds(live, "broker_connections_active", 1, broker="1")
             holds(live, "broker_connections_active", 2, broker="bootstrap")
             assert of(live, "broker_requests_total", broker="1") >= 5
