@@ -189,7 +189,7 @@ class Demo:
     def _show_group(self, every_partition: bool) -> None:
         """What Kafka's own tool says of the group, while the traffic goes on."""
         with ThreadPoolExecutor(1) as pool:
-            described: Future = pool.submit(describe_group, self._envoy.bootstrap)
+            described: Future = pool.submit(describe_whole_group, self._envoy.bootstrap, self._partitions())
             while not described.done():
                 self._watch(REFRESH_S)
         self._screen.note(f"$ kafka-consumer-groups --bootstrap-server {self._envoy.bootstrap} --describe --group {GROUP}")
@@ -238,6 +238,16 @@ class Demo:
             aim = "as it should be" if amplification <= AMPLIFICATION_MAX else "MORE than it should be"
             screen.say(f"read amplification before the growth x{amplification:.2f} (fillers count as given): {aim}, at most {AMPLIFICATION_MAX}")
         return good
+
+
+def describe_whole_group(bootstrap: str, partitions: int) -> list[dict[str, str]]:
+    """As `describe_group`, once the group has all of the partitions, or has had time enough for it."""
+    deadline = time.monotonic() + GROWTH_S
+    while True:
+        rows = describe_group(bootstrap)
+        owned = sum(row["CONSUMER-ID"] != "-" for row in rows)
+        if owned == partitions or time.monotonic() > deadline:
+            return rows
 
 
 def describe_group(bootstrap: str) -> list[dict[str, str]]:

@@ -198,10 +198,19 @@ def test_kafka_delete_records(tmp_path, envoy, raw, direct, new_topic):
 @pytest.fixture
 def through(gateway):
     """A connection to broker 1 through Envoy, which has learned by then where brokers are."""
-    with Raw(gateway.base) as bootstrap:
-        bootstrap.metadata([])
+    # Another test may have started a broker again, which Envoy finds closed for a moment.
+    wait_until("brokers to be told of", lambda: is_served(gateway.base), 10)
     with Raw(gateway.port(1)) as raw:
         yield raw
+
+
+def is_served(port: int) -> bool:
+    try:
+        with Raw(port) as bootstrap:
+            bootstrap.metadata([])
+        return True
+    except ConnectionError:
+        return False
 
 
 @pytest.fixture
